@@ -1,0 +1,219 @@
+"""Every error that dspex raises, as one tree. PYTEST_DONT_REWRITE
+
+    DSPexError
+     ├─ SignatureError                 a signature that cannot be built or does not fit
+     ├─ ConfigurationError             settings, options or arguments that cannot work
+     ├─ DatasetError                   a dataset file or row that cannot be used
+     ├─ ArtifactError                  a stored program that cannot be read, written or applied
+     ├─ AdapterParseError              a reply that does not hold the signature's outputs
+     ├─ ScriptExhaustedError           a scripted LM that has no reply left
+     ├─ OptimizationError              an optimizer that cannot compile
+     ├─ EvaluationError                an evaluation stopped after too many failed examples
+     └─ LMError                        a call to a language model that failed
+         ├─ LMNotConfiguredError       no LM, no key, no such provider, no weights
+         ├─ LMUnsupportedFeatureError  the model or the engine cannot do what was asked
+         ├─ LMTransportError           no (whole) reply arrived                    (retryable)
+         ├─ LMTimeoutError             no reply in time                            (retryable)
+         ├─ LMResponseError            a reply that is not what the wire format promises
+         └─ LMProviderError            the provider answered with an error
+             ├─ LMAuthError            the credentials were refused
+             ├─ LMBillingError         the account cannot pay
+             ├─ LMRateLimitError       too many requests                           (retryable)
+             ├─ LMServerError          the provider failed                         (retryable)
+             └─ LMInvalidRequestError  the provider refused the request
+                 └─ ContextWindowExceededError  the prompt is too long for the model
+
+Each error carries what a program needs to react to it as attributes; the message says what
+went wrong, with which value, and what to do next.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+class DSPexError(Exception):
+    """Base class of every error that dspex raises on purpose."""
+
+
+class SignatureError(DSPexError, ValueError):
+    """A signature that cannot be built, or inputs that do not fit one."""
+
+
+class ConfigurationError(DSPexError, ValueError):
+    """Settings, options or arguments that cannot work together."""
+
+
+class DatasetError(DSPexError, ValueError):
+    """A dataset that cannot be used; `path` and `line` (1-based) say where, when known."""
+
+    def __init__(self, message: str, *, path: str | None = None, line: int | None = None) -> None:
+        self.path = path
+        self.line = line
+        where = ":".join(str(part) for part in (path, line) if part is not None)
+        super().__init__(f"{where}: {message}" if where else message)
+
+
+class ArtifactError(DSPexError):
+    """A stored program that cannot be read, written or applied; `problems` lists each reason."""
+
+    def __init__(self, message: str, *, path: str | None = None, problems: Sequence[str] = ()) -> None:
+        self.path = path
+        self.problems = tuple(problems)
+        lines = "".join(f"\n  - {problem}" for problem in self.problems)
+        super().__init__(f"{path}: {message}{lines}" if path else f"{message}{lines}")
+
+
+class AdapterParseError(DSPexError):
+    """A reply from which the adapter could not read the signature's outputs.
+
+    `missing` names the output fields that were not found, `invalid` maps a field to why its
+    value does not fit the type, `parsed_result` holds the fields that could be read.
+    """
+
+    def __init__(  # noqa: PLR0913  one attribute per fact a handler needs
+        self,
+        *,
+        adapter_name: str,
+        signature: Any,
+        lm_response: str,
+        message: str | None = None,
+        parsed_result: Mapping[str, Any] | None = None,
+        missing: Sequence[str] = (),
+        invalid: Mapping[str, str] | None = None,
+    ) -> None:
+        self.adapter_name = adapter_name
+        self.signature = signature
+        self.lm_response = lm_response
+        self.parsed_result = dict(parsed_result or {})
+        self.missing = tuple(missing)
+        self.invalid = dict(invalid or {})
+        parts = [f"{adapter_name} could not read the outputs of {signature!r} from the LM's reply."]
+        if message:
+            parts.append(message)
+        if self.missing:
+            parts.append(f"Missing: {', '.join(self.missing)}.")
+        parts.extend(f"{name}: {reason}" for name, reason in self.invalid.items())
+        parts.append(f"The reply was: {lm_response!r}")
+        super().__init__("\n".join(parts))
+
+
+class ScriptExhaustedError(DSPexError):
+    """A scripted LM was called more often than it has replies; `calls` counts those answered."""
+
+    def __init__(self, message: str, *, calls: int) -> None:
+        self.calls = calls
+        super().__init__(message)
+
+
+class OptimizationError(DSPexError):
+    """An optimizer that cannot compile the program it was given."""
+
+    def __init__(self, *, optimizer: str, reason: str, trainset_size: int | None = None) -> None:
+        self.optimizer = optimizer
+        self.reason = reason
+        self.trainset_size = trainset_size
+        super().__init__(f"{optimizer}: {reason}")
+
+
+class EvaluationError(DSPexError):
+    """An evaluation that stopped early; `result` holds everything that had finished."""
+
+    def __init__(self, message: str, *, result: Any) -> None:
+        self.result = result
+        super().__init__(message)
+
+
+class LMError(DSPexError):
+    """A call to a language model that failed.
+
+    Args:
+        message: What went wrong and what to do next.
+        model: The model string, such as `"openai/gpt-4o-mini"`.
+        provider: The provider's name, such as `"openai"`.
+        status: The HTTP status of the reply, if there was one.
+        code: The provider's own error code, if it sent one.
+        request_id: The provider's id of the request, if it sent one.
+        retry_after: Seconds that the provider asked to wait before the next try.
+    """
+
+    is_retryable: ClassVar[bool] = False
+
+    def __init__(  # noqa: PLR0913  one attribute per fact a handler needs
+        self,
+        message: str,
+        *,
+        model: str | None = None,
+        provider: str | None = None,
+        status: int | None = None,
+        code: str | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        self.message = message
+        self.model = model
+        self.provider = provider
+        self.status = status
+        self.code = code
+        self.request_id = request_id
+        self.retry_after = retry_after
+        super().__init__(f"[{model}] {message}" if model else message)
+
+
+class LMNotConfiguredError(LMError):
+    """The call cannot be made: no LM, no such provider, no key, or no weights."""
+
+
+class LMUnsupportedFeatureError(LMError):
+    """The model or the engine cannot do what was asked."""
+
+
+class LMTransportError(LMError):
+    """No whole reply arrived: the connection failed or broke."""
+
+    is_retryable = True
+
+
+class LMTimeoutError(LMError):
+    """No whole reply arrived in the time allowed."""
+
+    is_retryable = True
+
+
+class LMResponseError(LMError):
+    """The reply is not what the wire format promises."""
+
+
+class LMProviderError(LMError):
+    """The provider answered with an error."""
+
+
+class LMAuthError(LMProviderError):
+    """The provider refused the credentials."""
+
+
+class LMBillingError(LMProviderError):
+    """The provider refused because the account cannot pay for the call."""
+
+
+class LMRateLimitError(LMProviderError):
+    """The provider refused because too many requests were made."""
+
+    is_retryable = True
+
+
+class LMServerError(LMProviderError):
+    """The provider failed while it served the request."""
+
+    is_retryable = True
+
+
+class LMInvalidRequestError(LMProviderError):
+    """The provider refused the request as invalid."""
+
+
+class ContextWindowExceededError(LMInvalidRequestError):
+    """The prompt (and the completion asked for) is longer than the model allows."""

@@ -1,0 +1,264 @@
+"""Examples (rows of data) and predictions (what a program returns). PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
+from typing import Any, Self, SupportsFloat
+
+from dspex_core.messages import Usage
+
+
+class Record:
+    """Named values, read as attributes or as items."""
+
+    __slots__ = ("__dict__", "_store")
+
+    _store: dict[str, Any]
+
+    def __init__(self, base: Record | Mapping[str, Any] | None = None, **values: Any) -> None:
+        store = dict(base._store if isinstance(base, Record) else base or {})
+        store.update(values)
+        object.__setattr__(self, "_store", store)
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("__"):
+            try:
+                return self._store[name]
+            except KeyError:
+                pass
+        message = f"{type(self).__name__} has no field {name!r}; it has: {', '.join(self._store) or 'none'}"
+        raise AttributeError(message)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name.startswith("_"):
+            object.__setattr__(self, name, value)
+        else:
+            self._store[name] = value
+
+    def __getitem__(self, key: str) -> Any:
+        return self._store[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._store[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self._store[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._store
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._store)
+
+    def __len__(self) -> int:
+        return len(self._store)
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{key}={value!r}" for key, value in self._store.items())
+        return f"{type(self).__name__}({fields})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Record) and self._store == other._store
+
+    def __hash__(self) -> int:
+        return hash(repr(sorted(self._store.items(), key=lambda item: item[0])))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), (self._store,), dict(self.__dict__))
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        for name, value in state.items():
+            object.__setattr__(self, name, value)
+
+    def keys(self) -> KeysView[str]:
+        """The names of the fields."""
+        return self._store.keys()
+
+    def values(self) -> ValuesView[Any]:
+        """The values of the fields."""
+        return self._store.values()
+
+    def items(self) -> ItemsView[str, Any]:
+        """Pairs of name and value."""
+        return self._store.items()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return a field's value, or `default` where there is no such field."""
+        return self._store.get(key, default)
+
+    def copy(self, **values: Any) -> Self:
+        """Return a copy with some values changed or added."""
+        clone = type(self).__new__(type(self))
+        object.__setattr__(clone, "_store", {**self._store, **values})
+        clone.__dict__.update(self.__dict__)
+        return clone
+
+    def without(self, *keys: str) -> Self:
+        """Return a copy that lacks some fields."""
+        clone = self.copy()
+        for key in keys:
+            clone._store.pop(key, None)
+        return clone
+
+    def toDict(self) -> dict[str, Any]:  # noqa: N802  DSPy's name
+        """Return the fields as a plain dict, nested records and pydantic models included."""
+        return {key: _plain(value) for key, value in self._store.items()}
+
+
+class Example(Record):
+    """A row of data: named values, of which `with_inputs` says which are a program's inputs.
+
+    `id` names the row in reports; datasets set it, and it is no field.
+    """
+
+    @property
+    def id(self) -> str | None:
+        """The row's id: the field `id` where there is one, else what the dataset gave it."""
+        found = self._store.get("id", self.__dict__.get("_id"))
+        return None if found is None else str(found)
+
+    @property
+    def input_keys(self) -> frozenset[str]:
+        """The names of the input fields; empty until `with_inputs` has named them."""
+        keys: frozenset[str] = self.__dict__.get("_input_keys", frozenset())
+        return keys
+
+    def with_inputs(self, *keys: str) -> Self:
+        """Return a copy in which the fields named here are the inputs."""
+        clone = self.copy()
+        clone.__dict__["_input_keys"] = frozenset(keys)
+        return clone
+
+    def with_id(self, row_id: str) -> Self:
+        """Return a copy that reports call by this id."""
+        clone = self.copy()
+        clone.__dict__["_id"] = row_id
+        return clone
+
+    def inputs(self) -> Self:
+        """Return the part of the example that is input.
+
+        Raises:
+            ValueError: `with_inputs` has not been called.
+        """
+        if not self.input_keys:
+            message = f"the inputs of {self!r} are not known: call with_inputs('name', ...) on it first"
+            raise ValueError(message)
+        return self.without(*(key for key in self._store if key not in self.input_keys))
+
+    def labels(self) -> Self:
+        """Return the part of the example that is not input."""
+        return self.without(*self.inputs().keys())
+
+
+class Completions:
+    """The candidates of one call, field by field: `completions.answer[1]`, `completions[1].answer`."""
+
+    __slots__ = ("_columns",)
+
+    def __init__(self, columns: Mapping[str, list[Any]]) -> None:
+        lengths = {len(values) for values in columns.values()}
+        if len(lengths) > 1:
+            message = f"every field needs as many candidates, not {sorted(lengths)}"
+            raise ValueError(message)
+        self._columns = dict(columns)
+
+    def __getattr__(self, name: str) -> list[Any]:
+        if name == "_columns" or name not in self._columns:
+            message = f"the completions have no field {name!r}"
+            raise AttributeError(message)
+        return self._columns[name]
+
+    def __getitem__(self, key: int | str) -> Any:
+        if isinstance(key, str):
+            return self._columns[key]
+        return Prediction(**{name: values[key] for name, values in self._columns.items()})
+
+    def __len__(self) -> int:
+        return len(next(iter(self._columns.values()), []))
+
+    def __iter__(self) -> Iterator[Prediction]:
+        return (self[index] for index in range(len(self)))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._columns
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{name}={values!r}" for name, values in self._columns.items())
+        return f"Completions({fields})"
+
+    def items(self) -> ItemsView[str, list[Any]]:
+        """Pairs of field name and candidates."""
+        return self._columns.items()
+
+
+class Prediction(Record):
+    """What a program returns: its output fields, the other candidates, and the tokens it took.
+
+    A prediction with a field `score` compares as that number.
+    """
+
+    @classmethod
+    def from_completions(cls, candidates: list[Mapping[str, Any]]) -> Prediction:
+        """Make a prediction of the first candidate that keeps the others as `completions`."""
+        prediction = cls(candidates[0])
+        if len(candidates) > 1:
+            columns = {name: [candidate.get(name) for candidate in candidates] for name in candidates[0]}
+            prediction.__dict__["_completions"] = Completions(columns)
+        return prediction
+
+    @property
+    def completions(self) -> Completions:
+        """All candidates, the returned one first."""
+        found: Completions | None = self.__dict__.get("_completions")
+        return found if found is not None else Completions({name: [value] for name, value in self._store.items()})
+
+    def get_lm_usage(self) -> dict[str, Usage] | None:
+        """Return the tokens spent per model, when `settings.track_usage` was on."""
+        return self.__dict__.get("_lm_usage")
+
+    def set_lm_usage(self, usage: dict[str, Usage]) -> None:
+        """Note the tokens spent per model."""
+        self.__dict__["_lm_usage"] = usage
+
+    def __float__(self) -> float:
+        try:
+            return float(self._store["score"])
+        except KeyError:
+            message = f"{self!r} has no field 'score' to compare by"
+            raise TypeError(message) from None
+
+    def __add__(self, other: SupportsFloat) -> float:
+        return float(self) + float(other)
+
+    __radd__ = __add__
+
+    def __truediv__(self, other: SupportsFloat) -> float:
+        return float(self) / float(other)
+
+    def __rtruediv__(self, other: SupportsFloat) -> float:
+        return float(other) / float(self)
+
+    def __lt__(self, other: SupportsFloat) -> bool:
+        return float(self) < float(other)
+
+    def __le__(self, other: SupportsFloat) -> bool:
+        return float(self) <= float(other)
+
+    def __gt__(self, other: SupportsFloat) -> bool:
+        return float(self) > float(other)
+
+    def __ge__(self, other: SupportsFloat) -> bool:
+        return float(self) >= float(other)
+
+
+def _plain(value: Any) -> Any:
+    """Turn a value into plain JSON-like data as far as it has such a form."""
+    if isinstance(value, Record):
+        return value.toDict()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item) for item in value]
+    dump = getattr(value, "model_dump", None)  # pydantic is not imported here
+    return dump(mode="json") if callable(dump) else value

@@ -1,0 +1,78 @@
+"""Flows: logic written once as a generator, driven sync or async. PYTEST_DONT_REWRITE
+
+A flow yields steps (an LM call, a sleep, a tool call) and is sent their results; what it
+returns is the flow's value. An error of a step is thrown into the flow, which may handle it.
+Flows compose with `yield from`. The idea is that of httpx's auth flows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
+
+
+class Step(Protocol):
+    """One thing a flow waits for, in both manners of waiting."""
+
+    def run(self) -> Any:
+        """Do it and return its result."""
+
+    async def arun(self) -> Any:
+        """Do it without blocking the event loop and return its result."""
+
+
+Flow = Generator[Step, Any, T]
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Wait for some seconds."""
+
+    seconds: float
+
+    def run(self) -> None:
+        """Block for the time."""
+        time.sleep(self.seconds)
+
+    async def arun(self) -> None:
+        """Let other tasks run for the time."""
+        await asyncio.sleep(self.seconds)
+
+
+def drive(flow: Flow[T]) -> T:
+    """Run a flow to its end in this thread and return its value."""
+    try:
+        step = next(flow)
+        while True:
+            try:
+                result = step.run()
+            except BaseException as error:  # noqa: BLE001  the flow decides, and re-raises what it does not handle
+                step = flow.throw(error)
+            else:
+                step = flow.send(result)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]  # StopIteration is not generic
+    finally:
+        flow.close()
+
+
+async def adrive(flow: Flow[T]) -> T:
+    """Run a flow to its end in this task and return its value."""
+    try:
+        step = next(flow)
+        while True:
+            try:
+                result = await step.arun()
+            except BaseException as error:  # noqa: BLE001  as in drive
+                step = flow.throw(error)
+            else:
+                step = flow.send(result)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]  # StopIteration is not generic
+    finally:
+        flow.close()

@@ -1,0 +1,1 @@
+"""Language models: the contract, two engines, the embedded LM, scripted ones, the cache. PYTEST_DONT_REWRITE"""

@@ -1,0 +1,159 @@
+"""The contract of a language model: one method, `complete`. PYTEST_DONT_REWRITE
+
+What every call has (the cassette in front of it, telemetry, history) is here, once, around
+that method; so a custom LM, a scripted one and the real client behave alike.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self
+
+from dspex_core.flow import Flow, adrive, drive
+from dspex_core.messages import LMRequest, LMResponse, Message
+from dspex_core.settings import current
+from dspex_core.telemetry import span
+
+_HISTORY_LENGTH = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One call that an LM has answered; `time` is in seconds since the epoch."""
+
+    model: str
+    request: LMRequest
+    response: LMResponse
+    time: float
+
+
+class BaseLM(ABC):
+    """A language model. A subclass needs `complete`, and `acomplete` if it can wait without a thread.
+
+    Args:
+        model: The model's name, as `provider/model` for the built-in client.
+        **config: Sampling defaults of every call: `temperature`, `max_tokens`, ...
+
+    `preferred_adapter` is what predictors use with this LM when no adapter is configured:
+    `"chat"` for models that can keep to a written format, `"json"` for those that should be
+    held to a JSON schema.
+    """
+
+    preferred_adapter: Literal["chat", "json"] = "chat"
+    history_length: ClassVar[int] = _HISTORY_LENGTH
+
+    def __init__(self, model: str, **config: Any) -> None:
+        self.model = model
+        self.config: Mapping[str, Any] = config
+        self.history: deque[HistoryEntry] = deque(maxlen=self.history_length)
+
+    @abstractmethod
+    def complete(self, request: LMRequest) -> LMResponse:
+        """Answer a request.
+
+        Raises:
+            LMError: The call failed.
+        """
+
+    async def acomplete(self, request: LMRequest) -> LMResponse:
+        """Answer a request without blocking the event loop; by default, in a thread."""
+        return await asyncio.to_thread(self.complete, request)
+
+    def request(self, request: LMRequest) -> LMResponse:
+        """Answer a request as a program makes it: from the cassette where there is one, else live."""
+        return drive(self._flow(request))
+
+    async def arequest(self, request: LMRequest) -> LMResponse:
+        """`request` without blocking the event loop."""
+        return await adrive(self._flow(request))
+
+    def __call__(
+        self, prompt: str | None = None, messages: Sequence[Mapping[str, str]] | None = None, **config: Any
+    ) -> list[str]:
+        """Ask with a prompt or with chat messages; return the text of each of the `n` outputs."""
+        return _texts(self.request(_plain_request(prompt, messages, config)))
+
+    async def acall(
+        self, prompt: str | None = None, messages: Sequence[Mapping[str, str]] | None = None, **config: Any
+    ) -> list[str]:
+        """Call the LM without blocking the event loop."""
+        return _texts(await self.arequest(_plain_request(prompt, messages, config)))
+
+    def copy(self, **config: Any) -> Self:
+        """Return the same LM with other sampling defaults and an empty history."""
+        clone = type(self).__new__(type(self))
+        clone.__dict__.update(self.__dict__)
+        clone.config = {**self.config, **config}
+        clone.history = deque(maxlen=self.history_length)
+        return clone
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self  # programs are copied, the models that they use are shared
+
+    def __repr__(self) -> str:
+        config = "".join(f", {name}={value!r}" for name, value in self.config.items())
+        return f"{type(self).__name__}({self.model!r}{config})"
+
+    def _flow(self, request: LMRequest) -> Flow[LMResponse]:
+        request = request.with_defaults(self.config)
+        recorder = current().recorder
+        with span("lm", {"model": self.model}) as attributes:
+            response = recorder.replay(self.model, request) if recorder else None
+            if response is None:
+                response = yield Completion(self, request)
+                if recorder:
+                    recorder.record(self.model, request, response)
+            attributes.update(usage=response.usage, cost=response.cost, cached=response.cached)
+        self.history.append(HistoryEntry(self.model, request, response, time.time()))
+        return response
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """The step of asking the model itself."""
+
+    lm: BaseLM
+    request: LMRequest
+
+    def run(self) -> LMResponse:
+        """Ask and wait."""
+        return self.lm.complete(self.request)
+
+    async def arun(self) -> LMResponse:
+        """Ask without blocking the event loop."""
+        return await self.lm.acomplete(self.request)
+
+
+@dataclass(frozen=True, slots=True)
+class LMCall:
+    """The step of a program that calls its LM, with all that belongs to a call."""
+
+    lm: BaseLM
+    request: LMRequest
+
+    def run(self) -> LMResponse:
+        """Call and wait."""
+        return self.lm.request(self.request)
+
+    async def arun(self) -> LMResponse:
+        """Call without blocking the event loop."""
+        return await self.lm.arequest(self.request)
+
+
+def _plain_request(
+    prompt: str | None, messages: Sequence[Mapping[str, str]] | None, config: dict[str, Any]
+) -> LMRequest:
+    if (prompt is None) == (messages is None):
+        raise ValueError("call an LM with either a prompt or messages")
+    rollout_id = config.pop("rollout_id", None)
+    turns = [Message("user", prompt)] if prompt is not None else [Message(**message) for message in messages or ()]
+    return LMRequest(tuple(turns), config, rollout_id=rollout_id)
+
+
+def _texts(response: LMResponse) -> list[str]:
+    return [output.text for output in response.outputs]

@@ -1,0 +1,1 @@
+"""Language-model behaviour tests as pytest cases. PYTEST_DONT_REWRITE"""
