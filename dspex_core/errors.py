@@ -61,6 +61,7 @@ class ArtifactError(DSPexError):
     """A stored program that cannot be read, written or applied; `problems` lists each reason."""
 
     def __init__(self, message: str, *, path: str | None = None, problems: Sequence[str] = ()) -> None:
+        self.reason = message
         self.path = path
         self.problems = tuple(problems)
         lines = "".join(f"\n  - {problem}" for problem in self.problems)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
 from typing import Any, Self, SupportsFloat
 
-from dspex_core.messages import Usage
-
 
 class Record:
     """Named values, read as attributes or as items."""
@@ -193,7 +191,7 @@ class Completions:
 
 
 class Prediction(Record):
-    """What a program returns: its output fields, the other candidates, and the tokens it took.
+    """What a program returns: its output fields, and the other candidates there were.
 
     A prediction with a field `score` compares as that number.
     """
@@ -212,14 +210,6 @@ class Prediction(Record):
         """All candidates, the returned one first."""
         found: Completions | None = self.__dict__.get("_completions")
         return found if found is not None else Completions({name: [value] for name, value in self._store.items()})
-
-    def get_lm_usage(self) -> dict[str, Usage] | None:
-        """Return the tokens spent per model, when `settings.track_usage` was on."""
-        return self.__dict__.get("_lm_usage")
-
-    def set_lm_usage(self, usage: dict[str, Usage]) -> None:
-        """Note the tokens spent per model."""
-        self.__dict__["_lm_usage"] = usage
 
     def __float__(self) -> float:
         try:

@@ -8,9 +8,10 @@ Flows compose with `yield from`. The idea is that of httpx's auth flows.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
-from collections.abc import Generator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
@@ -42,6 +43,27 @@ class Sleep:
     async def arun(self) -> None:
         """Let other tasks run for the time."""
         await asyncio.sleep(self.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Call a function, sync or async. A sync one runs in a thread when the flow is driven async."""
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+    def run(self) -> Any:
+        """Call it; a coroutine runs in an event loop of its own, so not inside a running one."""
+        if inspect.iscoroutinefunction(self.function):
+            return asyncio.run(self.function(*self.args, **self.kwargs))
+        return self.function(*self.args, **self.kwargs)
+
+    async def arun(self) -> Any:
+        """Call it without blocking the event loop."""
+        if inspect.iscoroutinefunction(self.function):
+            return await self.function(*self.args, **self.kwargs)
+        return await asyncio.to_thread(self.function, *self.args, **self.kwargs)
 
 
 def drive(flow: Flow[T]) -> T:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dspex_core.example import Prediction
     from dspex_core.programs.predict import Predict
     from dspex_core.telemetry import Listener
+    from dspex_core.usage import UsageTracker
 
     Trace = list[tuple[Predict, dict[str, Any], Prediction]]
 
@@ -42,7 +43,7 @@ class Settings:
         trace: Where predictors note `(predictor, inputs, prediction)`; `None` notes nothing.
         num_threads: How many examples `Evaluate` and `Parallel` run at once.
         max_errors: After how many failed examples they give up.
-        track_usage: Whether predictions carry the tokens they took.
+        usage: Counts the tokens of each call; see `track_usage`.
     """
 
     lm: BaseLM | None = None
@@ -53,7 +54,7 @@ class Settings:
     trace: Trace | None = None
     num_threads: int = 8
     max_errors: int = 10
-    track_usage: bool = False
+    usage: UsageTracker | None = None
 
 
 _NAMES = frozenset(field.name for field in dataclasses.fields(Settings))

@@ -41,10 +41,11 @@ class BaseLM(ABC):
 
     `preferred_adapter` is what predictors use with this LM when no adapter is configured:
     `"chat"` for models that can keep to a written format, `"json"` for those that should be
-    held to a JSON schema.
+    held to a JSON schema. An LM that is not `recordable` is never put behind a cassette.
     """
 
     preferred_adapter: Literal["chat", "json"] = "chat"
+    recordable: ClassVar[bool] = True
     history_length: ClassVar[int] = _HISTORY_LENGTH
 
     def __init__(self, model: str, **config: Any) -> None:
@@ -101,7 +102,7 @@ class BaseLM(ABC):
 
     def _flow(self, request: LMRequest) -> Flow[LMResponse]:
         request = request.with_defaults(self.config)
-        recorder = current().recorder
+        recorder = current().recorder if self.recordable else None
         with span("lm", {"model": self.model}) as attributes:
             response = recorder.replay(self.model, request) if recorder else None
             if response is None:
@@ -109,6 +110,9 @@ class BaseLM(ABC):
                 if recorder:
                     recorder.record(self.model, request, response)
             attributes.update(usage=response.usage, cost=response.cost, cached=response.cached)
+        tracker = current().usage
+        if tracker is not None:
+            tracker.add(response)
         self.history.append(HistoryEntry(self.model, request, response, time.time()))
         return response
 

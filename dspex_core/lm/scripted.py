@@ -34,6 +34,8 @@ class ScriptedLM(BaseLM):
         ScriptExhaustedError: At a call that the script has no reply for.
     """
 
+    recordable = False
+
     def __init__(self, script: Script, *, adapter: Literal["chat", "json"] = "chat", model: str = "scripted") -> None:
         super().__init__(model)
         self.preferred_adapter = adapter

@@ -1,0 +1,315 @@
+"""Evaluate: run a program on a dataset, many examples at once, and score it. PYTEST_DONT_REWRITE
+
+An example that fails is recorded with its error and counts as `failure_score`; it is never
+dropped. What an evaluation has finished is never lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from dspex_core.errors import ConfigurationError, EvaluationError
+from dspex_core.flow import Call, Flow, adrive, drive
+from dspex_core.metrics import Score, as_score
+from dspex_core.programs.base import Module
+from dspex_core.settings import current
+from dspex_core.stats import Interval, mean_interval
+from dspex_core.telemetry import span
+from dspex_core.usage import UsageTracker, track_usage
+
+if TYPE_CHECKING:
+    from dspex_core.example import Example, Prediction
+
+Metric = Callable[..., Any]
+Program = Module | Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CaseError:
+    """Why an example has no score: the program or the metric raised."""
+
+    phase: Literal["program", "metric"]
+    error: Exception
+    traceback: str
+
+    def __str__(self) -> str:
+        return f"{self.phase} failed: {type(self.error).__name__}: {self.error}"
+
+
+@dataclass(frozen=True, slots=True)
+class CaseResult:
+    """One example's outcome: its prediction and score, or its error; seconds and tokens taken."""
+
+    example: Example
+    prediction: Prediction | None
+    score: Score
+    error: CaseError | None
+    latency: float
+    usage: UsageTracker
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """The outcome of an evaluation, case by case in the order of the dataset.
+
+    It compares by `mean`: `result >= 0.85`.
+    """
+
+    metric: str
+    cases: tuple[CaseResult, ...]
+
+    @cached_property
+    def mean(self) -> float:
+        """The mean score, errors included; between 0 and 1 for the built-in metrics."""
+        return sum(case.score.value for case in self.cases) / len(self.cases) if self.cases else 0.0
+
+    @property
+    def score(self) -> float:
+        """The mean score in percent, with two decimals, as in DSPy."""
+        return round(100 * self.mean, 2)
+
+    @cached_property
+    def interval(self) -> Interval:
+        """The 95 % confidence interval of the mean score."""
+        return mean_interval([case.score.value for case in self.cases])
+
+    @property
+    def errors(self) -> tuple[CaseResult, ...]:
+        """The cases in which the program or the metric raised."""
+        return tuple(case for case in self.cases if case.error is not None)
+
+    @property
+    def results(self) -> list[tuple[Example, Prediction | None, float]]:
+        """`(example, prediction, score)` of each case, as in DSPy."""
+        return [(case.example, case.prediction, case.score.value) for case in self.cases]
+
+    def __len__(self) -> int:
+        return len(self.cases)
+
+    def __ge__(self, threshold: float) -> bool:
+        return self.mean >= self._fraction(threshold)
+
+    def __gt__(self, threshold: float) -> bool:
+        return self.mean > self._fraction(threshold)
+
+    def __le__(self, threshold: float) -> bool:
+        return self.mean <= self._fraction(threshold)
+
+    def __lt__(self, threshold: float) -> bool:
+        return self.mean < self._fraction(threshold)
+
+    def __repr__(self) -> str:
+        errors = f", {len(self.errors)} errors" if self.errors else ""
+        return f"EvaluationResult({self.metric}: {self.mean:.3f}, n={len(self)}{errors})"
+
+    def _fraction(self, threshold: float) -> float:
+        if threshold > 1 and all(case.score.value <= 1 for case in self.cases):
+            message = f"a mean score is compared as a fraction: write {threshold / 100:g}, or compare result.score"
+            raise ValueError(message)
+        return threshold
+
+
+class Evaluate:
+    """Runs programs on a dataset and scores them.
+
+    Args:
+        devset: The examples; `with_inputs` has named their inputs.
+        metric: `metric(example, prediction, trace=None)`, sync or async, returning a number, a
+            bool or a `Score`.
+        num_threads: How many examples run at once; `settings.num_threads` by default.
+        display_progress: Whether to show a progress bar on stderr.
+        max_errors: After how many failed examples to stop; `settings.max_errors` by default.
+        failure_score: What a failed example counts.
+
+    Raises on a call:
+        EvaluationError: More than `max_errors` examples failed; its `result` holds what was done.
+    """
+
+    def __init__(
+        self,
+        *,
+        devset: Sequence[Example],
+        metric: Metric | None = None,
+        num_threads: int | None = None,
+        display_progress: bool = False,
+        max_errors: int | None = None,
+        failure_score: float = 0.0,
+    ) -> None:
+        self.devset = devset
+        self.metric = metric
+        self.num_threads = num_threads
+        self.display_progress = display_progress
+        self.max_errors = max_errors
+        self.failure_score = failure_score
+
+    def __call__(
+        self, program: Program, metric: Metric | None = None, devset: Sequence[Example] | None = None
+    ) -> EvaluationResult:
+        """Run the program on every example, in threads."""
+        run = self._begin(program, metric, devset)
+
+        def work() -> None:
+            for index, example in run.todo():
+                context = contextvars.copy_context()  # what one example sets does not reach the next
+                run.finished(index, context.run(drive, run.case(example)))
+
+        with run.span(), ThreadPoolExecutor(run.width, thread_name_prefix="dspex-evaluate") as pool:
+            try:
+                for worker in [pool.submit(contextvars.copy_context().run, work) for _ in range(run.width)]:
+                    worker.result()
+            except BaseException:
+                run.stop()
+                raise
+        return run.result()
+
+    async def acall(
+        self, program: Program, metric: Metric | None = None, devset: Sequence[Example] | None = None
+    ) -> EvaluationResult:
+        """Run the program on every example, in tasks of the running event loop."""
+        run = self._begin(program, metric, devset)
+
+        async def work() -> None:
+            for index, example in run.todo():
+                run.finished(index, await adrive(run.case(example)))
+
+        with run.span():
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(run.width):
+                    tasks.create_task(work())
+        return run.result()
+
+    def _begin(self, program: Program, metric: Metric | None, devset: Sequence[Example] | None) -> _Run:
+        metric = metric or self.metric
+        if metric is None:
+            raise ConfigurationError("Evaluate needs a metric: metric(example, prediction, trace=None)")
+        settings = current()
+        return _Run(
+            program=program,
+            metric=metric,
+            devset=self.devset if devset is None else devset,
+            width=self.num_threads or settings.num_threads,
+            max_errors=settings.max_errors if self.max_errors is None else self.max_errors,
+            failure_score=self.failure_score,
+            display_progress=self.display_progress,
+        )
+
+
+class _Run:
+    """One evaluation under way."""
+
+    def __init__(  # noqa: PLR0913  private: each is one setting of the evaluation
+        self,
+        *,
+        program: Program,
+        metric: Metric,
+        devset: Sequence[Example],
+        width: int,
+        max_errors: int,
+        failure_score: float,
+        display_progress: bool,
+    ) -> None:
+        self.program = program
+        self.metric = metric
+        self.devset = devset
+        self.width = max(1, min(width, len(devset)))
+        self.max_errors = max_errors
+        self.failure_score = failure_score
+        self.cases: dict[int, CaseResult] = {}
+        self.failed = 0
+        self.total = 0.0
+        self.progress = _progress_bar(len(devset)) if display_progress else None
+        self._lock = threading.Lock()
+        self._rest = enumerate(devset)
+        self._stopped = False
+
+    def todo(self) -> Iterator[tuple[int, Example]]:
+        """Yield the examples that no other worker has taken, until none is left or too many have failed."""
+        while True:
+            with self._lock:
+                if self._stopped or self.failed > self.max_errors:
+                    return
+                taken = next(self._rest, None)
+            if taken is None:
+                return
+            yield taken
+
+    def stop(self) -> None:
+        """Start no more examples."""
+        self._stopped = True
+
+    @contextmanager
+    def span(self) -> Iterator[None]:
+        """The span of the whole evaluation, and the life of its progress bar."""
+        with span("evaluate", {"program": self.program, "n": len(self.devset)}) as attributes:
+            try:
+                yield
+            finally:
+                if self.progress is not None:
+                    self.progress.close()
+            attributes["result"] = self._so_far()
+
+    def case(self, example: Example) -> Flow[CaseResult]:
+        """Run and score one example; whatever the program or the metric raises becomes part of the record."""
+        started = time.perf_counter()
+        prediction, error, score = None, None, Score(self.failure_score)
+        with track_usage() as usage:
+            phase: Literal["program", "metric"] = "program"
+            try:
+                prediction = yield from self._run(dict(example.inputs()))
+                phase = "metric"
+                score = as_score((yield Call(self.metric, (example, prediction))))
+            except Exception as raised:  # noqa: BLE001  the boundary at which errors become records
+                error = CaseError(phase, raised, traceback.format_exc())
+        return CaseResult(example, prediction, score, error, time.perf_counter() - started, usage)
+
+    def _run(self, inputs: dict[str, Any]) -> Flow[Any]:
+        if isinstance(self.program, Module):
+            return (yield from self.program.steps(**inputs))
+        return (yield Call(self.program, (), inputs))
+
+    def finished(self, index: int, case: CaseResult) -> None:
+        """Keep a case that is done."""
+        with self._lock:
+            self.cases[index] = case
+            self.failed += case.error is not None
+            self.total += case.score.value
+            if self.progress is not None:
+                self.progress.set_postfix_str(f"mean {self.total / len(self.cases):.3f}", refresh=False)
+                self.progress.update()
+
+    def result(self) -> EvaluationResult:
+        """Return the result, unless too many examples failed."""
+        result = self._so_far()
+        if self.failed > self.max_errors:
+            first = result.errors[0]
+            message = (
+                f"stopped after {self.failed} failed examples of {len(self.cases)} run (max_errors={self.max_errors}); "
+                f"the first: {first.error}"
+            )
+            raise EvaluationError(message, result=result) from (first.error.error if first.error else None)
+        return result
+
+    def _so_far(self) -> EvaluationResult:
+        cases = tuple(self.cases[index] for index in sorted(self.cases))
+        return EvaluationResult(metric_name(self.metric), cases)
+
+
+def metric_name(metric: Metric) -> str:
+    """Return the name under which a metric's score is reported."""
+    return getattr(metric, "__name__", None) or type(metric).__name__
+
+
+def _progress_bar(total: int) -> Any:
+    from tqdm import tqdm  # only when a bar is asked for
+
+    return tqdm(total=total, unit="example", dynamic_ncols=True, leave=False)

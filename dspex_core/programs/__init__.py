@@ -1,0 +1,1 @@
+"""Programs: modules that call language models. PYTEST_DONT_REWRITE"""
