@@ -1,1 +1,225 @@
 """The DSPy programming model, written natively: `import dspex_core as dspy`. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dspex_core.adapters import Adapter as Adapter
+    from dspex_core.adapters import ChatAdapter as ChatAdapter
+    from dspex_core.adapters import JSONAdapter as JSONAdapter
+    from dspex_core.datasets import load_dataset as load_dataset
+    from dspex_core.embedders import LexicalEmbedder as LexicalEmbedder
+    from dspex_core.errors import AdapterParseError as AdapterParseError
+    from dspex_core.errors import ArtifactError as ArtifactError
+    from dspex_core.errors import ConfigurationError as ConfigurationError
+    from dspex_core.errors import ContextWindowExceededError as ContextWindowExceededError
+    from dspex_core.errors import DSPexError as DSPexError
+    from dspex_core.errors import DatasetError as DatasetError
+    from dspex_core.errors import EvaluationError as EvaluationError
+    from dspex_core.errors import LMAuthError as LMAuthError
+    from dspex_core.errors import LMBillingError as LMBillingError
+    from dspex_core.errors import LMError as LMError
+    from dspex_core.errors import LMInvalidRequestError as LMInvalidRequestError
+    from dspex_core.errors import LMNotConfiguredError as LMNotConfiguredError
+    from dspex_core.errors import LMProviderError as LMProviderError
+    from dspex_core.errors import LMRateLimitError as LMRateLimitError
+    from dspex_core.errors import LMResponseError as LMResponseError
+    from dspex_core.errors import LMServerError as LMServerError
+    from dspex_core.errors import LMTimeoutError as LMTimeoutError
+    from dspex_core.errors import LMTransportError as LMTransportError
+    from dspex_core.errors import LMUnsupportedFeatureError as LMUnsupportedFeatureError
+    from dspex_core.errors import OptimizationError as OptimizationError
+    from dspex_core.errors import ScriptExhaustedError as ScriptExhaustedError
+    from dspex_core.errors import SignatureError as SignatureError
+    from dspex_core.evaluate import Evaluate as Evaluate
+    from dspex_core.evaluate import EvaluationResult as EvaluationResult
+    from dspex_core.example import Completions as Completions
+    from dspex_core.example import Example as Example
+    from dspex_core.example import Prediction as Prediction
+    from dspex_core.lm.base import BaseLM as BaseLM
+    from dspex_core.lm.cache import ResponseCache as ResponseCache
+    from dspex_core.lm.client import LM as LM
+    from dspex_core.lm.scripted import DummyLM as DummyLM
+    from dspex_core.lm.scripted import ScriptedLM as ScriptedLM
+    from dspex_core.messages import LMOutput as LMOutput
+    from dspex_core.messages import LMRequest as LMRequest
+    from dspex_core.messages import LMResponse as LMResponse
+    from dspex_core.messages import Message as Message
+    from dspex_core.messages import Usage as Usage
+    from dspex_core.metrics import Score as Score
+    from dspex_core.metrics import contains as contains
+    from dspex_core.metrics import exact_match as exact_match
+    from dspex_core.metrics import f1 as f1
+    from dspex_core.metrics import field_match as field_match
+    from dspex_core.metrics import fuzzy_match as fuzzy_match
+    from dspex_core.optimizers import BootstrapFewShot as BootstrapFewShot
+    from dspex_core.optimizers import BootstrapFewShotWithRandomSearch as BootstrapFewShotWithRandomSearch
+    from dspex_core.optimizers import BootstrapRS as BootstrapRS
+    from dspex_core.optimizers import KNNFewShot as KNNFewShot
+    from dspex_core.optimizers import LabeledFewShot as LabeledFewShot
+    from dspex_core.optimizers import Optimizer as Optimizer
+    from dspex_core.optimizers import Teleprompter as Teleprompter
+    from dspex_core.programs import ChainOfThought as ChainOfThought
+    from dspex_core.programs import Module as Module
+    from dspex_core.programs import NearestDemos as NearestDemos
+    from dspex_core.programs import Predict as Predict
+    from dspex_core.settings import configure as configure
+    from dspex_core.settings import context as context
+    from dspex_core.settings import settings as settings
+    from dspex_core.signature import InputField as InputField
+    from dspex_core.signature import OutputField as OutputField
+    from dspex_core.signature import Signature as Signature
+    from dspex_core.usage import track_usage as track_usage
+
+__all__ = [
+    "Adapter",
+    "AdapterParseError",
+    "ArtifactError",
+    "BaseLM",
+    "BootstrapFewShot",
+    "BootstrapFewShotWithRandomSearch",
+    "BootstrapRS",
+    "ChainOfThought",
+    "ChatAdapter",
+    "Completions",
+    "ConfigurationError",
+    "ContextWindowExceededError",
+    "DSPexError",
+    "DatasetError",
+    "DummyLM",
+    "Evaluate",
+    "EvaluationError",
+    "EvaluationResult",
+    "Example",
+    "InputField",
+    "JSONAdapter",
+    "KNNFewShot",
+    "LM",
+    "LMAuthError",
+    "LMBillingError",
+    "LMError",
+    "LMInvalidRequestError",
+    "LMNotConfiguredError",
+    "LMOutput",
+    "LMProviderError",
+    "LMRateLimitError",
+    "LMRequest",
+    "LMResponse",
+    "LMResponseError",
+    "LMServerError",
+    "LMTimeoutError",
+    "LMTransportError",
+    "LMUnsupportedFeatureError",
+    "LabeledFewShot",
+    "LexicalEmbedder",
+    "Message",
+    "Module",
+    "NearestDemos",
+    "OptimizationError",
+    "Optimizer",
+    "OutputField",
+    "Predict",
+    "Prediction",
+    "ResponseCache",
+    "Score",
+    "ScriptExhaustedError",
+    "ScriptedLM",
+    "Signature",
+    "SignatureError",
+    "Teleprompter",
+    "Usage",
+    "configure",
+    "contains",
+    "context",
+    "exact_match",
+    "f1",
+    "field_match",
+    "fuzzy_match",
+    "load_dataset",
+    "settings",
+    "track_usage",
+]
+
+_HOMES = {
+    "Adapter": "adapters",
+    "AdapterParseError": "errors",
+    "ArtifactError": "errors",
+    "BaseLM": "lm.base",
+    "BootstrapFewShot": "optimizers",
+    "BootstrapFewShotWithRandomSearch": "optimizers",
+    "BootstrapRS": "optimizers",
+    "ChainOfThought": "programs",
+    "ChatAdapter": "adapters",
+    "Completions": "example",
+    "ConfigurationError": "errors",
+    "ContextWindowExceededError": "errors",
+    "DSPexError": "errors",
+    "DatasetError": "errors",
+    "DummyLM": "lm.scripted",
+    "Evaluate": "evaluate",
+    "EvaluationError": "errors",
+    "EvaluationResult": "evaluate",
+    "Example": "example",
+    "InputField": "signature",
+    "JSONAdapter": "adapters",
+    "KNNFewShot": "optimizers",
+    "LM": "lm.client",
+    "LMAuthError": "errors",
+    "LMBillingError": "errors",
+    "LMError": "errors",
+    "LMInvalidRequestError": "errors",
+    "LMNotConfiguredError": "errors",
+    "LMOutput": "messages",
+    "LMProviderError": "errors",
+    "LMRateLimitError": "errors",
+    "LMRequest": "messages",
+    "LMResponse": "messages",
+    "LMResponseError": "errors",
+    "LMServerError": "errors",
+    "LMTimeoutError": "errors",
+    "LMTransportError": "errors",
+    "LMUnsupportedFeatureError": "errors",
+    "LabeledFewShot": "optimizers",
+    "LexicalEmbedder": "embedders",
+    "Message": "messages",
+    "Module": "programs",
+    "NearestDemos": "programs",
+    "OptimizationError": "errors",
+    "Optimizer": "optimizers",
+    "OutputField": "signature",
+    "Predict": "programs",
+    "Prediction": "example",
+    "ResponseCache": "lm.cache",
+    "Score": "metrics",
+    "ScriptExhaustedError": "errors",
+    "ScriptedLM": "lm.scripted",
+    "Signature": "signature",
+    "SignatureError": "errors",
+    "Teleprompter": "optimizers",
+    "Usage": "messages",
+    "configure": "settings",
+    "contains": "metrics",
+    "context": "settings",
+    "exact_match": "metrics",
+    "f1": "metrics",
+    "field_match": "metrics",
+    "fuzzy_match": "metrics",
+    "load_dataset": "datasets",
+    "settings": "settings",
+    "track_usage": "usage",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name at its first use, so that importing the package costs next to nothing (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

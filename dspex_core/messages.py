@@ -75,7 +75,7 @@ class LMRequest:
     def key(self, *scope: str | None) -> str:
         """Return a stable hash of the request within a scope (model, endpoint, test case, ...)."""
         text = canonical_json([scope, self.to_json()])
-        return hashlib.sha256(text.encode()).hexdigest()[:32]
+        return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,7 @@ def mcnemar_exact(lost: int, gained: int) -> float:
     for k in range(fewer):
         term = term * (changed - k) // (k + 1)  # the binomial coefficient of k + 1
         tail += term
-    return min(1.0, 2 * tail / 2**changed)
+    return min(1.0, 2 * tail / (1 << changed))
 
 
 def sign_flip_test(differences: Sequence[float], *, seed: int = 0, resamples: int = 2000) -> float:
@@ -132,7 +132,7 @@ def detectable_drop(n: int, discordant_rate: float, *, significance: float = 0.0
     not show even the largest drop possible.
     """
     if n < 1 or not 0 <= discordant_rate < 1:
-        message = f"a detectable drop needs n >= 1 and 0 <= discordant_rate < 1, not n={n!r}, discordant_rate={discordant_rate!r}"
+        message = f"a detectable drop needs n >= 1 and 0 <= discordant_rate < 1, not {n!r} and {discordant_rate!r}"
         raise ConfigurationError(message)
     z_found, z_power = _normal_quantile(1 - significance), NormalDist().inv_cdf(power)
 

@@ -1,1 +1,8 @@
 """Programs: modules that call language models. PYTEST_DONT_REWRITE"""
+
+from dspex_core.programs.base import Module
+from dspex_core.programs.chain_of_thought import ChainOfThought
+from dspex_core.programs.demos import NearestDemos
+from dspex_core.programs.predict import Predict
+
+__all__ = ["ChainOfThought", "Module", "NearestDemos", "Predict"]

@@ -7,7 +7,7 @@ A built-in program writes its logic once, as `flow`; `__call__` drives it in thi
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -148,9 +148,14 @@ class Module:
         for path, changed in loaded.items():
             predictors[path].assign(changed)
 
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write the program's state to a JSON file; it appears whole or not at all. No key is stored."""
-        write_artifact(path, ARTIFACT_KIND, self.dump_state())
+    def save(self, path: str | PathLike[str], *, metadata: Mapping[str, Any] | None = None) -> None:
+        """Write the program's state to a JSON file; it appears whole or not at all. No key is stored.
+
+        Args:
+            path: The file; its folder is made if need be.
+            metadata: JSON data to keep with the state, such as the score that it reached.
+        """
+        write_artifact(path, ARTIFACT_KIND, self.dump_state(), metadata=metadata)
 
     def load(self, path: str | PathLike[str]) -> None:
         """Take over the state in a file that `save` wrote.

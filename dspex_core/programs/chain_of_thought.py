@@ -24,6 +24,6 @@ class ChainOfThought(Module):
         reasoning = OutputField(desc="the steps that lead to the answer")
         self.predict = Predict(ensure_signature(signature).prepend("reasoning", reasoning, str), **config)
 
-    def flow(self, **inputs: Any) -> Flow[Any]:  # type: ignore[override]  # inputs are named by the signature
+    def flow(self, **inputs: Any) -> Flow[Any]:
         """Ask once."""
         return (yield from self.predict.steps(**inputs))

@@ -17,7 +17,7 @@ from dspex_core.messages import LMRequest
 from dspex_core.programs.base import Module
 from dspex_core.programs.demos import DemoSelector, selector_from_json
 from dspex_core.settings import current
-from dspex_core.signature import Signature, ensure_signature
+from dspex_core.signature import MISSING, Signature, ensure_signature
 
 _log = logging.getLogger("dspex")
 _ADAPTERS: Mapping[str, Adapter] = {"chat": ChatAdapter(), "json": JSONAdapter()}
@@ -64,7 +64,7 @@ class Predict(Module):
         """Forget demos and LM."""
         self.demos, self.demo_selector, self.lm = (), None, None
 
-    def flow(  # type: ignore[override]  # no positional inputs: they are named by the signature
+    def flow(
         self, *, config: Mapping[str, Any] | None = None, lm: BaseLM | None = None, **inputs: Any
     ) -> Flow[Prediction]:
         """Render the prompt, call the LM, read the outputs; once more with the fallback adapter if need be.
@@ -171,7 +171,7 @@ class Predict(Module):
 
     def _check(self, inputs: dict[str, Any]) -> None:
         missing = [
-            name for name, field in self.signature.input_fields.items() if name not in inputs and not field.has_default
+            name for name, field in self.signature.input_fields.items() if name not in inputs and field.default is MISSING
         ]
         if missing:
             message = f"{self.signature!r} needs the input {', '.join(map(repr, missing))}; it got: {', '.join(inputs)}"

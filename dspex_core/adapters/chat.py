@@ -1,0 +1,99 @@
+"""The chat adapter: each field under a marker line, `[[ ## name ## ]]`. PYTEST_DONT_REWRITE
+
+The wire format is DSPy's, so models and demos tuned for it keep working.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dspex_core.adapters.base import NOT_SUPPLIED, Adapter, present, to_text
+from dspex_core.adapters.json import JSONAdapter
+from dspex_core.adapters.parse import parse_text, read_outputs
+from dspex_core.messages import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from dspex_core.signature import Signature, SignatureField
+
+_MARKER = re.compile(r"^[ \t]*\[\[[ \t]*##[ \t]*([^\s#\[\]]+)[ \t]*##[ \t]*\]\]", re.MULTILINE)
+_COMPLETED = "[[ ## completed ## ]]"
+
+
+@dataclass(frozen=True)
+class ChatAdapter(Adapter):
+    """Fields under marker lines: readable for any capable model, with values of any type.
+
+    Args:
+        use_json_adapter_fallback: Whether a reply that cannot be parsed is asked for once
+            more through `JSONAdapter`.
+    """
+
+    use_json_adapter_fallback: bool = True
+
+    @property
+    def fallback(self) -> Adapter | None:
+        """`JSONAdapter`, unless opted out."""
+        return JSONAdapter() if self.use_json_adapter_fallback else None
+
+    def system(self, signature: type[Signature]) -> str:
+        """Write the fields, the layout of the messages and the instructions."""
+        layout = [_section(name, f"{{{name}}}") for name in signature.fields]
+        return "\n\n".join(
+            [
+                _listing("Inputs:", signature.input_fields.values()),
+                _listing("Outputs:", signature.output_fields.values()),
+                "All messages are laid out like this, with the values in place of the braces:",
+                *layout,
+                _COMPLETED,
+                f"Your task:\n{signature.instructions}",
+            ]
+        )
+
+    def inputs(self, signature: type[Signature], values: Mapping[str, Any]) -> str:
+        """Write each input under its marker."""
+        return "\n\n".join([_section(name, to_text(value)) for name, value in present(signature.input_fields, values)])
+
+    def reminder(self, signature: type[Signature]) -> str:
+        """Write which outputs to answer with."""
+        outputs = ", ".join([_reminder(field) for field in signature.output_fields.values()])
+        return f"\n\nAnswer with these fields, in this order: {outputs}, and then `{_COMPLETED}`."
+
+    def assistant(self, signature: type[Signature], outputs: Mapping[str, Any]) -> Message:
+        """Write each output under its marker, and the closing marker."""
+        given = dict(present(signature.output_fields, outputs))
+        values = [_section(name, to_text(given.get(name, NOT_SUPPLIED))) for name in signature.output_fields]
+        return Message("assistant", "\n\n".join([*values, _COMPLETED]))
+
+    def parse(self, signature: type[Signature], text: str) -> dict[str, Any]:
+        """Read the outputs under their markers; of two with one name the first counts."""
+        return read_outputs(signature, _sections(text), read=parse_text, adapter_name="ChatAdapter", text=text)
+
+
+def _sections(text: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    markers = list(_MARKER.finditer(text))
+    ends = [*(marker.start() for marker in markers), len(text)]
+    for marker, end in zip(markers, ends[1:], strict=True):
+        found.setdefault(marker[1], text[marker.end() : end].strip())
+    return found
+
+
+def _section(name: str, value: str) -> str:
+    return f"[[ ## {name} ## ]]\n{value}"
+
+
+def _listing(title: str, fields: Iterable[SignatureField]) -> str:
+    lines = [
+        f"{number}. `{field.name}` ({field.type_text()}){field.desc and f': {field.desc}'}"
+        for number, field in enumerate(fields, start=1)
+    ]
+    return "\n".join([title, *lines])
+
+
+def _reminder(field: SignatureField) -> str:
+    marker = f"`[[ ## {field.name} ## ]]`"
+    return marker if field.annotation is str and not field.constraints else f"{marker} ({field.type_text()})"

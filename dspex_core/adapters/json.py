@@ -1,0 +1,61 @@
+"""The JSON adapter: the reply is one JSON object, held to a schema where the server can. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dspex_core.adapters.base import NOT_SUPPLIED, Adapter, present, to_json, to_text
+from dspex_core.adapters.parse import extract_json_object, parse_value, read_outputs
+from dspex_core.messages import Message, ResponseSchema
+from dspex_core.schemas import strict
+from dspex_core.signature import object_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from dspex_core.signature import Signature, SignatureField
+
+
+@dataclass(frozen=True)
+class JSONAdapter(Adapter):
+    """A short prompt and a JSON reply: for small models, and for servers that enforce a schema."""
+
+    def system(self, signature: type[Signature]) -> str:
+        """Write the instructions and the fields."""
+        parts = [
+            signature.instructions,
+            _listing("Inputs:", signature.input_fields.values()),
+            _listing("Answer with one JSON object with these keys:", signature.output_fields.values()),
+        ]
+        return "\n\n".join(part for part in parts if part)
+
+    def inputs(self, signature: type[Signature], values: Mapping[str, Any]) -> str:
+        """Write one input a line; where one has several lines, each under a marker."""
+        texts = [(name, to_text(value)) for name, value in present(signature.input_fields, values)]
+        if any("\n" in text for _, text in texts):
+            return "\n\n".join([f"[[ ## {name} ## ]]\n{text}" for name, text in texts])
+        return "\n".join([f"{name}: {text}" for name, text in texts])
+
+    def assistant(self, signature: type[Signature], outputs: Mapping[str, Any]) -> Message:
+        """Write the outputs as a JSON object."""
+        given = dict(present(signature.output_fields, outputs))
+        values = {name: to_json(given.get(name, NOT_SUPPLIED)) for name in signature.output_fields}
+        return Message("assistant", json.dumps(values, ensure_ascii=False))
+
+    def parse(self, signature: type[Signature], text: str) -> dict[str, Any]:
+        """Read the outputs from the JSON object in the reply."""
+        found = extract_json_object(text, signature.output_fields) or {}
+        return read_outputs(signature, found, read=parse_value, adapter_name="JSONAdapter", text=text)
+
+    def response_schema(self, signature: type[Signature]) -> ResponseSchema:
+        """Return the schema of the reply, as OpenAI's strict mode and llama.cpp's grammars take it."""
+        name = re.sub(r"[^a-zA-Z0-9_-]", "_", signature.__name__)[:64]
+        return ResponseSchema(name, strict(object_schema(signature.output_fields)))
+
+
+def _listing(title: str, fields: Iterable[SignatureField]) -> str:
+    lines = [f"- {field.name} ({field.type_text()}){field.desc and f': {field.desc}'}" for field in fields]
+    return "\n".join([title, *lines]) if lines else ""

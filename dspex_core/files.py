@@ -1,0 +1,45 @@
+"""Writing files so that a reader, or a crash, never meets half of one. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+from pathlib import Path
+
+
+def write_atomically(path: str | os.PathLike[str], text: str) -> None:
+    """Replace a file's content as a whole, in UTF-8; its directory is made if it is not there.
+
+    At any moment, a crash or a full disk included, the file holds the old text or the new one.
+    A process that is killed may leave a `.dspex-*.tmp` file behind.
+
+    Raises:
+        OSError: The file cannot be written; the old one is still there.
+        UnicodeEncodeError: The text has lone surrogates; the old file is still there.
+    """
+    target = Path(path).resolve()  # a link stays a link: what it points to is replaced
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".dspex-{secrets.token_hex(8)}.tmp")
+    try:
+        with temporary.open("x", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        if target.exists():
+            shutil.copymode(target, temporary)
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    with contextlib.suppress(OSError):  # some systems cannot sync a directory; the file is whole without it
+        _sync_directory(target.parent)
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,248 @@
+"""The response cache: memory in front of SQLite, and equal calls at once made once. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import json
+import logging
+import os
+import sqlite3
+import threading
+import weakref
+from collections import OrderedDict
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dspex_core.messages import LMResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dspex_core.flow import Flow
+
+_log = logging.getLogger("dspex")
+_BUSY_SECONDS = 5.0  # how long another process may hold the database before it counts as locked
+_BEAT_SECONDS = 1.0  # how long an event loop may be silent before it counts as blocked
+
+
+class ResponseCache:
+    """Keeps responses by key, in memory and, with a `path`, for all processes and later ones.
+
+    Args:
+        path: The SQLite file; it is made at first use. `None` keeps responses in memory only.
+        memory_entries: How many responses are kept in memory; the least recently used give way.
+
+    Threads, event loops and processes may share it. It never fails a call: a file that cannot
+    be used is reported once to the `dspex` logger and left alone from then on.
+    """
+
+    def __init__(self, path: Path | None = None, *, memory_entries: int = 100_000) -> None:
+        self.path = path
+        self._memory_entries = memory_entries
+        self._memory: OrderedDict[str, LMResponse] = OrderedDict()
+        self._lock = threading.Lock()
+        self._file = _File(path) if path is not None else None
+        self._flights: dict[str, _Flight] = {}
+
+    def get(self, key: str) -> LMResponse | None:
+        """Return the response kept under a key, marked as cached and free of charge, or `None`."""
+        found = self._remembered(key)
+        if found is None and self._file is not None:
+            found = self._file.read(key)
+            if found is not None:
+                found = self._remember(key, found)
+        return found
+
+    def put(self, key: str, response: LMResponse) -> None:
+        """Keep a response under a key."""
+        self._remember(key, response)
+        if self._file is not None:
+            self._file.write(key, response)
+
+    def fetch(self, key: str, ask: Callable[[], Flow[LMResponse]]) -> Flow[LMResponse]:
+        """Return the response kept under a key, else ask for it and keep it.
+
+        Of equal calls at once, in any threads and tasks, one asks and the others wait for it.
+        They get its error, too; when it is cancelled, another of them asks.
+        """
+        while (found := self.get(key)) is None:
+            flight = _Flight()
+            leading = self._flights.setdefault(key, flight)
+            if leading is flight:
+                return (yield from self._lead(key, flight, ask))
+            landed = yield _Wait(leading)
+            if not landed:
+                response = yield from ask()
+                self.put(key, response)
+                return response
+        return found
+
+    def _lead(self, key: str, flight: _Flight, ask: Callable[[], Flow[LMResponse]]) -> Flow[LMResponse]:
+        failure = None
+        try:
+            response = self._remembered(key)  # a flight may have landed since the caller looked
+            if response is None:
+                response = yield from ask()
+                self.put(key, response)
+        except Exception as error:
+            failure = error
+            raise
+        else:
+            return response
+        finally:
+            del self._flights[key]
+            flight.land(failure)
+
+    def _remembered(self, key: str) -> LMResponse | None:
+        with self._lock:
+            found = self._memory.get(key)
+            if found is not None:
+                self._memory.move_to_end(key)
+            return found
+
+    def _remember(self, key: str, response: LMResponse) -> LMResponse:
+        kept = replace(response, cached=True, cost=0.0)
+        with self._lock:
+            self._memory[key] = kept
+            self._memory.move_to_end(key)
+            if len(self._memory) > self._memory_entries:
+                self._memory.popitem(last=False)
+        return kept
+
+
+class _Flight:
+    """One call under way, for which others wait."""
+
+    def __init__(self) -> None:
+        self.landed: Future[None] = Future()
+        self.landed.set_running_or_notify_cancel()  # a waiting task that is cancelled must not cancel it
+        self.loop = _running_loop()
+
+    def land(self, failure: Exception | None) -> None:
+        """Let the others go on, with the call's failure if it failed."""
+        if failure is None:
+            self.landed.set_result(None)
+        else:
+            self.landed.set_exception(failure)
+
+    def loop_beat(self) -> threading.Event:
+        """Return an event that is set as soon as the leader's event loop shows a sign of life."""
+        beat = threading.Event()
+        if self.loop is None:
+            beat.set()
+        else:
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                self.loop.call_soon_threadsafe(beat.set)
+        return beat
+
+
+@dataclass(frozen=True, slots=True)
+class _Wait:
+    """The step of waiting for a flight: true once it has landed, false if it may never do.
+
+    A task leads only while its event loop runs. Who blocks that loop, directly or through a
+    thread that it waits for, would wait for ever.
+    """
+
+    flight: _Flight
+
+    def run(self) -> bool:
+        """Wait in this thread."""
+        if self.flight.loop is not None and self.flight.loop is _running_loop():
+            return False
+        while True:
+            beat = self.flight.loop_beat()
+            try:
+                failure = self.flight.landed.exception(_BEAT_SECONDS)
+            except TimeoutError:
+                if not beat.is_set():
+                    return False
+                continue
+            if failure is not None:
+                raise failure
+            return True
+
+    async def arun(self) -> bool:
+        """Wait in this task."""
+        landed = asyncio.wrap_future(self.flight.landed)
+        while True:
+            beat = self.flight.loop_beat()
+            await asyncio.wait((landed,), timeout=_BEAT_SECONDS)
+            if landed.done():
+                landed.result()
+                return True
+            if not beat.is_set():
+                landed.cancel()
+                return False
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+class _File:
+    """The SQLite side: one row per key, JSON text, until the first failure."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._usable = True
+
+    def read(self, key: str) -> LMResponse | None:
+        """Return the response kept under a key."""
+        row = self._execute("SELECT response FROM responses WHERE key = ?", (key,))
+        try:
+            return None if row is None else LMResponse.from_json(json.loads(row[0]))
+        except (ValueError, KeyError, TypeError):
+            _log.warning("the cached response %s in %s cannot be read; it is asked for anew", key, self._path)
+            return None
+
+    def write(self, key: str, response: LMResponse) -> None:
+        """Keep a response."""
+        self._execute("INSERT OR REPLACE INTO responses VALUES (?, ?)", (key, json.dumps(response.to_json())))
+
+    def _execute(self, statement: str, values: tuple[str, ...]) -> tuple[str] | None:
+        if not self._usable:
+            return None
+        try:
+            with self._lock:
+                self._connection = self._connection or self._open()
+                row: tuple[str] | None = self._connection.execute(statement, values).fetchone()
+                return row
+        except (sqlite3.Error, OSError) as error:
+            with self._lock:
+                first, self._usable = self._usable, False
+            if first:
+                _log.warning("the response cache %s cannot be used, so responses are not kept: %s", self._path, error)
+            return None
+
+    def _open(self) -> sqlite3.Connection:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        weakref.finalize(self, connection.close)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")  # a killed process loses nothing; a power cut, the last rows
+        connection.execute("CREATE TABLE IF NOT EXISTS responses (key TEXT PRIMARY KEY, response TEXT NOT NULL)")
+        return connection
+
+
+def default_cache() -> ResponseCache:
+    """Return the cache that all processes of the user share; `DSPEX_CACHE_DIR` says another place."""
+    return _cache_in(os.environ.get("DSPEX_CACHE_DIR"))
+
+
+@functools.cache
+def _cache_in(directory: str | None) -> ResponseCache:
+    if not directory:
+        import platformdirs  # wanted here only
+
+        directory = platformdirs.user_cache_dir("pytest-dspex", appauthor=False)
+    return ResponseCache(Path(directory) / "responses.sqlite")

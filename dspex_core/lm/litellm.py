@@ -1,0 +1,161 @@
+"""The LiteLLM engine: every provider that LiteLLM reaches. PYTEST_DONT_REWRITE
+
+LiteLLM takes seconds to import, so this module is imported by the first call that needs it.
+LiteLLM's own objects do not leave this file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else importing it downloads a price list
+
+import httpx  # comes with LiteLLM
+import litellm
+import openai  # comes with LiteLLM, whose errors derive from it
+from litellm.exceptions import ContextWindowExceededError as TooLongError
+from litellm.exceptions import Timeout as LiteLLMTimeout
+from litellm.exceptions import UnsupportedParamsError
+
+from dspex_core.errors import (
+    ContextWindowExceededError,
+    LMError,
+    LMNotConfiguredError,
+    LMResponseError,
+    LMTimeoutError,
+    LMTransportError,
+    LMUnsupportedFeatureError,
+)
+from dspex_core.lm.providers import PROVIDERS
+from dspex_core.lm.refusals import error_class, refusal
+from dspex_core.messages import LMOutput, LMRequest, LMResponse, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dspex_core.lm.providers import Endpoint
+
+litellm.suppress_debug_info = True  # it prints advice at each error
+litellm.telemetry = False
+
+# The first that fits: a timeout is also a failure of the transport.
+_ORIGINS: dict[type[BaseException], type[LMError]] = {
+    TimeoutError: LMTimeoutError,
+    LiteLLMTimeout: LMTimeoutError,
+    httpx.TimeoutException: LMTimeoutError,
+    httpx.TransportError: LMTransportError,
+    OSError: LMTransportError,
+    json.JSONDecodeError: LMResponseError,
+    UnsupportedParamsError: LMUnsupportedFeatureError,
+    TooLongError: ContextWindowExceededError,
+}
+_NOT_SET_UP = re.compile(r"LLM Provider NOT provided|missing .{0,40}(key|credential)", re.IGNORECASE)
+_NO_COMPLETION = re.compile(r"provider returned 'choices'")
+_OWN_PREFIX = re.compile(r"^(litellm\.\w+: )+")
+
+
+class LiteLLMEngine:
+    """Makes calls to one model through LiteLLM. Threads and event loops may share it."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._fixed: dict[str, Any] = {
+            "model": endpoint.model,
+            "timeout": endpoint.timeout,
+            "num_retries": 0,  # the client does them, the same for both engines
+            "max_retries": 0,
+        }
+        if endpoint.base_url:
+            self._fixed["api_base"] = endpoint.base_url
+        if endpoint.api_key:
+            self._fixed["api_key"] = endpoint.api_key
+        elif endpoint.base_url and endpoint.provider in PROVIDERS:
+            self._fixed["api_key"] = "none"  # a server of the user's own needs no key, but LiteLLM asks for one
+        if endpoint.provider == "local":
+            self._fixed["model"] = f"openai/{endpoint.name}"
+        self._supports_schema = endpoint.provider == "local" or litellm.supports_response_schema(endpoint.model)
+
+    def complete(self, request: LMRequest) -> LMResponse:
+        """Make one try of a call.
+
+        Raises:
+            LMError: It failed; `is_retryable` says whether another try may do better.
+        """
+        try:
+            reply = litellm.completion(**self._fixed, **self._arguments(request))
+        except openai.OpenAIError as error:
+            raise self._error(error) from error
+        return self._response(reply)
+
+    async def acomplete(self, request: LMRequest) -> LMResponse:
+        """`complete` without blocking the event loop."""
+        try:
+            # LiteLLM's timeout starts anew with each piece of a reply.
+            async with asyncio.timeout(self._endpoint.timeout):
+                reply = await litellm.acompletion(**self._fixed, **self._arguments(request))
+        except (openai.OpenAIError, TimeoutError) as error:
+            raise self._error(error) from error
+        return self._response(reply)
+
+    def _arguments(self, request: LMRequest) -> dict[str, Any]:
+        arguments = {"messages": [message.to_json() for message in request.messages], **request.config}
+        schema = request.response_schema
+        if schema is not None and self._supports_schema:
+            arguments["response_format"] = {"type": "json_schema", "json_schema": {**schema.to_json(), "strict": True}}
+        return arguments
+
+    def _response(self, reply: Any) -> LMResponse:
+        if not reply.choices:
+            raise self._fail(LMResponseError, "the reply has no choices")
+        usage = reply.usage
+        return LMResponse(
+            tuple(_to_output(choice) for choice in reply.choices),
+            model=reply.model or "",
+            usage=Usage(usage.prompt_tokens or 0, usage.completion_tokens or 0),
+            cost=reply._hidden_params.get("response_cost"),  # noqa: SLF001  where LiteLLM's documentation has it
+        )
+
+    def _error(self, error: openai.OpenAIError | TimeoutError) -> LMError:
+        """Read an error by what caused it: LiteLLM calls most things an internal server error."""
+        causes = list(_causes(error))
+        for cause in causes:
+            if isinstance(cause, httpx.HTTPStatusError):
+                return refusal(self._endpoint, cause.response.status_code, cause.response.headers, _content(cause))
+        said = str(error) or f"no whole reply within {self._endpoint.timeout:g} seconds"
+        message = _OWN_PREFIX.sub("", said.splitlines()[0])
+        if _NOT_SET_UP.search(message):
+            advice = "write the model as provider/model and set the provider's key, or give the LM an api_base"
+            return self._fail(LMNotConfiguredError, f"{message}\n{advice}")
+        for cause in causes:
+            for origin, kind in _ORIGINS.items():
+                if isinstance(cause, origin):
+                    return self._fail(kind, message)
+        if _NO_COMPLETION.search(message):
+            return self._fail(LMResponseError, message)
+        status = getattr(error, "status_code", None) or 500  # not all of LiteLLM's errors have one
+        return self._fail(error_class(status, message), message, status=status)
+
+    def _fail(self, kind: type[LMError], message: str, status: int | None = None) -> LMError:
+        return kind(message, model=self._endpoint.model, provider=self._endpoint.provider, status=status)
+
+
+def _to_output(choice: Any) -> LMOutput:
+    message = choice.message
+    return LMOutput(message.content or "", choice.finish_reason, getattr(message, "reasoning_content", None))
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _content(error: httpx.HTTPStatusError) -> bytes:
+    try:
+        return error.response.content
+    except httpx.ResponseNotRead:
+        return b""

@@ -1,0 +1,207 @@
+"""Where a model is found: from `provider/model` to an address, a key and an engine. PYTEST_DONT_REWRITE
+
+Nothing here touches the network. `locate` decides without a key, so that a cached answer
+needs none; `connect` adds what a call needs, and starts the embedded server for `local/`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from typing import Literal
+
+from dspex_core.errors import ConfigurationError, LMNotConfiguredError
+
+EngineName = Literal["direct", "litellm"]
+EngineChoice = Literal["auto", "direct", "litellm"]
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A service that speaks the OpenAI wire format.
+
+    Args:
+        name: Its name in `provider/model`.
+        base_url: Where it is when nobody says otherwise; `None` when it must be said.
+        key_env: The environment variables that may hold the key, in order; none: no key is needed.
+        supports_schema: Whether its models can be held to a JSON schema.
+        base_env: The environment variables that may hold another base URL, in order.
+        model_path: What stands before a model's short name in requests.
+    """
+
+    name: str
+    base_url: str | None
+    key_env: tuple[str, ...] = ()
+    supports_schema: bool = False
+    base_env: tuple[str, ...] = ()
+    model_path: str = ""
+
+
+_OLLAMA = Provider("ollama", "http://localhost:11434/v1", supports_schema=True, base_env=("OLLAMA_API_BASE",))
+
+PROVIDERS = {
+    provider.name: provider
+    for provider in (
+        Provider("local", None, supports_schema=True),
+        Provider(
+            "openai",
+            "https://api.openai.com/v1",
+            ("OPENAI_API_KEY",),
+            supports_schema=True,
+            base_env=("OPENAI_BASE_URL", "OPENAI_API_BASE"),
+        ),
+        Provider(
+            "hosted_vllm", None, ("HOSTED_VLLM_API_KEY",), supports_schema=True, base_env=("HOSTED_VLLM_API_BASE",)
+        ),
+        _OLLAMA,
+        Provider("openrouter", "https://openrouter.ai/api/v1", ("OPENROUTER_API_KEY",)),
+        Provider("groq", "https://api.groq.com/openai/v1", ("GROQ_API_KEY",)),
+        Provider("together_ai", "https://api.together.xyz/v1", ("TOGETHERAI_API_KEY", "TOGETHER_API_KEY")),
+        Provider("deepseek", "https://api.deepseek.com/v1", ("DEEPSEEK_API_KEY",)),
+        Provider("mistral", "https://api.mistral.ai/v1", ("MISTRAL_API_KEY",), supports_schema=True),
+        Provider(
+            "fireworks_ai",
+            "https://api.fireworks.ai/inference/v1",
+            ("FIREWORKS_API_KEY", "FIREWORKS_AI_API_KEY"),
+            supports_schema=True,
+            model_path="accounts/fireworks/models/",
+        ),
+        Provider("xai", "https://api.x.ai/v1", ("XAI_API_KEY",), supports_schema=True),
+    )
+} | {"ollama_chat": _OLLAMA}
+
+# Providers whose own wire format is another, so that an `api_base` does not make them direct.
+_OTHER_FORMATS = frozenset(
+    ("anthropic", "azure", "azure_ai", "bedrock", "cohere", "databricks", "gemini", "huggingface", "replicate")
+    + ("sagemaker", "vertex_ai", "watsonx")
+)
+# The models of OpenAI that came before structured outputs.
+_BEFORE_SCHEMAS = re.compile(r"gpt-(3\.5|4(-|$))")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a model string means.
+
+    Args:
+        model: The model string itself.
+        name: The model's name in requests to the provider.
+        provider: The provider's row in `PROVIDERS`, or one made up for an address that the user gave.
+        base_url: The provider's address; `None` when LiteLLM or the embedded server knows it.
+        engine: Which engine makes the call.
+        api_base: The address that the user gave, if any.
+    """
+
+    model: str
+    name: str
+    provider: Provider
+    base_url: str | None
+    engine: EngineName
+    api_base: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """All that an engine needs for calls to one model; the key is left out of its `repr`."""
+
+    model: str
+    name: str
+    provider: str
+    base_url: str | None
+    api_key: str | None = field(repr=False)
+    timeout: float
+    supports_schema: bool
+
+
+def locate(model: str, *, api_base: str | None = None, engine: EngineChoice = "auto") -> Target:
+    """Say what a model string means; `engine="auto"` gives way to `DSPEX_LM_ENGINE`.
+
+    Raises:
+        LMNotConfiguredError: The string names no provider, or no engine can reach it.
+    """
+    prefix, slash, rest = model.partition("/")
+    known = PROVIDERS.get(prefix) if slash else None
+    chosen = _chosen_engine(engine)
+    if known:
+        short = known.model_path if known.model_path and not rest.startswith("accounts/") else ""
+        return Target(model, short + rest, known, _base_url(known, api_base), chosen or "direct", api_base)
+    if not slash and not api_base:
+        message = "the model string names no provider; write it as provider/model, such as 'openai/gpt-4o-mini'"
+        raise LMNotConfiguredError(message, model=model)
+    foreign = Provider(prefix if slash else "custom", None, supports_schema=bool(api_base))
+    direct = bool(api_base) and prefix not in _OTHER_FORMATS
+    if chosen == "direct" and not api_base:
+        message = (
+            f"the direct engine does not know the provider {prefix!r}; give the LM an api_base that speaks the OpenAI "
+            f"format, or use engine='litellm'; the direct engine knows: {', '.join(sorted(PROVIDERS))}"
+        )
+        raise LMNotConfiguredError(message, model=model, provider=prefix)
+    base_url = _tidy(api_base) if api_base else os.environ.get(f"{prefix.upper()}_API_BASE")
+    return Target(model, model, foreign, base_url, chosen or ("direct" if direct else "litellm"), api_base)
+
+
+def connect(target: Target, *, api_key: str | None, timeout: float) -> Endpoint:
+    """Return the endpoint of a target, with its key from the argument or the environment.
+
+    Raises:
+        LMNotConfiguredError: There is no key, or no address.
+    """
+    provider, base_url = target.provider, target.base_url
+    if provider.name == "local":
+        from dspex_core.lm.local import serve  # starts a server, on first use
+
+        base_url = serve(target.name)
+    elif target.engine == "litellm":
+        base_url = target.api_base  # LiteLLM has its own table and its own form of addresses
+    key = api_key or _from_env(provider.key_env)
+    _check(target, base_url, key)
+    return Endpoint(
+        model=target.model,
+        name=target.name,
+        provider=provider.name,
+        base_url=base_url,
+        api_key=key,
+        timeout=timeout,
+        supports_schema=provider.supports_schema and not _BEFORE_SCHEMAS.match(target.name),
+    )
+
+
+def _check(target: Target, base_url: str | None, key: str | None) -> None:
+    provider = target.provider
+    if target.engine == "direct" and base_url is None:
+        message = f"{provider.name} has no address; set {provider.base_env[0]} or give the LM an api_base"
+        raise LMNotConfiguredError(message, model=target.model, provider=provider.name)
+    # A server at an address of the user's own may well ask for no key.
+    if provider.key_env and not key and target.base_url == provider.base_url:
+        message = f"{provider.name} needs a key; set {provider.key_env[0]} or give the LM an api_key"
+        raise LMNotConfiguredError(message, model=target.model, provider=provider.name)
+
+
+def _chosen_engine(engine: EngineChoice) -> EngineName | None:
+    chosen = os.environ.get("DSPEX_LM_ENGINE") or "auto" if engine == "auto" else engine
+    match chosen:
+        case "auto":
+            return None
+        case "direct" | "litellm":
+            return chosen
+    message = f"there is no engine {chosen!r}; there are: 'auto', 'direct', 'litellm'"
+    raise ConfigurationError(message)
+
+
+def _base_url(provider: Provider, api_base: str | None) -> str | None:
+    given = api_base or _from_env(provider.base_env)
+    if not given:
+        return provider.base_url
+    base_url = _tidy(given)
+    if provider is _OLLAMA and not base_url.endswith("/v1"):
+        return f"{base_url}/v1"  # users give the address of Ollama's own API, as LiteLLM takes it
+    return base_url
+
+
+def _tidy(address: str) -> str:
+    return address.rstrip("/").removesuffix("/chat/completions")
+
+
+def _from_env(names: tuple[str, ...]) -> str | None:
+    return next((value for name in names if (value := os.environ.get(name))), None)

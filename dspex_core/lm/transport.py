@@ -1,0 +1,233 @@
+"""Bytes over HTTP for the direct engine, sync by urllib3 and async by aiohttp. PYTEST_DONT_REWRITE
+
+Both post a body and return the whole reply. They raise the built-in `TimeoutError` when it did
+not arrive in time and `ConnectionError` when it did not arrive whole. A kept-alive connection
+that the server had closed meanwhile is replaced once, unnoticed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import ipaddress
+import time
+import urllib.request
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping
+
+    import aiohttp
+
+_POOL_SIZE = 1024  # connections kept for one host: more threads than anybody runs
+_CHUNK = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class HTTPReply:
+    """One whole reply; header names may be asked for in any case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class HTTPTarget:
+    """Where requests go, with what never changes between them."""
+
+    url: str
+    headers: Mapping[str, str]
+    timeout: float
+    proxy: str | None
+
+
+def proxy_for(url: str) -> str | None:
+    """Return the proxy that the environment names for a URL; none for this machine itself."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if _is_loopback(host) or urllib.request.proxy_bypass(host):
+        return None
+    return urllib.request.getproxies().get(parts.scheme)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class _StaleConnectionError(ConnectionResetError):
+    """The server closed a kept-alive connection before it saw the request."""
+
+
+class _Reusable(HTTPConnection):
+    """A connection that knows whether it has served before: only then is a reset a stale one."""
+
+    _served = False
+
+    def connect(self) -> None:
+        self._served = False
+        super().connect()
+
+    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]  # as urllib3's own override
+        try:
+            response = super().getresponse()
+        except ConnectionResetError as error:
+            if self._served:
+                raise _StaleConnectionError(*error.args) from error
+            raise
+        self._served = True
+        return response
+
+
+class _ReusableTLS(_Reusable, HTTPSConnection):
+    pass
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Reusable
+
+
+class _TLSPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _ReusableTLS
+
+
+@functools.cache
+def _manager(proxy: str | None) -> urllib3.PoolManager:
+    """Return the connections that all LMs of the process share."""
+    manager = urllib3.ProxyManager(proxy, maxsize=_POOL_SIZE) if proxy else urllib3.PoolManager(maxsize=_POOL_SIZE)
+    manager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
+    return manager
+
+
+def post(target: HTTPTarget, body: bytes) -> HTTPReply:
+    """Post a body and wait for the whole reply."""
+    try:
+        try:
+            return _post(target, body)
+        except urllib3.exceptions.ProtocolError as error:
+            if not isinstance(error.args[-1], _StaleConnectionError):
+                raise
+            return _post(target, body)
+    except urllib3.exceptions.NewConnectionError as error:  # urllib3 counts it among the timeouts
+        raise ConnectionError(str(error)) from error
+    except urllib3.exceptions.TimeoutError as error:
+        raise TimeoutError(str(error)) from error
+    except urllib3.exceptions.HTTPError as error:
+        raise ConnectionError(str(error)) from error
+
+
+def _post(target: HTTPTarget, body: bytes) -> HTTPReply:
+    deadline = time.monotonic() + target.timeout
+    response = _manager(target.proxy).request(
+        "POST",
+        target.url,
+        body=body,
+        headers=target.headers,
+        timeout=urllib3.Timeout(total=target.timeout),
+        retries=False,
+        redirect=False,
+        preload_content=False,
+    )
+    chunks = []
+    while chunk := response.read1(_CHUNK):
+        chunks.append(chunk)
+        left = deadline - time.monotonic()
+        if left <= 0:
+            response.close()
+            raise TimeoutError
+        connection = response.connection
+        if isinstance(connection, HTTPConnection) and connection.sock is not None:
+            connection.sock.settimeout(left)  # a server that trickles may not outwait the total
+    return HTTPReply(response.status, response.headers, b"".join(chunks))
+
+
+async def apost(target: HTTPTarget, body: bytes) -> HTTPReply:
+    """Post a body and await the whole reply."""
+    import aiohttp  # a sync program need not load it
+
+    session = await _sessions().here()
+    connection = _Connection()
+    try:
+        try:
+            return await _apost(session, target, body, connection)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+            if not connection.reused:
+                raise
+            return await _apost(session, target, body, connection)
+    except TimeoutError as error:
+        raise TimeoutError(str(error)) from error
+    except aiohttp.ClientError as error:
+        raise ConnectionError(str(error) or type(error).__name__) from error
+
+
+@dataclass(slots=True)
+class _Connection:
+    """What a request notes of the connection it got."""
+
+    reused: bool = False
+
+
+async def _apost(session: aiohttp.ClientSession, target: HTTPTarget, body: bytes, connection: _Connection) -> HTTPReply:
+    import aiohttp  # loaded by now
+
+    async with session.post(
+        target.url,
+        data=body,
+        headers=target.headers,
+        timeout=aiohttp.ClientTimeout(total=target.timeout),
+        allow_redirects=False,
+        proxy=target.proxy,
+        trace_request_ctx=connection,
+    ) as response:
+        return HTTPReply(response.status, response.headers, await response.read())
+
+
+async def _note_reuse(_session: Any, context: Any, _params: Any) -> None:
+    context.trace_request_ctx.reused = True
+
+
+class _Sessions:
+    """One aiohttp session for each event loop, closed when its loop shuts down."""
+
+    def __init__(self) -> None:
+        self._open: dict[asyncio.AbstractEventLoop, tuple[aiohttp.ClientSession, AsyncGenerator[Any, None]]] = {}
+
+    async def here(self) -> aiohttp.ClientSession:
+        """Return the running loop's session."""
+        loop = asyncio.get_running_loop()
+        kept = self._open.get(loop)
+        if kept is None:
+            for ended in [known for known in list(self._open) if known.is_closed()]:
+                self._open.pop(ended, None)  # its owner closed it without shutting it down
+            lifetime = self._lifetime()
+            kept = self._open[loop] = (await anext(lifetime), lifetime)
+        return kept[0]
+
+    async def _lifetime(self) -> AsyncGenerator[aiohttp.ClientSession, None]:
+        """Keep a session open until the loop ends its asynchronous generators, as it does last of all."""
+        import aiohttp  # as in apost
+
+        tracing = aiohttp.TraceConfig()
+        tracing.on_connection_reuseconn.append(_note_reuse)
+        async with aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=_POOL_SIZE),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trace_configs=[tracing],
+        ) as session:
+            try:
+                yield session
+            finally:
+                self._open.pop(asyncio.get_running_loop(), None)
+
+
+@functools.cache
+def _sessions() -> _Sessions:
+    return _Sessions()

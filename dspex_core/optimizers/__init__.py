@@ -1,0 +1,16 @@
+"""Optimizers: programs made better by examples. PYTEST_DONT_REWRITE"""
+
+from dspex_core.optimizers.base import Optimizer, Teleprompter
+from dspex_core.optimizers.few_shot import BootstrapFewShot, LabeledFewShot
+from dspex_core.optimizers.knn import KNNFewShot
+from dspex_core.optimizers.random_search import BootstrapFewShotWithRandomSearch, BootstrapRS
+
+__all__ = [
+    "BootstrapFewShot",
+    "BootstrapFewShotWithRandomSearch",
+    "BootstrapRS",
+    "KNNFewShot",
+    "LabeledFewShot",
+    "Optimizer",
+    "Teleprompter",
+]

@@ -1,0 +1,99 @@
+"""JSON schemas: in words for prompts, and in the strict form that servers enforce. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+Schema = Mapping[str, Any]
+
+_NAMES = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "null"}
+
+_CONSTRAINTS = {
+    "minimum": "at least {}",
+    "exclusiveMinimum": "more than {}",
+    "maximum": "at most {}",
+    "exclusiveMaximum": "less than {}",
+    "multipleOf": "a multiple of {}",
+    "minLength": "at least {} characters",
+    "maxLength": "at most {} characters",
+    "pattern": "matching {}",
+    "minItems": "at least {} items",
+    "maxItems": "at most {} items",
+}
+
+# What OpenAI's strict mode and llama.cpp's grammars both take. The rest (lengths, patterns) is
+# checked when the reply is parsed.
+_ENFORCED = ("type", "enum", "const", *_CONSTRAINTS.keys() - {"minLength", "maxLength", "pattern"})
+_FORMATS = frozenset({"date", "time", "date-time", "uuid"})
+
+
+def describe(schema: Schema) -> str:
+    """Say in a few words what a schema admits: `int, at least 0`, `one of "a", "b"`, `{name: str}`."""
+    return _describe(schema, schema.get("$defs", {}), ())
+
+
+def strict(schema: Schema) -> dict[str, Any]:
+    """Return the schema as servers can enforce it: every property required, no others, no defaults."""
+    if "$ref" in schema:
+        return {"$ref": schema["$ref"]}  # strict mode takes no other keyword beside a reference
+    kept = {key: value for key, value in schema.items() if key in _ENFORCED}
+    if schema.get("format") in _FORMATS:
+        kept["format"] = schema["format"]
+    for key, name in (("anyOf", "anyOf"), ("oneOf", "anyOf"), ("prefixItems", "prefixItems")):
+        if key in schema:
+            kept[name] = [strict(part) for part in schema[key]]
+    for key in ("items", "additionalProperties"):
+        if isinstance(schema.get(key), Mapping):
+            kept[key] = strict(schema[key])
+    for key in ("properties", "$defs"):
+        if key in schema:
+            kept[key] = {name: strict(part) for name, part in schema[key].items()}
+    if "properties" in schema:
+        kept |= {"required": list(schema["properties"]), "additionalProperties": False}
+    return kept
+
+
+def _describe(schema: Schema, defs: Schema, within: tuple[str, ...]) -> str:
+    constraints = [words.format(schema[key]) for key, words in _CONSTRAINTS.items() if key in schema]
+    return ", ".join([_kind(schema, defs, within), *constraints])
+
+
+def _kind(  # noqa: C901, PLR0911  one return per kind of schema
+    schema: Schema, defs: Schema, within: tuple[str, ...]
+) -> str:
+    match schema:
+        case {"$ref": str(ref)}:
+            name = ref.rpartition("/")[2]
+            return name if name in within else _describe(defs[name], defs, (*within, name))
+        case {"enum": [*choices]}:
+            return f"one of {', '.join(_literal(choice) for choice in choices)}"
+        case {"const": choice}:
+            return _literal(choice)
+        case {"anyOf": [*options]} | {"oneOf": [*options]}:
+            return " or ".join(_describe(option, defs, within) for option in options)
+        case {"prefixItems": [*items]}:
+            return f"[{', '.join(_describe(item, defs, within) for item in items)}]"
+        case {"type": "array"}:
+            return f"list[{_describe(schema.get('items', {}), defs, within)}]"
+        case {"properties": Mapping() as properties}:
+            return f"{{{', '.join(_property(name, value, defs, within) for name, value in properties.items())}}}"
+        case {"type": "object"}:
+            values = schema.get("additionalProperties")
+            return f"dict[str, {_describe(values, defs, within) if isinstance(values, Mapping) else 'any'}]"
+        case {"type": "string", "format": str(kind)}:
+            return kind
+        case {"type": str(kind)}:
+            return _NAMES.get(kind, kind)
+        case _:
+            return "any"
+
+
+def _property(name: str, schema: Schema, defs: Schema, within: tuple[str, ...]) -> str:
+    text = f"{name}: {_describe(schema, defs, within)}"
+    return f"{text} ({schema['description']})" if "description" in schema else text
+
+
+def _literal(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,1 @@
+"""Cassettes: recorded LM calls beside the tests, replayed without a key or a network. PYTEST_DONT_REWRITE"""

@@ -1,0 +1,144 @@
+"""The fixtures. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_dspex.options import OPTIONS
+
+if TYPE_CHECKING:
+    from dspex_core import BaseLM, EvaluationResult, Example, Module, Prediction, ScriptedLM
+
+
+@pytest.fixture(scope="session")
+def lm(pytestconfig: pytest.Config) -> BaseLM:
+    """The LM of the tests: the model in the ini key `dspex_lm`, at temperature 0. Override it as you like."""
+    from dspex_core import LM
+    from pytest_dspex.live import start_local
+
+    model = pytestconfig.stash[OPTIONS].lm
+    start_local(pytestconfig, model)
+    return LM(model, temperature=0.0)
+
+
+@pytest.fixture
+def dspex_context(request: pytest.FixtureRequest, lm: BaseLM) -> Iterator[None]:
+    """Make `lm` the LM of the test; the plugin adds this fixture to the tests that need it."""
+    from dspex_core import context
+    from pytest_dspex.live import session_cache
+
+    with context(lm=lm, cache=session_cache(request.config)):
+        yield
+
+
+@pytest.fixture
+def scripted_lm() -> Iterator[Callable[..., ScriptedLM]]:
+    """`scripted_lm(replies)` makes a `ScriptedLM` and lets the rest of the test use it."""
+    from dspex_core import ScriptedLM, configure, context
+
+    def use(script: Any, **options: Any) -> ScriptedLM:
+        lm = ScriptedLM(script, **options)
+        configure(lm=lm)  # for the context below
+        return lm
+
+    with context():
+        yield use
+
+
+@pytest.fixture
+def example(request: pytest.FixtureRequest) -> Example:
+    """The row of the dataset that this case tests; `dspex_data` sets it."""
+    message = f"{request.node.nodeid} uses `example`: mark it with @pytest.mark.dspex_data(path, inputs=[...])"
+    pytest.fail(message, pytrace=False)
+
+
+@pytest.fixture
+def prediction(request: pytest.FixtureRequest, example: Example, dspex_context: None) -> Prediction:
+    """What the program makes of the example's inputs; made concurrently ahead of the test."""
+    from dspex_core import DSPexError
+    from pytest_dspex.collection import CASE
+    from pytest_dspex.prefetch import prefetcher
+
+    (spec,) = request.node.stash[CASE].programs
+    program: Module = request.getfixturevalue(spec.name)
+    try:
+        made: Prediction = prefetcher(request.config).prediction(request.node, program)
+    except DSPexError as error:  # it says all there is to say; where in the library it was raised does not help
+        pytest.fail(f"{type(error).__name__}: {error}", pytrace=False)
+    return made
+
+
+@pytest.fixture
+def score(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """`score(name, value, feedback="")` records a score of this case; it does not raise on a low one."""
+    from dspex_core.metrics import Score, as_score
+    from pytest_dspex.collection import CASE
+
+    scores = request.node.stash[CASE].scores
+
+    def record(name: str, value: Any, feedback: str = "") -> None:
+        found = as_score(value)
+        found = Score(found.value, feedback or found.feedback)
+        scores[name] = {"value": found.value, "feedback": found.feedback}
+
+    return record
+
+
+@pytest.fixture
+def check(request: pytest.FixtureRequest) -> Callable[..., bool]:
+    """`check(condition, message)` notes a failure and goes on; the test fails at its end and lists them all."""
+    from pytest_dspex.collection import CASE
+
+    failed = request.node.stash[CASE].checks
+
+    def record(condition: Any, message: str) -> bool:
+        if not condition:
+            failed.append(message)
+        return bool(condition)
+
+    return record
+
+
+@pytest.fixture
+def evaluate(request: pytest.FixtureRequest, dspex_context: None) -> Callable[..., EvaluationResult]:
+    """`evaluate(program, dataset, metric=..., inputs=[...])` scores a program on a whole dataset.
+
+    `dataset` is a list of examples, or a path relative to the test's file. Compare the result
+    with a threshold: `assert result >= 0.85`; when that fails it says which examples failed.
+    """
+    from dspex_core import Evaluate
+    from dspex_core.datasets import load_dataset
+    from pytest_dspex.collection import CASE
+
+    case, options = request.node.stash[CASE], request.config.stash[OPTIONS]
+
+    def run(
+        program: Module,
+        dataset: str | Path | Sequence[Example],
+        *,
+        metric: Callable[..., Any],
+        inputs: Sequence[str] | None = None,
+    ) -> EvaluationResult:
+        if isinstance(dataset, str | Path):
+            dataset = load_dataset(request.path.parent / dataset, inputs=inputs)
+        result = Evaluate(
+            devset=dataset, metric=metric, num_threads=options.concurrency, max_errors=len(dataset)
+        )(program)
+        case.evaluations.append(
+            {
+                "test": request.node.nodeid,
+                "score": result.metric,
+                "mean": result.mean,
+                "low": result.interval.low,
+                "high": result.interval.high,
+                "n": len(result),
+                "errors": len(result.errors),
+            }
+        )
+        return result
+
+    return run

@@ -1,0 +1,83 @@
+"""The pytest item that recompiles one program before the tests that use it. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_dspex.collection import CASE, Case
+from pytest_dspex.options import OPTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from dspex_core import Example
+    from dspex_core.telemetry import Event
+    from pytest_dspex.programs import ProgramSpec
+
+
+def optimize_item(spec: ProgramSpec, tests: Sequence[pytest.Function]) -> pytest.Function:
+    """Return the item; it stands in the module of the first test and so uses the `lm` that this test sees."""
+
+    def optimize(request: pytest.FixtureRequest, dspex_context: None) -> None:
+        _run(spec, tests, request)
+
+    module = tests[0].getparent(pytest.Module)
+    assert module is not None, "a test function stands in a module"
+    item: pytest.Function = pytest.Function.from_parent(module, name=f"optimize[{spec.name}]", callobj=optimize)
+    item.stash[CASE] = Case(function=f"{module.nodeid}::optimize", name=spec.name, source=None, programs=())
+    return item
+
+
+def _run(spec: ProgramSpec, tests: Sequence[pytest.Function], request: pytest.FixtureRequest) -> None:
+    from dspex_core import DSPexError, context
+    from pytest_dspex.controller import RESULTS
+    from pytest_dspex.live import visible
+    from pytest_dspex.optimize import optimize, regression_message
+
+    say = _speaker(request.config, spec.name)
+    try:
+        with visible(request.config), context(listeners=(_candidate_listener(say),)):
+            comparison = optimize(
+                spec,
+                testset=_testset(spec, tests),
+                concurrency=request.config.stash[OPTIONS].concurrency,
+                say=say,
+            )
+    except DSPexError as error:
+        pytest.fail(f"{type(error).__name__}: {error}", pytrace=False)
+    request.config.stash[RESULTS].add_note(f"optimize {spec.name}: {comparison}")
+    if comparison.outcome == "regressed":
+        pytest.fail(regression_message(spec, comparison), pytrace=False)
+
+
+def _testset(spec: ProgramSpec, tests: Sequence[pytest.Function]) -> list[Example]:
+    """Return the held-out examples: the program's own, else the rows of the tests that use it."""
+    if spec.testset is not None:
+        return spec.examples(spec.testset)
+    rows = {}
+    for test in tests:
+        source = test.stash[CASE].source
+        if source is not None:
+            rows.update({(source.path, example.id): example for example in source.examples(test.config)})
+    return list(rows.values())
+
+
+def _speaker(config: pytest.Config, name: str) -> Callable[[str], None]:
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+
+    def say(text: str) -> None:
+        if reporter is not None:
+            reporter.ensure_newline()
+            reporter.write_line(f"optimize {name}: {text}")
+
+    return say
+
+
+def _candidate_listener(say: Callable[[str], None]) -> Callable[[Event], None]:
+    def listen(event: Event) -> None:
+        if event.name == "dspex.candidate.stop":
+            say(f"candidate {event.attributes.get('name')}: {event.attributes.get('score')}")
+
+    return listen

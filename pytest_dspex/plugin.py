@@ -1,0 +1,100 @@
+"""The pytest hooks; each delegates at once. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_dspex import options
+from pytest_dspex.fixtures import check, dspex_context, evaluate, example, lm, prediction, score, scripted_lm
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+__all__ = ["check", "dspex_context", "evaluate", "example", "lm", "prediction", "score", "scripted_lm"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare flags and ini keys."""
+    options.add_options(parser)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Read the options; watch the run, here or on the workers."""
+    options.configure(config)
+    if not options.is_worker(config):
+        from pytest_dspex.controller import Controller
+
+        config.pluginmanager.register(Controller(config), "dspex-controller")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make items of the rows of a dataset."""
+    if metafunc.definition.get_closest_marker("dspex_data"):
+        from pytest_dspex.parametrize import generate
+
+        generate(metafunc)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(
+    session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None]:
+    """Settle what each test needs before others deselect; then add what recompiles the programs."""
+    from pytest_dspex.collection import add_optimizations, prepare
+    from pytest_dspex.problems import raise_problems
+
+    prepare(config, items)
+    yield
+    add_optimizations(config, items)
+    raise_problems(config, items)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
+    """Put the test's cassette before its LM calls."""
+    from pytest_dspex.running import around
+
+    with around(item, nextitem):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Fail the test for the checks that failed while it ran."""
+    from pytest_dspex.running import raise_checks
+
+    result = yield
+    raise_checks(item)
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Send what the case recorded along with its report."""
+    from pytest_dspex.running import annotate
+
+    annotate(item, call)
+    report = yield
+    return report
+
+
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    """Explain an evaluation that fell short."""
+    from pytest_dspex.explain import explain_comparison
+
+    return explain_comparison(op, left, right)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write what was recorded."""
+    from pytest_dspex.prefetch import close_prefetcher
+    from pytest_dspex.running import finish
+
+    close_prefetcher(session.config)
+    finish(session)

@@ -1,0 +1,37 @@
+"""Mistakes in the user's configuration: gathered while collecting, told all at once. PYTEST_DONT_REWRITE
+
+pytest turns an error raised inside collection into a traceback and exit status 2; a mistake in
+a marker deserves its usage-error exit (4) and one clear message.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_dspex.options import is_worker
+
+_PROBLEMS = pytest.StashKey[list[str]]()
+WORKER_KEY = "dspex_problems"
+
+
+def report_problem(config: pytest.Config, message: str) -> None:
+    """Note a mistake; the session ends with it after collection."""
+    problems = config.stash.setdefault(_PROBLEMS, [])
+    if message not in problems:
+        problems.append(message)
+
+
+def raise_problems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """End the session if there were mistakes; a worker runs nothing and tells its controller.
+
+    Raises:
+        pytest.UsageError: There were.
+    """
+    problems = config.stash.get(_PROBLEMS, [])
+    if not problems:
+        return
+    if is_worker(config):
+        config.workeroutput[WORKER_KEY] = problems  # type: ignore[attr-defined]  # xdist's, on workers only
+        items.clear()
+        return
+    raise pytest.UsageError("\n".join(problems))

@@ -1,0 +1,134 @@
+"""`@program`: a program under test, as a fixture that loads its compiled artifact. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from dspex_core import Example, Module, Optimizer
+
+Dataset = str | Path | Sequence["Example"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgramSpec:
+    """A registered program: how it is built, compiled and scored. `folder` is that of its conftest."""
+
+    name: str
+    folder: Path
+    build: Callable[[], Module]
+    optimizer: Optimizer | None
+    metric: Callable[..., Any] | None
+    trainset: Dataset | None
+    valset: Dataset | None
+    testset: Dataset | None
+    inputs: Sequence[str] | None
+
+    @property
+    def artifact(self) -> Path:
+        """Where the compiled program is stored."""
+        return self.folder / "artifacts" / f"{self.name}.json"
+
+    def load(self) -> Module:
+        """Build the program and, where there is an artifact, load it."""
+        built = self.build()
+        if self.artifact.exists():
+            built.load(self.artifact)
+        return built
+
+    def examples(self, dataset: Dataset) -> list[Example]:
+        """Read one of its datasets; a path is relative to `folder`.
+
+        Raises:
+            DatasetError: It cannot be read, or a row lacks an input.
+        """
+        from dspex_core.datasets import load_dataset
+
+        if not isinstance(dataset, str | Path):
+            return list(dataset)
+        examples = load_dataset(self.folder / dataset, inputs=self.inputs)
+        if self.inputs is not None:
+            return examples
+        wanted = {name for predictor in self.build().predictors() for name in predictor.signature.input_fields}
+        return [example.with_inputs(*(wanted & set(example.keys()))) for example in examples]
+
+
+def program(
+    build: Callable[[], Module] | None = None,
+    *,
+    optimizer: Optimizer | None = None,
+    metric: Callable[..., Any] | None = None,
+    trainset: Dataset | None = None,
+    valset: Dataset | None = None,
+    testset: Dataset | None = None,
+    inputs: Sequence[str] | None = None,
+) -> Any:
+    """Make the decorated function, which builds a program, a session fixture of the same name.
+
+    The fixture is the compiled program when `artifacts/<name>.json` lies beside the file that
+    defines it, else the program as built. `--dspex-optimize` compiles it and writes that file.
+
+    Args:
+        build: The function; takes no arguments and returns a `Module`.
+        optimizer: Compiles the program; without it `--dspex-optimize` leaves the program alone.
+        metric: Scores incumbent and candidate; by default the optimizer's own.
+        trainset: Examples, or a path relative to the defining file, handed to the optimizer.
+        valset: As `trainset`; what the optimizer chooses by.
+        testset: The held-out examples on which incumbent and candidate are compared; by
+            default the rows of the `dspex_data` tests that use the program.
+        inputs: The input fields of the datasets; by default those fields of a row that are an
+            input of one of the program's predictors.
+    """
+    if build is None:
+        return lambda build: program(
+            build,
+            optimizer=optimizer,
+            metric=metric,
+            trainset=trainset,
+            valset=valset,
+            testset=testset,
+            inputs=inputs,
+        )
+    if inspect.signature(build).parameters:
+        raise TypeError(f"@program {build.__name__}: the function that builds a program takes no arguments")
+    spec = ProgramSpec(
+        name=build.__name__,
+        folder=Path(inspect.getfile(build)).parent,
+        build=build,
+        optimizer=optimizer,
+        metric=metric,
+        trainset=trainset,
+        valset=valset,
+        testset=testset,
+        inputs=inputs,
+    )
+
+    def load() -> Module:
+        return spec.load()
+
+    fixture = pytest.fixture(scope="session", name=spec.name)(load)
+    fixture.dspex_program = spec  # type: ignore[attr-defined]  # how visible_programs finds it
+    return fixture
+
+
+def visible_programs(item: pytest.Item) -> dict[str, ProgramSpec]:
+    """Return the programs defined in a test's module and in the conftests above it, by name; the nearest wins."""
+    modules = [
+        plugin
+        for plugin in item.config.pluginmanager.get_plugins()
+        if inspect.ismodule(plugin) and plugin.__file__ and Path(plugin.__file__).parent in item.path.parents
+    ]
+    modules.sort(key=lambda module: len(Path(str(module.__file__)).parts))
+    found = {}
+    for holder in [*modules, item.getparent(pytest.Module)]:
+        for value in vars(holder.obj if isinstance(holder, pytest.Module) else holder).values():
+            spec = getattr(value, "dspex_program", None)
+            if isinstance(spec, ProgramSpec):
+                found[spec.name] = spec
+    return found

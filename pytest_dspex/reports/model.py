@@ -1,0 +1,70 @@
+"""What a session measured, as values; every report is written from them and from nothing else. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_dspex.gates import summarize
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_dspex.gates import CaseRecord, ScoreSummary, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """The cases of one test function.
+
+    `n` counts all that were reported: the passed, the missed, the errors and the skipped.
+    `scores` has each score that a case recorded, `verdicts` each gate.
+    """
+
+    test: str
+    n: int
+    passed: int
+    missed: int
+    errors: int
+    skipped: int
+    scores: tuple[ScoreSummary, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The result of one `evaluate(...)` in a test: the mean of a metric and its 95 % interval."""
+
+    test: str
+    score: str
+    mean: float
+    low: float
+    high: float
+    n: int
+    errors: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that the reports of a session say; `notes` are single lines of other parts of it."""
+
+    suites: tuple[Suite, ...] = ()
+    evaluations: tuple[Evaluation, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def suite_of(test: str, cases: Sequence[CaseRecord], *, verdicts: Sequence[Verdict] = ()) -> Suite:
+    """Return what the cases of a test function came to."""
+    outcomes = Counter(case.outcome for case in cases)
+    names = dict.fromkeys(name for case in cases for name in case.scores)  # in the order they were recorded
+    return Suite(
+        test=test,
+        n=len(cases),
+        passed=outcomes["pass"],
+        missed=outcomes["miss"],
+        errors=outcomes["error"],
+        skipped=outcomes["skip"],
+        scores=tuple(summarize(name, cases) for name in names),
+        verdicts=tuple(verdicts),
+    )

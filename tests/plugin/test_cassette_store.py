@@ -1,0 +1,495 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dspex_core.errors import DSPexError
+from dspex_core.messages import LMOutput, LMRequest, LMResponse, Message, ResponseSchema, Usage
+from pytest_dspex.cassettes.store import CassetteError, CassetteStore, Entry, merge_shards
+
+RUN = "run-1"
+on_disk = settings(max_examples=25, deadline=None)
+
+any_text = st.text(
+    st.characters(exclude_categories=()) | st.sampled_from('\n\r\x00\x1c\x85\u2028\u2029\ud800\udfff"\\{')
+)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | any_text,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(any_text, inner, max_size=3),
+    max_leaves=6,
+)
+requests = st.builds(
+    LMRequest,
+    st.lists(st.builds(Message, st.sampled_from(["system", "user"]), any_text), min_size=1, max_size=3).map(tuple),
+    st.dictionaries(any_text, json_values, max_size=3),
+    response_schema=st.none() | st.builds(ResponseSchema, any_text, st.dictionaries(any_text, json_values, max_size=2)),
+    rollout_id=st.none() | st.integers(0, 3),
+)
+responses = st.builds(
+    LMResponse,
+    st.lists(st.builds(LMOutput, any_text, st.none() | any_text), min_size=1, max_size=3).map(tuple),
+    model=any_text,
+    usage=st.builds(Usage, st.integers(0, 99), st.integers(0, 99)),
+    cost=st.none() | st.floats(0, 1),
+)
+entries = st.builds(
+    lambda model, case, request, response: Entry(
+        request.key(model, case), model, case, request.to_json(), response.to_json()
+    ),
+    any_text,
+    any_text,
+    requests,
+    responses,
+)
+entry_lists = st.lists(entries, min_size=1, max_size=8, unique_by=lambda entry: entry.key)
+
+
+def entry(key, case="row-1", *, asked="hello", answer="hi", model="test/model"):
+    return Entry(
+        key,
+        model,
+        case,
+        {"messages": [{"role": "user", "content": asked}]},
+        {"outputs": [{"text": answer}], "model": model, "usage": {"prompt_tokens": 1, "completion_tokens": 1}},
+    )
+
+
+def cassette(path, *recorded):
+    store = CassetteStore(path)
+    for one in recorded:
+        store.add(one)
+    store.save()
+    return path
+
+
+def contents(path):
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def keys(path):
+    return [stored["key"] for stored in contents(path)]
+
+
+def as_json_has_it(value):
+    """JSON joins a high and a low surrogate in a row to the one character that they encode."""
+    return json.loads(json.dumps(value))
+
+
+# reading and writing
+
+
+@on_disk
+@given(recorded=entry_lists)
+def test_what_was_saved_is_read_back_whatever_the_text_holds(tmp_path_factory, recorded):
+    path = cassette(tmp_path_factory.mktemp("store") / "test_fn.jsonl", *recorded)
+    again = CassetteStore(path)
+    for one in recorded:
+        found = again.lookup(one.key)
+        assert dataclasses.asdict(found) == as_json_has_it(dataclasses.asdict(one))
+    assert len(again) == len(recorded)
+    assert len(path.read_text(encoding="utf-8").splitlines()) == len(recorded)  # splitlines knows every line end
+
+
+@on_disk
+@given(recorded=entry_lists, data=st.data())
+def test_the_order_of_the_calls_does_not_change_the_file(tmp_path_factory, recorded, data):
+    folder = tmp_path_factory.mktemp("store")
+    first = cassette(folder / "first.jsonl", *recorded)
+    second = cassette(folder / "second.jsonl", *data.draw(st.permutations(recorded)))
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_an_entry_is_one_readable_line_sorted_by_case_and_key(tmp_path):
+    path = cassette(
+        tmp_path / "test_fn.jsonl", entry("b", "row-2"), entry("c", "row-1"), entry("a", "row-2", answer="é")
+    )
+    assert [(stored["case"], stored["key"]) for stored in contents(path)] == [
+        ("row-1", "c"),
+        ("row-2", "a"),
+        ("row-2", "b"),
+    ]
+    assert "é" in path.read_text(encoding="utf-8")
+    assert contents(path)[1] == dataclasses.asdict(entry("a", "row-2", answer="é"))
+
+
+def test_the_order_of_parameters_does_not_change_the_file(tmp_path):
+    one, other = entry("a"), entry("a")
+    one.request["config"] = {"temperature": 0, "stop": ("x",)}
+    other.request["config"] = {"stop": ["x"], "temperature": 0}
+    assert cassette(tmp_path / "1.jsonl", one).read_bytes() == cassette(tmp_path / "2.jsonl", other).read_bytes()
+
+
+def test_an_absent_file_is_an_empty_store_and_stays_absent(tmp_path):
+    store = CassetteStore(tmp_path / "cassettes" / "test_fn.jsonl")
+    assert store.lookup("a") is None
+    assert len(store) == 0
+    assert not store.save(prune=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_folder_is_made_with_the_first_recording(tmp_path):
+    path = cassette(tmp_path / "cassettes" / "test_file" / "test_fn.jsonl", entry("a"))
+    assert keys(path) == ["a"]
+    assert [found.name for found in path.parent.iterdir()] == ["test_fn.jsonl"]
+
+
+def test_the_file_is_read_at_the_first_use(tmp_path):
+    path = tmp_path / "test_fn.jsonl"
+    store = CassetteStore(path)
+    cassette(path, entry("a"))
+    assert store.lookup("a") == entry("a")
+
+
+def test_nothing_is_written_when_nothing_changed(tmp_path):
+    path = cassette(tmp_path / "test_fn.jsonl", entry("a"))
+    before = path.stat()
+    store = CassetteStore(path)
+    store.lookup("a")
+    store.add(entry("a"))
+    assert not store.save(prune=True)
+    assert (path.stat().st_mtime_ns, path.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
+
+
+def test_saving_again_writes_only_what_came_since(tmp_path):
+    store = CassetteStore(tmp_path / "test_fn.jsonl")
+    store.add(entry("a"))
+    assert store.save()
+    assert not store.save()
+    store.add(entry("b"))
+    assert store.save()
+    assert keys(store.path) == ["a", "b"]
+
+
+def test_an_entry_is_kept_as_it_was_when_it_was_added(tmp_path):
+    store, config = CassetteStore(tmp_path / "test_fn.jsonl"), {"stop": ["x"]}
+    added = entry("a")
+    added.request["config"] = config
+    store.add(added)
+    config["stop"].append("y")
+    assert store.lookup("a").request["config"] == {"stop": ["x"]}
+
+
+def test_a_file_with_windows_line_ends_and_blank_lines_is_read(tmp_path):
+    path = cassette(tmp_path / "test_fn.jsonl", entry("a"), entry("b"))
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n\r\n"))
+    assert CassetteStore(path).lookup("b") == entry("b")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"<<<<<<< HEAD",
+        b'{"key": "a"',
+        b"[]",
+        b'{"key": "a"}',
+        b'{"key": "a", "model": "m", "case": null, "request": {}, "response": {}}',
+        b'{"key": "a", "model": "m", "case": "c", "request": {}, "response": {}, "more": 1}',
+        b'"\xff"',
+    ],
+)
+def test_a_malformed_line_is_named_with_its_file_and_what_to_do(tmp_path, line):
+    path = cassette(tmp_path / "test_fn.jsonl", entry("a"))
+    path.write_bytes(path.read_bytes() + line + b"\n")
+    with pytest.raises(CassetteError) as caught:
+        CassetteStore(path).lookup("a")
+    assert (caught.value.path, caught.value.line) == (path, 2)
+    assert str(caught.value).startswith(f"{path}:2: not a ")
+    assert "--dspex-record=new" in str(caught.value)
+    assert isinstance(caught.value, DSPexError)
+
+
+def test_ten_thousand_entries_load_in_under_a_second_of_cpu(tmp_path):
+    recorded = [entry(f"{n:032x}", f"row-{n}", asked="a fairly long prompt " * 20) for n in range(10_000)]
+    path = tmp_path / "test_fn.jsonl"
+    path.write_text("".join(json.dumps(dataclasses.asdict(one)) + "\n" for one in recorded), encoding="utf-8")
+    started = time.process_time()
+    assert CassetteStore(path).lookup(recorded[-1].key) == recorded[-1]
+    assert time.process_time() - started < 1
+
+
+# recording anew
+
+
+def test_the_first_answer_of_a_run_stays(tmp_path):
+    store = CassetteStore(tmp_path / "test_fn.jsonl")
+    assert store.add(entry("a", answer="first"))
+    assert not store.add(entry("a", answer="second"))
+    assert store.lookup("a") == entry("a", answer="first")
+
+
+def test_a_new_answer_replaces_that_of_an_earlier_run(tmp_path):
+    path = cassette(tmp_path / "test_fn.jsonl", entry("a", answer="old"))
+    store = CassetteStore(path)
+    assert store.add(entry("a", answer="new"))
+    assert store.save()
+    assert CassetteStore(path).lookup("a") == entry("a", answer="new")
+
+
+def test_a_fresh_lookup_sees_only_what_this_run_added(tmp_path):
+    store = CassetteStore(cassette(tmp_path / "test_fn.jsonl", entry("old")))
+    store.add(entry("new"))
+    assert store.lookup("old", fresh=True) is None
+    assert store.lookup("new", fresh=True) == entry("new")
+    assert store.lookup("old") == entry("old")
+
+
+def test_pruning_drops_what_nobody_asked_for(tmp_path):
+    path = cassette(tmp_path / "test_fn.jsonl", entry("looked-up"), entry("asked-anew"), entry("unused"))
+    store = CassetteStore(path)
+    store.lookup("looked-up")
+    store.lookup("asked-anew", fresh=True)  # its call failed: the old answer is better than none
+    store.add(entry("new"))
+    assert store.save(prune=True)
+    assert keys(path) == ["asked-anew", "looked-up", "new"]
+
+
+def test_without_pruning_unused_entries_stay(tmp_path):
+    path = cassette(tmp_path / "test_fn.jsonl", entry("unused"))
+    store = CassetteStore(path)
+    store.add(entry("new"))
+    store.save()
+    assert keys(path) == ["new", "unused"]
+
+
+def test_a_cassette_that_nobody_uses_any_more_is_removed(tmp_path):
+    path = cassette(tmp_path / "test_fn.jsonl", entry("unused"))
+    assert CassetteStore(path).save(prune=True)
+    assert not path.exists()
+
+
+# the nearest recorded request
+
+
+def test_the_nearest_request_is_the_most_similar_of_the_same_case(tmp_path):
+    store = CassetteStore(tmp_path / "test_fn.jsonl")
+    store.add(entry("same-text", "row-2", asked="Classify: my card is lost"))
+    store.add(entry("nearest", "row-1", asked="Classify: my card was lost"))
+    store.add(entry("far", "row-1", asked="Now explain in one sentence"))
+    asked = {"messages": [{"role": "user", "content": "Classify: my card is lost"}]}
+    assert store.nearest(asked, "row-1").key == "nearest"
+
+
+def test_a_case_without_entries_is_compared_with_the_others(tmp_path):
+    store = CassetteStore(tmp_path / "test_fn.jsonl")
+    store.add(entry("a", "row-1", asked="Classify: my card is lost"))
+    store.add(entry("b", "row-2", asked="Classify: top up failed"))
+    assert store.nearest({"messages": [{"role": "user", "content": "Classify: my card is lost!"}]}, "new").key == "a"
+    assert store.nearest({"messages": [{"role": "user", "content": "9876 0000 @@"}]}, "new") is None
+
+
+def test_equal_last_messages_are_told_apart_by_the_whole_request(tmp_path):
+    store = CassetteStore(tmp_path / "test_fn.jsonl")
+
+    def with_system(text):
+        return {"messages": [{"role": "system", "content": text}, {"role": "user", "content": "hi"}]}
+
+    store.add(dataclasses.replace(entry("a"), request=with_system("You sort mail.")))
+    store.add(dataclasses.replace(entry("b"), request=with_system("You write verse.")))
+    assert store.nearest(with_system("You write a verse."), "row-1").key == "b"
+    assert store.nearest(with_system("You sort the mail."), "row-1").key == "a"
+
+
+def test_requests_without_messages_are_compared_by_their_json(tmp_path):
+    store = CassetteStore(tmp_path / "test_fn.jsonl")
+    store.add(dataclasses.replace(entry("a"), request={"body": {"input": ["one text"]}}))
+    store.add(dataclasses.replace(entry("b"), request={"body": {"input": ["another thing"]}}))
+    assert store.nearest({"body": {"input": ["one text more"]}}, "row-1").key == "a"
+
+
+def test_an_empty_store_has_no_nearest_request(tmp_path):
+    assert CassetteStore(tmp_path / "test_fn.jsonl").nearest({"messages": []}, "row-1") is None
+
+
+# shards of xdist workers
+
+
+@on_disk
+@given(recorded=entry_lists, data=st.data())
+def test_merged_shards_equal_a_serial_recording(tmp_path_factory, recorded, data):
+    old = [dataclasses.replace(one, response={"outputs": []}) for one in recorded[::2]] + [entry("unused")]
+    workers = data.draw(st.lists(st.integers(0, 2), min_size=len(recorded), max_size=len(recorded)))
+    folder = tmp_path_factory.mktemp("shards")
+    serial, parallel = cassette(folder / "serial.jsonl", *old), cassette(folder / "test_fn.jsonl", *old)
+    cassette(serial, *recorded)
+    for worker in set(workers):
+        store = CassetteStore(parallel)
+        for one, owner in zip(recorded, workers, strict=True):
+            if owner == worker:
+                store.add(one)
+        store.save_shard(f"gw{worker}", run=RUN)
+    merge_shards([folder], run=RUN)
+    assert parallel.read_bytes() == serial.read_bytes()
+    assert list(folder.glob("*.shard")) == []
+
+
+def test_a_worker_writes_its_shard_beside_the_file_and_leaves_the_file_alone(tmp_path):
+    path = cassette(tmp_path / "test_fn.jsonl", entry("a"))
+    before = path.read_bytes()
+    store = CassetteStore(path)
+    store.add(entry("b"))
+    assert store.save_shard("gw1", run=RUN) == tmp_path / "test_fn.jsonl.gw1.shard"
+    assert path.read_bytes() == before
+
+
+def test_a_worker_that_asked_for_nothing_writes_no_shard(tmp_path):
+    assert CassetteStore(tmp_path / "test_fn.jsonl").save_shard("gw0", run=RUN) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_merging_goes_through_subdirectories_and_returns_the_cassettes_that_changed(tmp_path):
+    changed, same = tmp_path / "test_a" / "test_fn.jsonl", cassette(tmp_path / "test_b" / "test_fn.jsonl", entry("a"))
+    store = CassetteStore(changed)
+    store.add(entry("new"))
+    store.save_shard("gw0", run=RUN)
+    store = CassetteStore(same)
+    store.lookup("a")
+    store.save_shard("gw0", run=RUN)
+    assert merge_shards([tmp_path, tmp_path / "test_a"], run=RUN) == [changed.resolve()]
+    assert list(tmp_path.rglob("*.shard")) == []
+
+
+def test_shards_of_a_killed_run_are_removed_and_not_merged(tmp_path):
+    path = cassette(tmp_path / "test_fn.jsonl", entry("a"))
+    stale = CassetteStore(path)
+    stale.add(entry("stale"))
+    stale.save_shard("gw7", run="killed")
+    store = CassetteStore(path)
+    store.add(entry("new"))
+    store.save_shard("gw0", run=RUN)
+    assert merge_shards([tmp_path], run=RUN) == [path.resolve()]
+    assert keys(path) == ["a", "new"]
+    assert list(tmp_path.glob("*.shard")) == []
+
+
+def test_pruning_at_the_merge_keeps_what_any_worker_asked_for(tmp_path):
+    whole = cassette(tmp_path / "test_whole.jsonl", entry("a"), entry("b"), entry("unused"))
+    partly = cassette(tmp_path / "test_partly.jsonl", entry("a"), entry("b"))
+    silent = cassette(tmp_path / "test_silent.jsonl", entry("unused"))
+    for worker, asked in (("gw0", "a"), ("gw1", "b")):
+        store = CassetteStore(whole)
+        store.lookup(asked)
+        store.save_shard(worker, run=RUN)
+    store = CassetteStore(partly)
+    store.lookup("a")
+    store.save_shard("gw0", run=RUN)
+    assert set(merge_shards([tmp_path], run=RUN, prune=[whole, silent])) == {whole.resolve(), silent.resolve()}
+    assert keys(whole) == ["a", "b"]
+    assert keys(partly) == ["a", "b"]
+    assert not silent.exists()
+
+
+@pytest.mark.parametrize("text", ["", "not json\n", '{"key": "a"}\n', '{"run": "run-1", "asked": []}\n{"key": "a"}\n'])
+def test_a_damaged_shard_is_named_and_no_shard_is_lost(tmp_path, text):
+    store = CassetteStore(tmp_path / "test_fn.jsonl")
+    store.add(entry("a"))
+    good = store.save_shard("gw0", run=RUN)
+    damaged = tmp_path / "test_fn.jsonl.gw1.shard"
+    damaged.write_text(text, encoding="utf-8")
+    with pytest.raises(CassetteError) as caught:
+        merge_shards([tmp_path], run=RUN)
+    assert caught.value.path == damaged.resolve()
+    assert good.exists()
+
+
+# threads and crashes
+
+
+def test_threads_that_record_and_look_up_lose_nothing(tmp_path):
+    recorded = [entry(f"{n:03}", f"row-{n % 7}") for n in range(400)]
+    store = CassetteStore(tmp_path / "test_fn.jsonl")
+
+    def work(one):
+        store.add(one)
+        if int(one.key) % 50 == 0:
+            store.save()
+        return store.lookup(one.key)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(work, recorded)) == recorded
+    store.save()
+    assert store.path.read_bytes() == cassette(tmp_path / "serial.jsonl", *recorded).read_bytes()
+
+
+def test_of_threads_that_answer_the_same_request_one_is_taken(tmp_path):
+    store, start = CassetteStore(tmp_path / "test_fn.jsonl"), threading.Barrier(8)
+
+    def work(n):
+        start.wait()
+        return store.add(entry("a", answer=str(n))), store.lookup("a")
+
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(work, range(8)))
+    assert [taken for taken, _ in results].count(True) == 1
+    assert all(found == results[0][1] for _, found in results)
+
+
+SAVE_AND_DIE = """
+import os, signal, sys
+from pathlib import Path
+from pytest_dspex.cassettes.store import CassetteStore, Entry
+
+path, event_to_die_at, ending = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+store = CassetteStore(path)
+store.lookup("a")
+store.add(Entry("b", "m", "c", {}, {}))
+
+def die(event, args):
+    if event == event_to_die_at and str(args[0]).endswith(ending):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(die)
+store.save()
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+@pytest.mark.parametrize(
+    ("event", "ending", "expected"),
+    [("open", ".tmp", ["a"]), ("os.rename", ".tmp", ["a"]), ("open", os.sep + "cassettes", ["b", "a"])],
+    ids=["before-writing", "before-replacing", "after-replacing"],
+)
+def test_a_process_killed_while_it_saves_leaves_the_old_file_or_the_new_one(tmp_path, event, ending, expected):
+    path = cassette(tmp_path.resolve() / "cassettes" / "test_fn.jsonl", entry("a"))
+    killed = subprocess.run([sys.executable, "-c", SAVE_AND_DIE, path, event, ending], timeout=60, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert keys(path) == expected
+    assert CassetteStore(path).lookup("a") == entry("a")
+
+
+SAVE_FOR_EVER = """
+import sys
+from pathlib import Path
+from pytest_dspex.cassettes.store import CassetteStore, Entry
+
+path = Path(sys.argv[1])
+for n in range(10**9):
+    store = CassetteStore(path)
+    for key in range(50):
+        store.add(Entry(str(key), "m", str(n), {"text": "x" * 2000}, {}))
+    store.save()
+    if n == 0:
+        print("saved", flush=True)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_a_process_killed_at_any_time_leaves_a_whole_file(tmp_path):
+    path = tmp_path / "test_fn.jsonl"
+    with subprocess.Popen([sys.executable, "-c", SAVE_FOR_EVER, path], stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        time.sleep(0.1)
+        process.kill()
+    recorded = contents(path)
+    assert len(recorded) == 50
+    assert len({stored["case"] for stored in recorded}) == 1
