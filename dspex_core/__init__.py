@@ -64,9 +64,9 @@ if TYPE_CHECKING:
     from dspex_core.programs import Module as Module
     from dspex_core.programs import NearestDemos as NearestDemos
     from dspex_core.programs import Predict as Predict
-    from dspex_core.settings import configure as configure
-    from dspex_core.settings import context as context
-    from dspex_core.settings import settings as settings
+    from dspex_core.config import configure as configure
+    from dspex_core.config import context as context
+    from dspex_core.config import settings as settings
     from dspex_core.signature import InputField as InputField
     from dspex_core.signature import OutputField as OutputField
     from dspex_core.signature import Signature as Signature
@@ -198,15 +198,15 @@ _HOMES = {
     "SignatureError": "errors",
     "Teleprompter": "optimizers",
     "Usage": "messages",
-    "configure": "settings",
+    "configure": "config",
     "contains": "metrics",
-    "context": "settings",
+    "context": "config",
     "exact_match": "metrics",
     "f1": "metrics",
     "field_match": "metrics",
     "fuzzy_match": "metrics",
     "load_dataset": "datasets",
-    "settings": "settings",
+    "settings": "config",
     "track_usage": "usage",
 }
 

@@ -22,7 +22,7 @@ from dspex_core.errors import ConfigurationError, EvaluationError
 from dspex_core.flow import Call, Flow, adrive, drive
 from dspex_core.metrics import Score, as_score
 from dspex_core.programs.base import Module
-from dspex_core.settings import current
+from dspex_core.config import current
 from dspex_core.stats import Interval, mean_interval
 from dspex_core.telemetry import span
 from dspex_core.usage import UsageTracker, track_usage

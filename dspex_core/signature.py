@@ -97,9 +97,12 @@ class SignatureField:
         """Return the value as the field's type, by pydantic's lax rules.
 
         Raises:
-            pydantic.ValidationError: It does not fit (this is a ValueError).
+            ValueError: It does not fit; a pydantic.ValidationError where pydantic says so.
         """
-        return self.type_adapter.validate_python(value)
+        try:
+            return self.type_adapter.validate_python(value)
+        except TypeError as error:  # pydantic's for a constraint that does not suit the value's type
+            raise SignatureError(f"field {self.name!r} cannot be checked: {error}") from error
 
     def json_schema(self) -> dict[str, Any]:
         """Return the JSON schema of the type with its constraints.

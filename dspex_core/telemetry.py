@@ -19,7 +19,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-from dspex_core.settings import current
+from dspex_core.config import current
 
 _log = logging.getLogger("dspex")
 _ids = itertools.count(1)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from dspex_core.messages import LMResponse, Usage
-from dspex_core.settings import context, current
+from dspex_core.config import context, current
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dspex_core.settings import context
+from dspex_core.config import context
 from pytest_dspex.collection import CASE, EXPECTED
 from pytest_dspex.options import is_worker
 from pytest_dspex.recording import Recording

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 PROPERTY = "dspex"  # the name of the user property in which an item says what it measured
 
 _PHASES = ("setup", "call", "teardown")
+_ASSERTIONS = ("AssertionError", "assert ")  # pytest shortens "AssertionError: assert 1 == 2"
 _MAY_BECOME_RED = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED, pytest.ExitCode.TESTS_FAILED)
 _OUTCOMES: dict[str, Literal["passed", "failed", "skipped"]] = {
     "passed": "passed",
@@ -189,6 +190,7 @@ class _Attempt:
     message: str = ""
     payload: str = "{}"
     line: int | None = None
+    is_assertion: bool = True  # what made it a miss
     has_crashed: bool = False
 
     def add(self, report: pytest.TestReport) -> None:
@@ -200,17 +202,12 @@ class _Attempt:
         if report.when not in _PHASES:  # xdist's word for an item in which the worker died
             self.has_crashed, self.outcome = True, None
         elif report.outcome == "failed":
-            self.outcome, self.message = _failure(report), _message(report)
+            self.outcome, self.message = ("miss" if report.when == "call" else "error"), _message(report)
+            self.is_assertion = self.message.startswith(_ASSERTIONS)
         elif report.outcome == "skipped":
             self.outcome, self.message = ("miss" if hasattr(report, "wasxfail") else "skip"), _message(report)
         elif report.outcome == "passed" and report.when == "call":
             self.outcome = "pass"
-
-
-def _failure(report: pytest.TestReport) -> Outcome:
-    """Tell a failed assertion of the test from everything else; pytest shortens `AssertionError: assert`."""
-    is_assertion = _message(report).startswith(("AssertionError", "assert "))
-    return "miss" if report.when == "call" and is_assertion else "error"
 
 
 def _message(report: pytest.TestReport) -> str:
@@ -225,13 +222,13 @@ def _message(report: pytest.TestReport) -> str:
 
 def _case(nodeid: str, function: str, attempt: _Attempt, *, payload: Mapping[str, Any]) -> CaseRecord:
     assert attempt.outcome is not None
-    is_error = payload.get("error", False) and attempt.outcome != "skip"
+    is_error = payload.get("error", not attempt.is_assertion)
     scores = payload.get("scores", {})
     return CaseRecord(
         nodeid=nodeid,
         function=function,
         case=payload.get("case") or "",
-        outcome="error" if is_error else attempt.outcome,
+        outcome="error" if is_error and attempt.outcome != "skip" else attempt.outcome,
         scores={name: RecordedScore(float(score["value"]), score["feedback"]) for name, score in scores.items()},
         message=attempt.message,
     )

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
+from dspex_core.config import current
 from dspex_core.errors import ConfigurationError, LMError, LMUnsupportedFeatureError
 from dspex_core.flow import Flow, Sleep, adrive, drive
 from dspex_core.lm.base import BaseLM
 from dspex_core.lm.cache import default_cache
-from dspex_core.lm.providers import EngineChoice, Endpoint, Target, connect, locate
-from dspex_core.settings import current
+from dspex_core.lm.providers import Endpoint, EngineChoice, Target, connect, locate
 
 if TYPE_CHECKING:
     from collections.abc import Callable

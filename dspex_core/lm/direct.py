@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dspex_core.errors import LMError, LMResponseError, LMTimeoutError, LMTransportError
 from dspex_core.lm.refusals import refusal
-from dspex_core.lm.transport import HTTPReply, HTTPTarget, apost, post, proxy_for
+from dspex_core.lm.transport import HTTPClient, HTTPReply
 from dspex_core.messages import LMOutput, LMRequest, LMResponse, Usage
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ class DirectEngine:
         }
         if endpoint.api_key:
             headers["Authorization"] = f"Bearer {endpoint.api_key}"
-        self._target = HTTPTarget(url, headers, endpoint.timeout, proxy_for(url))
+        self._url = url
+        self._http = HTTPClient(url, headers=headers, timeout=endpoint.timeout)
 
     def complete(self, request: LMRequest) -> LMResponse:
         """Make one try of a call.
@@ -47,7 +48,7 @@ class DirectEngine:
         """
         body = self._body(request)
         try:
-            reply = post(self._target, body)
+            reply = self._http.post(body)
         except OSError as error:
             raise self._no_reply(error) from error
         return self._response(reply)
@@ -56,7 +57,7 @@ class DirectEngine:
         """`complete` without blocking the event loop."""
         body = self._body(request)
         try:
-            reply = await apost(self._target, body)
+            reply = await self._http.apost(body)
         except OSError as error:
             raise self._no_reply(error) from error
         return self._response(reply)
@@ -96,7 +97,7 @@ class DirectEngine:
     def _not_understood(self, reply: HTTPReply) -> LMError:
         endpoint = self._endpoint
         excerpt = reply.body[:_EXCERPT].decode(errors="replace")
-        message = f"{self._target.url} did not reply with a chat completion; check the address; it began: {excerpt!r}"
+        message = f"{self._url} did not reply with a chat completion; check the address; it began: {excerpt!r}"
         return LMResponseError(message, model=endpoint.model, provider=endpoint.provider, status=reply.status)
 
 

@@ -172,6 +172,9 @@ def _check(target: Target, base_url: str | None, key: str | None) -> None:
     if target.engine == "direct" and base_url is None:
         message = f"{provider.name} has no address; set {provider.base_env[0]} or give the LM an api_base"
         raise LMNotConfiguredError(message, model=target.model, provider=provider.name)
+    if base_url is not None and not base_url.startswith(("http://", "https://")):
+        message = f"the address {base_url!r} must begin with http:// or https://"
+        raise LMNotConfiguredError(message, model=target.model, provider=provider.name)
     # A server at an address of the user's own may well ask for no key.
     if provider.key_env and not key and target.base_url == provider.base_url:
         message = f"{provider.name} needs a key; set {provider.key_env[0]} or give the LM an api_key"

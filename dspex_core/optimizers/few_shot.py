@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from dspex_core.flow import Call
 from dspex_core.metrics import as_score
 from dspex_core.optimizers.base import Optimizer
-from dspex_core.settings import context, current
+from dspex_core.config import context, current
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dspex_core.evaluate import Metric
     from dspex_core.example import Example, Prediction, Record
     from dspex_core.programs.base import Module
-    from dspex_core.settings import Trace
+    from dspex_core.config import Trace
     from dspex_core.signature import Signature
 
     Demo = dict[str, Any]
@@ -226,7 +226,7 @@ class _Teacher:
 
     def _one(self, demos: list[Demo]) -> Demo:
         *others, last = demos
-        return self._rng.choice(others) if others and self._rng.choice((True, False)) else last
+        return self._rng.choice([last, self._rng.choice(others)]) if others else last
 
 
 def seeded(seed: int | str) -> random.Random:

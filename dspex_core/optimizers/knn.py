@@ -21,9 +21,8 @@ class KNNFewShot(Optimizer):
     """Gives each predictor all training examples as demos; a call shows the `k` nearest to its inputs.
 
     Compiling calls no LM unless there is a `metric`. With one, every example is bootstrapped
-    once, as `BootstrapFewShot` does; those that are not accepted keep their labels as demos. A
-    predictor for which the examples have no labels, and an output such as `reasoning`, gets
-    something to show only so.
+    once, as `BootstrapFewShot` does; those that are not accepted keep their labels as demos.
+    Outputs that no example has, such as `reasoning`, are in the demos only then.
 
     Args:
         k: How many demos a call shows, the nearest last.
@@ -43,8 +42,8 @@ class KNNFewShot(Optimizer):
     ) -> None:
         self.k = k
         self.vectorizer = vectorizer
-        self.bootstrapper = BootstrapFewShot(**few_shot_bootstrap_args)
-        self.metric = self.bootstrapper.metric
+        self._bootstrapper = BootstrapFewShot(**few_shot_bootstrap_args)
+        self.metric = self._bootstrapper.metric
         self._trainset = trainset
 
     def compile(
@@ -80,5 +79,5 @@ class KNNFewShot(Optimizer):
     ) -> dict[int, dict[str, dict[str, Any]]]:
         if self.metric is None:
             return {}
-        everything = dataclasses.replace(self.bootstrapper, max_bootstrapped_demos=len(examples))
+        everything = dataclasses.replace(self._bootstrapper, max_bootstrapped_demos=len(examples))
         return everything.bootstrap(student, examples, teacher=teacher)

@@ -82,6 +82,9 @@ class BootstrapFewShotWithRandomSearch(Optimizer):
                     "it chooses between candidates by a valset: pass valset=... (valset=trainset, if you mean that)"
                 )
                 raise self.failure(reason, trainset)
+            if self.stop_at_score is not None and 0 < self.stop_at_score <= 1:
+                reason = f"stop_at_score is in percent: write {100 * self.stop_at_score:g} for {self.stop_at_score!r}"
+                raise self.failure(reason, trainset)
             best = self._search(student, trainset, valset, teacher)
             attributes["result"] = best
         return best
@@ -106,8 +109,8 @@ class BootstrapFewShotWithRandomSearch(Optimizer):
 
     def _kinds(self) -> list[int]:
         """Return the numbers of the candidates; without labeled demos there is no candidate of them."""
-        numbers = range(_UNCOMPILED, self.num_candidate_programs)
-        return [number for number in numbers if number != _LABELED or self.max_labeled_demos > 0]
+        labeled = [_LABELED] if self.max_labeled_demos > 0 else []
+        return [_UNCOMPILED, *labeled, _IN_ORDER, *range(self.num_candidate_programs)]
 
     def _candidate(self, kind: int, student: Module, trainset: Sequence[Example], teacher: Module | None) -> Module:
         if kind == _UNCOMPILED:

@@ -127,7 +127,7 @@ class Module:
         """Return what optimization can change, as JSON data: the state of each predictor by its path."""
         return {path: predictor.dump_state() for path, predictor in self.named_predictors()}
 
-    def load_state(self, state: dict[str, Any]) -> None:
+    def load_state(self, state: Mapping[str, Any]) -> None:
         """Take over a dumped state.
 
         Raises:
@@ -164,7 +164,7 @@ class Module:
             ArtifactError: The file cannot be read or does not fit; nothing was changed.
         """
         try:
-            self.load_state(dict(read_artifact(path, ARTIFACT_KIND)))
+            self.load_state(read_artifact(path, ARTIFACT_KIND))
         except ArtifactError as error:
             raise ArtifactError(error.reason, path=str(path), problems=error.problems) from error
 

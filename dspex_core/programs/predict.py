@@ -16,7 +16,7 @@ from dspex_core.lm.base import BaseLM, LMCall
 from dspex_core.messages import LMRequest
 from dspex_core.programs.base import Module
 from dspex_core.programs.demos import DemoSelector, selector_from_json
-from dspex_core.settings import current
+from dspex_core.config import current
 from dspex_core.signature import MISSING, Signature, ensure_signature
 
 _log = logging.getLogger("dspex")
@@ -127,6 +127,14 @@ class Predict(Module):
             raise ArtifactError(f"the state does not fit {self.signature!r}", problems=problems)
         clone.demos, clone.config = demos, dict(state.get("config", {}))
         return clone
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take over a dumped state.
+
+        Raises:
+            ArtifactError: The state does not fit; it lists every reason, and nothing was changed.
+        """
+        self.assign(self.with_state(state))
 
     def assign(self, other: Predict) -> None:
         """Take over what optimization can change from another predictor."""

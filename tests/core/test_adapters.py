@@ -1,0 +1,377 @@
+from __future__ import annotations
+
+import datetime as dt
+import enum
+import json
+from typing import Any, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, Field
+
+from dspex_core.adapters import Adapter, ChatAdapter, CompiledPrompt, JSONAdapter
+from dspex_core.adapters.base import INCOMPLETE, NOT_SUPPLIED
+from dspex_core.errors import AdapterParseError, SignatureError
+from dspex_core.example import Example
+from dspex_core.messages import Message
+from dspex_core.signature import InputField, OutputField, Signature, make_signature
+
+ADAPTERS = [ChatAdapter(), JSONAdapter()]
+
+
+class Color(enum.Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Person(BaseModel):
+    name: str
+    age: int = Field(default=1, ge=0, description="in years")
+    friend: Person | None = None
+
+
+class Classify(Signature):
+    """Classify the text."""
+
+    text: str = InputField(desc="what the customer wrote")
+    limit: int = InputField(default=3)
+    label: Literal["good", "bad"] = OutputField(desc="the mood")
+    tags: list[str] = OutputField()
+
+
+DEMO = {"text": "fine", "limit": 1, "label": "good", "tags": ["a"]}
+
+
+@pytest.fixture(params=ADAPTERS, ids=lambda adapter: type(adapter).__name__)
+def adapter(request) -> Adapter:
+    return request.param
+
+
+def texts(messages) -> list[str]:
+    return [message["content"] for message in messages]
+
+
+# What both have in common
+
+
+def test_format_is_system_demos_and_the_call(adapter):
+    messages = adapter.format(Classify, [DEMO, DEMO], {"text": "so so"})
+    assert [message["role"] for message in messages] == ["system", *["user", "assistant"] * 2, "user"]
+    assert adapter.parse(Classify, messages[2]["content"]) == {"label": "good", "tags": ["a"]}
+    assert "so so" in messages[-1]["content"]
+
+
+def test_system_message_has_instructions_names_types_and_descriptions(adapter):
+    system = adapter.system(Classify)
+    for part in (
+        "Classify the text.",
+        "what the customer wrote",
+        "int",
+        'one of "good", "bad"',
+        "list[str]",
+        "the mood",
+    ):
+        assert part in system
+
+
+def test_compiled_prompt_gives_the_messages_of_format(adapter):
+    prompt = adapter.compile(Classify, [DEMO, {**DEMO, "text": "other"}])
+    user = adapter.user(Classify, {"text": "x"})
+    expected = adapter.format(Classify, [DEMO, {**DEMO, "text": "other"}], {"text": "x"})
+    assert [message.to_json() for message in prompt.messages(user)] == expected
+    assert prompt == adapter.compile(Classify, [DEMO, {**DEMO, "text": "other"}])
+
+
+def test_chosen_demos_come_in_the_order_chosen(adapter):
+    demos = [{**DEMO, "text": f"demo {number}"} for number in range(3)]
+    prompt = adapter.compile(Classify, demos)
+    user = adapter.user(Classify, {"text": "x"})
+    assert prompt.messages(user, [2, 0]) == (prompt.system, *prompt.demos[2], *prompt.demos[0], user)
+    assert prompt.messages(user, []) == (prompt.system, user)
+
+
+def test_defaults_stand_in_for_inputs_not_given(adapter):
+    assert adapter.user(Classify, {"text": "x"}) == adapter.user(Classify, {"text": "x", "limit": 3})
+    assert adapter.user(Classify, {"text": "x"}) != adapter.user(Classify, {"text": "x", "limit": 4})
+
+
+def test_values_that_the_signature_does_not_know_are_left_out(adapter):
+    assert "secret" not in adapter.user(Classify, {"text": "x", "other": "secret"}).content
+    assert "secret" not in adapter.assistant(Classify, {**DEMO, "other": "secret"}).content
+
+
+def test_incomplete_demo_says_that_something_is_not_supplied(adapter):
+    [user, assistant] = adapter.compile(Classify, [{"text": "fine", "label": "good"}]).demos[0]
+    assert user.content.startswith(INCOMPLETE)
+    assert "good" in assistant.content
+    assert NOT_SUPPLIED in assistant.content
+
+
+def test_demo_that_lacks_only_a_defaulted_input_is_complete(adapter):
+    [user, _] = adapter.compile(Classify, [{"text": "fine", "label": "good", "tags": []}]).demos[0]
+    assert user == Message("user", adapter.inputs(Classify, {"text": "fine"}))
+
+
+@pytest.mark.parametrize("demo", [{}, {"text": "fine"}, {"label": "good"}, {"question": "q", "answer": "a"}])
+def test_demo_without_an_input_or_without_an_output_is_left_out(adapter, demo):
+    prompt = adapter.compile(Classify, [demo, DEMO])
+    assert prompt.demos[0] == ()
+    assert len(prompt.messages(Message("user", "x"))) == 4
+
+
+def test_signature_without_inputs_takes_demos(adapter):
+    [user, assistant] = adapter.compile(Signature(" -> joke"), [{"joke": "ha"}]).demos[0]
+    assert (user.content, adapter.parse(Signature(" -> joke"), assistant.content)) == ("", {"joke": "ha"})
+
+
+def test_demos_and_inputs_may_be_examples(adapter):
+    example = Example(DEMO).with_inputs("text")
+    assert adapter.format(Classify, [example], example) == adapter.format(Classify, [DEMO], DEMO)
+
+
+def test_values_are_written_as_text_or_json(adapter):
+    signature = Signature("value: Any -> a")
+    written = {
+        "plain": "plain",
+        "ünï": "ünï",
+        5: "5",
+        None: "null",
+        True: "true",
+        Color.RED: "red",
+    }
+    for value, text in written.items():
+        assert text in adapter.inputs(signature, {"value": value})
+    assert '{"name": "Ann", "age": 4, "friend": null}' in adapter.inputs(
+        signature, {"value": Person(name="Ann", age=4)}
+    )
+    assert '["ü", {"a": 1}]' in adapter.inputs(signature, {"value": ["ü", {"a": 1}]})
+    assert "Example(a=1)" in adapter.inputs(signature, {"value": [Example(a=1)]})
+
+
+def test_reply_without_structure_is_a_parse_error(adapter):
+    with pytest.raises(AdapterParseError) as caught:
+        adapter.parse(Signature("question -> answer"), "Paris, of course.")
+    assert caught.value.missing == ("answer",)
+    assert caught.value.adapter_name == type(adapter).__name__
+
+
+def test_adapters_are_values():
+    assert ChatAdapter() == ChatAdapter()
+    assert ChatAdapter() != ChatAdapter(use_json_adapter_fallback=False)
+    assert ChatAdapter() != JSONAdapter()
+    assert len({ChatAdapter(), ChatAdapter(), JSONAdapter(), JSONAdapter()}) == 2
+
+
+def test_chat_falls_back_to_json_unless_opted_out():
+    assert ChatAdapter().fallback == JSONAdapter()
+    assert ChatAdapter(use_json_adapter_fallback=False).fallback is None
+    assert JSONAdapter().fallback is None
+
+
+def test_custom_adapter_needs_only_the_layout():
+    class Plain(Adapter):
+        def system(self, signature):
+            return signature.instructions
+
+        def inputs(self, signature, values):
+            return values["question"]
+
+        def assistant(self, signature, outputs):
+            return Message("assistant", outputs["answer"])
+
+        def parse(self, signature, text):
+            return {"answer": text}
+
+    prompt = Plain().compile(Signature("question -> answer", "Go."), [{"question": "a", "answer": "b"}])
+    assert prompt == CompiledPrompt(
+        Message("system", "Go."), ((Message("user", "a"), Message("assistant", "b")),), response_schema=None
+    )
+    assert Plain().user(Signature("question -> answer"), {"question": "c"}) == Message("user", "c")
+
+
+# The chat format
+
+
+def test_chat_messages_use_markers():
+    system, user, assistant, call = texts(ChatAdapter().format(Classify, [DEMO], {"text": "two\nlines"}))
+    assert "[[ ## text ## ]]\n{text}\n\n[[ ## limit ## ]]\n{limit}\n\n[[ ## label ## ]]\n{label}" in system
+    assert user == "[[ ## text ## ]]\nfine\n\n[[ ## limit ## ]]\n1"
+    assert assistant == '[[ ## label ## ]]\ngood\n\n[[ ## tags ## ]]\n["a"]\n\n[[ ## completed ## ]]'
+    assert call.startswith("[[ ## text ## ]]\ntwo\nlines\n\n[[ ## limit ## ]]\n3\n\n")
+    assert call.index("[[ ## label ## ]]") < call.index("[[ ## tags ## ]]") < call.index("[[ ## completed ## ]]")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "[[ ## a ## ]]\nx\n\n[[ ## b ## ]]\n1\n\n[[ ## completed ## ]]",
+        "[[ ## a ## ]]\nx\n\n[[ ## b ## ]]\n1",
+        "[[ ## b ## ]]\n1\n[[ ## a ## ]]\nx",
+        "Let me see.\n[[ ## a ## ]] x\n[[ ## b ## ]] 1\n[[ ## completed ## ]]\nDone.",
+        "  [[ ## a ## ]]\nx\n\t[[ ## b ## ]]\n1",
+        "[[##a##]]\nx\n[[ ## b ##]]\n1",
+        "[[ ## a ## ]]\r\nx\r\n[[ ## b ## ]]\r\n1\r\n",
+        "[[ ## a ## ]]\nx\n[[ ## b ## ]]\n1\n[[ ## a ## ]]\nagain",
+        "[[ ## a ## ]]\nx\n[[ ## other ## ]]\ny\n[[ ## b ## ]]\n```json\n1\n```",
+    ],
+)
+def test_chat_reply_is_read(reply):
+    assert ChatAdapter().parse(Signature("q -> a, b: int"), reply) == {"a": "x", "b": 1}
+
+
+def test_chat_marker_inside_a_line_belongs_to_the_value():
+    reply = "[[ ## a ## ]]\nI write [[ ## b ## ]] here\n[[ ## b ## ]]\n2"
+    assert ChatAdapter().parse(Signature("q -> a, b: int"), reply) == {"a": "I write [[ ## b ## ]] here", "b": 2}
+
+
+def test_chat_field_names_may_be_of_any_script_and_even_completed():
+    signature = Signature("q -> नाम, completed")
+    outputs = {"नाम": "x", "completed": "y"}
+    assert ChatAdapter().parse(signature, ChatAdapter().assistant(signature, outputs).content) == outputs
+
+
+# The JSON format
+
+
+def test_json_messages_are_short():
+    system, user, assistant, call = texts(JSONAdapter().format(Classify, [DEMO], {"text": "so so"}))
+    assert len(system.split()) < 40
+    assert user == "text: fine\nlimit: 1"
+    assert assistant == '{"label": "good", "tags": ["a"]}'
+    assert call == "text: so so\nlimit: 3"
+
+
+def test_json_inputs_of_several_lines_go_under_markers():
+    text = JSONAdapter().inputs(Classify, {"text": "two\nlines", "limit": 1})
+    assert text == "[[ ## text ## ]]\ntwo\nlines\n\n[[ ## limit ## ]]\n1"
+
+
+def test_json_ignores_keys_that_it_did_not_ask_for():
+    reply = '{"thoughts": "hm", "label": "good", "tags": []}'
+    assert JSONAdapter().parse(Classify, reply) == {"label": "good", "tags": []}
+
+
+def test_response_schema_requires_every_output_and_no_other():
+    schema = JSONAdapter().response_schema(Classify)
+    assert schema.name == "Classify"
+    assert schema.schema == {
+        "type": "object",
+        "properties": {
+            "label": {"type": "string", "enum": ["good", "bad"]},
+            "tags": {"type": "array", "items": {"type": "string"}},
+        },
+        "required": ["label", "tags"],
+        "additionalProperties": False,
+    }
+
+
+def test_response_schema_of_nested_models_is_strict_throughout():
+    signature = Signature({"person": (Person | None, OutputField()), "by_name": (dict[str, Person], OutputField())})
+    schema = JSONAdapter().response_schema(signature).schema
+    assert schema["properties"]["person"] == {"anyOf": [{"$ref": "#/$defs/Person"}, {"type": "null"}]}
+    assert schema["properties"]["by_name"]["additionalProperties"] == {"$ref": "#/$defs/Person"}
+    assert schema["$defs"]["Person"] == {
+        "type": "object",
+        "properties": {
+            "name": {"type": "string"},
+            "age": {"type": "integer", "minimum": 0},
+            "friend": {"anyOf": [{"$ref": "#/$defs/Person"}, {"type": "null"}]},
+        },
+        "required": ["name", "age", "friend"],
+        "additionalProperties": False,
+    }
+
+
+def test_response_schema_tells_models_of_one_name_apart():
+    def model(annotation: type) -> type[BaseModel]:
+        return type("Item", (BaseModel,), {"__annotations__": {"value": annotation}, "__module__": annotation.__name__})
+
+    signature = Signature({"a": (model(int), OutputField()), "b": (model(str), OutputField())})
+    schema = JSONAdapter().response_schema(signature).schema
+    kinds = [definition["properties"]["value"]["type"] for definition in schema["$defs"].values()]
+    assert sorted(kinds) == ["integer", "string"]
+
+
+def test_response_schema_keeps_only_what_servers_can_enforce():
+    signature = Signature(
+        {
+            "code": (str, OutputField(pattern="^a", max_length=3, default="a")),
+            "count": (int, OutputField(ge=0, lt=9, multiple_of=3)),
+            "day": (dt.date, OutputField()),
+            "data": (bytes, OutputField()),
+            "pair": (tuple[int, str], OutputField()),
+            "choice": (Literal["only"], OutputField()),
+            "open": (dict[str, Any], OutputField()),
+        }
+    )
+    assert JSONAdapter().response_schema(signature).schema["properties"] == {
+        "code": {"type": "string"},
+        "count": {"type": "integer", "minimum": 0, "exclusiveMaximum": 9, "multipleOf": 3},
+        "day": {"type": "string", "format": "date"},
+        "data": {"type": "string"},
+        "pair": {
+            "type": "array",
+            "prefixItems": [{"type": "integer"}, {"type": "string"}],
+            "minItems": 2,
+            "maxItems": 2,
+        },
+        "choice": {"type": "string", "const": "only"},
+        "open": {"type": "object"},
+    }
+
+
+def test_response_schema_has_a_name_that_servers_accept():
+    signature = make_signature("q -> a", signature_name="Größe" + "x" * 80)
+    assert JSONAdapter().response_schema(signature).name == "Gr__e" + "x" * 59
+
+
+def test_type_without_json_form_is_a_signature_error():
+    signature = Signature({"answer": (Example, OutputField())})
+    with pytest.raises(SignatureError, match="`answer` has a type without a JSON form"):
+        JSONAdapter().compile(signature, [])
+
+
+# What an adapter writes it reads back
+
+LINES = st.text(st.characters(exclude_categories=["Cs", "Cc"]) | st.just("\n"), max_size=40).map(str.strip)
+VALUES: dict[Any, st.SearchStrategy[Any]] = {
+    str: LINES.filter(lambda text: "[[" not in text),
+    int: st.integers(),
+    float: st.floats(allow_nan=False),
+    bool: st.booleans(),
+    Literal["good", "very bad", "'quoted'"]: st.sampled_from(["good", "very bad", "'quoted'"]),
+    Color: st.sampled_from(Color),
+    list[str]: st.lists(st.text(max_size=10), max_size=3),
+    dict[str, int]: st.dictionaries(st.text(max_size=5), st.integers(), max_size=3),
+    int | None: st.none() | st.integers(),
+    Person: st.recursive(
+        st.builds(Person, name=st.text(max_size=10), age=st.integers(0, 99)),
+        lambda friend: st.builds(Person, name=st.text(max_size=10), age=st.integers(0, 99), friend=friend),
+        max_leaves=3,
+    ),
+}
+
+
+@st.composite
+def signatures_with_outputs(draw) -> tuple[type[Signature], dict[str, Any]]:
+    types = draw(st.lists(st.sampled_from(list(VALUES)), min_size=1, max_size=5))
+    fields = {f"field{number}": (type_, OutputField()) for number, type_ in enumerate(types)}
+    outputs = {name: draw(VALUES[type_]) for name, (type_, _) in fields.items()}
+    return Signature({"question": InputField(), **fields}), outputs
+
+
+@given(signatures_with_outputs())
+def test_outputs_survive_being_written_and_read(drawn):
+    signature, outputs = drawn
+    for adapter in ADAPTERS:
+        written = adapter.format(signature, [{"question": "q", **outputs}], {"question": "q"})[2]["content"]
+        assert adapter.parse(signature, written) == outputs
+
+
+@given(signatures_with_outputs())
+def test_written_json_follows_the_response_schema(drawn):
+    signature, outputs = drawn
+    schema = JSONAdapter().response_schema(signature).schema
+    written = json.loads(JSONAdapter().assistant(signature, outputs).content)
+    assert list(written) == schema["required"] == list(schema["properties"])

@@ -1,0 +1,89 @@
+import pytest
+
+from pytest_dspex.gates import CaseRecord, Gate, RecordedScore, decide
+from pytest_dspex.reports import Evaluation, Report, terminal
+from pytest_dspex.reports.model import suite_of
+
+TEST = "tests/intents/test_banking.py::TestIntent::test_intent"
+
+
+def cases_of(*values, outcome="pass"):
+    return [
+        CaseRecord(f"{TEST}[{place}]", TEST, str(place), outcome, {"accuracy": RecordedScore(float(value))})
+        for place, value in enumerate(values)
+    ]
+
+
+def gated(*values, minimum=0.5, expected=None, test=TEST):
+    cases = cases_of(*values)
+    return suite_of(test, cases, verdicts=[decide(Gate("accuracy", minimum), cases, expected or len(cases))])
+
+
+@pytest.fixture
+def written(pytester, capsys):
+    def write(report, *, width=150):
+        reporter = pytester.parseconfigure().pluginmanager.getplugin("terminalreporter")
+        reporter.config.get_terminal_writer().fullwidth = width
+        capsys.readouterr()
+        terminal.write(reporter, report)
+        return capsys.readouterr().out.splitlines()
+
+    return write
+
+
+def test_nothing_is_written_when_no_dspex_test_ran(written):
+    assert written(Report()) == []
+
+
+def test_a_test_without_scores_has_no_row(written):
+    assert written(Report(suites=(suite_of(TEST, [CaseRecord(TEST, TEST, "", "pass")]),))) == []
+
+
+def test_the_table_has_a_row_for_each_gate_score_and_evaluation(written):
+    evaluation = Evaluation("test_all.py::test_all", "exact_match", mean=0.9, low=0.8, high=0.95, n=50, errors=2)
+    report = Report(suites=(gated(1, 1, 1, 0), suite_of(TEST, cases_of(0.25))), evaluations=(evaluation,))
+    section, headers, rule, *rows = written(report)
+    assert section.strip("= ") == "dspex"
+    assert headers.split("  ")[0] == "test"
+    assert set(rule) == {"-", " "}
+    assert [row.split() for row in rows] == [
+        [TEST, "accuracy", "0.75", "0.3006", "to", "0.9544", "4", "0", ">=", "0.5", "passed"],
+        [TEST, "accuracy", "0.25", "0.25", "to", "0.25", "1", "0"],
+        ["test_all.py::test_all", "exact_match", "0.9", "0.8", "to", "0.95", "50", "2"],
+    ]
+
+
+def test_gates_that_did_not_pass_say_why_below_the_table(written):
+    lines = written(Report(suites=(gated(1, 0, minimum=0.75), gated(1, expected=10), gated(1))))
+    assert lines[-2].startswith(f"{TEST}[gate-accuracy] failed: accuracy 0.5 ")
+    assert lines[-1] == f"{TEST}[gate-accuracy] not evaluated: 1/10 cases"
+
+
+def test_a_gate_without_any_case_shows_no_numbers(written):
+    verdict = decide(Gate("accuracy", 0.5), [], 3)
+    lines = written(Report(suites=(suite_of(TEST, [], verdicts=[verdict]),)))
+    assert lines[3].split() == [TEST, "accuracy", "-", "-", "0", "0", ">=", "0.5", "not", "evaluated"]
+
+
+def test_notes_stand_at_the_end_and_also_without_a_table(written):
+    lines = written(Report(notes=("LM calls: 3 replayed", "intent: kept")))
+    assert [line for line in lines if "=" not in line] == ["LM calls: 3 replayed", "intent: kept"]
+
+
+def test_long_node_ids_are_cut_on_the_left_to_the_width_of_the_terminal(written):
+    report = Report(suites=(gated(1, 1, 1, 0), gated(1, test="t.py::short")))
+    lines = written(report, width=100)
+    assert all(len(line) <= 100 for line in lines)
+    assert lines[3].startswith("...")
+    assert lines[3].split()[0].endswith("TestIntent::test_intent")
+    assert lines[4].startswith("t.py::short ")
+
+
+def test_node_ids_stay_recognizable_in_the_narrowest_terminal(written):
+    lines = written(Report(suites=(gated(1),)), width=20)
+    assert lines[3].split()[0] == "...::test_intent"
+
+
+def test_everything_drawn_is_ascii(written):
+    report = Report(suites=(gated(1, 0, minimum=0.9), gated(1, expected=2)), notes=("note",))
+    assert all(line.isascii() for line in written(report))
