@@ -312,4 +312,4 @@ def metric_name(metric: Metric) -> str:
 def _progress_bar(total: int) -> Any:
     from tqdm import tqdm  # only when a bar is asked for
 
-    return tqdm(total=total, unit="example", dynamic_ncols=True, leave=False)
+    return tqdm(total=total, unit="example", dynamic_ncols=True)

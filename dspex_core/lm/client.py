@@ -129,11 +129,13 @@ class LM(BaseLM):
         attempt = 0
         while True:
             try:
-                return (yield _Try(self._engine, self._connect, request))
+                response: LMResponse = yield _Try(self._engine, self._connect, request)
             except LMError as error:
                 if not error.is_retryable or attempt == self.num_retries:
                     raise
                 pause = _pause(attempt, error.retry_after)
+            else:
+                return response
             attempt += 1
             yield Sleep(pause)
 
@@ -164,8 +166,9 @@ class _Try:
 
     async def arun(self) -> LMResponse:
         """Try without blocking the event loop."""
-        # Connecting may import LiteLLM or start the embedded server, which takes seconds.
-        engine: Engine = self.engine or await asyncio.to_thread(self.connect)
+        engine = self.engine
+        if engine is None:  # to connect may take seconds: LiteLLM's import, or the embedded server's start
+            engine = await asyncio.to_thread(self.connect)
         return await engine.acomplete(self.request)
 
 

@@ -20,7 +20,7 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Mapping
 
     import aiohttp
 
@@ -97,7 +97,8 @@ class HTTPClient:
         self._proxy = _proxy_for(url)
         manager = _manager(self._proxy)
         if self._proxy is None:  # asking the pool itself saves the manager's bookkeeping, a fifth of a request
-            self._send, self._where = manager.connection_from_url(url).urlopen, urlsplit(url).path
+            self._send: Callable[..., urllib3.BaseHTTPResponse] = manager.connection_from_url(url).urlopen
+            self._where = urlsplit(url).path
         else:
             self._send, self._where = manager.urlopen, url
 
@@ -169,6 +170,7 @@ class HTTPClient:
             proxy=self._proxy,
             trace_request_ctx=connection,
         ) as response:
+            connection.reused = False  # a failure from here on is no stale connection's
             return HTTPReply(response.status, response.headers, await response.read())
 
     @functools.cached_property
@@ -196,24 +198,9 @@ def _is_loopback(host: str) -> bool:
 
 @dataclass(slots=True)
 class _Connection:
-    """What a request notes of the connection it got."""
+    """What an async request notes of the connection it got: whether it had served before."""
 
     reused: bool = False
-
-
-async def _apost(session: aiohttp.ClientSession, target: HTTPTarget, body: bytes, connection: _Connection) -> HTTPReply:
-    import aiohttp  # loaded by now
-
-    async with session.post(
-        target.url,
-        data=body,
-        headers=target.headers,
-        timeout=aiohttp.ClientTimeout(total=target.timeout),
-        allow_redirects=False,
-        proxy=target.proxy,
-        trace_request_ctx=connection,
-    ) as response:
-        return HTTPReply(response.status, response.headers, await response.read())
 
 
 async def _note_reuse(_session: Any, context: Any, _params: Any) -> None:

@@ -8,18 +8,18 @@ import random
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from dspex_core.config import context, current
 from dspex_core.flow import Call
 from dspex_core.metrics import as_score
 from dspex_core.optimizers.base import Optimizer
-from dspex_core.config import context, current
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from dspex_core.config import Trace
     from dspex_core.evaluate import Metric
     from dspex_core.example import Example, Prediction, Record
     from dspex_core.programs.base import Module
-    from dspex_core.config import Trace
     from dspex_core.signature import Signature
 
     Demo = dict[str, Any]

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dspex_core import optimizers
+from dspex_core.config import context
 from dspex_core.errors import EvaluationError, LMServerError, OptimizationError
 from dspex_core.example import Example
 from dspex_core.lm.scripted import ScriptedLM
@@ -22,7 +23,6 @@ from dspex_core.optimizers import (
 from dspex_core.programs.base import Module
 from dspex_core.programs.chain_of_thought import ChainOfThought
 from dspex_core.programs.predict import Predict
-from dspex_core.config import context
 
 TEXTS = [
     "my card was stolen on the train",
@@ -305,14 +305,15 @@ class TestBootstrapFewShot:
         assert program.rewrite.demos == ({"text": TEXTS[0], "summary": summary},)
         assert program.classify.demos == ({"summary": summary, "text": TEXTS[0], "label": LABELS[TEXTS[0]]},)
 
-    def test_fills_up_with_labeled_examples_that_were_not_bootstrapped(self):
+    @pytest.mark.parametrize("most", [5, len(TEXTS), 16])
+    def test_fills_up_with_labeled_examples_that_were_not_bootstrapped(self, most):
         program, _ = self.compile(
-            right, student=ChainOfThought("text -> label"), max_bootstrapped_demos=2, max_labeled_demos=5
+            right, student=ChainOfThought("text -> label"), max_bootstrapped_demos=2, max_labeled_demos=most
         )
 
-        demos = program.predict.demos
-        assert ["reasoning" in demo for demo in demos] == [True, True, False, False, False]
-        assert len({demo["text"] for demo in demos}) == 5
+        size = min(most, len(TEXTS))
+        assert ["reasoning" in demo for demo in program.predict.demos] == [True, True, *[False] * (size - 2)]
+        assert len(set(texts(program.predict))) == size
 
     def test_asks_no_lm_when_no_demo_is_to_be_bootstrapped(self):
         program, lm = self.compile(broken, max_bootstrapped_demos=0, max_labeled_demos=3)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import socketserver
 import struct
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ class Reply:
     `body` is sent as it is (a dict as JSON) instead of a completion with `text`. Faults: `reset`
     aborts the connection and `drop` closes it, both before any byte of the reply; `half_body` closes
     it in the middle; `stall` sends nothing until the server ends; `trickle` sends bytes of
-    the body one at a time, 50 ms apart.
+    the body one by one, 20 ms apart.
     """
 
     text: str | None = "ok"
@@ -57,7 +57,7 @@ class OpenAIServer:
         self._script = script
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
-        self._server = _Server(("127.0.0.1", 0), _handler(self))
+        self._server = _Server(self)
         self.base_url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
 
@@ -76,10 +76,8 @@ class OpenAIServer:
         """Close every connection, as a server does with those that were idle too long."""
         with self._lock:
             for connection in self._open:
-                try:
+                with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
 
     def reply_to(self, request: Received) -> Reply:
         with self._lock:
@@ -103,59 +101,57 @@ class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     request_queue_size = 256
 
+    def __init__(self, told: OpenAIServer) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.told = told
 
-def _handler(server: OpenAIServer) -> type[socketserver.StreamRequestHandler]:
-    class Handler(socketserver.StreamRequestHandler):
-        disable_nagle_algorithm = True
 
-        def handle(self) -> None:
-            number = server.opened(self.connection)
-            try:
-                while (request := self._read(number)) and self._answer(server.reply_to(request), request):
-                    pass
-            except OSError:
-                pass  # the client went away
-            finally:
-                server.closed(self.connection)
+class _Handler(socketserver.StreamRequestHandler):
+    disable_nagle_algorithm = True
+    server: _Server
 
-        def _read(self, number: int) -> Received | None:
-            start = self.rfile.readline()
-            if not start:
-                return None
-            headers = {}
-            while line := self.rfile.readline().strip():
-                name, _, value = line.decode().partition(":")
-                headers[name.lower()] = value.strip()
-            body = self.rfile.read(int(headers.get("content-length", 0)))
-            return Received(start.split()[1].decode(), headers, json.loads(body or b"{}"), number)
+    def handle(self) -> None:
+        told = self.server.told
+        number = told.opened(self.connection)
+        with contextlib.suppress(OSError):  # the client may go away
+            while (request := self._read(number)) and self._answer(told.reply_to(request), request):
+                pass
+        told.closed(self.connection)
 
-        def _answer(self, reply: Reply, request: Received) -> bool:
-            time.sleep(reply.delay)
-            if reply.fault == "reset":
-                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                return False
-            if reply.fault == "drop":
-                return False
-            if reply.fault == "stall":
-                server.ended.wait()
-                return False
-            body = reply.body if reply.body is not None else completion(reply.text, request.body)
-            payload = body if isinstance(body, bytes) else json.dumps(body).encode()
-            self.wfile.write(_head(reply, len(payload)))
-            if reply.fault == "trickle":
-                for byte in payload:
-                    self.wfile.write(bytes([byte]))
-                    if server.ended.wait(0.05):
-                        return False
-                return True
-            if reply.fault == "half_body":
-                payload = payload[: len(payload) // 2]
-            if reply.chunked:
-                payload = b"%x\r\n%s\r\n" % (len(payload), payload) + (b"" if reply.fault else b"0\r\n\r\n")
+    def _read(self, number: int) -> Received | None:
+        start = self.rfile.readline()
+        if not start:
+            return None
+        headers = {}
+        while line := self.rfile.readline().strip():
+            name, _, value = line.decode().partition(":")
+            headers[name.lower()] = value.strip()
+        body = self.rfile.read(int(headers.get("content-length", 0)))
+        return Received(start.split()[1].decode(), headers, json.loads(body or b"{}"), number)
+
+    def _answer(self, reply: Reply, request: Received) -> bool:
+        """Send the reply, and say whether the connection goes on."""
+        self.server.told.ended.wait(reply.delay)
+        if reply.fault == "reset":
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if reply.fault == "stall":
+            self.server.told.ended.wait()
+        if reply.fault in ("reset", "drop", "stall"):
+            return False
+        body = completion(reply.text, request.body) if reply.body is None else reply.body
+        payload = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.wfile.write(_head(reply, len(payload)))
+        if reply.fault == "half_body":
+            payload = payload[: len(payload) // 2]
+        if reply.chunked:
+            payload = b"%x\r\n%s\r\n" % (len(payload), payload) + (b"" if reply.fault else b"0\r\n\r\n")
+        if reply.fault == "trickle":
+            for byte in payload:
+                self.wfile.write(bytes([byte]))
+                self.server.told.ended.wait(0.02)
+        else:
             self.wfile.write(payload)
-            return reply.fault is None
-
-    return Handler
+        return reply.fault is None
 
 
 def _head(reply: Reply, length: int) -> bytes:

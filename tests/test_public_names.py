@@ -1,0 +1,41 @@
+"""The packages' public names, and what importing them costs."""
+
+import subprocess
+import sys
+
+import pytest
+
+import dspex_core
+import pytest_dspex
+
+
+@pytest.mark.parametrize("package", [dspex_core, pytest_dspex])
+def test_every_public_name_can_be_imported_and_is_listed_in_order(package):
+    assert list(package.__all__) == sorted(package.__all__)
+    assert dir(package) == package.__all__
+    for name in package.__all__:
+        assert getattr(package, name).__module__.startswith(package.__name__)
+    with pytest.raises(AttributeError, match="nothing_like_this"):
+        _ = package.nothing_like_this
+
+
+def imported_by(code):
+    """Return the modules that a fresh interpreter has loaded after running some code."""
+    script = f"{code}\nimport sys\nprint('\\n'.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_importing_the_core_is_light():
+    heavy = {"pydantic", "litellm", "numpy", "sklearn", "aiohttp", "urllib3", "vcr", "tqdm", "pytest"}
+    assert not heavy & imported_by("import dspex_core")
+
+
+def test_loading_the_plugin_is_light():
+    heavy = {"pydantic", "litellm", "numpy", "sklearn", "aiohttp", "urllib3", "vcr", "tabulate", "opentelemetry"}
+    assert not heavy & imported_by("import pytest_dspex.plugin")
+
+
+def test_the_core_never_imports_pytest():
+    code = "import dspex_core\nfor name in dspex_core.__all__: getattr(dspex_core, name)"
+    assert "pytest" not in imported_by(code)
