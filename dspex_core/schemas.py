@@ -16,11 +16,11 @@ _CONSTRAINTS = {
     "maximum": "at most {}",
     "exclusiveMaximum": "less than {}",
     "multipleOf": "a multiple of {}",
-    "minLength": "at least {} characters",
-    "maxLength": "at most {} characters",
+    "minLength": "length at least {}",
+    "maxLength": "length at most {}",
     "pattern": "matching {}",
-    "minItems": "at least {} items",
-    "maxItems": "at most {} items",
+    "minItems": "length at least {}",
+    "maxItems": "length at most {}",
 }
 
 # What OpenAI's strict mode and llama.cpp's grammars both take. The rest (lengths, patterns) is
@@ -56,8 +56,10 @@ def strict(schema: Schema) -> dict[str, Any]:
 
 
 def _describe(schema: Schema, defs: Schema, within: tuple[str, ...]) -> str:
-    constraints = [words.format(schema[key]) for key, words in _CONSTRAINTS.items() if key in schema]
-    return ", ".join([_kind(schema, defs, within), *constraints])
+    kind = _kind(schema, defs, within)
+    if "prefixItems" in schema:
+        return kind  # a tuple's length shows
+    return ", ".join([kind, *(words.format(schema[key]) for key, words in _CONSTRAINTS.items() if key in schema)])
 
 
 def _kind(  # noqa: C901, PLR0911  one return per kind of schema

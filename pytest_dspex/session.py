@@ -154,6 +154,9 @@ class SessionResults:
         return bool(has_crash or has_stopped)
 
     def _report_gates(self, session: pytest.Session, suite: Suite) -> None:
+        terminal = session.config.pluginmanager.getplugin("terminalreporter")
+        if suite.verdicts and terminal is not None:
+            terminal.ensure_newline()  # the line of the tests ended with [100%]
         for verdict in suite.verdicts:
             report = _gate_report(suite.test, verdict, line=self._lines.get(suite.test), root=session.config.rootpath)
             session.testscollected += 1  # or the progress would exceed 100 %

@@ -115,7 +115,7 @@ class Predict(Module):
             problems.append(str(error))
         try:
             clone.demo_selector = selector_from_json(state.get("demo_selector"))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ArtifactError, ValueError, KeyError, TypeError) as error:
             problems.append(str(error))
         demos = []
         for number, demo in enumerate(state.get("demos", ())):
@@ -179,7 +179,9 @@ class Predict(Module):
 
     def _check(self, inputs: dict[str, Any]) -> None:
         missing = [
-            name for name, field in self.signature.input_fields.items() if name not in inputs and field.default is MISSING
+            name
+            for name, field in self.signature.input_fields.items()
+            if name not in inputs and field.default is MISSING
         ]
         if missing:
             message = f"{self.signature!r} needs the input {', '.join(map(repr, missing))}; it got: {', '.join(inputs)}"

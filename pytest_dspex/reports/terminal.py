@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pytest_dspex.gates import ScoreSummary, Verdict
     from pytest_dspex.reports.model import Evaluation, Report, Suite
 
-_NARROWEST_TEST = 16  # columns left of a node id, however narrow the terminal
+_NARROWEST_TEST = 20  # columns left of a node id, however narrow the terminal
 
 
 class _Row(NamedTuple):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from dspex_core import optimizers
 from dspex_core.config import context
-from dspex_core.errors import EvaluationError, LMServerError, OptimizationError
+from dspex_core.errors import ArtifactError, EvaluationError, LMServerError, OptimizationError
 from dspex_core.example import Example
 from dspex_core.lm.scripted import ScriptedLM
 from dspex_core.metrics import exact_match
@@ -641,6 +641,16 @@ class TestKNNFewShot:
         with context(lm=lm):
             program(text=TEXTS[2])
         assert [len(shown(request)) for request in requests(lm)] == [0, 2]
+
+    def test_a_stored_choice_by_an_unknown_embedder_is_refused_whole(self):
+        state = KNNFewShot(2).compile(ChainOfThought("text -> label"), trainset=rows()).dump_state()
+        state["predict"]["demo_selector"]["embedder"] = {"kind": "of the future"}
+        program = ChainOfThought("text -> label")
+
+        with pytest.raises(ArtifactError, match="of the future"):
+            program.load_state(state)
+
+        assert program.predict.demos == ()
 
     def test_refuses_unknown_arguments_at_once(self):
         with pytest.raises(TypeError, match="max_demos"):

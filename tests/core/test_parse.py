@@ -6,7 +6,7 @@ import math
 from typing import Any, Literal
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
@@ -14,6 +14,8 @@ from dspex_core.adapters import Adapter, ChatAdapter, JSONAdapter
 from dspex_core.adapters.parse import extract_json_object, parse_text, parse_value
 from dspex_core.errors import AdapterParseError
 from dspex_core.signature import OutputField, Signature, SignatureField
+
+RELAXED = settings(deadline=None)  # the first example may pay for an import
 
 
 class Color(enum.Enum):
@@ -259,6 +261,7 @@ def outcome(adapter: Adapter, reply: str) -> dict[str, Any] | AdapterParseError:
         return error
 
 
+@RELAXED
 @given(st.text() | st.text(alphabet="{}[]\"':,\\#` \nnulltrue0123Infty") | mutations())
 @example("[" * 10_000)
 @example('{"text":' * 10_000)
@@ -283,6 +286,7 @@ def test_any_reply_parses_or_is_an_adapter_parse_error(reply):
             assert result["label"] in ("good", "bad")
 
 
+@RELAXED
 @given(st.dictionaries(st.sampled_from(list(OUTPUTS)), st.none() | st.booleans() | st.floats() | st.text(max_size=5)))
 def test_json_object_with_values_of_any_type_parses_or_is_an_adapter_parse_error(values):
     result = outcome(JSONAdapter(), json.dumps(values))

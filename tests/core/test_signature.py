@@ -8,7 +8,7 @@ import sys
 from typing import Any, Literal, Optional
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
@@ -23,6 +23,8 @@ from dspex_core.signature import (
     make_signature,
     object_schema,
 )
+
+RELAXED = settings(deadline=None)  # the first example may pay for an import
 
 
 class Color(enum.Enum):
@@ -212,6 +214,7 @@ def test_string_form_refuses_what_it_cannot_understand(text, message):
         Signature(text)
 
 
+@RELAXED
 @given(st.text())
 def test_any_string_is_a_signature_or_a_signature_error(text):
     try:
@@ -221,6 +224,7 @@ def test_any_string_is_a_signature_or_a_signature_error(text):
     assert signature.output_fields
 
 
+@RELAXED
 @given(st.text(max_size=20))
 def test_any_type_text_is_a_type_or_a_signature_error(text):
     try:
@@ -419,19 +423,19 @@ def test_constraint_that_does_not_suit_the_type_is_refused():
         (int, {"ge": 0, "lt": 10}, "int, at least 0, less than 10"),
         (float, {"gt": 0.5, "le": 1}, "float, more than 0.5, at most 1"),
         (int, {"multiple_of": 5}, "int, a multiple of 5"),
-        (str, {"min_length": 1, "max_length": 9}, "str, at least 1 characters, at most 9 characters"),
+        (str, {"min_length": 1, "max_length": 9}, "str, length at least 1, length at most 9"),
         (str, {"pattern": "^a+$"}, "str, matching ^a+$"),
         (bool, {}, "bool"),
         (Any, {}, "any"),
         (Literal["a", "b"], {}, 'one of "a", "b"'),
         (Literal["ä"], {}, '"ä"'),
         (Color, {}, 'one of "red", "blue"'),
-        (list[str], {"min_length": 1, "max_length": 3}, "list[str], at least 1 items, at most 3 items"),
+        (list[str], {"min_length": 1, "max_length": 3}, "list[str], length at least 1, length at most 3"),
         (list, {}, "list[any]"),
         (int | None, {}, "int or null"),
         (dict[str, int], {}, "dict[str, int]"),
         (dict, {}, "dict[str, any]"),
-        (tuple[int, str], {}, "[int, str], at least 2 items, at most 2 items"),
+        (tuple[int, str], {}, "[int, str]"),
         (Person, {}, "{name: str, age: int, at least 0 (in years), friends: list[Person]}"),
         (list[Color], {}, 'list[one of "red", "blue"]'),
     ],

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dspex_core.config import context
 from dspex_core.errors import LMServerError
 from dspex_core.lm.base import BaseLM
 from dspex_core.messages import LMOutput, LMRequest, LMResponse, Message, Usage
-from dspex_core.config import context
 from pytest_dspex.cassettes.lm_door import CassetteMiss, CassetteRecorder
 from pytest_dspex.cassettes.store import CassetteError, CassetteStore
 

@@ -81,7 +81,7 @@ def test_long_node_ids_are_cut_on_the_left_to_the_width_of_the_terminal(written)
 
 def test_node_ids_stay_recognizable_in_the_narrowest_terminal(written):
     lines = written(Report(suites=(gated(1),)), width=20)
-    assert lines[3].split()[0] == "...::test_intent"
+    assert lines[3].split()[0] == "...tent::test_intent"
 
 
 def test_everything_drawn_is_ascii(written):

@@ -47,13 +47,13 @@ Script = Callable[[dict[str, Any]], "Reply | str"]
 
 
 class OpenAIServer:
-    """Answers by a function of the request's body, or with the given replies and then with "ok" for ever."""
+    """Answers by a function of the request's body, or with `replies` in order and then with "ok" for ever."""
 
     def __init__(self, *replies: Reply | str, script: Script | None = None) -> None:
         self.requests: list[Received] = []
         self.connections = 0
         self.ended = threading.Event()
-        self._replies = deque(replies)
+        self.replies = deque(replies)
         self._script = script
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
@@ -82,7 +82,7 @@ class OpenAIServer:
     def reply_to(self, request: Received) -> Reply:
         with self._lock:
             self.requests.append(request)
-            reply = self._script(request.body) if self._script else self._replies.popleft() if self._replies else "ok"
+            reply = self._script(request.body) if self._script else self.replies.popleft() if self.replies else "ok"
         return Reply(reply) if isinstance(reply, str) else reply
 
     def opened(self, connection: socket.socket) -> int:

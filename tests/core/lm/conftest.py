@@ -1,0 +1,21 @@
+"""A fresh server, and no key, address or cache of the machine's user, for every test here."""
+
+import os
+
+import pytest
+from openai_server import OpenAIServer
+
+
+@pytest.fixture
+def server():
+    with OpenAIServer() as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch, tmp_path):
+    for name in list(os.environ):
+        if name.endswith(("_API_KEY", "_API_BASE", "_BASE_URL")) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    monkeypatch.delenv("DSPEX_LM_ENGINE", raising=False)
+    monkeypatch.setenv("DSPEX_CACHE_DIR", str(tmp_path / "cache"))
