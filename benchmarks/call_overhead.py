@@ -8,21 +8,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import statistics
-import subprocess
-import sys
 import time
-from contextlib import ExitStack
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import server
+import worker
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-Call = Callable[[], object] if TYPE_CHECKING else object
+Calls = Callable[[int], object]
 
 QUESTION = "What is the capital of France?"
 SIGNATURE = "question -> answer"
@@ -31,52 +24,61 @@ MESSAGES = [
     {"role": "user", "content": QUESTION},
 ]
 
-# What each client does is imported inside its function: it runs in its own process, DSPy's even in
+
+def repeated(call: Callable[[], object]) -> Calls:
+    def calls(number: int) -> None:
+        for _ in range(number):
+            call()
+
+    return calls
+
+
+# What each client needs is imported inside its function: it runs in its own process, DSPy's even in
 # another environment.
 
 
-def dspex_predict(url: str) -> Call:
+def dspex_predict(url: str) -> Calls:
     import dspex_core
 
     dspex_core.configure(lm=dspex_core.LM("openai/x", api_base=url, api_key="k", cache=False, engine="direct"))
     predict = dspex_core.Predict(SIGNATURE)
-    return lambda: predict(question=QUESTION)
+    return repeated(lambda: predict(question=QUESTION))
 
 
-def dspex_hit(url: str) -> Call:
+def dspex_hit(url: str) -> Calls:
     import dspex_core
     from dspex_core.lm.cache import ResponseCache
 
     dspex_core.configure(lm=dspex_core.LM("openai/x", api_base=url, api_key="k"), cache=ResponseCache())
     predict = dspex_core.Predict(SIGNATURE)
-    return lambda: predict(question=QUESTION)
+    return repeated(lambda: predict(question=QUESTION))
 
 
-def dspex_litellm(url: str) -> Call:
+def dspex_litellm(url: str) -> Calls:
     import dspex_core
 
     lm = dspex_core.LM("openai/x", api_base=url, api_key="k", cache=False, engine="litellm")
-    return lambda: lm(messages=MESSAGES)
+    return repeated(lambda: lm(messages=MESSAGES))
 
 
-def dspy_predict(url: str) -> Call:
+def dspy_predict(url: str) -> Calls:
     import dspy
 
     dspy.configure(lm=dspy.LM("openai/x", api_base=url, api_key="k", cache=False, engine="lm15"))
     predict = dspy.Predict(SIGNATURE)
-    return lambda: predict(question=QUESTION)
+    return repeated(lambda: predict(question=QUESTION))
 
 
-def dspy_hit(url: str) -> Call:
+def dspy_hit(url: str) -> Calls:
     import dspy
 
     dspy.configure_cache(enable_disk_cache=False, enable_memory_cache=True)
     dspy.configure(lm=dspy.LM("openai/x", api_base=url, api_key="k", engine="lm15"))
     predict = dspy.Predict(SIGNATURE)
-    return lambda: predict(question=QUESTION)
+    return repeated(lambda: predict(question=QUESTION))
 
 
-def bare_urllib3(url: str) -> Call:
+def bare_urllib3(url: str) -> Calls:
     """Post the very messages that `dspex_predict` sends."""
     import urllib3
 
@@ -91,16 +93,16 @@ def bare_urllib3(url: str) -> Call:
         reply = pool.request("POST", f"{url}/chat/completions", body=body, headers=headers)
         return json.loads(reply.data)["choices"][0]["message"]["content"]
 
-    return call
+    return repeated(call)
 
 
-def bare_litellm(url: str) -> Call:
+def bare_litellm(url: str) -> Calls:
     import litellm
 
-    return lambda: litellm.completion(model="openai/x", messages=MESSAGES, api_base=url, api_key="k")
+    return repeated(lambda: litellm.completion(model="openai/x", messages=MESSAGES, api_base=url, api_key="k"))
 
 
-CLIENTS: dict[str, Callable[[str], Call]] = {
+CLIENTS: dict[str, worker.Client] = {
     client.__name__: client
     for client in (dspex_predict, bare_urllib3, dspy_predict, dspex_litellm, bare_litellm, dspex_hit, dspy_hit)
 }
@@ -124,58 +126,6 @@ COMPARISONS = (
 )
 
 
-class Worker:
-    """A process in which one client makes calls when told to."""
-
-    def __init__(self, name: str, python: str, url: str) -> None:
-        environment = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
-        self._process = subprocess.Popen(
-            [python, __file__, "--client", name, "--url", url],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment,
-        )
-
-    def milliseconds(self, calls: int) -> float:
-        """Make so many calls and return the CPU time of one."""
-        process = self._process
-        assert process.stdin is not None
-        assert process.stdout is not None
-        print(calls, file=process.stdin, flush=True)
-        return float(process.stdout.readline()) / calls * 1000
-
-    def close(self) -> None:
-        self._process.communicate()  # end of input ends it
-
-
-def work(client: str, url: str) -> None:
-    """Be a worker: read a number of calls, make them, print the CPU seconds they took."""
-    call = CLIENTS[client](url)
-    for line in sys.stdin:
-        started = time.process_time()
-        for _ in range(int(line)):
-            call()
-        print(time.process_time() - started, flush=True)
-
-
-def measure(names: list[str], options: argparse.Namespace) -> dict[str, float]:
-    """Return the median CPU milliseconds of a call of each client."""
-    rounds: dict[str, list[float]] = {name: [] for name in names}
-    with ExitStack() as stack:
-        url = stack.enter_context(server.running())
-        workers = {}
-        for name in names:
-            python = options.dspy_python if name.startswith("dspy_") else sys.executable
-            workers[name] = Worker(name, python, url)
-            stack.callback(workers[name].close)
-            workers[name].milliseconds(max(options.calls // 4, 20))  # imports, connections, caches
-        for _ in range(options.rounds):
-            for name, worker in workers.items():
-                rounds[name].append(worker.milliseconds(options.calls))
-    return {name: statistics.median(times) for name, times in rounds.items()}
-
-
 def report(comparisons: list[Comparison], costs: dict[str, float]) -> None:
     from tabulate import tabulate
 
@@ -190,18 +140,17 @@ def report(comparisons: list[Comparison], costs: dict[str, float]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dspy-python", metavar="PATH", help="a Python in which DSPy 3.4 is installed")
-    parser.add_argument("--calls", type=int, default=200, help="calls of each client in a round")
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--client", choices=CLIENTS, help=argparse.SUPPRESS)
-    parser.add_argument("--url", help=argparse.SUPPRESS)
+    parser.add_argument("--calls", type=int, default=100, help="calls of each client in a round")
+    worker.add_options(parser, CLIENTS, rounds=15)
     options = parser.parse_args()
     if options.client:
-        work(options.client, options.url)
+        worker.work(CLIENTS[options.client], options.url, time.process_time)
         return
-    comparisons = [line for line in COMPARISONS if options.dspy_python or not line.peer.startswith("dspy_")]
+    comparisons = [line for line in COMPARISONS if options.dspy_python or not worker.is_dspy(line.peer)]
     names = [name for name in CLIENTS if any(name in (line.ours, line.peer) for line in comparisons)]
-    report(comparisons, measure(names, options))
+    with server.running() as url:
+        seconds = worker.measure(names, url, options, calls=options.calls, warm_up=50)
+    report(comparisons, {name: 1000 * total / options.calls for name, total in seconds.items()})
 
 
 if __name__ == "__main__":

@@ -35,7 +35,11 @@ def cpu_seconds(arguments: tuple[str, ...], project: Path, bytecode: Path, *, wr
         environment["PYTHONDONTWRITEBYTECODE"] = "1"
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", *arguments], cwd=project, env=environment, check=True, capture_output=True
+        [sys.executable, "-m", "pytest", "-q", *arguments],
+        cwd=project,
+        env=environment,
+        check=True,
+        capture_output=True,
     )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

@@ -72,7 +72,9 @@ def running(latency: float = 0.0) -> Iterator[str]:
 
 
 async def _serve(port: int, latency: float) -> None:
-    server = await asyncio.get_running_loop().create_server(lambda: _Connection(latency), "127.0.0.1", port, backlog=1024)
+    server = await asyncio.get_running_loop().create_server(
+        lambda: _Connection(latency), "127.0.0.1", port, backlog=1024
+    )
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", flush=True)
     await server.serve_forever()
 

@@ -14,6 +14,8 @@ from typing import Any
 
 Json = dict[str, Any]
 
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=repr).encode
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -159,4 +161,4 @@ class LMResponse:
 
 def canonical_json(value: Any) -> str:
     """Return the one JSON text of a value: sorted keys, no spaces; what is no JSON as its `repr`."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=repr)
+    return _encode(value)

@@ -14,7 +14,7 @@ import itertools
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -50,13 +50,14 @@ class Event:
 Listener = Callable[[Event], None]
 
 
-@contextmanager
-def span(kind: str, attributes: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def span(kind: str, attributes: dict[str, Any]) -> AbstractContextManager[dict[str, Any]]:
     """Tell the listeners of the start and the end of a block; the block may add attributes."""
     listeners = current().listeners
-    if not listeners:
-        yield attributes
-        return
+    return _told(listeners, kind, attributes) if listeners else nullcontext(attributes)
+
+
+@contextmanager
+def _told(listeners: tuple[Listener, ...], kind: str, attributes: dict[str, Any]) -> Iterator[dict[str, Any]]:
     span_id, parent_id, started = next(_ids), _parent.get(), time.perf_counter()
 
     def tell(moment: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections import Counter
 from dataclasses import dataclass, field
@@ -11,19 +10,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dspex_core.errors import ConfigurationError
+from dspex_core.example import Example
 from pytest_dspex.gates import gate_from_marker
+from pytest_dspex.keys import CASE, CASE_COUNT, EXPECTED
 from pytest_dspex.options import OPTIONS
 from pytest_dspex.parametrize import data_source
 from pytest_dspex.problems import report_problem
 from pytest_dspex.programs import ProgramSpec, visible_programs
+from pytest_dspex.relevance import LM_FIXTURES, is_relevant
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from pytest_dspex.parametrize import DataSource
-
-# Tests that use one of these, or a program, run with the fixture `lm` as the LM in the settings.
-_LM_FIXTURES = frozenset({"lm", "prediction", "evaluate"})
 
 
 @dataclass(slots=True)
@@ -33,7 +30,8 @@ class Case:
     Args:
         function: The node id of the test function, without the case.
         name: The case's id; empty for a test that is not parametrized.
-        programs: The programs that the test uses; where it uses `prediction`, the one that makes it.
+        programs: The programs that the test uses.
+        predictor: The one of them that makes its `prediction`, if it uses that.
         scores: What `score` recorded: value and feedback by name.
         checks: The failed checks of `check`.
         evaluations: What the fixture `evaluate` found, as rows of the report.
@@ -44,6 +42,7 @@ class Case:
     name: str
     source: DataSource | None
     programs: tuple[ProgramSpec, ...]
+    predictor: ProgramSpec | None = None
     scores: dict[str, dict[str, Any]] = field(default_factory=dict)
     checks: list[str] = field(default_factory=list)
     evaluations: list[dict[str, Any]] = field(default_factory=list)
@@ -61,10 +60,6 @@ class Case:
         return ("dspex", json.dumps(record))
 
 
-CASE = pytest.StashKey[Case]()
-EXPECTED = pytest.StashKey["dict[str, Mapping[str, Any]]"]()
-
-
 def prepare(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Give each dspex test its `Case` and its context, and count the cases that each gate expects."""
     expected = config.stash.setdefault(EXPECTED, {})
@@ -77,42 +72,51 @@ def prepare(config: pytest.Config, items: list[pytest.Item]) -> None:
         if module not in programs:
             programs[module] = visible_programs(item)
         used = [spec for name, spec in programs[module].items() if name in item.fixturenames]
-        if not used and not _is_dspex(item):
+        if not used and not is_relevant(item):
             continue
         case = item.stash[CASE] = _case(item, used, programs[module])
-        if case.programs or _LM_FIXTURES & set(item.fixturenames):
-            item.fixturenames.insert(0, "dspex_context")
+        uses_lm = case.programs or not LM_FIXTURES.isdisjoint(item.fixturenames)
+        if uses_lm and "dspex_context" not in item.fixturenames[:1]:  # the cases of a function share the list
+            item.fixturenames.insert(0, "dspex_context")  # they run with the fixture `lm` in the settings
         collected[case.function] += 1
-        rows = case.source.row_count(config) if case.source else 0  # a node id on the command line collects fewer
+        made = item.stash.get(CASE_COUNT, 0)  # a node id on the command line collects fewer
         gates = expected[case.function]["gates"] if case.function in expected else _gates(item)
-        expected[case.function] = {"cases": max(collected[case.function], rows), "gates": gates}
-
-
-def _is_dspex(item: pytest.Function) -> bool:
-    fixtures = _LM_FIXTURES | {"scripted_lm", "score", "check"}
-    return bool(fixtures & set(item.fixturenames)) or any(
-        item.get_closest_marker(name) for name in ("dspex_data", "dspex_gate")
-    )
+        expected[case.function] = {"cases": max(collected[case.function], made), "gates": gates}
 
 
 def _case(item: pytest.Function, used: list[ProgramSpec], visible: dict[str, ProgramSpec]) -> Case:
-    callspec = getattr(item, "callspec", None)
-    source = None
+    source = predictor = None
     try:
         source = data_source(item)
         if source and "prediction" in item.fixturenames:
-            used = [_predicting(item, source, used, visible)]
+            predictor = _predictor(item, source, used, visible)
     except ConfigurationError as error:
         report_problem(item.config, str(error))
+    function, name = names_of(item)
     return Case(
-        function=f"{item.parent.nodeid}::{item.originalname}" if item.parent else item.nodeid,
-        name=callspec.id if callspec else "",
+        function=function,
+        name=name,
         source=source,
-        programs=tuple(used),
+        programs=tuple(dict.fromkeys([*used, *([predictor] if predictor else [])])),
+        predictor=predictor,
     )
 
 
-def _predicting(
+def names_of(item: pytest.Item) -> tuple[str, str]:
+    """Return the node id of an item's test function, and what tells its case from the others of the function."""
+    if not isinstance(item, pytest.Function) or item.parent is None:
+        return item.nodeid, ""
+    function = f"{item.parent.nodeid}::{item.originalname}"
+    callspec = getattr(item, "callspec", None)  # of parametrized functions
+    if callspec is None:
+        return function, ""
+    example = callspec.params.get("example")
+    if len(callspec.params) == 1 and isinstance(example, Example):
+        return function, str(example.id)  # pytest's own id is this one, escaped
+    return function, callspec.id
+
+
+def _predictor(
     item: pytest.Function, source: DataSource, used: list[ProgramSpec], visible: dict[str, ProgramSpec]
 ) -> ProgramSpec:
     """Return the program that makes a test's `prediction`: the named one, the one it uses, or the only one."""
@@ -134,7 +138,7 @@ def _gates(item: pytest.Function) -> list[dict[str, Any]]:
     gates = []
     for mark in item.iter_markers("dspex_gate"):
         try:
-            gates.append(dataclasses.asdict(gate_from_marker(mark, where=item.nodeid)))
+            gates.append(gate_from_marker(mark, where=item.nodeid).to_json())
         except ConfigurationError as error:
             report_problem(item.config, str(error))
     return gates

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_dspex.collection import EXPECTED
-from pytest_dspex.options import OPTIONS
+from pytest_dspex.keys import CONTROLLER, EXPECTED, RECORDING
+from pytest_dspex.options import is_worker
+from pytest_dspex.recording import ShardCollector
 from pytest_dspex.session import SessionResults
 
 if TYPE_CHECKING:
@@ -17,12 +18,17 @@ if TYPE_CHECKING:
 RESULTS = pytest.StashKey[SessionResults]()
 
 
+def watch(config: pytest.Config) -> None:
+    """Let the controller watch the session from now on; a worker has none."""
+    if CONTROLLER not in config.stash and not is_worker(config):
+        config.stash[CONTROLLER] = Controller(config)
+        config.pluginmanager.register(config.stash[CONTROLLER], "dspex-controller")
+
+
 class Controller:
     """Hooks that run once a session; those of xdist are called only where it is installed and in use."""
 
     def __init__(self, config: pytest.Config) -> None:
-        from pytest_dspex.recording import ShardCollector
-
         self._config = config
         self._shards = ShardCollector()
         self._problems: list[str] = []
@@ -50,7 +56,6 @@ class Controller:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show what was measured."""
         from pytest_dspex.reports.terminal import write
-        from pytest_dspex.running import RECORDING
 
         for problem in self._problems:
             terminalreporter.write_line(f"ERROR: {problem}", red=True)
@@ -59,8 +64,7 @@ class Controller:
             self._results.add_note(summary)
         write(terminalreporter, self._results.report())
 
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_configure_node(self, node: Any) -> None:
+    def brief(self, node: Any) -> None:
         """Prepare a worker that is about to start: one embedded LM serves all of them."""
         from pytest_dspex.live import share_local
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_dspex.keys import CASE
 from pytest_dspex.options import OPTIONS
 
 if TYPE_CHECKING:
@@ -60,7 +61,6 @@ def example(request: pytest.FixtureRequest) -> Example:
 def prediction(request: pytest.FixtureRequest, example: Example, dspex_context: None) -> Prediction:
     """What the program makes of the example's inputs; made concurrently ahead of the test."""
     from dspex_core import DSPexError
-    from pytest_dspex.collection import CASE
     from pytest_dspex.prefetch import prefetcher
 
     (spec,) = request.node.stash[CASE].programs
@@ -76,7 +76,6 @@ def prediction(request: pytest.FixtureRequest, example: Example, dspex_context: 
 def score(request: pytest.FixtureRequest) -> Callable[..., None]:
     """`score(name, value, feedback="")` records a score of this case; it does not raise on a low one."""
     from dspex_core.metrics import Score, as_score
-    from pytest_dspex.collection import CASE
 
     scores = request.node.stash[CASE].scores
 
@@ -91,8 +90,6 @@ def score(request: pytest.FixtureRequest) -> Callable[..., None]:
 @pytest.fixture
 def check(request: pytest.FixtureRequest) -> Callable[..., bool]:
     """`check(condition, message)` notes a failure and goes on; the test fails at its end and lists them all."""
-    from pytest_dspex.collection import CASE
-
     failed = request.node.stash[CASE].checks
 
     def record(condition: Any, message: str) -> bool:
@@ -112,7 +109,6 @@ def evaluate(request: pytest.FixtureRequest, dspex_context: None) -> Callable[..
     """
     from dspex_core import Evaluate
     from dspex_core.datasets import load_dataset
-    from pytest_dspex.collection import CASE
 
     case, options = request.node.stash[CASE], request.config.stash[OPTIONS]
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_dspex.collection import CASE, Case
+from pytest_dspex.collection import Case
+from pytest_dspex.keys import CASE
 from pytest_dspex.options import OPTIONS
 
 if TYPE_CHECKING:

@@ -84,7 +84,7 @@ def configure(config: pytest.Config) -> None:
     options = config.stash[OPTIONS]
     if options.live and options.record != "none":
         raise pytest.UsageError("--dspex-live uses no cassettes and --dspex-record writes them: choose one")
-    if options.optimize is not None and (config.getoption("numprocesses", None) or is_worker(config)):
+    if options.optimize is not None and config.getoption("dist", "no") != "no":
         raise pytest.UsageError("--dspex-optimize recompiles before the tests, in one process: run it with -n 0")
 
 
@@ -94,6 +94,6 @@ def is_worker(config: pytest.Config) -> bool:
 
 
 def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise pytest.UsageError(f"dspex_concurrency must be a whole number from 1, not {text!r}")
     return int(text)

@@ -34,11 +34,6 @@ class DataSource:
         return read[key]
 
 
-    def row_count(self, config: pytest.Config) -> int:
-        """Return how many rows have been read; 0 when reading failed."""
-        return len(config.stash.setdefault(_READ, {}).get((self.path, self.inputs), []))
-
-
 _READ = pytest.StashKey[dict[tuple[Path, tuple[str, ...]], list["Example"]]]()
 
 

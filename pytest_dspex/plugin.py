@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_dspex import options
 from pytest_dspex.fixtures import check, dspex_context, evaluate, example, lm, prediction, score, scripted_lm
+from pytest_dspex.keys import CASE_COUNT, CONTROLLER
+from pytest_dspex.relevance import any_relevant
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -22,12 +24,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Read the options; watch the run, here or on the workers."""
+    """Read the options."""
     options.configure(config)
-    if not options.is_worker(config):
-        from pytest_dspex.controller import Controller
 
-        config.pluginmanager.register(Controller(config), "dspex-controller")
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Watch what xdist's workers do; only they know whether a test uses the plugin."""
+    from pytest_dspex.controller import watch
+
+    watch(node.config)
+    node.config.stash[CONTROLLER].brief(node)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -38,14 +45,28 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         generate(metafunc)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_pycollect_makeitem() -> Generator[None, object, object]:
+    """Count the cases of a test function before node ids on the command line or `--lf` leave some out."""
+    made = yield
+    if isinstance(made, list):
+        for item in made:
+            item.stash[CASE_COUNT] = len(made)
+    return made
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(
     session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
 ) -> Generator[None]:
     """Settle what each test needs before others deselect; then add what recompiles the programs."""
+    if not any_relevant(config, items):
+        return (yield)
     from pytest_dspex.collection import add_optimizations, prepare
+    from pytest_dspex.controller import watch
     from pytest_dspex.problems import raise_problems
 
+    watch(config)
     prepare(config, items)
     yield
     add_optimizations(config, items)
@@ -93,8 +114,6 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write what was recorded."""
-    from pytest_dspex.prefetch import close_prefetcher
     from pytest_dspex.running import finish
 
-    close_prefetcher(session.config)
     finish(session)

@@ -6,14 +6,14 @@ import contextvars
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
-from pytest_dspex.running import NEXT_ITEM, recorder_for
-from pytest_dspex.collection import CASE
+from pytest_dspex.keys import CASE, NEXT_ITEM, PREFETCHER
 from pytest_dspex.options import OPTIONS, is_worker
+from pytest_dspex.running import recorder_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import pytest
 
     from dspex_core import Module
 
@@ -59,20 +59,11 @@ class Prefetcher:
         return items[position + 1 : position + 2 * self._width]
 
 
-_PREFETCHER = pytest.StashKey[Prefetcher]()
-
-
 def prefetcher(config: pytest.Config) -> Prefetcher:
     """Return the session's prefetcher."""
-    if _PREFETCHER not in config.stash:
-        config.stash[_PREFETCHER] = Prefetcher(config)
-    return config.stash[_PREFETCHER]
-
-
-def close_prefetcher(config: pytest.Config) -> None:
-    """End the session's prefetcher, if there was one."""
-    if _PREFETCHER in config.stash:
-        config.stash[_PREFETCHER].close()
+    if PREFETCHER not in config.stash:
+        config.stash[PREFETCHER] = Prefetcher(config)
+    return config.stash[PREFETCHER]
 
 
 def _predict(item: pytest.Item, program: Module) -> Any:

@@ -2,117 +2,179 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import time
 import uuid
 from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
-from pytest_dspex.collection import CASE, EXPECTED
+from pytest_dspex.cassettes.store import CassetteError
+from pytest_dspex.collection import names_of
+from pytest_dspex.keys import CASE_COUNT
 from pytest_dspex.options import OPTIONS, is_worker
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import pytest
+
     from pytest_dspex.cassettes.lm_door import CassetteRecorder
     from pytest_dspex.cassettes.store import CassetteStore
 
-WORKER_KEY = "dspex_shards"
+WORKER_KEY = "dspex_recording"
 _RUN_KEY = "dspex_run"
-_RAN_TO_AN_END = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+_FOLDER = "cassettes"
+_PAUSE = 1.0  # seconds of recording that a crash may lose
+
+
+@dataclass(slots=True)
+class FunctionRun:
+    """What a session knows of a test function that has a cassette.
+
+    Args:
+        cassette: Where it lies.
+        cases: How many cases the function has, also those that this session does not run.
+        ran: The node ids of the cases that ran to their end, be it a failed assertion.
+    """
+
+    cassette: Path
+    cases: int
+    ran: set[str] = field(default_factory=set)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all cases have asked all that they ask; what nobody asked for is then of no use any more."""
+        return len(self.ran) >= self.cases
 
 
 class Recording:
-    """The cassettes of a session, one for each test function.
+    """The cassettes of this process, one for each test function.
 
     It lies at `cassettes/<module>/<function>.jsonl` beside the test's module.
     """
 
     def __init__(self, config: pytest.Config) -> None:
-        self._options = config.stash[OPTIONS]
+        self._config = config
+        self._mode = config.stash[OPTIONS].record
         self._stores: dict[str, CassetteStore] = {}
+        self._runs: dict[str, FunctionRun] = {}
         self._recorders: list[CassetteRecorder] = []
+        self._saved = time.monotonic()
 
-    def recorder(self, item: pytest.Item) -> CassetteRecorder | None:
-        """Return what stands before the LM while an item runs; nothing does in a live session."""
-        if self._options.live:
-            return None
+    def recorder(self, item: pytest.Item) -> CassetteRecorder:
+        """Return what stands before the LM while an item runs."""
         from pytest_dspex.cassettes.lm_door import CassetteRecorder
         from pytest_dspex.cassettes.store import CassetteStore
 
-        function, case = _names(item)
-        if function not in self._stores:
-            self._stores[function] = CassetteStore(_cassette(item))
-        recorder = CassetteRecorder(self._stores[function], case=case, record=self._options.record)
+        function, case = names_of(item)
+        run = self._runs.setdefault(function, FunctionRun(_cassette(item, function), item.stash.get(CASE_COUNT, 1)))
+        store = self._stores.setdefault(function, CassetteStore(run.cassette))
+        recorder = CassetteRecorder(store, case=case, record=self._mode)
         self._recorders.append(recorder)
         return recorder
 
-    def save(self, session: pytest.Session) -> None:
-        """Write what was recorded: to the cassettes, or on an xdist worker to shards for the controller."""
-        if self._options.record == "none":
-            return
-        if is_worker(session.config):
-            run = session.config.workerinput[_RUN_KEY]  # type: ignore[attr-defined]  # xdist's, on workers
-            worker = session.config.workerinput["workerid"]  # type: ignore[attr-defined]  # as above
-            shards = [store.save_shard(worker, run=run) for store in self._stores.values()]
-            folders = sorted({str(shard.parent) for shard in shards if shard})
-            session.config.workeroutput[WORKER_KEY] = folders  # type: ignore[attr-defined]  # as above
-            return
-        whole = _whole_functions(session) if self._options.record == "all" else set()
-        for function, store in self._stores.items():
-            store.save(prune=function in whole)
+    def ran(self, item: pytest.Item) -> None:
+        """Note that a test ran to its end."""
+        function, _ = names_of(item)
+        if function in self._runs:
+            self._runs[function].ran.add(item.nodeid)
 
-    def summary(self) -> str | None:
-        """Return one line on what the cassettes did, if anything."""
+    def save_early(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
+        """Write what has been recorded once in a while and after each function's last test: a crash loses little."""
+        function, _ = names_of(item)
+        if self._mode == "none" or function not in self._stores:
+            return
+        goes_on = nextitem is not None and names_of(nextitem)[0] == function
+        if goes_on and time.monotonic() - self._saved < _PAUSE:
+            return
+        with contextlib.suppress(CassetteError, OSError):  # the end of the session tries again, and says so
+            self._write(function, prune=False)
+        self._saved = time.monotonic()
+
+    def save(self) -> list[str]:
+        """Write what was recorded; return what could not be written.
+
+        On an xdist worker it goes to shards beside the cassettes, which the controller merges.
+        """
+        problems = []
+        for function in self._stores if self._mode != "none" else ():
+            try:
+                self._write(function, prune=self._mode == "all" and self._runs[function].is_whole)
+            except (CassetteError, OSError) as error:
+                problems.append(_unwritten(error))
+        return problems
+
+    def calls(self) -> Counter[str]:
+        """Count what became of the LM calls."""
         counts = Counter[str]()
         for recorder in self._recorders:
             counts.update(replayed=recorder.replayed, recorded=recorder.recorded, missed=recorder.missed)
-        said = [f"{count} {what}" for what, count in counts.items() if count]
-        return f"LM calls: {', '.join(said)}" if said else None
+        return counts
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what a worker tells the controller at its end."""
+        runs = {name: [str(run.cassette), run.cases, sorted(run.ran)] for name, run in self._runs.items()}
+        return {"runs": runs, "calls": dict(self.calls())}
+
+    def _write(self, function: str, *, prune: bool) -> None:
+        store = self._stores[function]
+        if is_worker(self._config):
+            workerinput = self._config.workerinput  # type: ignore[attr-defined]  # xdist's, on workers
+            store.save_shard(workerinput["workerid"], run=workerinput[_RUN_KEY])
+        else:
+            store.save(prune=prune)
 
 
-class ShardCollector:
-    """The controller's side of recording under xdist: merges the shards when all workers are done."""
+class WorkerRecordings:
+    """What the controller knows of its workers' recording; it merges their shards when all are done."""
 
-    def __init__(self) -> None:
-        self._run = uuid.uuid4().hex
+    def __init__(self, config: pytest.Config) -> None:
+        self.calls = Counter[str]()
+        self._root = config.rootpath
+        self._mode = config.stash[OPTIONS].record
+        self._id = uuid.uuid4().hex
         self._folders: set[Path] = set()
+        self._runs: dict[str, FunctionRun] = {}
 
     def brief(self, workerinput: dict[str, Any]) -> None:
         """Tell a worker which run it belongs to."""
-        workerinput[_RUN_KEY] = self._run
+        workerinput[_RUN_KEY] = self._id
 
-    def add(self, workeroutput: dict[str, Any]) -> None:
-        """Take in where a worker has left shards."""
-        self._folders.update(map(Path, workeroutput.get(WORKER_KEY, ())))
+    def expect(self, nodeids: Iterable[str]) -> None:
+        """Learn where shards may lie; a worker that crashes leaves some and cannot say where."""
+        files = {nodeid.partition("::")[0] for nodeid in nodeids}
+        self._folders.update((self._root / file).parent / _FOLDER for file in files)
 
-    def merge(self) -> None:
-        """Merge all shards into their cassettes."""
-        if self._folders:
-            from pytest_dspex.cassettes.store import merge_shards
+    def add(self, recording: Mapping[str, Any]) -> None:
+        """Take in what a worker says at its end."""
+        self.calls.update(recording["calls"])
+        for function, (cassette, cases, ran) in recording["runs"].items():
+            run = self._runs.setdefault(function, FunctionRun(Path(cassette), cases))
+            run.ran.update(ran)
+            self._folders.add(run.cassette.parent)
 
-            merge_shards(self._folders, run=self._run)
+    def merge(self) -> list[str]:
+        """Merge all shards into their cassettes; return what could not be written."""
+        if self._mode == "none" or not self._folders:
+            return []
+        from pytest_dspex.cassettes.store import merge_shards
+
+        whole = [run.cassette for run in self._runs.values() if run.is_whole] if self._mode == "all" else []
+        try:
+            merge_shards(self._folders, run=self._id, prune=whole)
+        except (CassetteError, OSError) as error:
+            return [_unwritten(error)]
+        return []
 
 
-def _names(item: pytest.Item) -> tuple[str, str]:
-    case = item.stash.get(CASE, None)
-    if case is not None:
-        return case.function, case.name
-    function, bracket, name = item.nodeid.partition("[")
-    return function, name.removesuffix("]") if bracket else ""
+def _unwritten(error: CassetteError | OSError) -> str:
+    return f"what was recorded could not be written: {error}"
 
 
-def _cassette(item: pytest.Item) -> Path:
-    function, _ = _names(item)
+def _cassette(item: pytest.Item, function: str) -> Path:
     inside = function.split("::")[1:]  # classes and the function
     name = re.sub(r"[^\w.-]+", "-", ".".join(inside)).strip("-")
-    return item.path.parent / "cassettes" / item.path.stem / f"{name}.jsonl"
-
-
-def _whole_functions(session: pytest.Session) -> set[str]:
-    """Return the functions of which every case has run."""
-    if session.exitstatus not in _RAN_TO_AN_END or session.shouldstop or session.shouldfail:
-        return set()
-    ran = Counter(_names(item)[0] for item in session.items)
-    expected = session.config.stash[EXPECTED]
-    return {function for function, count in ran.items() if count >= expected.get(function, {"cases": count})["cases"]}
+    return item.path.parent / _FOLDER / item.path.stem / f"{name}.jsonl"

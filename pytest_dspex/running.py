@@ -4,31 +4,62 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import pytest
 
 from dspex_core.config import context
-from pytest_dspex.collection import CASE, EXPECTED
-from pytest_dspex.options import is_worker
-from pytest_dspex.recording import Recording
+from pytest_dspex.keys import CASE, EXPECTED, NEXT_ITEM, PREFETCHER, RECORDING
+from pytest_dspex.options import OPTIONS, is_worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dspex_core.lm.recorded import Recorder
+    from dspex_core.messages import LMRequest, LMResponse
 
-NEXT_ITEM = pytest.StashKey[pytest.Item | None]()
-RECORDING = pytest.StashKey[Recording]()
 WORKER_KEY = "dspex_expected"
 _ASSERTIONS = (AssertionError, pytest.fail.Exception, pytest.skip.Exception, pytest.xfail.Exception)
 
 
 def recorder_for(item: pytest.Item) -> Recorder | None:
-    """Return what stands before the LM calls of an item."""
+    """Return what stands before the LM calls of an item; nothing does in a live session."""
+    options = item.config.stash[OPTIONS]
+    if options.live:
+        return None
+    if CASE in item.stash or options.record != "none":
+        return _open_recorder(item)
+    return _OnDemand(item)
+
+
+class _OnDemand:
+    """The recorder of a test that does not look as if it called an LM; its cassette is opened if it does."""
+
+    def __init__(self, item: pytest.Item) -> None:
+        self._item = item
+
+    def replay(self, model: str, request: LMRequest) -> LMResponse | None:
+        """Return the recorded response."""
+        return self._recorder.replay(model, request)
+
+    def record(self, model: str, request: LMRequest, response: LMResponse) -> None:
+        """Keep what the LM has just answered."""
+        self._recorder.record(model, request, response)
+
+    @cached_property
+    def _recorder(self) -> Recorder:
+        return _open_recorder(self._item)
+
+
+def _open_recorder(item: pytest.Item) -> Recorder:
+    from pytest_dspex.controller import watch
+    from pytest_dspex.recording import Recording
+
     config = item.config
     if RECORDING not in config.stash:
         config.stash[RECORDING] = Recording(config)
+        watch(config)  # it tells at the end what was replayed
     return config.stash[RECORDING].recorder(item)
 
 
@@ -62,7 +93,9 @@ def annotate(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
 
 
 def finish(session: pytest.Session) -> None:
-    """Write the cassettes; on a worker, send the controller what it needs."""
+    """End the prefetching and write the cassettes; on a worker, send the controller what it needs."""
+    if PREFETCHER in session.config.stash:
+        session.config.stash[PREFETCHER].close()
     if RECORDING in session.config.stash:
         session.config.stash[RECORDING].save(session)
     if is_worker(session.config):

@@ -43,7 +43,7 @@ class SessionResults:
     def __init__(self) -> None:
         self._attempts: dict[str, _Attempt] = {}
         self._expected: dict[str, _Expected] = {}
-        self._selected: set[str] = set()
+        self._selected: dict[str, None] = {}  # node ids in the order of collection
         self._suites: list[Suite] = []
         self._evaluations: list[Evaluation] = []
         self._notes: list[str] = []
@@ -72,7 +72,7 @@ class SessionResults:
 
     def add_selected(self, nodeids: Iterable[str]) -> None:
         """Take the items that xdist's workers will run; without workers `finish` finds them itself."""
-        self._selected.update(nodeids)
+        self._selected.update(dict.fromkeys(nodeids))
 
     def add_note(self, note: str) -> None:
         """Add a line to the reports."""
@@ -87,6 +87,8 @@ class SessionResults:
         self._is_finished = True
         if session.config.option.collectonly or session.config.option.setuponly:
             return
+        if not self._attempts and self._is_explained(session):  # the collection failed: there is nothing to add
+            return
         self.add_selected(item.nodeid for item in session.items)
         cases = self._cases_by_function()
         selected = self._selected_by_function()
@@ -94,6 +96,8 @@ class SessionResults:
             if function in cases or function in selected:
                 suite = self._suite(session, function, cases.get(function, []), selected.get(function, set()))
                 self._suites.append(suite)
+        if any(suite.verdicts for suite in self._suites):
+            _begin_line(session.config)
         for suite in self._suites:
             self._report_gates(session, suite)
         self._set_exit_status(session)
@@ -104,7 +108,10 @@ class SessionResults:
 
     def _cases_by_function(self) -> dict[str, list[CaseRecord]]:
         cases: dict[str, list[CaseRecord]] = {}
-        for nodeid, attempt in self._attempts.items():
+        order = {nodeid: place for place, nodeid in enumerate(self._selected)}
+        # Workers report in any order; what is said and drawn at random must not depend on it.
+        for nodeid in sorted(self._attempts, key=lambda nodeid: order.get(nodeid, len(order))):
+            attempt = self._attempts[nodeid]
             payload = json.loads(attempt.payload)
             function = payload.get("function") or self._function_of(nodeid)
             if function is None or attempt.outcome is None:
@@ -154,9 +161,6 @@ class SessionResults:
         return bool(has_crash or has_stopped)
 
     def _report_gates(self, session: pytest.Session, suite: Suite) -> None:
-        terminal = session.config.pluginmanager.getplugin("terminalreporter")
-        if suite.verdicts and terminal is not None:
-            terminal.ensure_newline()  # the line of the tests ended with [100%]
         for verdict in suite.verdicts:
             report = _gate_report(suite.test, verdict, line=self._lines.get(suite.test), root=session.config.rootpath)
             session.testscollected += 1  # or the progress would exceed 100 %
@@ -225,6 +229,7 @@ def _message(report: pytest.TestReport) -> str:
 
 def _case(nodeid: str, function: str, attempt: _Attempt, *, payload: Mapping[str, Any]) -> CaseRecord:
     assert attempt.outcome is not None
+    # The process that ran the case saw the exception itself; the message is all that is left without it.
     is_error = payload.get("error", not attempt.is_assertion)
     scores = payload.get("scores", {})
     return CaseRecord(
@@ -254,6 +259,17 @@ def _gate_report(function: str, verdict: Verdict, *, line: int | None, root: Pat
         longrepr=longrepr,
         when="call",
     )
+
+
+def _begin_line(config: pytest.Config) -> None:
+    """End the line of the tests, which stops at [100%]; the reporter knows it only if it shows their file."""
+    terminal = config.pluginmanager.getplugin("terminalreporter")
+    if terminal is None:
+        return
+    if terminal.currentfspath is None:
+        terminal.write_line("")
+    else:
+        terminal.ensure_newline()
 
 
 def _explanation(verdict: Verdict) -> str:

@@ -75,10 +75,9 @@ class ChatAdapter(Adapter):
 
 def _sections(text: str) -> dict[str, str]:
     found: dict[str, str] = {}
-    markers = list(_MARKER.finditer(text))
-    ends = [*(marker.start() for marker in markers), len(text)]
-    for marker, end in zip(markers, ends[1:], strict=True):
-        found.setdefault(marker[1], text[marker.end() : end].strip())
+    _, *parts = _MARKER.split(text)
+    for name, value in zip(parts[::2], parts[1::2], strict=True):
+        found.setdefault(name, value.strip())
     return found
 
 

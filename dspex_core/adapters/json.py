@@ -21,14 +21,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class JSONAdapter(Adapter):
-    """A short prompt and a JSON reply: for small models, and for servers that enforce a schema."""
+    """A short prompt and a JSON reply.
+
+    Args:
+        shows_types: Whether the prompt says the fields' types. Not needed by a model that is held
+            to the schema; small ones answer better without (measured on SmolLM2-135M: 98 %
+            against 78 % on movie reviews), and a prompt of half the length takes half the time.
+    """
+
+    shows_types: bool = True
 
     def system(self, signature: type[Signature]) -> str:
         """Write the instructions and the fields."""
+        inputs, outputs = signature.input_fields.values(), signature.output_fields.values()
+        if not self.shows_types:
+            described = [f"- {field.name}: {field.desc}" for field in (*inputs, *outputs) if field.desc]
+            reply = f"Reply with a JSON object with: {', '.join(signature.output_fields)}"
+            return "\n".join([signature.instructions, *described, reply])
         parts = [
             signature.instructions,
-            _listing("Inputs:", signature.input_fields.values()),
-            _listing("Answer with one JSON object with these keys:", signature.output_fields.values()),
+            _listing("Inputs:", inputs),
+            _listing("Answer with one JSON object with these keys:", outputs),
         ]
         return "\n\n".join(part for part in parts if part)
 

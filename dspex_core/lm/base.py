@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
+from dspex_core.config import current
 from dspex_core.flow import Flow, adrive, drive
 from dspex_core.messages import LMRequest, LMResponse, Message
-from dspex_core.config import current
 from dspex_core.telemetry import span
 
 _HISTORY_LENGTH = 10_000

@@ -121,7 +121,7 @@ class LM(BaseLM):
         if not cached:
             return (yield from self._ask(request))
         cache = current().cache or default_cache()
-        key = request.key(self.model, target.base_url)
+        key = request.key(self.model, target.scope)
         return (yield from cache.fetch(key, partial(self._ask, request)))
 
     def _ask(self, request: LMRequest) -> Flow[LMResponse]:

@@ -20,6 +20,7 @@ import openai  # comes with LiteLLM, whose errors derive from it
 from litellm.exceptions import ContextWindowExceededError as TooLongError
 from litellm.exceptions import Timeout as LiteLLMTimeout
 from litellm.exceptions import UnsupportedParamsError
+from litellm.litellm_core_utils.logging_worker import GLOBAL_LOGGING_WORKER
 
 from dspex_core.errors import (
     ContextWindowExceededError,
@@ -30,12 +31,13 @@ from dspex_core.errors import (
     LMTransportError,
     LMUnsupportedFeatureError,
 )
+from dspex_core.lm.per_loop import PerLoop
 from dspex_core.lm.providers import PROVIDERS
 from dspex_core.lm.refusals import error_class, refusal
 from dspex_core.messages import LMOutput, LMRequest, LMResponse, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncGenerator, Iterator
 
     from dspex_core.lm.providers import Endpoint
 
@@ -55,7 +57,7 @@ _ORIGINS: dict[type[BaseException], type[LMError]] = {
 }
 _NOT_SET_UP = re.compile(r"LLM Provider NOT provided|missing .{0,40}(key|credential)", re.IGNORECASE)
 _NO_COMPLETION = re.compile(r"provider returned 'choices'")
-_OWN_PREFIX = re.compile(r"^(litellm\.\w+: )+")
+_OWN_NAMES = re.compile(r"^(litellm\.\w+: )+| Handle with `litellm\.\w+`\.")
 
 
 class LiteLLMEngine:
@@ -93,6 +95,7 @@ class LiteLLMEngine:
 
     async def acomplete(self, request: LMRequest) -> LMResponse:
         """`complete` without blocking the event loop."""
+        await _clients.get()
         try:
             # LiteLLM's timeout starts anew with each piece of a reply.
             async with asyncio.timeout(self._endpoint.timeout):
@@ -126,7 +129,7 @@ class LiteLLMEngine:
             if isinstance(cause, httpx.HTTPStatusError):
                 return refusal(self._endpoint, cause.response.status_code, cause.response.headers, _content(cause))
         said = str(error) or f"no whole reply within {self._endpoint.timeout:g} seconds"
-        message = _OWN_PREFIX.sub("", said.splitlines()[0])
+        message = _OWN_NAMES.sub("", said.splitlines()[0])
         if _NOT_SET_UP.search(message):
             advice = "write the model as provider/model and set the provider's key, or give the LM an api_base"
             return self._fail(LMNotConfiguredError, f"{message}\n{advice}")
@@ -141,6 +144,21 @@ class LiteLLMEngine:
 
     def _fail(self, kind: type[LMError], message: str, status: int | None = None) -> LMError:
         return kind(message, model=self._endpoint.model, provider=self._endpoint.provider, status=status)
+
+
+async def _tidy_up() -> AsyncGenerator[None, None]:
+    """At the end of an event loop, do what LiteLLM leaves undone: run its callbacks, close its clients."""
+    try:
+        yield
+    finally:
+        await GLOBAL_LOGGING_WORKER.clear_queue()  # type: ignore[no-untyped-call]  # it has no annotations
+        kept = litellm.in_memory_llm_clients_cache.cache_dict
+        mark = f"-{id(asyncio.get_running_loop())}"  # how LiteLLM tells the clients of event loops apart
+        for key in [key for key in kept if key.endswith(mark)]:
+            await kept.pop(key).close()
+
+
+_clients = PerLoop(_tidy_up)
 
 
 def _to_output(choice: Any) -> LMOutput:

@@ -99,6 +99,13 @@ class Target:
     engine: EngineName
     api_base: str | None = None
 
+    @property
+    def scope(self) -> str | None:
+        """What tells apart the answers of equal model strings: the address, or the embedded model's weights."""
+        if self.provider.name == "local" and self.base_url is None:
+            return os.environ.get("DSPEX_LOCAL_MODEL")
+        return self.base_url
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -147,7 +154,7 @@ def connect(target: Target, *, api_key: str | None, timeout: float) -> Endpoint:
         LMNotConfiguredError: There is no key, or no address.
     """
     provider, base_url = target.provider, target.base_url
-    if provider.name == "local":
+    if provider.name == "local" and base_url is None:
         from dspex_core.lm.local import serve  # starts a server, on first use
 
         base_url = serve(target.name)

@@ -7,7 +7,6 @@ that the server had closed meanwhile is replaced once, unnoticed.
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import ipaddress
 import time
@@ -18,6 +17,8 @@ from urllib.parse import urlsplit
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from dspex_core.lm.per_loop import PerLoop
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
@@ -130,8 +131,6 @@ class HTTPClient:
                 if not connection.reused:
                     raise
                 return await self._apost(body, connection)
-        except aiohttp.ServerTimeoutError as error:
-            raise TimeoutError(str(error)) from error
         except aiohttp.ClientError as error:
             raise ConnectionError(str(error) or type(error).__name__) from error
 
@@ -160,7 +159,7 @@ class HTTPClient:
         return HTTPReply(response.status, response.headers, b"".join(chunks))
 
     async def _apost(self, body: bytes, connection: _Connection) -> HTTPReply:
-        session = await _sessions().here()
+        session = await _sessions.get()
         async with session.post(
             self._url,
             data=body,
@@ -207,40 +206,17 @@ async def _note_reuse(_session: Any, context: Any, _params: Any) -> None:
     context.trace_request_ctx.reused = True
 
 
-class _Sessions:
-    """One aiohttp session for each event loop, closed when its loop shuts down."""
+async def _session() -> AsyncGenerator[aiohttp.ClientSession, None]:
+    import aiohttp  # as in apost
 
-    def __init__(self) -> None:
-        self._open: dict[asyncio.AbstractEventLoop, tuple[aiohttp.ClientSession, AsyncGenerator[Any, None]]] = {}
-
-    async def here(self) -> aiohttp.ClientSession:
-        """Return the running loop's session."""
-        loop = asyncio.get_running_loop()
-        kept = self._open.get(loop)
-        if kept is None:
-            for ended in [known for known in list(self._open) if known.is_closed()]:
-                self._open.pop(ended, None)  # its owner closed it without shutting it down
-            lifetime = self._lifetime()
-            kept = self._open[loop] = (await anext(lifetime), lifetime)
-        return kept[0]
-
-    async def _lifetime(self) -> AsyncGenerator[aiohttp.ClientSession, None]:
-        """Keep a session open until the loop ends its asynchronous generators, as it does last of all."""
-        import aiohttp  # as in apost
-
-        tracing = aiohttp.TraceConfig()
-        tracing.on_connection_reuseconn.append(_note_reuse)
-        async with aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=_POOL_SIZE),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trace_configs=[tracing],
-        ) as session:
-            try:
-                yield session
-            finally:
-                self._open.pop(asyncio.get_running_loop(), None)
+    tracing = aiohttp.TraceConfig()
+    tracing.on_connection_reuseconn.append(_note_reuse)
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=_POOL_SIZE),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trace_configs=[tracing],
+    ) as session:
+        yield session
 
 
-@functools.cache
-def _sessions() -> _Sessions:
-    return _Sessions()
+_sessions = PerLoop(_session)

@@ -20,7 +20,7 @@ from dspex_core.config import current
 from dspex_core.signature import MISSING, Signature, ensure_signature
 
 _log = logging.getLogger("dspex")
-_ADAPTERS: Mapping[str, Adapter] = {"chat": ChatAdapter(), "json": JSONAdapter()}
+_ADAPTERS: Mapping[str, Adapter] = {"chat": ChatAdapter(), "json": JSONAdapter(shows_types=False)}
 
 
 class Predict(Module):

@@ -6,7 +6,7 @@ from dspex_core import exact_match
 @pytest.mark.dspex_data("data/test.jsonl", inputs=["review"])
 @pytest.mark.dspex_gate("accuracy", min=0.7)
 def test_sentiment(example, prediction, score):
-    score("accuracy", prediction.sentiment == example.sentiment)
+    score("accuracy", exact_match("sentiment")(example, prediction))
 
 
 def test_the_validation_rows_as_one_test(sentiment, evaluate):

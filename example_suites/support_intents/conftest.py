@@ -9,7 +9,7 @@ from pytest_dspex import program
 class SupportIntent(Signature):
     """Decide what the customer's message is about."""
 
-    text: str = InputField(desc="the customer's message")
+    text: str = InputField()
     intent: Literal["account", "cancel", "delivery", "payment", "product", "refund"] = OutputField()
 
 

@@ -1,9 +1,11 @@
-"""A fresh server, and no key, address or cache of the machine's user, for every test here."""
+"""A fresh server, and nothing of the machine's user nor of this test run, for every test here."""
 
 import os
 
 import pytest
 from openai_server import OpenAIServer
+
+from dspex_core.config import context
 
 
 @pytest.fixture
@@ -19,3 +21,9 @@ def _bare_environment(monkeypatch, tmp_path):
             monkeypatch.delenv(name)
     monkeypatch.delenv("DSPEX_LM_ENGINE", raising=False)
     monkeypatch.setenv("DSPEX_CACHE_DIR", str(tmp_path / "cache"))
+
+
+@pytest.fixture(autouse=True)
+def _no_cassette():
+    with context(recorder=None):
+        yield

@@ -23,6 +23,7 @@ from dspex_core.errors import (
     LMServerError,
     LMTimeoutError,
     LMTransportError,
+    LMUnsupportedFeatureError,
 )
 from dspex_core.lm.client import LM
 from dspex_core.messages import LMOutput, LMRequest, Message, ResponseSchema, Usage
@@ -116,6 +117,7 @@ class TestRequestAndReply:
         with OpenAIServer(script=lambda body: f"re {body['messages'][0]['content']}") as server:
             lm = LM(MODEL, api_base=server.base_url, api_key="k", cache=False, engine=engine)
             if waiting == "sync":
+                lm.complete(HI)  # at a first call from many threads LiteLLM makes a client for each, and forgets them
                 with ThreadPoolExecutor(8) as pool:
                     responses = list(pool.map(lm.complete, requests))
             else:
@@ -220,8 +222,9 @@ def direct(server, model=MODEL, **arguments):
 
 
 class TestDirect:
-    def test_a_reply_that_trickles_does_not_outlast_the_timeout(self, server, waiting):
-        script(server, Reply(fault="trickle"))
+    @pytest.mark.parametrize("headers", [{}, {"Connection": "close"}])
+    def test_a_reply_that_trickles_does_not_outlast_the_timeout(self, server, waiting, headers):
+        script(server, Reply(fault="trickle", headers=headers))
         started = time.monotonic()
         with pytest.raises(LMTimeoutError, match=r"within 0\.3 seconds"):
             ask(direct(server, timeout=0.3), waiting=waiting)
@@ -385,6 +388,27 @@ class TestDirect:
 
 
 class TestLiteLLM:
+    def test_an_event_loop_takes_its_clients_with_it_in_silence(self, server, capfd):
+        lm = LM(MODEL, api_base=server.base_url, api_key="k", cache=False, engine="litellm")
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", ResourceWarning)
+            for _ in range(3):
+                asyncio.run(lm.acomplete(HI))
+                gc.collect()
+        assert [str(warning.message) for warning in caught] == []
+        assert server.connections == 3
+        assert capfd.readouterr() == ("", "")
+
+    def test_an_error_of_its_own_is_typed_by_its_status(self):
+        with pytest.raises(LMInvalidRequestError, match="bedrock"):
+            ask(LM("bedrock/no-such-family", cache=False))
+
+    def test_a_parameter_that_the_provider_does_not_have_is_unsupported(self, server):
+        model = "anthropic/claude-3-5-haiku-20241022"
+        lm = LM(model, api_base=server.base_url, api_key="k", cache=False, logit_bias={"1": 1})
+        with pytest.raises(LMUnsupportedFeatureError, match="logit_bias"):
+            ask(lm)
+
     def test_the_cost_is_what_litellm_knows(self, server):
         lm = LM(MODEL, api_base=server.base_url, api_key="k", cache=False, engine="litellm")
         assert ask(lm).cost == pytest.approx(7 * 0.15e-6 + 3 * 0.6e-6)
@@ -405,5 +429,3 @@ class TestLiteLLM:
         with pytest.raises(LMInvalidRequestError):
             ask(lm)
         assert capfd.readouterr() == ("", "")
-
-

@@ -1,0 +1,118 @@
+"""How long an evaluation of 1,000 examples takes when each reply takes 20 ms and 32 run at once.
+
+The ideal is examples / concurrency * latency. Each client runs in a process of its own, they take
+turns, and the median of the rounds counts. No cache is in use.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import time
+from collections.abc import Callable
+
+import server
+import worker
+
+CONCURRENCY = 32
+SIGNATURE = "question -> answer"
+BAR = 1.5
+
+
+def dspex_evaluate(url: str) -> Callable[[int], object]:
+    evaluation, program = _dspex(url)
+    return lambda examples: evaluation(program, devset=_dspex_examples(examples))
+
+
+def dspex_evaluate_async(url: str) -> Callable[[int], object]:
+    evaluation, program = _dspex(url)
+    with_loop = asyncio.Runner()  # kept from round to round, and with it the connections, as threads keep theirs
+    return lambda examples: with_loop.run(evaluation.acall(program, devset=_dspex_examples(examples)))
+
+
+def dspy_evaluate(url: str) -> Callable[[int], object]:
+    import dspy
+
+    dspy.disable_logging()
+    dspy.configure(lm=dspy.LM("openai/x", api_base=url, api_key="k", cache=False, engine="lm15"))
+    program = dspy.Predict(SIGNATURE)
+
+    def evaluate(examples: int) -> None:
+        devset = [dspy.Example(**row).with_inputs("question") for row in _rows(examples)]
+        dspy.Evaluate(devset=devset, metric=_metric, num_threads=CONCURRENCY)(program)
+
+    return evaluate
+
+
+def raw_aiohttp(url: str) -> Callable[[int], object]:
+    import aiohttp
+
+    async def post(session: aiohttp.ClientSession, questions: list[str]) -> None:
+        while questions:
+            message = {"role": "user", "content": questions.pop()}
+            async with session.post(f"{url}/chat/completions", json={"model": "x", "messages": [message]}) as reply:
+                await reply.json()
+
+    async def post_all(examples: int) -> None:
+        questions = [row["question"] for row in _rows(examples)]
+        async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as tasks:
+            for _ in range(CONCURRENCY):
+                tasks.create_task(post(session, questions))
+
+    return lambda examples: asyncio.run(post_all(examples))
+
+
+def _dspex(url: str):
+    import dspex_core
+
+    dspex_core.configure(lm=dspex_core.LM("openai/x", api_base=url, api_key="k", cache=False, engine="direct"))
+    evaluation = dspex_core.Evaluate(devset=(), metric=_metric, num_threads=CONCURRENCY)
+    return evaluation, dspex_core.Predict(SIGNATURE)
+
+
+def _dspex_examples(examples: int):
+    import dspex_core
+
+    return [dspex_core.Example(**row).with_inputs("question") for row in _rows(examples)]
+
+
+def _rows(examples: int) -> list[dict[str, str]]:
+    return [{"question": f"What is the capital of country {number}?", "answer": "Paris"} for number in range(examples)]
+
+
+def _metric(example, prediction, trace=None) -> bool:
+    return example.answer == prediction.answer
+
+
+CLIENTS: dict[str, worker.Client] = {
+    client.__name__: client for client in (dspex_evaluate, dspex_evaluate_async, raw_aiohttp, dspy_evaluate)
+}
+
+
+def report(seconds: dict[str, float], ideal: float) -> None:
+    from tabulate import tabulate
+
+    rows = []
+    for name, wall in seconds.items():
+        bar, met = (BAR, "yes" if wall / ideal <= BAR else "no") if name.startswith("dspex_") else ("", "")
+        rows.append((name, wall, ideal, wall / ideal, bar, met))
+    print(tabulate(rows, ("client", "wall, s", "ideal, s", "ratio", "bar", "met"), floatfmt=".3f"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--examples", type=int, default=1000)
+    parser.add_argument("--latency", type=float, default=0.02, metavar="SECONDS", help="how long a reply takes")
+    worker.add_options(parser, CLIENTS, rounds=5)
+    options = parser.parse_args()
+    if options.client:
+        worker.work(CLIENTS[options.client], options.url, time.perf_counter)
+        return
+    names = [name for name in CLIENTS if options.dspy_python or not worker.is_dspy(name)]
+    with server.running(options.latency) as url:
+        seconds = worker.measure(names, url, options, calls=options.examples, warm_up=2 * CONCURRENCY)
+    report(seconds, options.examples / CONCURRENCY * options.latency)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""A resource that belongs to an event loop and ends with it. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+T = TypeVar("T")
+
+
+class PerLoop(Generic[T]):
+    """Makes one value for each event loop that asks, and ends it when that loop shuts down.
+
+    Args:
+        make: An asynchronous generator function that yields the value once and then cleans up.
+
+    Nothing tells a library that a loop is about to close, but `asyncio.run` and its like end the
+    loop's asynchronous generators last of all: so a value lives as long as its generator.
+    """
+
+    def __init__(self, make: Callable[[], AsyncGenerator[T, None]]) -> None:
+        self._make = make
+        self._open: dict[asyncio.AbstractEventLoop, tuple[T, AsyncGenerator[T, None]]] = {}
+
+    async def get(self) -> T:
+        """Return the running loop's value."""
+        loop = asyncio.get_running_loop()
+        kept = self._open.get(loop)
+        if kept is None:
+            for ended in [known for known in list(self._open) if known.is_closed()]:
+                self._open.pop(ended, None)
+            life = self._make()
+            kept = self._open[loop] = (await anext(life), life)
+        return kept[0]

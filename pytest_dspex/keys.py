@@ -1,0 +1,28 @@
+"""The keys under which parts of the plugin leave state for others in pytest's stashes. PYTEST_DONT_REWRITE
+
+Who looks for state finds none in a session that does not use the plugin, and has loaded nothing for it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytest_dspex.collection import Case
+    from pytest_dspex.controller import Controller
+    from pytest_dspex.prefetch import Prefetcher
+    from pytest_dspex.recording import Recording
+
+# of an item
+CASE: pytest.StashKey[Case] = pytest.StashKey()
+CASE_COUNT: pytest.StashKey[int] = pytest.StashKey()  # how many cases pytest made of the item's function
+NEXT_ITEM: pytest.StashKey[pytest.Item | None] = pytest.StashKey()
+# of the session's config
+CONTROLLER: pytest.StashKey[Controller] = pytest.StashKey()
+EXPECTED: pytest.StashKey[dict[str, Mapping[str, Any]]] = pytest.StashKey()
+PREFETCHER: pytest.StashKey[Prefetcher] = pytest.StashKey()
+RECORDING: pytest.StashKey[Recording] = pytest.StashKey()
