@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import atexit
 import time
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import server
 import worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CONCURRENCY = 32
 SIGNATURE = "question -> answer"
@@ -26,8 +30,8 @@ def dspex_evaluate(url: str) -> Callable[[int], object]:
 
 def dspex_evaluate_async(url: str) -> Callable[[int], object]:
     evaluation, program = _dspex(url)
-    with_loop = asyncio.Runner()  # kept from round to round, and with it the connections, as threads keep theirs
-    return lambda examples: with_loop.run(evaluation.acall(program, devset=_dspex_examples(examples)))
+    runner = _runner()
+    return lambda examples: runner.run(evaluation.acall(program, devset=_dspex_examples(examples)))
 
 
 def dspy_evaluate(url: str) -> Callable[[int], object]:
@@ -47,7 +51,15 @@ def dspy_evaluate(url: str) -> Callable[[int], object]:
 def raw_aiohttp(url: str) -> Callable[[int], object]:
     import aiohttp
 
-    async def post(session: aiohttp.ClientSession, questions: list[str]) -> None:
+    runner = _runner()
+
+    async def open_session() -> aiohttp.ClientSession:
+        return aiohttp.ClientSession()
+
+    session = runner.run(open_session())
+    atexit.register(lambda: runner.run(session.close()))
+
+    async def post(questions: list[str]) -> None:
         while questions:
             message = {"role": "user", "content": questions.pop()}
             async with session.post(f"{url}/chat/completions", json={"model": "x", "messages": [message]}) as reply:
@@ -55,11 +67,18 @@ def raw_aiohttp(url: str) -> Callable[[int], object]:
 
     async def post_all(examples: int) -> None:
         questions = [row["question"] for row in _rows(examples)]
-        async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as tasks:
+        async with asyncio.TaskGroup() as tasks:
             for _ in range(CONCURRENCY):
-                tasks.create_task(post(session, questions))
+                tasks.create_task(post(questions))
 
-    return lambda examples: asyncio.run(post_all(examples))
+    return lambda examples: runner.run(post_all(examples))
+
+
+def _runner() -> asyncio.Runner:
+    """Return an event loop that is kept from round to round, and with it the connections, as threads keep theirs."""
+    runner = asyncio.Runner()
+    atexit.register(runner.close)
+    return runner
 
 
 def _dspex(url: str):
@@ -80,7 +99,7 @@ def _rows(examples: int) -> list[dict[str, str]]:
     return [{"question": f"What is the capital of country {number}?", "answer": "Paris"} for number in range(examples)]
 
 
-def _metric(example, prediction, trace=None) -> bool:
+def _metric(example, prediction) -> bool:
     return example.answer == prediction.answer
 
 

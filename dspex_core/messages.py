@@ -61,7 +61,11 @@ class LMRequest:
     def with_defaults(self, defaults: Mapping[str, Any]) -> LMRequest:
         """Return the request with `defaults` for the parameters that it leaves open."""
         merged = {key: value for key, value in {**defaults, **self.config}.items() if value is not None}
-        return self if merged == self.config else replace(self, config=merged)
+        default_rollout = merged.pop("rollout_id", None)
+        rollout_id = default_rollout if self.rollout_id is None else self.rollout_id
+        if merged == self.config and rollout_id == self.rollout_id:
+            return self
+        return replace(self, config=merged, rollout_id=rollout_id)
 
     def to_json(self) -> Json:
         """Return the stored form, in which absent parts are left out."""

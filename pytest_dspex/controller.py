@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_dspex.keys import CONTROLLER, EXPECTED, RECORDING
-from pytest_dspex.options import is_worker
-from pytest_dspex.recording import ShardCollector
+from pytest_dspex.options import OPTIONS, is_worker
+from pytest_dspex.recording import Recordings
 from pytest_dspex.session import SessionResults
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
+
+    from pytest_dspex.live import LocalHost
 
 RESULTS = pytest.StashKey[SessionResults]()
 
@@ -30,8 +32,9 @@ class Controller:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._shards = ShardCollector()
-        self._problems: list[str] = []
+        self._recordings = Recordings(config)
+        self._local_host: LocalHost | None = None
+        self._problems: list[str] = []  # mistakes that only the workers have seen
         self._results = config.stash[RESULTS] = SessionResults()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -42,39 +45,49 @@ class Controller:
         """Remember it: under xdist the session may end with 0 nevertheless."""
         self._results.add_internal_error()
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Decide the gates."""
-        self._shards.merge()
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:
+        """Decide the gates, before anybody writes a report; then see what became of the cassettes."""
         expected = self._config.stash.get(EXPECTED, None)
         if expected is not None:  # this process has collected
             self._results.add_expected(expected)
         self._results.finish(session)
+        yield
+        if self._local_host is not None:
+            self._local_host.close()
+        if RECORDING in self._config.stash:
+            self._recordings.add(self._config.stash[RECORDING].to_json())
+        self._recordings.merge()
         if self._problems:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
+        elif self._recordings.problems and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show what was measured."""
         from pytest_dspex.reports.terminal import write
 
-        for problem in self._problems:
+        for problem in [*self._problems, *self._recordings.problems]:
             terminalreporter.write_line(f"ERROR: {problem}", red=True)
-        summary = self._config.stash[RECORDING].summary() if RECORDING in self._config.stash else None
+        summary = self._recordings.summary()
         if summary:
             self._results.add_note(summary)
         write(terminalreporter, self._results.report())
 
     def brief(self, node: Any) -> None:
-        """Prepare a worker that is about to start: one embedded LM serves all of them."""
-        from pytest_dspex.live import share_local
+        """Prepare a worker that is about to start."""
+        self._recordings.brief(node.workerinput)
+        if self._config.stash[OPTIONS].asks:
+            from pytest_dspex.live import LocalHost
 
-        share_local(self._config)
-        self._shards.brief(node.workerinput)
+            self._local_host = self._local_host or LocalHost(self._config)
+            self._local_host.brief(node.workerinput)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
         """Learn what the workers are going to run."""
         self._results.add_selected(ids)
+        self._recordings.expect(ids)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -84,6 +97,7 @@ class Controller:
         output = getattr(node, "workeroutput", None)  # xdist sets it only when the worker ended well
         if output is None:
             return
-        self._results.add_expected(json.loads(output.get(running.WORKER_KEY, "{}")))
-        self._shards.add(output)
-        self._problems.extend(problem for problem in output.get(problems.WORKER_KEY, ()) if problem not in self._problems)
+        self._results.add_expected(json.loads(output.get(running.EXPECTED_KEY, "{}")))
+        if running.RECORDING_KEY in output:
+            self._recordings.add(output[running.RECORDING_KEY])
+        self._problems += [problem for problem in output.get(problems.WORKER_KEY, ()) if problem not in self._problems]

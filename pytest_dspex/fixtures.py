@@ -60,15 +60,11 @@ def example(request: pytest.FixtureRequest) -> Example:
 @pytest.fixture
 def prediction(request: pytest.FixtureRequest, example: Example, dspex_context: None) -> Prediction:
     """What the program makes of the example's inputs; made concurrently ahead of the test."""
-    from dspex_core import DSPexError
     from pytest_dspex.prefetch import prefetcher
 
-    (spec,) = request.node.stash[CASE].programs
+    spec = request.node.stash[CASE].predictor
     program: Module = request.getfixturevalue(spec.name)
-    try:
-        made: Prediction = prefetcher(request.config).prediction(request.node, program)
-    except DSPexError as error:  # it says all there is to say; where in the library it was raised does not help
-        pytest.fail(f"{type(error).__name__}: {error}", pytrace=False)
+    made: Prediction = prefetcher(request.config).prediction(request.node, program, name=spec.name)
     return made
 
 
@@ -78,6 +74,7 @@ def score(request: pytest.FixtureRequest) -> Callable[..., None]:
     from dspex_core.metrics import Score, as_score
 
     scores = request.node.stash[CASE].scores
+    scores.clear()  # of an earlier attempt, when the test is run again
 
     def record(name: str, value: Any, feedback: str = "") -> None:
         found = as_score(value)
@@ -104,26 +101,27 @@ def check(request: pytest.FixtureRequest) -> Callable[..., bool]:
 def evaluate(request: pytest.FixtureRequest, dspex_context: None) -> Callable[..., EvaluationResult]:
     """`evaluate(program, dataset, metric=..., inputs=[...])` scores a program on a whole dataset.
 
-    `dataset` is a list of examples, or a path relative to the test's file. Compare the result
-    with a threshold: `assert result >= 0.85`; when that fails it says which examples failed.
+    `dataset` is a list of examples, or a path relative to the test's file; `inputs` names the
+    input fields of its rows, by default those that are an input of one of the program's
+    predictors. Compare the result with a threshold: `assert result >= 0.85`; when that fails
+    it says which examples failed.
     """
     from dspex_core import Evaluate
-    from dspex_core.datasets import load_dataset
+    from pytest_dspex.programs import read_examples
 
     case, options = request.node.stash[CASE], request.config.stash[OPTIONS]
+    case.evaluations.clear()  # of an earlier attempt, when the test is run again
 
     def run(
-        program: Module,
+        program: Callable[..., Any],
         dataset: str | Path | Sequence[Example],
         *,
         metric: Callable[..., Any],
         inputs: Sequence[str] | None = None,
     ) -> EvaluationResult:
-        if isinstance(dataset, str | Path):
-            dataset = load_dataset(request.path.parent / dataset, inputs=inputs)
-        result = Evaluate(
-            devset=dataset, metric=metric, num_threads=options.concurrency, max_errors=len(dataset)
-        )(program)
+        examples = read_examples(dataset, request.path.parent, program=program, inputs=inputs)
+        score = Evaluate(devset=examples, metric=metric, num_threads=options.concurrency, max_errors=len(examples))
+        result = score(program)
         case.evaluations.append(
             {
                 "test": request.node.nodeid,

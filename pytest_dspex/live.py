@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
+import socket
+import threading
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING
+from socketserver import StreamRequestHandler, TCPServer
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_dspex.options import OPTIONS
+from dspex_core.errors import DSPexError, LMNotConfiguredError
+from pytest_dspex.options import OPTIONS, is_worker
 
 if TYPE_CHECKING:
     from dspex_core.lm.cache import ResponseCache
 
 _CACHE = pytest.StashKey["ResponseCache"]()
 _PREFIX = "local/"
+_HOST_KEY = "dspex_local_host"
 
 
 def session_cache(config: pytest.Config) -> ResponseCache:
@@ -28,20 +34,60 @@ def session_cache(config: pytest.Config) -> ResponseCache:
 
 def start_local(config: pytest.Config, model: str) -> None:
     """Start the embedded LM if this session will ask it, with its one-time download in the user's sight."""
-    if model.startswith(_PREFIX) and config.stash[OPTIONS].asks:
-        from dspex_core.lm.local import serve
+    if not model.startswith(_PREFIX) or not config.stash[OPTIONS].asks:
+        return
+    from dspex_core.lm.local import BUILT_IN, SERVER_VARIABLE, serve
 
-        with visible(config):
-            serve(model.removeprefix(_PREFIX))
+    model = model.removeprefix(_PREFIX)
+    if model == BUILT_IN and is_worker(config) and SERVER_VARIABLE not in os.environ:
+        os.environ[SERVER_VARIABLE] = _ask_host(config.workerinput[_HOST_KEY])  # type: ignore[attr-defined]  # xdist's
+    with visible(config):
+        serve(model)
 
 
-def share_local(config: pytest.Config) -> None:
-    """Start the embedded LM on xdist's controller, for the workers that it starts next."""
-    from dspex_core.lm.local import SERVER_VARIABLE, serve
+class LocalHost:
+    """Lets one embedded LM serve all of xdist's workers: the controller starts it when the first one asks."""
 
-    model = config.stash[OPTIONS].lm
-    if model.startswith(_PREFIX) and config.stash[OPTIONS].asks and SERVER_VARIABLE not in os.environ:
-        os.environ[SERVER_VARIABLE] = serve(model.removeprefix(_PREFIX))
+    def __init__(self, config: pytest.Config) -> None:
+        self._server = _Server(("127.0.0.1", 0), _Answer)
+        self._server.config = config
+        threading.Thread(target=self._server.serve_forever, name="dspex-local-host", daemon=True).start()
+
+    def brief(self, workerinput: dict[str, Any]) -> None:
+        """Tell a worker where to ask."""
+        workerinput[_HOST_KEY] = self._server.server_address[1]
+
+    def close(self) -> None:
+        """Answer no more; the LM itself ends with the process."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Server(TCPServer):
+    config: pytest.Config
+
+
+class _Answer(StreamRequestHandler):
+    server: _Server
+
+    def handle(self) -> None:
+        """Say where the LM listens, or why it does not."""
+        from dspex_core.lm.local import BUILT_IN, serve
+
+        try:
+            with visible(self.server.config):
+                answer = {"address": serve(BUILT_IN)}
+        except DSPexError as error:
+            answer = {"error": str(error)}
+        self.wfile.write(json.dumps(answer).encode())
+
+
+def _ask_host(port: int) -> str:
+    with socket.create_connection(("127.0.0.1", port)) as connection, connection.makefile() as reply:
+        answer = json.load(reply)
+    if "error" in answer:
+        raise LMNotConfiguredError(answer["error"])
+    return str(answer["address"])
 
 
 def visible(config: pytest.Config) -> AbstractContextManager[None]:

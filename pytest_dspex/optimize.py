@@ -5,19 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from dspex_core import ConfigurationError, Evaluate, EvaluationResult
 from dspex_core.datasets import overlap
+from dspex_core.errors import ConfigurationError, EvaluationError, LMError
+from dspex_core.evaluate import Evaluate, EvaluationResult
 from dspex_core.stats import paired_p
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
-
     from dspex_core import Example, Module
     from pytest_dspex.programs import ProgramSpec
 
 TOLERANCE = 0.02  # a drop of up to two points is never called a regression
 SIGNIFICANCE = 0.05
+
+_SHOWN = 5  # ids of examples in a message
 
 Outcome = Literal["improved", "not better", "regressed"]
 
@@ -60,7 +61,7 @@ def compare(incumbent: EvaluationResult, candidate: EvaluationResult) -> Compari
     """Compare two evaluations of the same examples, pair by pair."""
     pairs = list(zip(incumbent.cases, candidate.cases, strict=True))
     differences = [after.score.value - before.score.value for before, after in pairs]
-    names = [str(before.example.id) for before, _ in pairs]
+    names = [_name(before.example, number) for number, (before, _) in enumerate(pairs, 1)]
     return Comparison(
         incumbent=incumbent,
         candidate=candidate,
@@ -78,6 +79,8 @@ def optimize(
     Raises:
         ConfigurationError: There is nothing to compile with or to compare on, or the held-out
             examples are also among those that the program is compiled on.
+        ArtifactError: The stored artifact cannot be loaded, or what was compiled could not be.
+        EvaluationError: The LM or the metric failed on held-out examples.
     """
     optimizer = spec.optimizer
     metric = spec.metric or (optimizer.metric if optimizer else None)
@@ -85,60 +88,84 @@ def optimize(
         raise ConfigurationError(f"@program {spec.name}: give it an optimizer and a metric to be optimized")
     if not testset:
         raise ConfigurationError(f"@program {spec.name} has no held-out examples: give it a testset")
-    trainset = [] if spec.trainset is None else spec.examples(spec.trainset)
-    valset = None if spec.valset is None else spec.examples(spec.valset)
-    _refuse_overlap(spec, "trainset", overlap(trainset, testset))
-    _refuse_overlap(spec, "valset", overlap(valset or [], testset))
+    inputs = sorted(testset[0].input_keys) or None
+    trainset = [] if spec.trainset is None else spec.examples(spec.trainset, inputs=inputs)
+    valset = None if spec.valset is None else spec.examples(spec.valset, inputs=inputs)
+    _refuse_overlap(spec, "trainset", trainset, testset)
+    _refuse_overlap(spec, "valset", valset or [], testset)
+    score = Evaluate(
+        devset=testset, metric=metric, num_threads=concurrency, max_errors=len(testset), display_progress=True
+    )
 
-    def score(program: Module) -> EvaluationResult:
-        return Evaluate(
-            devset=testset, metric=metric, num_threads=concurrency, max_errors=len(testset), display_progress=True
-        )(program)
-
-    stored = "the stored artifact" if spec.artifact.exists() else "the uncompiled program"
+    stored = incumbent_name(spec)
     say(f"scoring {stored} on {len(testset)} held-out examples")
-    incumbent = score(spec.load())
+    incumbent = _trusted(score(spec.load()))
     say(f"{stored}: {incumbent.mean:.3f}; compiling with {optimizer!r}")
-    candidate = optimizer.compile(spec.build(), trainset=trainset, valset=valset)
-    say("scoring the candidate")
-    comparison = compare(incumbent, score(candidate))
+    candidate = _as_loaded(spec, optimizer.compile(spec.build(), trainset=trainset, valset=valset))
+    say("scoring the recompiled program")
+    comparison = compare(incumbent, _trusted(score(candidate)))
     if comparison.outcome == "improved":
         candidate.save(spec.artifact, metadata=_baseline(comparison.candidate))
-        say(f"{comparison}; written to {_short(spec.artifact)}")
-    else:
-        say(f"{comparison}; {stored} stays")
     return comparison
+
+
+def incumbent_name(spec: ProgramSpec) -> str:
+    """Say what a recompiled program is compared with."""
+    return f"the stored {'/'.join(spec.artifact.parts[-2:])}" if spec.artifact.exists() else "the uncompiled program"
 
 
 def regression_message(spec: ProgramSpec, comparison: Comparison) -> str:
     """Say what a regression lost."""
-    examples = {str(case.example.id): case for case in comparison.candidate.cases}
-    lines = [f"{spec.name} regressed: the recompiled program is worse; {_short(spec.artifact)} was kept.", str(comparison)]
-    for name in comparison.lost:
-        case = examples[name]
-        lines.append(f"  lost {name}: {case.error or case.score.feedback or case.prediction}")
+    lines = [
+        f"{spec.name} {comparison}",
+        f"The recompiled program is worse and was dropped: {incumbent_name(spec)} stays.",
+    ]
+    for number, case in enumerate(comparison.candidate.cases, 1):
+        name = _name(case.example, number)
+        if name in comparison.lost:
+            lines.append(f"  lost {name}: {case.error or case.score.feedback or case.prediction}")
     return "\n".join(lines)
 
 
-def _refuse_overlap(spec: ProgramSpec, name: str, shared: Sequence[tuple[Example, Example]]) -> None:
+def _as_loaded(spec: ProgramSpec, compiled: Module) -> Module:
+    """Return the program that the tests would load: what is scored is what is stored."""
+    loaded = spec.build()
+    loaded.load_state(compiled.dump_state())
+    return loaded
+
+
+def _trusted(result: EvaluationResult) -> EvaluationResult:
+    """Return the result, unless an example has no score for a reason that is not the program's."""
+    for case in result.cases:
+        error = case.error
+        if error is not None and (error.phase == "metric" or isinstance(error.error, LMError)):
+            message = f"nothing can be compared: on {_name(case.example, 1 + result.cases.index(case))} the {error}"
+            raise EvaluationError(message, result=result) from error.error
+    return result
+
+
+def _refuse_overlap(spec: ProgramSpec, name: str, examples: Sequence[Example], held_out: Sequence[Example]) -> None:
+    inputs = held_out[0].input_keys
+    alike = [example.with_inputs(*inputs) if inputs <= example.keys() else example for example in examples]
+    shared = overlap(alike, held_out)
     if shared:
-        ids = ", ".join(str(held_out.id) for _, held_out in shared[:5])
-        more = f" and {len(shared) - 5} more" if len(shared) > 5 else ""  # noqa: PLR2004  as many as are shown
+        ids = ", ".join(str(example.id) for _, example in shared[:_SHOWN])
+        more = f" and {len(shared) - _SHOWN} more" if len(shared) > _SHOWN else ""
         raise ConfigurationError(
             f"@program {spec.name}: {len(shared)} examples of the {name} are also held out ({ids}{more}); "
             "a program must be tested on examples that it was not compiled on"
         )
 
 
+def _name(example: Example, number: int) -> str:
+    return str(example.id) if example.id is not None else f"example {number}"
+
+
 def _baseline(result: EvaluationResult) -> dict[str, object]:
-    """What the artifact says of its own quality: the mean and each held-out example's score."""
+    """Return what the artifact says of its own quality: the mean and each held-out example's score."""
     return {
         "metric": result.metric,
         "mean": result.mean,
         "n": len(result),
         "scores": {str(case.example.id): case.score.value for case in result.cases},
     }
-
-
-def _short(path: Path) -> str:
-    return "/".join(path.parts[-3:])

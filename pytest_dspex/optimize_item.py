@@ -21,18 +21,20 @@ if TYPE_CHECKING:
 def optimize_item(spec: ProgramSpec, tests: Sequence[pytest.Function]) -> pytest.Function:
     """Return the item; it stands in the module of the first test and so uses the `lm` that this test sees."""
 
-    def optimize(request: pytest.FixtureRequest, dspex_context: None) -> None:
+    def optimize(request: pytest.FixtureRequest, dspex_context: None) -> None:  # noqa: ARG001  asked for its effect
         _run(spec, tests, request)
 
     module = tests[0].getparent(pytest.Module)
     assert module is not None, "a test function stands in a module"
-    item: pytest.Function = pytest.Function.from_parent(module, name=f"optimize[{spec.name}]", callobj=optimize)
-    item.stash[CASE] = Case(function=f"{module.nodeid}::optimize", name=spec.name, source=None, programs=())
+    name = f"optimize[{spec.name}]"
+    item: pytest.Function = pytest.Function.from_parent(module, name=name, callobj=optimize)
+    item.stash[CASE] = Case(function=f"{module.nodeid}::{name}", name="", source=None, programs=())
     return item
 
 
 def _run(spec: ProgramSpec, tests: Sequence[pytest.Function], request: pytest.FixtureRequest) -> None:
-    from dspex_core import DSPexError, context
+    from dspex_core.config import context
+    from dspex_core.errors import DSPexError
     from pytest_dspex.controller import RESULTS
     from pytest_dspex.live import visible
     from pytest_dspex.optimize import optimize, regression_message
@@ -46,8 +48,9 @@ def _run(spec: ProgramSpec, tests: Sequence[pytest.Function], request: pytest.Fi
                 concurrency=request.config.stash[OPTIONS].concurrency,
                 say=say,
             )
-    except DSPexError as error:
+    except DSPexError as error:  # no line of a test has caused it
         pytest.fail(f"{type(error).__name__}: {error}", pytrace=False)
+    say(str(comparison))
     request.config.stash[RESULTS].add_note(f"optimize {spec.name}: {comparison}")
     if comparison.outcome == "regressed":
         pytest.fail(regression_message(spec, comparison), pytrace=False)
@@ -79,6 +82,7 @@ def _speaker(config: pytest.Config, name: str) -> Callable[[str], None]:
 def _candidate_listener(say: Callable[[str], None]) -> Callable[[Event], None]:
     def listen(event: Event) -> None:
         if event.name == "dspex.candidate.stop":
-            say(f"candidate {event.attributes.get('name')}: {event.attributes.get('score')}")
+            facts = event.attributes
+            say(f"candidate {facts['number']} of {facts['total']}: {facts['score']:.3f} (best {facts['best']:.3f})")
 
     return listen

@@ -10,8 +10,10 @@ import pytest
 DEFAULT_LM = "local/smollm2-135m-instruct"
 
 MARKERS = (
-    "dspex_data(path, inputs=[...], program=None): run the test once for each row of a dataset; "
-    "`example` is the row and `prediction` what the program makes of its inputs",
+    (
+        "dspex_data(path, inputs=[...], program=None): run the test once for each row of a dataset; "
+        "`example` is the row and `prediction` what the program makes of its inputs"
+    ),
     "dspex_gate(score, min=...): after the last case, fail unless the mean of that score is at least `min`",
 )
 

@@ -65,10 +65,12 @@ def generate(metafunc: pytest.Metafunc) -> None:
         source = data_source(definition)
         if source is None:
             return
-        if "example" not in metafunc.fixturenames:
-            raise ConfigurationError(f"{definition.nodeid} has dspex_data but uses neither `example` nor `prediction`")
         examples = source.examples(metafunc.config)
     except (ConfigurationError, DatasetError) as error:
         report_problem(metafunc.config, str(error))
-        examples = []
+        return
+    if "example" not in metafunc.fixturenames:
+        message = f"{definition.nodeid} has dspex_data but uses neither `example` nor `prediction`"
+        report_problem(metafunc.config, message)
+        return
     metafunc.parametrize("example", examples, ids=[str(example.id) for example in examples])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_dspex import options
+from pytest_dspex import options, running
 from pytest_dspex.fixtures import check, dspex_context, evaluate, example, lm, prediction, score, scripted_lm
 from pytest_dspex.keys import CASE_COUNT, CONTROLLER
 from pytest_dspex.relevance import any_relevant
@@ -56,9 +56,7 @@ def pytest_pycollect_makeitem() -> Generator[None, object, object]:
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_collection_modifyitems(
-    session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
-) -> Generator[None]:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
     """Settle what each test needs before others deselect; then add what recompiles the programs."""
     if not any_relevant(config, items):
         return (yield)
@@ -76,32 +74,22 @@ def pytest_collection_modifyitems(
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
     """Put the test's cassette before its LM calls."""
-    from pytest_dspex.running import around
-
-    with around(item, nextitem):
+    with running.around(item, nextitem):
         return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Fail the test for the checks that failed while it ran."""
-    from pytest_dspex.running import raise_checks
-
     result = yield
-    raise_checks(item)
+    running.raise_checks(item)
     return result
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Send what the case recorded along with its report."""
-    from pytest_dspex.running import annotate
-
-    annotate(item, call)
-    report = yield
-    return report
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """Send what the case recorded along with its report, which pytest then makes."""
+    running.annotate(item, call)
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
@@ -114,6 +102,4 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write what was recorded."""
-    from pytest_dspex.running import finish
-
-    finish(session)
+    running.finish(session)

@@ -15,8 +15,12 @@ if TYPE_CHECKING:
 
 Dataset = str | Path | Sequence["Example"]
 
+# What `@pytest.fixture` makes. Other objects in a module are not looked into: some of them are
+# proxies that raise, or load much, when they are asked for an attribute.
+_Fixture = type(pytest.fixture(lambda: None))
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)  # each is one of its kind
 class ProgramSpec:
     """A registered program: how it is built, compiled and scored. `folder` is that of its conftest."""
 
@@ -42,21 +46,36 @@ class ProgramSpec:
             built.load(self.artifact)
         return built
 
-    def examples(self, dataset: Dataset) -> list[Example]:
-        """Read one of its datasets; a path is relative to `folder`.
+    def examples(self, dataset: Dataset, *, inputs: Sequence[str] | None = None) -> list[Example]:
+        """Read one of its datasets; `inputs` is for a program that does not name its own.
 
         Raises:
             DatasetError: It cannot be read, or a row lacks an input.
         """
-        from dspex_core.datasets import load_dataset
+        return read_examples(dataset, self.folder, program=self.build(), inputs=self.inputs or inputs)
 
-        if not isinstance(dataset, str | Path):
-            return list(dataset)
-        examples = load_dataset(self.folder / dataset, inputs=self.inputs)
-        if self.inputs is not None:
-            return examples
-        wanted = {name for predictor in self.build().predictors() for name in predictor.signature.input_fields}
-        return [example.with_inputs(*(wanted & set(example.keys()))) for example in examples]
+
+def read_examples(
+    dataset: Dataset, folder: Path, *, program: Callable[..., Any], inputs: Sequence[str] | None
+) -> list[Example]:
+    """Read a dataset; a path is relative to `folder`.
+
+    Without `inputs`, the inputs of a row are those of its fields that are an input of one of
+    the program's predictors.
+
+    Raises:
+        DatasetError: It cannot be read, or a row lacks an input.
+    """
+    from dspex_core.datasets import load_dataset
+    from dspex_core.programs import Module
+
+    if not isinstance(dataset, str | Path):
+        return list(dataset)
+    examples = load_dataset(folder / dataset, inputs=inputs)
+    if inputs is not None or not isinstance(program, Module):
+        return examples
+    wanted = {name for predictor in program.predictors() for name in predictor.signature.input_fields}
+    return [example.with_inputs(*(wanted & set(example.keys()))) for example in examples]
 
 
 def program(
@@ -82,8 +101,9 @@ def program(
         valset: As `trainset`; what the optimizer chooses by.
         testset: The held-out examples on which incumbent and candidate are compared; by
             default the rows of the `dspex_data` tests that use the program.
-        inputs: The input fields of the datasets; by default those fields of a row that are an
-            input of one of the program's predictors.
+        inputs: The input fields of the datasets; by default those of the held-out examples, and
+            where these do not say either, the fields that are an input of one of the program's
+            predictors.
     """
     if build is None:
         return lambda build: program(
@@ -119,16 +139,17 @@ def program(
 
 def visible_programs(item: pytest.Item) -> dict[str, ProgramSpec]:
     """Return the programs defined in a test's module and in the conftests above it, by name; the nearest wins."""
-    modules = [
-        plugin
+    folders = {folder: depth for depth, folder in enumerate(reversed(item.path.parents))}
+    modules = {
+        plugin: folders[Path(plugin.__file__).parent]
         for plugin in item.config.pluginmanager.get_plugins()
-        if inspect.ismodule(plugin) and plugin.__file__ and Path(plugin.__file__).parent in item.path.parents
-    ]
-    modules.sort(key=lambda module: len(Path(str(module.__file__)).parts))
+        if inspect.ismodule(plugin) and plugin.__file__ and Path(plugin.__file__).parent in folders
+    }
+    own = item.getparent(pytest.Module)
     found = {}
-    for holder in [*modules, item.getparent(pytest.Module)]:
-        for value in vars(holder.obj if isinstance(holder, pytest.Module) else holder).values():
-            spec = getattr(value, "dspex_program", None)
-            if isinstance(spec, ProgramSpec):
+    for module in [*sorted(modules, key=modules.__getitem__), *([own.obj] if own else [])]:
+        for value in vars(module).values():
+            spec = vars(value).get("dspex_program") if type(value) is _Fixture else None
+            if spec is not None:
                 found[spec.name] = spec
     return found

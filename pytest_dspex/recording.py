@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pytest_dspex.cassettes.lm_door import CassetteRecorder
     from pytest_dspex.cassettes.store import CassetteStore
 
-WORKER_KEY = "dspex_recording"
 _RUN_KEY = "dspex_run"
 _FOLDER = "cassettes"
 _PAUSE = 1.0  # seconds of recording that a crash may lose
@@ -62,6 +61,7 @@ class Recording:
         self._stores: dict[str, CassetteStore] = {}
         self._runs: dict[str, FunctionRun] = {}
         self._recorders: list[CassetteRecorder] = []
+        self._problems: list[str] = []
         self._saved = time.monotonic()
 
     def recorder(self, item: pytest.Item) -> CassetteRecorder:
@@ -94,20 +94,15 @@ class Recording:
             self._write(function, prune=False)
         self._saved = time.monotonic()
 
-    def save(self) -> list[str]:
-        """Write what was recorded; return what could not be written.
-
-        On an xdist worker it goes to shards beside the cassettes, which the controller merges.
-        """
-        problems = []
+    def save(self) -> None:
+        """Write what was recorded; on an xdist worker to shards beside the cassettes, which the controller merges."""
         for function in self._stores if self._mode != "none" else ():
             try:
                 self._write(function, prune=self._mode == "all" and self._runs[function].is_whole)
             except (CassetteError, OSError) as error:
-                problems.append(_unwritten(error))
-        return problems
+                self._problems.append(_unwritten(error))
 
-    def calls(self) -> Counter[str]:
+    def _calls(self) -> Counter[str]:
         """Count what became of the LM calls."""
         counts = Counter[str]()
         for recorder in self._recorders:
@@ -115,9 +110,9 @@ class Recording:
         return counts
 
     def to_json(self) -> dict[str, Any]:
-        """Return what a worker tells the controller at its end."""
+        """Return what the controller is told at the end."""
         runs = {name: [str(run.cassette), run.cases, sorted(run.ran)] for name, run in self._runs.items()}
-        return {"runs": runs, "calls": dict(self.calls())}
+        return {"runs": runs, "calls": dict(self._calls()), "problems": self._problems}
 
     def _write(self, function: str, *, prune: bool) -> None:
         store = self._stores[function]
@@ -128,11 +123,15 @@ class Recording:
             store.save(prune=prune)
 
 
-class WorkerRecordings:
-    """What the controller knows of its workers' recording; it merges their shards when all are done."""
+class Recordings:
+    """What the controller knows of all recording, its own and its workers'; it merges the shards of these.
+
+    `problems` says what could not be written.
+    """
 
     def __init__(self, config: pytest.Config) -> None:
-        self.calls = Counter[str]()
+        self.problems: list[str] = []
+        self._calls = Counter[str]()
         self._root = config.rootpath
         self._mode = config.stash[OPTIONS].record
         self._id = uuid.uuid4().hex
@@ -149,25 +148,30 @@ class WorkerRecordings:
         self._folders.update((self._root / file).parent / _FOLDER for file in files)
 
     def add(self, recording: Mapping[str, Any]) -> None:
-        """Take in what a worker says at its end."""
-        self.calls.update(recording["calls"])
+        """Take in what a recording says at its end."""
+        self.problems += recording["problems"]
+        self._calls.update(recording["calls"])
         for function, (cassette, cases, ran) in recording["runs"].items():
             run = self._runs.setdefault(function, FunctionRun(Path(cassette), cases))
             run.ran.update(ran)
             self._folders.add(run.cassette.parent)
 
-    def merge(self) -> list[str]:
-        """Merge all shards into their cassettes; return what could not be written."""
+    def merge(self) -> None:
+        """Merge all shards into their cassettes."""
         if self._mode == "none" or not self._folders:
-            return []
+            return
         from pytest_dspex.cassettes.store import merge_shards
 
         whole = [run.cassette for run in self._runs.values() if run.is_whole] if self._mode == "all" else []
         try:
             merge_shards(self._folders, run=self._id, prune=whole)
         except (CassetteError, OSError) as error:
-            return [_unwritten(error)]
-        return []
+            self.problems.append(_unwritten(error))
+
+    def summary(self) -> str | None:
+        """Return one line on what the cassettes did, if anything."""
+        said = [f"{count} {what}" for what, count in self._calls.items() if count]
+        return f"LM calls: {', '.join(said)}" if said else None
 
 
 def _unwritten(error: CassetteError | OSError) -> str:

@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 
     from dspex_core.lm.recorded import Recorder
     from dspex_core.messages import LMRequest, LMResponse
+    from pytest_dspex.collection import Case
 
-WORKER_KEY = "dspex_expected"
+EXPECTED_KEY = "dspex_expected"
+RECORDING_KEY = "dspex_recording"
 _ASSERTIONS = (AssertionError, pytest.fail.Exception, pytest.skip.Exception, pytest.xfail.Exception)
+_ENDS = (type(None), AssertionError, pytest.fail.Exception)  # how a test ends that has asked all that it asks
 
 
 def recorder_for(item: pytest.Item) -> Recorder | None:
@@ -69,25 +72,39 @@ def around(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
     item.stash[NEXT_ITEM] = nextitem
     with context(recorder=recorder_for(item)):
         yield
+    if RECORDING in item.config.stash:
+        item.config.stash[RECORDING].save_early(item, nextitem)
 
 
 def raise_checks(item: pytest.Item) -> None:
     """Raise the failed checks of a test that got to its end, as one failure."""
     case = item.stash.get(CASE, None)
     if case is not None and case.checks:
-        failed, case.checks[:] = list(case.checks), []
-        pytest.fail("\n".join([f"{len(failed)} failed checks:", *(f"  - {message}" for message in failed)]), False)
+        pytest.fail(_take_checks(case), pytrace=False)
 
 
 def annotate(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-    """Put what the case recorded into its user properties, once, in its newest state."""
+    """Note how a phase of a test ended, and have its failure shown clearly."""
+    error = call.excinfo.value if call.excinfo is not None else None
+    if call.when == "call" and isinstance(error, _ENDS) and RECORDING in item.config.stash:
+        item.config.stash[RECORDING].ran(item)
     case = item.stash.get(CASE, None)
-    if case is None:
-        return
+    if case is not None:
+        _note(item, case, call)
+    if error is not None and (case is not None or not isinstance(error, Exception)):
+        from pytest_dspex.failures import clarify
+
+        clarify(call, full_trace=item.config.getoption("fulltrace", default=False))
+
+
+def _note(item: pytest.Item, case: Case, call: pytest.CallInfo[None]) -> None:
+    """Put what the case recorded into its user properties, once, in its newest state."""
     if call.when == "setup":
         case.error = False
     if call.excinfo is not None and not isinstance(call.excinfo.value, _ASSERTIONS):
         case.error = True
+    if case.checks:  # the test failed before its end, where they would have been told
+        item.add_report_section(call.when, "checks", _take_checks(case))
     properties = [pair for pair in item.user_properties if pair[0] != "dspex"]
     item.user_properties[:] = [*properties, case.to_property()]
 
@@ -96,8 +113,16 @@ def finish(session: pytest.Session) -> None:
     """End the prefetching and write the cassettes; on a worker, send the controller what it needs."""
     if PREFETCHER in session.config.stash:
         session.config.stash[PREFETCHER].close()
-    if RECORDING in session.config.stash:
-        session.config.stash[RECORDING].save(session)
+    recording = session.config.stash.get(RECORDING, None)
+    if recording is not None:
+        recording.save()
     if is_worker(session.config):
-        expected = json.dumps(session.config.stash.get(EXPECTED, {}))
-        session.config.workeroutput[WORKER_KEY] = expected  # type: ignore[attr-defined]  # xdist's, on workers
+        output = session.config.workeroutput  # type: ignore[attr-defined]  # xdist's, on workers
+        output[EXPECTED_KEY] = json.dumps(session.config.stash.get(EXPECTED, {}))
+        if recording is not None:
+            output[RECORDING_KEY] = recording.to_json()
+
+
+def _take_checks(case: Case) -> str:
+    failed, case.checks[:] = list(case.checks), []
+    return "\n".join([f"{len(failed)} failed checks:", *(f"  - {message}" for message in failed)])

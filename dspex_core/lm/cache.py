@@ -169,15 +169,17 @@ class _Wait:
     async def arun(self) -> bool:
         """Wait in this task."""
         landed = asyncio.wrap_future(self.flight.landed)
-        while True:
-            beat = self.flight.loop_beat()
-            await asyncio.wait((landed,), timeout=_BEAT_SECONDS)
-            if landed.done():
-                landed.result()
-                return True
-            if not beat.is_set():
-                landed.cancel()
-                return False
+        try:
+            while True:
+                beat = self.flight.loop_beat()
+                await asyncio.wait((landed,), timeout=_BEAT_SECONDS)
+                if landed.done():
+                    landed.result()
+                    return True
+                if not beat.is_set():
+                    return False
+        finally:
+            landed.cancel()  # else asyncio complains of a failure that nobody came for
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

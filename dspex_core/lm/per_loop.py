@@ -18,7 +18,8 @@ class PerLoop(Generic[T]):
         make: An asynchronous generator function that yields the value once and then cleans up.
 
     Nothing tells a library that a loop is about to close, but `asyncio.run` and its like end the
-    loop's asynchronous generators last of all: so a value lives as long as its generator.
+    loop's asynchronous generators last of all: so a value lives as long as its generator. A bare
+    `loop.close()` leaves it to the garbage collector, which warns, as of every open connection.
     """
 
     def __init__(self, make: Callable[[], AsyncGenerator[T, None]]) -> None:

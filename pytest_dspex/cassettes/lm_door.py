@@ -48,15 +48,16 @@ class CassetteMiss(BaseException):
         self.nearest = nearest
         last = last_message(request)
         test = f"{path.stem}[{case}]" if case else path.stem
-        message = "\n".join(
-            [
-                f"{test} asks {model!r} for what its cassette {path} does not hold.",
-                "The request's last message:",
-                _indented(last if len(last) <= _SHOWN else f"{last[:_SHOWN]} [...]"),
-                self._explanation(),
-                _ADVICE,
-            ]
-        )
+        lines = [
+            f"{test} asks {model!r} for what its cassette {path} does not hold.",
+            "The request's last message:",
+            _indented(last if len(last) <= _SHOWN else f"{last[:_SHOWN]} [...]"),
+            self._explanation(),
+            _ADVICE,
+        ]
+        if not path.exists():  # what was asked does not matter then, and there may be a miss in every test
+            lines = [f"{test} asks {model!r}, and nothing is recorded yet: there is no {path}.", _ADVICE]
+        message = "\n".join(lines)
         # a lone surrogate could be neither printed nor sent from an xdist worker
         super().__init__(message.encode("utf-8", "backslashreplace").decode())
 

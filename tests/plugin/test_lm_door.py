@@ -265,6 +265,7 @@ def test_a_miss_is_no_exception_that_a_program_could_handle():
 
 
 def test_a_miss_names_the_test_the_cassette_the_request_and_what_to_do(path):
+    record(path, "Something else entirely", case="row-2")
     message = str(missed(path, "Classify: my card is lost"))
     assert message.startswith("test_labels[row-1] asks")
     assert str(missed(path, case="")).startswith("test_labels asks")
@@ -274,6 +275,13 @@ def test_a_miss_names_the_test_the_cassette_the_request_and_what_to_do(path):
     assert "Nothing like it is recorded." in message
     assert "--dspex-record=new" in message
     assert "--dspex-live" in message
+
+
+def test_a_miss_where_nothing_is_recorded_yet_says_so_at_once_and_briefly(path):
+    lines = str(missed(path, "Classify: my card is lost")).splitlines()
+    assert lines[0] == f"test_labels[row-1] asks 'test/counting', and nothing is recorded yet: there is no {path}."
+    assert "--dspex-record=new" in lines[1]
+    assert len(lines) == 2
 
 
 def test_a_miss_shows_the_words_that_changed(path):

@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import json
 import logging
 import signal
@@ -318,8 +319,9 @@ class TestSingleFlight:
         assert [other.text for other in others] == ["ok"] * 4
         assert model.calls == 2
 
-    def test_a_cancelled_follower_disturbs_nobody(self):
-        cache, model = ResponseCache(), Model(0.2)
+    @pytest.mark.parametrize("failure", [None, LMServerError("down")])
+    def test_a_cancelled_follower_disturbs_nobody(self, failure, caplog):
+        cache, model = ResponseCache(), Model(0.2, failure)
 
         async def scene():
             leader = asyncio.create_task(afetch(cache, model))
@@ -327,10 +329,14 @@ class TestSingleFlight:
             follower, other = (asyncio.create_task(afetch(cache, model)) for _ in range(2))
             await asyncio.sleep(0.05)
             follower.cancel()
-            return await asyncio.gather(leader, other)
+            return await asyncio.gather(leader, other, return_exceptions=True)
 
-        assert [response.text for response in asyncio.run(scene())] == ["ok", "ok"]
+        first, second = asyncio.run(scene())
+        gc.collect()
+        assert first is failure if failure else first.text == "ok"
+        assert second is failure if failure else second.text == "ok"
         assert model.calls == 1
+        assert not caplog.records
 
     def test_a_sync_call_on_the_loop_of_the_leading_task_asks_for_itself(self):
         cache, model = ResponseCache(), Model(0.1)

@@ -353,6 +353,16 @@ class TestCopies:
         assert (lm.config, lm.num_retries, len(lm.history)) == ({"temperature": 0.5}, 3, 1)
         assert other("hi") == ["ok"]
 
+    def test_a_copy_with_a_rollout_of_its_own_asks_anew_and_does_not_send_it(self, server):
+        lm = LM(MODEL, api_base=server.base_url)
+        with context(cache=ResponseCache()):
+            for _ in range(2):
+                lm("hi")
+                lm.copy(rollout_id=1)("hi")
+                lm.copy(rollout_id=1)("hi", rollout_id=2)
+        assert len(server.requests) == 3
+        assert not any("rollout_id" in received.body for received in server.requests)
+
     def test_a_copy_may_be_of_another_model(self, server, lm):
         lm.complete(HI)
         lm.copy(model="openai/other").complete(HI)

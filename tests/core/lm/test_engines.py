@@ -361,6 +361,7 @@ class TestDirect:
             ("-3", 0, 0),
             ("soon", None, None),
         ],
+        ids=["date", "past", "negative", "words"],  # the date differs in each worker of pytest-xdist
     )
     def test_retry_after_is_seconds_or_a_date(self, server, header, least, most):
         script(server, Reply(status=429, headers={"Retry-After": header}, body=b""))
@@ -404,10 +405,9 @@ class TestLiteLLM:
             ask(LM("bedrock/no-such-family", cache=False))
 
     def test_a_parameter_that_the_provider_does_not_have_is_unsupported(self, server):
-        model = "anthropic/claude-3-5-haiku-20241022"
-        lm = LM(model, api_base=server.base_url, api_key="k", cache=False, logit_bias={"1": 1})
+        lm = LM("anthropic/claude-3-5-haiku-20241022", api_base=server.base_url, api_key="k", cache=False)
         with pytest.raises(LMUnsupportedFeatureError, match="logit_bias"):
-            ask(lm)
+            ask(lm, LMRequest(HI.messages, {"logit_bias": {"1": 1}}))
 
     def test_the_cost_is_what_litellm_knows(self, server):
         lm = LM(MODEL, api_base=server.base_url, api_key="k", cache=False, engine="litellm")

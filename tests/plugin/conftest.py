@@ -1,0 +1,112 @@
+"""A small project to run the plugin on, alone and on two xdist workers."""
+
+import json
+
+import pytest
+
+# Its LM answers with the last word of the question and notes every call. It is no ScriptedLM: those
+# never go through a cassette.
+CONFTEST = """
+    import os
+    from pathlib import Path
+
+    import pytest
+    from dspex_core import BaseLM, LMOutput, LMResponse, Predict
+    from pytest_dspex import program
+
+    CALLS = Path(__file__).with_name("calls.txt")
+
+    class EchoLM(BaseLM):
+        def complete(self, request):
+            question = request.messages[-1].content.partition("## ]]")[2].partition("[[")[0].strip()
+            question = question.partition("\\n\\n")[0]
+            with CALLS.open("a") as calls:
+                calls.write(question + "\\n")
+            if "broken" in question:
+                raise ValueError("the LM is broken")
+            answer = "" if "silent" in question else f"[[ ## answer ## ]]\\n{question.split()[-1]}"
+            return LMResponse((LMOutput(answer, "stop"),), model=self.model)
+
+    @pytest.fixture(scope="session")
+    def lm():
+        return EchoLM("test/echo", api_key="sk-secret-key")
+
+    @program
+    def qa():
+        return Predict("question -> answer")
+"""
+
+TEST = """
+    import pytest
+
+    @pytest.mark.dspex_data("data.jsonl", inputs=["question"])
+    def test_qa(example, prediction):
+        assert prediction.answer == example.answer
+"""
+
+
+class Project:
+    """The files of the project, and what its LM was asked."""
+
+    def __init__(self, pytester):
+        self.path = pytester.path
+        self._pytester = pytester
+
+    def conftest(self, source=CONFTEST, *, more=""):
+        self._pytester.makeconftest("\n".join([_dedented(source), _dedented(more)]))
+
+    def test(self, source=TEST, name="test_it"):
+        self._pytester.makepyfile(**{name: source})
+
+    def rows(self, *answers, name="data.jsonl"):
+        """Write a dataset: a question that ends in each answer."""
+        rows = [{"id": f"c-{answer}", "question": f"Say {answer}", "answer": answer} for answer in answers]
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    @property
+    def calls(self):
+        """The questions that the LM was asked, in the order in which it was."""
+        path = self.path / "calls.txt"
+        return path.read_text().splitlines() if path.exists() else []
+
+    def forget_calls(self):
+        (self.path / "calls.txt").unlink(missing_ok=True)
+
+    def cassette(self, function="test_qa", module="test_it"):
+        return self.path / "cassettes" / module / f"{function}.jsonl"
+
+    def entries(self, function="test_qa", module="test_it"):
+        return [json.loads(line) for line in self.cassette(function, module).read_text().splitlines()]
+
+
+def _dedented(source):
+    import textwrap
+
+    return textwrap.dedent(source)
+
+
+@pytest.fixture
+def project(pytester):
+    made = Project(pytester)
+    made.conftest()
+    return made
+
+
+@pytest.fixture
+def alone(pytester):
+    return pytester.runpytest_inprocess
+
+
+@pytest.fixture
+def on_two_workers(pytester):
+    def run(*args):
+        return pytester.runpytest_subprocess("-n", "2", *args)
+
+    return run
+
+
+@pytest.fixture(params=["alone", "on_two_workers"])
+def run(request):
+    return request.getfixturevalue(request.param)

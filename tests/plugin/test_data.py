@@ -1,0 +1,282 @@
+"""`dspex_data`: the rows of a dataset as pytest items."""
+
+import json
+
+import pytest
+
+USAGE_ERROR = 4
+
+
+def outcomes(result):
+    return {name: count for name, count in result.parseoutcomes().items() if name != "warnings"}
+
+
+def refused(result, *messages):
+    """Check that the run ended with a usage error that says this and shows no traceback."""
+    output = result.stdout.str() + result.stderr.str()
+    assert result.ret == USAGE_ERROR
+    for message in messages:
+        assert message in output
+    assert "Traceback" not in output
+    assert "INTERNALERROR" not in output
+    assert output.count(messages[0]) == 1
+
+
+# What becomes of a dataset
+
+
+def test_each_row_is_an_item_with_the_id_of_the_row(project, run):
+    project.rows("red", "blue")
+    project.test()
+    result = run("--dspex-live", "-v")
+    assert outcomes(result) == {"passed": 2}
+    result.stdout.fnmatch_lines_random(["*test_it.py::test_qa[[]c-red]*", "*test_it.py::test_qa[[]c-blue]*"])
+
+
+def test_rows_without_an_id_are_numbered(project, alone):
+    (project.path / "data.jsonl").write_text('{"question": "Say a", "answer": "a"}\n' * 2)
+    project.test()
+    result = alone("--dspex-live", "-v")
+    result.stdout.fnmatch_lines(["*test_qa[[]row-1] PASSED*", "*test_qa[[]row-2] PASSED*"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("data.json", json.dumps([{"id": 1, "question": "Say a", "answer": "a"}])),
+        ("data.csv", "id,question,answer\n1,Say a,a\n"),
+        ("data.jsonl", '{"id": 1, "question": "Say a", "answer": "a"}\n'),
+    ],
+)
+def test_the_suffix_says_the_format(project, alone, name, content):
+    (project.path / name).write_text(content)
+    project.test(
+        f"""
+        import pytest
+
+        @pytest.mark.dspex_data("{name}", inputs=["question"])
+        def test_qa(example, prediction):
+            assert (example.id, prediction.answer) == ("1", example.answer)
+        """
+    )
+    assert outcomes(alone("--dspex-live")) == {"passed": 1}
+
+
+def test_a_path_is_relative_to_the_file_of_the_test(project, alone, monkeypatch):
+    project.rows("deep", name="sub/data/rows.jsonl")
+    (project.path / "sub" / "test_sub.py").write_text(
+        "import pytest\n\n"
+        '@pytest.mark.dspex_data("data/rows.jsonl", inputs=["question"])\n'
+        "def test_sub(example):\n"
+        '    assert example.answer == "deep"\n'
+    )
+    monkeypatch.chdir(project.path / "sub")
+    assert outcomes(alone()) == {"passed": 1}
+
+
+def test_only_the_named_fields_are_inputs(project, alone):
+    project.rows("red")
+    project.test(
+        """
+        import pytest
+
+        @pytest.mark.dspex_data("data.jsonl", inputs=["question"])
+        def test_qa(example):
+            assert dict(example.inputs()) == {"question": "Say red"}
+            assert dict(example.labels()) == {"id": "c-red", "answer": "red"}
+        """
+    )
+    assert outcomes(alone()) == {"passed": 1}
+
+
+def test_other_parameters_multiply_the_rows(project, run):
+    project.rows("red", "blue")
+    project.test(
+        """
+        import pytest
+
+        @pytest.mark.parametrize("style", ["short", "long"])
+        @pytest.mark.dspex_data("data.jsonl", inputs=["question"])
+        def test_qa(example, prediction, style):
+            assert prediction.answer == example.answer
+        """
+    )
+    assert outcomes(run("--dspex-record=new")) == {"passed": 4}
+    assert sorted(entry["case"] for entry in project.entries()) == [
+        "c-blue-long",
+        "c-blue-short",
+        "c-red-long",
+        "c-red-short",
+    ]
+
+
+def test_methods_of_a_class_have_data_as_well(project, run):
+    project.rows("red", "blue")
+    project.test(
+        """
+        import pytest
+
+        class TestQA:
+            @pytest.mark.dspex_data("data.jsonl", inputs=["question"])
+            def test_qa(self, example, prediction):
+                assert prediction.answer == example.answer
+        """
+    )
+    assert outcomes(run("--dspex-record=new")) == {"passed": 2}
+    assert len(project.entries("TestQA.test_qa")) == 2
+
+
+@pytest.mark.parametrize("name", ["é", "a[0]", "日本", "a::b", "x/y", "[[]]", "@group"])
+def test_an_id_may_hold_any_character(project, run, name):
+    row = {"id": name, "question": "Say a", "answer": "a"}
+    other = {**row, "id": "other"}
+    (project.path / "data.jsonl").write_text(f"{json.dumps(row)}\n{json.dumps(other)}\n")
+    project.test(
+        """
+        import pytest
+
+        @pytest.mark.dspex_data("data.jsonl", inputs=["question"])
+        @pytest.mark.dspex_gate("right", min=0.6)
+        def test_qa(example, prediction, score):
+            score("right", example.id == "other", f"the id is {example.id}")
+        """
+    )
+    result = run("--dspex-record=all")
+    assert outcomes(result) == {"passed": 2, "failed": 1}  # the gate: half of the cases are right
+    result.stdout.fnmatch_lines(["*< 0.6, n=2", f"  {name.replace('[', '[[]')}: 0  the id is *"])
+    assert {entry["case"] for entry in project.entries()} == {name, "other"}
+    assert outcomes(run())["passed"] == 2
+
+
+def test_one_case_can_be_run_by_its_node_id(project, alone):
+    project.rows("red", "blue")
+    project.test()
+    result = alone("--dspex-live", "test_it.py::test_qa[c-blue]")
+    assert outcomes(result) == {"passed": 1}
+    assert project.calls == ["Say blue"]
+
+
+def test_a_dataset_is_read_once_for_all_tests_on_it(project, alone):
+    project.rows("red")
+    project.test(
+        """
+        import pytest
+
+        seen = []
+
+        @pytest.mark.dspex_data("data.jsonl", inputs=["question"])
+        def test_one(example):
+            seen.append(example)
+
+        @pytest.mark.dspex_data("data.jsonl", inputs=["question"])
+        def test_two(example):
+            assert seen[0] is example
+        """
+    )
+    assert outcomes(alone()) == {"passed": 2}
+
+
+# Mistakes: one clear message, exit status 4
+
+
+@pytest.mark.parametrize(
+    ("marker", "message"),
+    [
+        ('"data.jsonl", input=["question"]', "dspex_data has no argument 'input'; it has: path, inputs, program"),
+        ('"data.jsonl"', 'dspex_data needs inputs=["field", ...], the input fields of a row, not None'),
+        ('"data.jsonl", inputs="question"', "needs inputs=[\"field\", ...], the input fields of a row, not 'question'"),
+        ('inputs=["question"]', "dspex_data takes the dataset's path as its one positional argument, not ()"),
+        ('"no.jsonl", inputs=["question"]', "no.jsonl: cannot be read: No such file or directory"),
+        ('"data.txt", inputs=["question"]', "data.txt: is of no known format; a dataset's name ends in .jsonl"),
+        ('"data.jsonl", inputs=["text"]', "data.jsonl:1: row 1 lacks the input 'text'; it has: 'id', 'question'"),
+        ('"data.jsonl", inputs=["question"], program="q"', "there is no @program 'q'; there are: other, qa"),
+        ('"data.jsonl", inputs=["question"]', "say which @program makes it with dspex_data(..., program=NAME) (other, qa)"),
+    ],
+)
+def test_a_wrong_marker_is_a_usage_error(project, run, marker, message):
+    project.conftest(more="@program\ndef other():\n    return Predict('question -> answer')")
+    project.rows("red")
+    (project.path / "data.txt").write_text("")
+    project.test(
+        f"""
+        import pytest
+
+        @pytest.mark.dspex_data({marker})
+        def test_qa(example, prediction):
+            pass
+
+        def test_other():
+            pass
+        """
+    )
+    refused(run(), message)
+    assert project.calls == []
+
+
+def test_the_place_of_a_malformed_line_is_named(project, run):
+    (project.path / "data.jsonl").write_text('{"question": "Say a"}\n{"question": \n')
+    project.test()
+    refused(run(), "data.jsonl:2: is not JSON")
+
+
+def test_the_row_that_lacks_an_input_is_named(project, run):
+    (project.path / "data.jsonl").write_text('{"question": "Say a"}\n\n{"answer": "a"}\n')
+    project.test()
+    refused(run(), "data.jsonl:3: row 2 lacks the input 'question'; it has: 'answer'")
+
+
+def test_all_mistakes_are_told_at_once(project, run):
+    project.test(
+        """
+        import pytest
+
+        @pytest.mark.dspex_data("one.jsonl", inputs=["question"])
+        def test_one(example):
+            pass
+
+        @pytest.mark.dspex_data("two.jsonl", inputs=["question"])
+        def test_two(example):
+            pass
+        """
+    )
+    refused(run(), "one.jsonl: cannot be read", "two.jsonl: cannot be read")
+
+
+def test_a_marker_on_a_test_that_does_not_look_at_its_rows_is_a_mistake(project, run):
+    project.rows("red")
+    project.test(
+        """
+        import pytest
+
+        @pytest.mark.dspex_data("data.jsonl", inputs=["question"])
+        def test_qa():
+            pass
+        """
+    )
+    refused(run(), "test_it.py::test_qa has dspex_data but uses neither `example` nor `prediction`")
+
+
+def test_mistakes_are_found_by_collect_only_too(project, alone):
+    project.test()
+    refused(alone("--collect-only"), "data.jsonl: cannot be read")
+
+
+def test_collect_only_asks_no_lm(project, alone):
+    project.rows("red")
+    project.test()
+    result = alone("--collect-only", "--dspex-live")
+    assert result.ret == 0
+    assert project.calls == []
+
+
+def test_parameters_named_example_are_no_business_of_the_plugin(project, run):
+    project.test(
+        """
+        import pytest
+
+        @pytest.mark.parametrize("example", [1, 2])
+        def test_it(example, score):
+            score("size", example > 0)
+        """
+    )
+    assert outcomes(run()) == {"passed": 2}

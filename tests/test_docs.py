@@ -1,0 +1,102 @@
+"""The code in the README and in docs/ works as it stands there."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FILE_NAME = re.compile(r"[\w/]+\.(?:py|jsonl|ini)")
+
+SCRIPTED_LM = """
+
+import pytest
+from dspex_core import ScriptedLM
+
+
+@pytest.fixture(scope="session")
+def lm():
+    return ScriptedLM({"money": {"intent": "refund"}, "where": {"intent": "delivery"}, "stop": {"intent": "cancel"}})
+"""
+
+
+def files_in(document):
+    """Return the document's files: each block that the line before it, or its own first line, gives a name."""
+    text = (ROOT / document).read_text()
+    found = {}
+    for block in BLOCK.finditer(text):
+        before = text[: block.start()].strip().rpartition("\n\n")[2]
+        names = FILE_NAME.findall(block[2].split("\n", 1)[0]) or FILE_NAME.findall(before)[:1]
+        if names and block[1] in ("python", "json", "ini"):
+            found.setdefault(names[0], block[2])
+    return found
+
+
+def run_pytest(folder, *arguments):
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=110)
+
+
+@pytest.fixture
+def project(tmp_path):
+    """Write a document's files into an empty folder."""
+
+    def write(document):
+        for name, text in files_in(document).items():
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_text(text)
+        return tmp_path
+
+    return write
+
+
+def test_the_readmes_example_runs(project):
+    folder = project("README.md")
+    (folder / "data").mkdir()
+    rows = [("I want my money back", "refund"), ("where is it", "delivery"), ("stop my plan", "cancel")]
+    for name in ("train", "test"):
+        lines = [json.dumps({"text": text, "intent": intent}) for text, intent in rows]
+        (folder / "data" / f"{name}.jsonl").write_text("\n".join(lines))
+    with (folder / "conftest.py").open("a") as conftest:
+        conftest.write(SCRIPTED_LM)
+    done = run_pytest(folder)
+    assert done.returncode == 0, done.stdout
+    assert "4 passed" in done.stdout  # three cases and the gate
+
+
+@pytest.mark.timeout(400)
+def test_getting_started_works_step_by_step_with_the_embedded_lm(project):
+    folder = project("docs/getting-started.md")
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "conftest.py",
+        "pytest.ini",
+        "test.jsonl",
+        "test_intent.py",
+        "train.jsonl",
+    ]
+    (folder / "pytest.ini").unlink()  # names a model that needs a key
+    recorded = run_pytest(folder, "--dspex-record=new")
+    assert recorded.returncode in (0, 1), recorded.stdout  # a model this small may miss the gate
+    assert "4 recorded" in recorded.stdout, recorded.stdout
+    replayed = run_pytest(folder)
+    assert (replayed.returncode, "4 replayed" in replayed.stdout) == (recorded.returncode, True), replayed.stdout
+    optimized = run_pytest(folder, "--dspex-live", "--dspex-optimize")
+    assert "optimize intent: " in optimized.stdout, optimized.stdout
+    assert "held-out" in optimized.stdout
+
+
+def test_every_python_block_of_the_docs_compiles():
+    for document in ["README.md", *(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))]:
+        for block in BLOCK.finditer((ROOT / document).read_text()):
+            if block[1] == "python":
+                compile(block[2], document, "exec")
+
+
+def test_every_link_between_the_docs_leads_somewhere():
+    for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "example_suites").glob("*/README.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.name} links to {target}"
