@@ -100,4 +100,5 @@ class Controller:
         self._results.add_expected(json.loads(output.get(running.EXPECTED_KEY, "{}")))
         if running.RECORDING_KEY in output:
             self._recordings.add(output[running.RECORDING_KEY])
+            self._recordings.add_shards(output[running.RECORDING_KEY])
         self._problems += [problem for problem in output.get(problems.WORKER_KEY, ()) if problem not in self._problems]

@@ -151,6 +151,9 @@ class Recordings:
         """Take in what a recording says at its end."""
         self.problems += recording["problems"]
         self._calls.update(recording["calls"])
+
+    def add_shards(self, recording: Mapping[str, Any]) -> None:
+        """Learn of a worker's recording where its shards are, and which cases it ran."""
         for function, (cassette, cases, ran) in recording["runs"].items():
             run = self._runs.setdefault(function, FunctionRun(Path(cassette), cases))
             run.ran.update(ran)

@@ -265,6 +265,7 @@ def outcome(adapter: Adapter, reply: str) -> dict[str, Any] | AdapterParseError:
 @given(st.text() | st.text(alphabet="{}[]\"':,\\#` \nnulltrue0123Infty") | mutations())
 @example("[" * 10_000)
 @example('{"text":' * 10_000)
+@example('{"```json0```')
 @example("[[ ## tags ## ]]\n" + "[" * 10_000)
 @example("[[ ## tags ## ]]\n" + "(" * 10_000)
 @example("[[ ## person ## ]]\n" + '{"a":' * 10_000)
