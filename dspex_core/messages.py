@@ -31,14 +31,21 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class ResponseSchema:
-    """The JSON schema that the reply must follow, for models that can be held to one."""
+    """The JSON schema that the reply must follow, for models that can be held to one.
+
+    Args:
+        name: What the provider calls it.
+        schema: The schema.
+        strict: Whether it keeps to what OpenAI's strict mode takes: no objects with keys of any name.
+    """
 
     name: str
     schema: Mapping[str, Any]
+    strict: bool = True
 
     def to_json(self) -> Json:
-        """Return the stored form."""
-        return {"name": self.name, "schema": dict(self.schema)}
+        """Return the OpenAI form, which is also the stored form."""
+        return {"name": self.name, "schema": dict(self.schema), "strict": self.strict}
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,19 @@ def strict(schema: Schema) -> dict[str, Any]:
     return kept
 
 
+def is_closed(schema: Schema) -> bool:
+    """Tell whether a schema made by `strict` names all that it admits, as OpenAI's strict mode demands.
+
+    A dict with keys of any name, or a value of any type, does not.
+    """
+    if not schema or isinstance(schema.get("additionalProperties"), Mapping):
+        return False
+    if schema.get("type") == "object" and "properties" not in schema:
+        return False
+    parts = [*schema.get("properties", {}).values(), *schema.get("$defs", {}).values(), *schema.get("anyOf", ())]
+    return all(is_closed(part) for part in [*parts, *([schema["items"]] if "items" in schema else [])])
+
+
 def _describe(schema: Schema, defs: Schema, within: tuple[str, ...]) -> str:
     kind = _kind(schema, defs, within)
     if "prefixItems" in schema:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 from pathlib import Path
+from types import TracebackType
 
 import pytest
 
@@ -29,6 +30,26 @@ def clarify(call: pytest.CallInfo[None], *, full_trace: bool) -> None:
         call.excinfo = pytest.ExceptionInfo.from_exception(failure.with_traceback(error.__traceback__))
         return
     excinfo.traceback = excinfo.traceback.filter(lambda entry: not _is_inside(entry.path)) or excinfo.traceback
+    if isinstance(error, DSPexError):
+        error.__suppress_context__ = True  # it says itself what came before
+    for earlier in _causes(error):
+        earlier.__traceback__ = _outside(earlier.__traceback__)
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    found = [error]
+    while (earlier := found[-1].__cause__ or found[-1].__context__) is not None and earlier not in found:
+        found.append(earlier)
+    return found[1:]
+
+
+def _outside(traceback: TracebackType | None) -> TracebackType | None:
+    if traceback is None:
+        return None
+    rest = _outside(traceback.tb_next)
+    if _is_inside(traceback.tb_frame.f_code.co_filename):
+        return rest
+    return TracebackType(rest, traceback.tb_frame, traceback.tb_lasti, traceback.tb_lineno)
 
 
 def _is_inside(path: Path | str) -> bool:

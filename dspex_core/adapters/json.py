@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.adapters.base import NOT_SUPPLIED, Adapter, present, to_json, to_text
 from dspex_core.adapters.parse import extract_json_object, parse_value, read_outputs
 from dspex_core.messages import Message, ResponseSchema
-from dspex_core.schemas import strict
+from dspex_core.schemas import is_closed, strict
 from dspex_core.signature import object_schema
 
 if TYPE_CHECKING:
@@ -64,9 +64,10 @@ class JSONAdapter(Adapter):
         return read_outputs(signature, found, read=parse_value, adapter_name="JSONAdapter", text=text)
 
     def response_schema(self, signature: type[Signature]) -> ResponseSchema:
-        """Return the schema of the reply, as OpenAI's strict mode and llama.cpp's grammars take it."""
+        """Return the schema of the reply, as servers can enforce it."""
         name = re.sub(r"[^a-zA-Z0-9_-]", "_", signature.__name__)[:64]
-        return ResponseSchema(name, strict(object_schema(signature.output_fields)))
+        schema = strict(object_schema(signature.output_fields))
+        return ResponseSchema(name, schema, strict=is_closed(schema))
 
 
 def _listing(title: str, fields: Iterable[SignatureField]) -> str:

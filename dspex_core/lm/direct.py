@@ -72,7 +72,7 @@ class DirectEngine:
             payload["max_completion_tokens"] = payload.pop("max_tokens")
         schema = request.response_schema
         if schema is not None and self._endpoint.supports_schema:
-            payload["response_format"] = {"type": "json_schema", "json_schema": {**schema.to_json(), "strict": True}}
+            payload["response_format"] = {"type": "json_schema", "json_schema": schema.to_json()}
         return _encode(payload).encode(errors="replace")  # half a surrogate pair has no UTF-8
 
     def _response(self, reply: HTTPReply) -> LMResponse:

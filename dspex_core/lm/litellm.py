@@ -108,7 +108,7 @@ class LiteLLMEngine:
         arguments = {"messages": [message.to_json() for message in request.messages], **request.config}
         schema = request.response_schema
         if schema is not None and self._supports_schema:
-            arguments["response_format"] = {"type": "json_schema", "json_schema": {**schema.to_json(), "strict": True}}
+            arguments["response_format"] = {"type": "json_schema", "json_schema": schema.to_json()}
         return arguments
 
     def _response(self, reply: Any) -> LMResponse:

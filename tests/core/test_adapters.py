@@ -388,3 +388,24 @@ def test_written_json_follows_the_response_schema(drawn):
     schema = JSONAdapter().response_schema(signature).schema
     written = json.loads(JSONAdapter().assistant(signature, outputs).content)
     assert list(written) == schema["required"] == list(schema["properties"])
+
+
+@pytest.mark.parametrize(
+    ("signature", "expected"),
+    [
+        ("a -> b: int, c: list[str], d: Optional[float]", True),
+        ("a -> b: dict[str, int]", False),
+        ("a -> b: list[dict[str, int]]", False),
+        ("a -> b: Any", False),
+        ("a -> b: dict", False),
+    ],
+)
+def test_only_a_closed_schema_asks_for_strict_mode(signature, expected):
+    assert JSONAdapter().response_schema(Signature(signature)).strict is expected
+
+
+def test_types_can_be_left_out_of_the_json_prompt():
+    signature = Signature("text -> label: Literal['a', 'b']", "Choose.").with_updated_fields("label", desc="the mood")
+    system = JSONAdapter(shows_types=False).system(signature)
+    assert system == "Choose.\n- label: the mood\nReply with a JSON object with: label"
+    assert '"a"' in JSONAdapter().system(signature)

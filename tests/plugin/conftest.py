@@ -7,7 +7,7 @@ import pytest
 # Its LM answers with the last word of the question and notes every call. It is no ScriptedLM: those
 # never go through a cassette.
 CONFTEST = """
-    import os
+    import re
     from pathlib import Path
 
     import pytest
@@ -18,13 +18,12 @@ CONFTEST = """
 
     class EchoLM(BaseLM):
         def complete(self, request):
-            question = request.messages[-1].content.partition("## ]]")[2].partition("[[")[0].strip()
-            question = question.partition("\\n\\n")[0]
+            word = re.findall(r"Say (\\w+)", request.messages[-1].content)[-1]
             with CALLS.open("a") as calls:
-                calls.write(question + "\\n")
-            if "broken" in question:
+                calls.write(f"Say {word}\\n")
+            if word == "broken":
                 raise ValueError("the LM is broken")
-            answer = "" if "silent" in question else f"[[ ## answer ## ]]\\n{question.split()[-1]}"
+            answer = "" if word == "silent" else f"[[ ## answer ## ]]\\n{word}"
             return LMResponse((LMOutput(answer, "stop"),), model=self.model)
 
     @pytest.fixture(scope="session")

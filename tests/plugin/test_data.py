@@ -126,11 +126,10 @@ def test_methods_of_a_class_have_data_as_well(project, run):
     assert len(project.entries("TestQA.test_qa")) == 2
 
 
-@pytest.mark.parametrize("name", ["é", "a[0]", "日本", "a::b", "x/y", "[[]]", "@group"])
-def test_an_id_may_hold_any_character(project, run, name):
-    row = {"id": name, "question": "Say a", "answer": "a"}
-    other = {**row, "id": "other"}
-    (project.path / "data.jsonl").write_text(f"{json.dumps(row)}\n{json.dumps(other)}\n")
+def test_an_id_may_hold_any_character(project, run):
+    names = ["é", "a[0]", "日本", "a::b", "x/y", "[[]]", "@group", "[", "]", "a\nb", "é\\xe9"]
+    rows = [{"id": name, "question": "Say a", "answer": "a"} for name in names]
+    (project.path / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     project.test(
         """
         import pytest
@@ -138,14 +137,14 @@ def test_an_id_may_hold_any_character(project, run, name):
         @pytest.mark.dspex_data("data.jsonl", inputs=["question"])
         @pytest.mark.dspex_gate("right", min=0.6)
         def test_qa(example, prediction, score):
-            score("right", example.id == "other", f"the id is {example.id}")
+            score("right", example.id == "é", f"the id is {example.id}")
         """
     )
     result = run("--dspex-record=all")
-    assert outcomes(result) == {"passed": 2, "failed": 1}  # the gate: half of the cases are right
-    result.stdout.fnmatch_lines(["*< 0.6, n=2", f"  {name.replace('[', '[[]')}: 0  the id is *"])
-    assert {entry["case"] for entry in project.entries()} == {name, "other"}
-    assert outcomes(run())["passed"] == 2
+    assert outcomes(result) == {"passed": len(names), "failed": 1}  # the gate
+    result.stdout.fnmatch_lines(["*< 0.6, n=11", "  a[[]0]: 0  the id is a[[]0]", "  日本: 0  the id is 日本"])
+    assert {entry["case"] for entry in project.entries()} == set(names)
+    assert outcomes(run())["passed"] == len(names)
 
 
 def test_one_case_can_be_run_by_its_node_id(project, alone):
@@ -193,7 +192,7 @@ def test_a_dataset_is_read_once_for_all_tests_on_it(project, alone):
         ('"data.jsonl", inputs=["question"]', "say which @program makes it with dspex_data(..., program=NAME) (other, qa)"),
     ],
 )
-def test_a_wrong_marker_is_a_usage_error(project, run, marker, message):
+def test_a_wrong_marker_is_a_usage_error(project, alone, marker, message):
     project.conftest(more="@program\ndef other():\n    return Predict('question -> answer')")
     project.rows("red")
     (project.path / "data.txt").write_text("")
@@ -209,7 +208,7 @@ def test_a_wrong_marker_is_a_usage_error(project, run, marker, message):
             pass
         """
     )
-    refused(run(), message)
+    refused(alone(), message)
     assert project.calls == []
 
 
@@ -219,10 +218,10 @@ def test_the_place_of_a_malformed_line_is_named(project, run):
     refused(run(), "data.jsonl:2: is not JSON")
 
 
-def test_the_row_that_lacks_an_input_is_named(project, run):
+def test_the_row_that_lacks_an_input_is_named(project, alone):
     (project.path / "data.jsonl").write_text('{"question": "Say a"}\n\n{"answer": "a"}\n')
     project.test()
-    refused(run(), "data.jsonl:3: row 2 lacks the input 'question'; it has: 'answer'")
+    refused(alone(), "data.jsonl:3: row 2 lacks the input 'question'; it has: 'answer'")
 
 
 def test_all_mistakes_are_told_at_once(project, run):
@@ -242,7 +241,7 @@ def test_all_mistakes_are_told_at_once(project, run):
     refused(run(), "one.jsonl: cannot be read", "two.jsonl: cannot be read")
 
 
-def test_a_marker_on_a_test_that_does_not_look_at_its_rows_is_a_mistake(project, run):
+def test_a_marker_on_a_test_that_does_not_look_at_its_rows_is_a_mistake(project, alone):
     project.rows("red")
     project.test(
         """
@@ -253,7 +252,7 @@ def test_a_marker_on_a_test_that_does_not_look_at_its_rows_is_a_mistake(project,
             pass
         """
     )
-    refused(run(), "test_it.py::test_qa has dspex_data but uses neither `example` nor `prediction`")
+    refused(alone(), "test_it.py::test_qa has dspex_data but uses neither `example` nor `prediction`")
 
 
 def test_mistakes_are_found_by_collect_only_too(project, alone):
@@ -269,7 +268,7 @@ def test_collect_only_asks_no_lm(project, alone):
     assert project.calls == []
 
 
-def test_parameters_named_example_are_no_business_of_the_plugin(project, run):
+def test_parameters_named_example_are_no_business_of_the_plugin(project, alone):
     project.test(
         """
         import pytest
@@ -279,4 +278,4 @@ def test_parameters_named_example_are_no_business_of_the_plugin(project, run):
             score("size", example > 0)
         """
     )
-    assert outcomes(run()) == {"passed": 2}
+    assert outcomes(alone()) == {"passed": 2}

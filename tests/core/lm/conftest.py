@@ -1,5 +1,6 @@
 """A fresh server, and nothing of the machine's user nor of this test run, for every test here."""
 
+import asyncio
 import os
 
 import pytest
@@ -27,3 +28,12 @@ def _bare_environment(monkeypatch, tmp_path):
 def _no_cassette():
     with context(recorder=None):
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_loop_left_open():
+    """Keep asyncio from making an event loop that nobody closes when LiteLLM's sync calls ask for the current one.
+
+    It does so for a main thread that has never had one.
+    """
+    asyncio.run(asyncio.sleep(0))
