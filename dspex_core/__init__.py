@@ -8,14 +8,17 @@ if TYPE_CHECKING:
     from dspex_core.adapters import Adapter as Adapter
     from dspex_core.adapters import ChatAdapter as ChatAdapter
     from dspex_core.adapters import JSONAdapter as JSONAdapter
+    from dspex_core.config import configure as configure
+    from dspex_core.config import context as context
+    from dspex_core.config import settings as settings
     from dspex_core.datasets import load_dataset as load_dataset
     from dspex_core.embedders import LexicalEmbedder as LexicalEmbedder
     from dspex_core.errors import AdapterParseError as AdapterParseError
     from dspex_core.errors import ArtifactError as ArtifactError
     from dspex_core.errors import ConfigurationError as ConfigurationError
     from dspex_core.errors import ContextWindowExceededError as ContextWindowExceededError
-    from dspex_core.errors import DSPexError as DSPexError
     from dspex_core.errors import DatasetError as DatasetError
+    from dspex_core.errors import DSPexError as DSPexError
     from dspex_core.errors import EvaluationError as EvaluationError
     from dspex_core.errors import LMAuthError as LMAuthError
     from dspex_core.errors import LMBillingError as LMBillingError
@@ -64,15 +67,13 @@ if TYPE_CHECKING:
     from dspex_core.programs import Module as Module
     from dspex_core.programs import NearestDemos as NearestDemos
     from dspex_core.programs import Predict as Predict
-    from dspex_core.config import configure as configure
-    from dspex_core.config import context as context
-    from dspex_core.config import settings as settings
     from dspex_core.signature import InputField as InputField
     from dspex_core.signature import OutputField as OutputField
     from dspex_core.signature import Signature as Signature
     from dspex_core.usage import track_usage as track_usage
 
 __all__ = [
+    "LM",
     "Adapter",
     "AdapterParseError",
     "ArtifactError",
@@ -95,7 +96,6 @@ __all__ = [
     "InputField",
     "JSONAdapter",
     "KNNFewShot",
-    "LM",
     "LMAuthError",
     "LMBillingError",
     "LMError",

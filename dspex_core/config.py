@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dspex_core.adapters.base import Adapter
+    from dspex_core.example import Prediction
     from dspex_core.lm.base import BaseLM
     from dspex_core.lm.cache import ResponseCache
     from dspex_core.lm.recorded import Recorder
-    from dspex_core.example import Prediction
     from dspex_core.programs.predict import Predict
     from dspex_core.telemetry import Listener
     from dspex_core.usage import UsageTracker

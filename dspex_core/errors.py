@@ -75,7 +75,7 @@ class AdapterParseError(DSPexError):
     value does not fit the type, `parsed_result` holds the fields that could be read.
     """
 
-    def __init__(  # noqa: PLR0913  one attribute per fact a handler needs
+    def __init__(
         self,
         *,
         adapter_name: str,
@@ -143,7 +143,7 @@ class LMError(DSPexError):
 
     is_retryable: ClassVar[bool] = False
 
-    def __init__(  # noqa: PLR0913  one attribute per fact a handler needs
+    def __init__(
         self,
         message: str,
         *,

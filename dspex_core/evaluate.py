@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
+from dspex_core.config import current
 from dspex_core.errors import ConfigurationError, EvaluationError
 from dspex_core.flow import Call, Flow, adrive, drive
 from dspex_core.metrics import Score, as_score
 from dspex_core.programs.base import Module
-from dspex_core.config import current
 from dspex_core.stats import Interval, mean_interval
 from dspex_core.telemetry import span
 from dspex_core.usage import UsageTracker, track_usage
@@ -207,7 +207,7 @@ class Evaluate:
 class _Run:
     """One evaluation under way."""
 
-    def __init__(  # noqa: PLR0913  private: each is one setting of the evaluation
+    def __init__(
         self,
         *,
         program: Program,
@@ -249,7 +249,7 @@ class _Run:
 
     @contextmanager
     def span(self) -> Iterator[None]:
-        """The span of the whole evaluation, and the life of its progress bar."""
+        """Put the span of the whole evaluation, and its progress bar, around a block."""
         with span("evaluate", {"program": self.program, "n": len(self.devset)}) as attributes:
             try:
                 yield

@@ -14,7 +14,7 @@ class Record:
     _store: dict[str, Any]
 
     def __init__(self, base: Record | Mapping[str, Any] | None = None, **values: Any) -> None:
-        store = dict(base._store if isinstance(base, Record) else base or {})
+        store = dict(base.items() if isinstance(base, Record) else base or {})
         store.update(values)
         object.__setattr__(self, "_store", store)
 
@@ -69,15 +69,15 @@ class Record:
             object.__setattr__(self, name, value)
 
     def keys(self) -> KeysView[str]:
-        """The names of the fields."""
+        """Return the names of the fields."""
         return self._store.keys()
 
     def values(self) -> ValuesView[Any]:
-        """The values of the fields."""
+        """Return the values of the fields."""
         return self._store.values()
 
     def items(self) -> ItemsView[str, Any]:
-        """Pairs of name and value."""
+        """Return pairs of name and value."""
         return self._store.items()
 
     def get(self, key: str, default: Any = None) -> Any:
@@ -95,7 +95,8 @@ class Record:
         """Return a copy that lacks some fields."""
         clone = self.copy()
         for key in keys:
-            clone._store.pop(key, None)
+            if key in clone:
+                del clone[key]
         return clone
 
     def toDict(self) -> dict[str, Any]:  # noqa: N802  DSPy's name

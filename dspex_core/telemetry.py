@@ -66,7 +66,7 @@ def _told(listeners: tuple[Listener, ...], kind: str, attributes: dict[str, Any]
         for listener in listeners:
             try:
                 listener(event)
-            except Exception:
+            except Exception:  # noqa: BLE001  what a listener does wrong must not harm the program
                 _log.exception("a telemetry listener failed on %s", event.name)
 
     token = _parent.set(span_id)

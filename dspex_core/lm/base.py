@@ -10,14 +10,16 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from dspex_core.config import current
 from dspex_core.flow import Flow, adrive, drive
 from dspex_core.messages import LMRequest, LMResponse, Message
 from dspex_core.telemetry import span
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 _HISTORY_LENGTH = 10_000
 

@@ -41,8 +41,10 @@ class ScriptedLM(BaseLM):
         self.preferred_adapter = adapter
         self._lock = threading.Lock()
         self._calls = 0
-        self._reply = self._by_order(script) if not callable(script) and not isinstance(script, Mapping) else (
-            script if callable(script) else self._by_content(script)
+        self._reply = (
+            self._by_order(script)
+            if not callable(script) and not isinstance(script, Mapping)
+            else (script if callable(script) else self._by_content(script))
         )
 
     def complete(self, request: LMRequest) -> LMResponse:

@@ -7,7 +7,6 @@ A built-in program writes its logic once, as `flow`; `__call__` drives it in thi
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -17,6 +16,7 @@ from dspex_core.flow import Call, Flow, adrive, drive
 from dspex_core.telemetry import span
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
     from os import PathLike
 
     from dspex_core.lm.base import BaseLM
@@ -48,7 +48,7 @@ class Module:
     span_kind: ClassVar[str] = "module"
 
     def flow(self, *args: Any, **inputs: Any) -> Flow[Any]:
-        """The program's logic as a flow; by default one step that calls `forward` or `aforward`."""
+        """Run the program's logic as a flow; by default it is one step that calls `forward` or `aforward`."""
         return (yield _Forward(Call(self.forward, args, inputs), Call(self.aforward, args, inputs)))
 
     def forward(self, *args: Any, **inputs: Any) -> Any:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dspex_core.flow import Flow
 from dspex_core.programs.base import Module
 from dspex_core.programs.predict import Predict
 from dspex_core.signature import OutputField, Signature, ensure_signature
+
+if TYPE_CHECKING:
+    from dspex_core.flow import Flow
 
 
 class ChainOfThought(Module):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dspex_core.embedders import LexicalEmbedder, NearestIndex, embedder_from_json
-from dspex_core.signature import Signature
+
+if TYPE_CHECKING:
+    from dspex_core.signature import Signature
 
 Demo = Mapping[str, Any]
 

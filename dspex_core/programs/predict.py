@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Iterable, Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from dspex_core.adapters import ChatAdapter, JSONAdapter
-from dspex_core.adapters.base import Adapter, CompiledPrompt
+from dspex_core.config import current
 from dspex_core.errors import AdapterParseError, ArtifactError, LMNotConfiguredError, SignatureError
 from dspex_core.example import Prediction, Record
-from dspex_core.flow import Flow
 from dspex_core.lm.base import BaseLM, LMCall
 from dspex_core.messages import LMRequest
 from dspex_core.programs.base import Module
 from dspex_core.programs.demos import DemoSelector, selector_from_json
-from dspex_core.config import current
 from dspex_core.signature import MISSING, Signature, ensure_signature
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from dspex_core.adapters.base import Adapter, CompiledPrompt
+    from dspex_core.flow import Flow
 
 _log = logging.getLogger("dspex")
 _ADAPTERS: Mapping[str, Adapter] = {"chat": ChatAdapter(), "json": JSONAdapter(shows_types=False)}
