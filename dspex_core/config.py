@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from dspex_core.lm.base import BaseLM
     from dspex_core.lm.cache import ResponseCache
     from dspex_core.lm.recorded import Recorder
-    from dspex_core.programs.predict import Predict
+    from dspex_core.programs.base import Predictor
     from dspex_core.telemetry import Listener
     from dspex_core.usage import UsageTracker
 
-    Trace = list[tuple[Predict, dict[str, Any], Prediction]]
+    Trace = list[tuple[Predictor, dict[str, Any], Prediction]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 EXPECTED_KEY = "dspex_expected"
 RECORDING_KEY = "dspex_recording"
 _ASSERTIONS = (AssertionError, pytest.fail.Exception, pytest.skip.Exception, pytest.xfail.Exception)
-_ENDS = (type(None), AssertionError, pytest.fail.Exception)  # how a test ends that has asked all that it asks
 
 
 def recorder_for(item: pytest.Item) -> Recorder | None:
@@ -86,7 +85,7 @@ def raise_checks(item: pytest.Item) -> None:
 def annotate(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
     """Note how a phase of a test ended, and have its failure shown clearly."""
     error = call.excinfo.value if call.excinfo is not None else None
-    if call.when == "call" and isinstance(error, _ENDS) and RECORDING in item.config.stash:
+    if call.when == "call" and _is_end(error) and RECORDING in item.config.stash:
         item.config.stash[RECORDING].ran(item)
     case = item.stash.get(CASE, None)
     if case is not None:
@@ -95,6 +94,13 @@ def annotate(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
         from pytest_dspex.failures import clarify
 
         clarify(call, full_trace=item.config.getoption("fulltrace", default=False))
+
+
+def _is_end(error: BaseException | None) -> bool:
+    """Tell whether a test that ended so has asked the LM all that it asks."""
+    if error is None:
+        return True
+    return isinstance(error, AssertionError | pytest.fail.Exception) and not isinstance(error, pytest.xfail.Exception)
 
 
 def _note(item: pytest.Item, case: Case, call: pytest.CallInfo[None]) -> None:

@@ -11,16 +11,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from dspex_core.artifacts import read_artifact, write_artifact
-from dspex_core.errors import ArtifactError
+from dspex_core.errors import ArtifactError, SignatureError
+from dspex_core.example import Record
 from dspex_core.flow import Call, Flow, adrive, drive
+from dspex_core.programs.demos import selector_from_json
 from dspex_core.telemetry import span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from os import PathLike
 
     from dspex_core.lm.base import BaseLM
-    from dspex_core.programs.predict import Predict
+    from dspex_core.programs.demos import DemoSelector
+    from dspex_core.signature import Signature
 
 ARTIFACT_KIND = "program"
 
@@ -76,13 +79,11 @@ class Module:
         """Run the program without blocking the event loop."""
         return await adrive(self.steps(*args, **inputs))
 
-    def named_predictors(self) -> list[tuple[str, Predict]]:
+    def named_predictors(self) -> list[tuple[str, Predictor]]:
         """Return every predictor in the program with its path, such as `"search.steps[0]"`; each once."""
-        from dspex_core.programs.predict import Predict  # a Predict is a Module: it cannot be imported before
+        return [(path, module) for path, module in self.named_modules() if isinstance(module, Predictor)]
 
-        return [(path, module) for path, module in self.named_modules() if isinstance(module, Predict)]
-
-    def predictors(self) -> list[Predict]:
+    def predictors(self) -> list[Predictor]:
         """Return every predictor in the program."""
         return [predictor for _, predictor in self.named_predictors()]
 
@@ -90,7 +91,7 @@ class Module:
         """Yield this module (as `"self"`) and all modules in it with their paths, each once."""
         return _walk("", self, set())
 
-    def map_named_predictors(self, function: Callable[[Predict], Predict]) -> Self:
+    def map_named_predictors(self, function: Callable[[Predictor], Predictor]) -> Self:
         """Replace each predictor by what `function` makes of it; return this program."""
         for path, predictor in self.named_predictors():
             _replace(self, path, function(predictor))
@@ -173,6 +174,89 @@ class Module:
         return "\n".join([f"{type(self).__name__}:", *lines])
 
 
+class Predictor(Module):
+    """A module that calls the LM itself, with what an optimizer can change; `Predict` is the one there is.
+
+    Args:
+        signature: The task.
+        config: Sampling parameters of every call.
+    """
+
+    def __init__(self, signature: type[Signature], config: dict[str, Any]) -> None:
+        self.signature = signature
+        self.config = config
+        self.lm: BaseLM | None = None
+        self.demo_selector: DemoSelector | None = None
+        self._demos: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def demos(self) -> tuple[Mapping[str, Any], ...]:
+        """The worked examples, as mappings of field to value. Copies of the program share them."""
+        return self._demos
+
+    @demos.setter
+    def demos(self, demos: Iterable[Mapping[str, Any] | Record]) -> None:
+        self._demos = tuple(demos)  # type: ignore[arg-type]  # a Record reads as a mapping
+
+    def reset(self) -> None:
+        """Forget demos and LM."""
+        self.demos, self.demo_selector, self.lm = (), None, None
+
+    def dump_state(self) -> dict[str, Any]:
+        """Return what optimization can change: instructions, descriptions, demos, their choice, config."""
+        return {
+            "signature": self.signature.dump_state(),
+            "demos": [Record(demo).toDict() for demo in self.demos],
+            "demo_selector": self.demo_selector.to_json() if self.demo_selector else None,
+            "config": dict(self.config),
+        }
+
+    def with_state(self, state: Mapping[str, Any]) -> Self:
+        """Return a copy that has a dumped state.
+
+        Raises:
+            ArtifactError: The state does not fit; `problems` lists every reason.
+        """
+        clone, problems = copy.deepcopy(self), []
+        try:
+            clone.signature = self.signature.load_state(state.get("signature", {}))
+        except SignatureError as error:
+            problems.append(str(error))
+        try:
+            clone.demo_selector = selector_from_json(state.get("demo_selector"))
+        except (ArtifactError, ValueError, KeyError, TypeError) as error:
+            problems.append(str(error))
+        demos = []
+        for number, demo in enumerate(state.get("demos", ())):
+            try:
+                demos.append(_typed(self.signature, demo))
+            except ValueError as error:
+                problems.append(f"demo {number}: {error}")
+        if problems:
+            raise ArtifactError(f"the state does not fit {self.signature!r}", problems=problems)
+        clone.demos, clone.config = demos, dict(state.get("config", {}))
+        return clone
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take over a dumped state.
+
+        Raises:
+            ArtifactError: The state does not fit; it lists every reason, and nothing was changed.
+        """
+        self.assign(self.with_state(state))
+
+    def assign(self, other: Predictor) -> None:
+        """Take over what optimization can change from another predictor."""
+        self.signature, self.config = other.signature, dict(other.config)
+        self.demos, self.demo_selector = other.demos, other.demo_selector
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        clone = copy.copy(self)  # signature, demos and LM are shared: none of them is ever changed in place
+        clone.config = dict(self.config)
+        memo[id(self)] = clone
+        return clone
+
+
 def _walk(path: str, value: Any, seen: set[int]) -> Iterator[tuple[str, Module]]:
     if id(value) in seen:
         return
@@ -189,7 +273,7 @@ def _walk(path: str, value: Any, seen: set[int]) -> Iterator[tuple[str, Module]]
             yield from _walk(f"{path}[{key!r}]", child, seen)
 
 
-def _replace(root: Module, path: str, predictor: Predict) -> None:
+def _replace(root: Module, path: str, predictor: Predictor) -> None:
     """Put a predictor in the place of the one at `path`; containers on the way are searched by identity."""
     if path == "self":
         raise ValueError("a predictor cannot be replaced inside itself")
@@ -201,7 +285,7 @@ def _replace(root: Module, path: str, predictor: Predict) -> None:
                 setattr(module, name, replaced)
 
 
-def _substitute(value: Any, old: Predict, new: Predict) -> Any:
+def _substitute(value: Any, old: Predictor, new: Predictor) -> Any:
     if value is old:
         return new
     if isinstance(value, list | tuple) and any(_substitute(item, old, new) is not item for item in value):
@@ -209,3 +293,9 @@ def _substitute(value: Any, old: Predict, new: Predict) -> Any:
     if isinstance(value, dict) and any(_substitute(item, old, new) is not item for item in value.values()):
         return {key: _substitute(item, old, new) for key, item in value.items()}
     return value
+
+
+def _typed(signature: type[Signature], demo: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a demo's values, which were stored as JSON, the types that the signature declares."""
+    fields = signature.fields
+    return {name: fields[name].validate(value) if name in fields else value for name, value in demo.items()}

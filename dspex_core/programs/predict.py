@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import copy
 import logging
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from dspex_core.adapters import ChatAdapter, JSONAdapter
 from dspex_core.config import current
-from dspex_core.errors import AdapterParseError, ArtifactError, LMNotConfiguredError, SignatureError
-from dspex_core.example import Prediction, Record
+from dspex_core.errors import AdapterParseError, LMNotConfiguredError, SignatureError
+from dspex_core.example import Prediction
 from dspex_core.lm.base import BaseLM, LMCall
 from dspex_core.messages import LMRequest
-from dspex_core.programs.base import Module
-from dspex_core.programs.demos import DemoSelector, selector_from_json
+from dspex_core.programs.base import Predictor
 from dspex_core.signature import MISSING, Signature, ensure_signature
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from dspex_core.adapters.base import Adapter, CompiledPrompt
     from dspex_core.flow import Flow
@@ -26,7 +24,7 @@ _log = logging.getLogger("dspex")
 _ADAPTERS: Mapping[str, Adapter] = {"chat": ChatAdapter(), "json": JSONAdapter(shows_types=False)}
 
 
-class Predict(Module):
+class Predict(Predictor):
     """Asks the LM once for the outputs of a signature.
 
     Args:
@@ -47,25 +45,8 @@ class Predict(Module):
     span_kind = "predict"
 
     def __init__(self, signature: str | type[Signature], **config: Any) -> None:
-        self.signature = ensure_signature(signature)
-        self.config = config
-        self.lm: BaseLM | None = None
-        self.demo_selector: DemoSelector | None = None
-        self._demos: tuple[Mapping[str, Any], ...] = ()
+        super().__init__(ensure_signature(signature), config)
         self._compiled: tuple[Any, ...] | None = None
-
-    @property
-    def demos(self) -> tuple[Mapping[str, Any], ...]:
-        """The worked examples, as mappings of field to value. Copies of the program share them."""
-        return self._demos
-
-    @demos.setter
-    def demos(self, demos: Iterable[Mapping[str, Any] | Record]) -> None:
-        self._demos = tuple(demos)  # type: ignore[arg-type]  # a Record reads as a mapping
-
-    def reset(self) -> None:
-        """Forget demos and LM."""
-        self.demos, self.demo_selector, self.lm = (), None, None
 
     def flow(
         self, *, config: Mapping[str, Any] | None = None, lm: BaseLM | None = None, **inputs: Any
@@ -95,60 +76,6 @@ class Predict(Module):
         if settings.trace is not None:
             settings.trace.append((self, inputs, prediction))
         return prediction
-
-    def dump_state(self) -> dict[str, Any]:
-        """Return what optimization can change: instructions, descriptions, demos, their choice, config."""
-        return {
-            "signature": self.signature.dump_state(),
-            "demos": [Record(demo).toDict() for demo in self.demos],
-            "demo_selector": self.demo_selector.to_json() if self.demo_selector else None,
-            "config": dict(self.config),
-        }
-
-    def with_state(self, state: Mapping[str, Any]) -> Self:
-        """Return a copy that has a dumped state.
-
-        Raises:
-            ArtifactError: The state does not fit; `problems` lists every reason.
-        """
-        clone, problems = copy.deepcopy(self), []
-        try:
-            clone.signature = self.signature.load_state(state.get("signature", {}))
-        except SignatureError as error:
-            problems.append(str(error))
-        try:
-            clone.demo_selector = selector_from_json(state.get("demo_selector"))
-        except (ArtifactError, ValueError, KeyError, TypeError) as error:
-            problems.append(str(error))
-        demos = []
-        for number, demo in enumerate(state.get("demos", ())):
-            try:
-                demos.append(_typed(self.signature, demo))
-            except ValueError as error:
-                problems.append(f"demo {number}: {error}")
-        if problems:
-            raise ArtifactError(f"the state does not fit {self.signature!r}", problems=problems)
-        clone.demos, clone.config = demos, dict(state.get("config", {}))
-        return clone
-
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take over a dumped state.
-
-        Raises:
-            ArtifactError: The state does not fit; it lists every reason, and nothing was changed.
-        """
-        self.assign(self.with_state(state))
-
-    def assign(self, other: Predict) -> None:
-        """Take over what optimization can change from another predictor."""
-        self.signature, self.config = other.signature, dict(other.config)
-        self.demos, self.demo_selector = other.demos, other.demo_selector
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        clone = copy.copy(self)  # signature, demos and LM are shared: none of them is ever changed in place
-        clone.config = dict(self.config)
-        memo[id(self)] = clone
-        return clone
 
     def __repr__(self) -> str:
         demos = f", {len(self.demos)} demos" if self.demos else ""
@@ -192,9 +119,3 @@ class Predict(Module):
         unknown = [name for name in inputs if name not in self.signature.input_fields]
         if unknown:
             _log.warning("%r has no input %s: ignored", self.signature, ", ".join(map(repr, unknown)))
-
-
-def _typed(signature: type[Signature], demo: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a demo's values, which were stored as JSON, the types that the signature declares."""
-    fields = signature.fields
-    return {name: fields[name].validate(value) if name in fields else value for name, value in demo.items()}

@@ -109,7 +109,7 @@ def test_an_error_of_dspex_is_one_message_and_no_traceback(project, run):
     project.test()
     result = run("--dspex-live")
     assert outcomes(result) == {"passed": 1, "errors": 1}
-    result.stdout.fnmatch_lines(["AdapterParseError: ChatAdapter could not read the outputs of *"])
+    result.stdout.fnmatch_lines(["AdapterParseError: *Adapter could not read the outputs of *"])
     result.stdout.no_fnmatch_line("*.py:[0-9]*: *")
 
 
