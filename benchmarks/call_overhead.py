@@ -152,14 +152,14 @@ def compare(group: Group, url: str, options: argparse.Namespace) -> list[tuple[o
 
 
 def main() -> None:
-    from tabulate import tabulate
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     worker.add_options(parser, CLIENTS, rounds=15)
     options = parser.parse_args()
     if options.client:
         worker.work(CLIENTS[options.client], options.url, time.process_time)
         return
+    from tabulate import tabulate  # not among what DSPy's environment has
+
     with server.running() as url:
         rows = [row for group in GROUPS for row in compare(group, url, options)]
     print(tabulate(rows, ("ours / peer", "ours, ms", "peer, ms", "ratio", "bar", "met"), floatfmt=".3f"))

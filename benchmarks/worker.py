@@ -27,7 +27,8 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
+            # No download at import; and strings hash alike, or dicts would be faster for one client by chance.
+            env={**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "PYTHONHASHSEED": "0"},
         )
 
     def seconds(self, calls: int) -> float:

@@ -10,7 +10,6 @@ import pytest
 
 import dspex_core
 from dspex_core.errors import DSPexError
-from pytest_dspex.cassettes.lm_door import CassetteMiss
 
 _INSIDE = tuple(Path(path).parent for path in (dspex_core.__file__, __file__, concurrent.futures.__file__))
 
@@ -18,39 +17,44 @@ _INSIDE = tuple(Path(path).parent for path in (dspex_core.__file__, __file__, co
 def clarify(call: pytest.CallInfo[None], *, full_trace: bool) -> None:
     """Make pytest show a failure of a dspex test as briefly as it can be understood.
 
-    A missing recording, and an error of dspex that no line of the test caused, is its message
-    alone; of other tracebacks the library's own frames are left out.
+    An error of dspex that no line of the test caused is its message alone; of other tracebacks
+    the library's own frames are left out.
     """
     excinfo = call.excinfo
     if excinfo is None or full_trace:
         return
     error = excinfo.value
-    if isinstance(error, CassetteMiss) or (isinstance(error, DSPexError) and call.when != "call"):
+    if isinstance(error, DSPexError) and call.when != "call":
         failure = pytest.fail.Exception(f"{type(error).__name__}: {error}", pytrace=False)
         call.excinfo = pytest.ExceptionInfo.from_exception(failure.with_traceback(error.__traceback__))
         return
-    excinfo.traceback = excinfo.traceback.filter(lambda entry: not _is_inside(entry.path)) or excinfo.traceback
     if isinstance(error, DSPexError):
         error.__suppress_context__ = True  # it says itself what came before
-    for earlier in _causes(error):
-        earlier.__traceback__ = _outside(earlier.__traceback__)
+    for each in _chain(error):
+        each.__traceback__ = _outside(each.__traceback__)
+    call.excinfo = pytest.ExceptionInfo.from_exception(error.with_traceback(error.__traceback__ or excinfo.tb))
 
 
-def _causes(error: BaseException) -> list[BaseException]:
+def _chain(error: BaseException) -> list[BaseException]:
+    """Return an error and those that led to it."""
     found = [error]
     while (earlier := found[-1].__cause__ or found[-1].__context__) is not None and earlier not in found:
         found.append(earlier)
-    return found[1:]
+    return found
 
 
 def _outside(traceback: TracebackType | None) -> TracebackType | None:
-    if traceback is None:
-        return None
-    rest = _outside(traceback.tb_next)
-    if _is_inside(traceback.tb_frame.f_code.co_filename):
-        return rest
-    return TracebackType(rest, traceback.tb_frame, traceback.tb_lasti, traceback.tb_lineno)
+    """Return a traceback without the library's frames. pytest's own filter of frames does not outlast its cuts."""
+    entries = []
+    while traceback is not None:
+        entries.append(traceback)
+        traceback = traceback.tb_next
+    kept = None
+    for entry in reversed(entries):
+        if not _is_inside(entry.tb_frame.f_code.co_filename):
+            kept = TracebackType(kept, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+    return kept
 
 
-def _is_inside(path: Path | str) -> bool:
+def _is_inside(path: str) -> bool:
     return any(folder in Path(path).parents for folder in _INSIDE)

@@ -90,10 +90,16 @@ def annotate(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
     case = item.stash.get(CASE, None)
     if case is not None:
         _note(item, case, call)
-    if error is not None and (case is not None or not isinstance(error, Exception)):
+    if error is not None and case is not None:
         from pytest_dspex.failures import clarify
 
         clarify(call, full_trace=item.config.getoption("fulltrace", default=False))
+
+
+def _is_assertion(error: BaseException) -> bool:
+    from pytest_dspex.cassettes.lm_door import CassetteMiss
+
+    return isinstance(error, _ASSERTIONS) and not isinstance(error, CassetteMiss)
 
 
 def _is_end(error: BaseException | None) -> bool:
@@ -107,7 +113,7 @@ def _note(item: pytest.Item, case: Case, call: pytest.CallInfo[None]) -> None:
     """Put what the case recorded into its user properties, once, in its newest state."""
     if call.when == "setup":
         case.error = False
-    if call.excinfo is not None and not isinstance(call.excinfo.value, _ASSERTIONS):
+    if call.excinfo is not None and not _is_assertion(call.excinfo.value):
         case.error = True
     if case.checks:  # the test failed before its end, where they would have been told
         item.add_report_section(call.when, "checks", _take_checks(case))

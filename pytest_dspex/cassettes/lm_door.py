@@ -10,6 +10,8 @@ import textwrap
 import threading
 from typing import TYPE_CHECKING, Literal
 
+import pytest
+
 from dspex_core.messages import LMResponse
 from pytest_dspex.cassettes.difference import difference
 from pytest_dspex.cassettes.redact import without_secrets
@@ -27,10 +29,11 @@ _SHOWN = 600  # characters of the last message
 _ADVICE = "Record it with `pytest --dspex-record=new`, or ask the LM without a cassette with `pytest --dspex-live`."
 
 
-class CassetteMiss(BaseException):
+class CassetteMiss(pytest.fail.Exception):
     """A test asked its LM for what its cassette does not hold.
 
-    A `BaseException`, so that no program and no library takes it for a failed call.
+    It is no `Exception`, so no program and no library takes it for a failed call, and one of
+    pytest's own outcomes, so pytest shows the message alone and copes with it in fixtures.
 
     Args:
         path: The cassette; its name is the test function's.
@@ -39,6 +42,8 @@ class CassetteMiss(BaseException):
         request: The request's stored form.
         nearest: The recorded entry most like it, if there is one.
     """
+
+    __module__ = "pytest_dspex"  # where it is public; pytest shows it
 
     def __init__(self, *, path: Path, case: str, model: str, request: Json, nearest: Entry | None) -> None:
         self.path = path
@@ -59,7 +64,7 @@ class CassetteMiss(BaseException):
             lines = [f"{test} asks {model!r}, and nothing is recorded yet: there is no {path}.", _ADVICE]
         message = "\n".join(lines)
         # a lone surrogate could be neither printed nor sent from an xdist worker
-        super().__init__(message.encode("utf-8", "backslashreplace").decode())
+        super().__init__(message.encode("utf-8", "backslashreplace").decode(), pytrace=False)
 
     def _explanation(self) -> str:
         if self.nearest is None:

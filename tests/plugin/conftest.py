@@ -1,8 +1,19 @@
 """A small project to run the plugin on, alone and on two xdist workers."""
 
 import json
+import pkgutil
+import textwrap
+from importlib import import_module
 
 import pytest
+
+import dspex_core
+import pytest_dspex
+
+# pytester forgets the modules that a session in this process has loaded; classes would exist twice.
+for package in (dspex_core, pytest_dspex):
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        import_module(module.name)
 
 # Its LM answers with the last word of the question and notes every call. It is no ScriptedLM: those
 # never go through a cassette.
@@ -52,7 +63,7 @@ class Project:
         self._pytester = pytester
 
     def conftest(self, source=CONFTEST, *, more=""):
-        self._pytester.makeconftest("\n".join([_dedented(source), _dedented(more)]))
+        self._pytester.makeconftest(f"{textwrap.dedent(source)}\n{textwrap.dedent(more)}")
 
     def test(self, source=TEST, name="test_it"):
         self._pytester.makepyfile(**{name: source})
@@ -78,12 +89,6 @@ class Project:
 
     def entries(self, function="test_qa", module="test_it"):
         return [json.loads(line) for line in self.cassette(function, module).read_text().splitlines()]
-
-
-def _dedented(source):
-    import textwrap
-
-    return textwrap.dedent(source)
 
 
 @pytest.fixture

@@ -137,7 +137,7 @@ def test_predictions_that_are_not_recorded_end_the_evaluation(project, alone):
     project.test(EVALUATE.format(threshold=0.9, more=""))
     result = alone()
     assert outcomes(result) == {"failed": 1}
-    result.stdout.fnmatch_lines(["CassetteMiss: test_whole_set asks 'test/echo', and nothing is recorded yet*"])
+    result.stdout.fnmatch_lines(["test_whole_set asks 'test/echo', and nothing is recorded yet*"])
 
 
 # lm, and settings

@@ -154,7 +154,7 @@ from dspex_core.messages import LMRequest, Message
 
 recorder = CassetteRecorder(CassetteStore(Path({str(path)!r})), case="row-1", record="none")
 print(recorder.replay("test/counting", LMRequest((Message("user", "hello"),))).text)
-print([name for name in ("litellm", "vcr", "numpy", "rapidfuzz", "pydantic", "pytest") if name in sys.modules])
+print([name for name in ("litellm", "vcr", "numpy", "rapidfuzz", "pydantic") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.split("\n")[:2] == ["answer 1", "[]"]

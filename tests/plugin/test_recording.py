@@ -17,7 +17,7 @@ def test_without_a_flag_nothing_is_asked_and_a_miss_is_an_error_that_says_what_t
     assert project.calls == []
     result.stdout.fnmatch_lines(
         [
-            "CassetteMiss: test_qa[[]c-red] asks 'test/echo', and nothing is recorded yet: there is no *test_qa.jsonl.",
+            "test_qa[[]c-red] asks 'test/echo', and nothing is recorded yet: there is no *test_qa.jsonl.",
             "Record it with `pytest --dspex-record=new`, *",
             "*LM calls: 1 missed",
         ]
@@ -33,7 +33,7 @@ def test_a_miss_names_the_nearest_request(project, run):
     result = run()
     assert outcomes(result) == {"failed": 1}
     result.stdout.fnmatch_lines(
-        ["CassetteMiss: *", "The nearest recorded request (-) differs from it (+):", "*-Say red", "*+Say blue"]
+        ["test_it asks 'test/echo' for what its cassette *", "The nearest recorded request (-) differs from it (+):", "*-Say red", "*+Say blue"]
     )
     result.stdout.no_fnmatch_line("*Traceback*")
 
@@ -247,9 +247,15 @@ def test_a_damaged_cassette_is_one_clear_message(project, run):
 
 
 def test_a_cassette_that_cannot_be_written_fails_the_session(project, run):
-    project.rows("red")
-    project.test()
-    (project.path / "cassettes").write_text("this is no folder")
+    project.test(
+        """
+        from pathlib import Path
+
+        def test_it(qa):
+            qa(question="Say red")
+            Path(__file__).with_name("cassettes").write_text("this is no folder")
+        """
+    )
     result = run("--dspex-record=new")
     assert result.ret == 1
     result.stdout.fnmatch_lines(["ERROR: what was recorded could not be written: *"])
