@@ -1,12 +1,16 @@
 """What the plugin costs a pytest run that does not use it: CPU time with it and with `-p no:dspex`.
 
-Both run one trivial test, in turns; user and system time of the whole process count, the median
-of the runs is compared. Bytecode is kept in a directory of this script's own, so that each state
-of it is the same for both:
+Both run one trivial test, in pairs; user and system time of the whole process count, and the
+median of the pairs' ratios is compared. Bytecode is kept in a directory of this script's own, so
+that each state of it is the same for both:
 
     warm        all bytecode is cached
     ours cold   all but that of pytest_dspex and dspex_core, as in the first run of an editable install
     all cold    none at all, that of pytest and the standard library included
+
+A full pass of Python's garbage collector takes about 2 % of such a run, and there are two or three
+of them: a few objects more, from whatever source, can be those that make it three. So that this is
+no matter of luck, each pair of runs has some objects of its own, of a number that differs from pair to pair.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
+import random
 import resource
 import shutil
 import statistics
@@ -25,11 +30,19 @@ from pathlib import Path
 PACKAGES = ("dspex_core", "pytest_dspex")
 BARS = {"warm": 1.05, "ours cold": 1.10, "all cold": 1.10}
 WITH, WITHOUT = (), ("-p", "no:dspex")
+PROJECT = {
+    "pytest.ini": "[pytest]\n",
+    "conftest.py": "import os\n\nOBJECTS = [[] for _ in range(int(os.environ['OBJECTS']))]\n",
+    "test_trivial.py": "def test_trivial():\n    assert True\n",
+}
+FULL_CYCLE = 12_000  # after about so many new objects the garbage collector makes its next full pass
 
 
-def cpu_seconds(arguments: tuple[str, ...], project: Path, bytecode: Path, *, write: bool) -> float:
+def cpu_seconds(
+    arguments: tuple[str, ...], project: Path, bytecode: Path, *, write: bool = False, objects: int = 0
+) -> float:
     """Run pytest in a project and return the CPU time it took."""
-    environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(bytecode)}
+    environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(bytecode), "OBJECTS": str(objects)}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     if not write:
         environment["PYTHONDONTWRITEBYTECODE"] = "1"
@@ -60,31 +73,33 @@ def prepare(state: str, project: Path, bytecode: Path) -> None:
                 shutil.rmtree(bytecode / Path(location).relative_to("/"), ignore_errors=True)
 
 
-def measure(state: str, runs: int, project: Path) -> tuple[float, float]:
-    """Return the median CPU seconds with and without the plugin."""
-    with_plugin, without_plugin = [], []
+def measure(state: str, pairs: int, project: Path) -> tuple[float, float, float]:
+    """Return the median CPU seconds with and without the plugin, and the median of their ratios."""
+    chance = random.Random(0)
+    runs: dict[tuple[str, ...], list[float]] = {WITH: [], WITHOUT: []}
     with tempfile.TemporaryDirectory() as bytecode:
         prepare(state, project, Path(bytecode))
-        for _ in range(runs):
-            with_plugin.append(cpu_seconds(WITH, project, Path(bytecode), write=False))
-            without_plugin.append(cpu_seconds(WITHOUT, project, Path(bytecode), write=False))
-    return statistics.median(with_plugin), statistics.median(without_plugin)
+        for pair in range(pairs):
+            objects = chance.randrange(FULL_CYCLE)
+            for arguments in (WITH, WITHOUT) if pair % 2 else (WITHOUT, WITH):
+                runs[arguments].append(cpu_seconds(arguments, project, Path(bytecode), objects=objects))
+    ratios = [ours / plain for ours, plain in zip(runs[WITH], runs[WITHOUT], strict=True)]
+    return statistics.median(runs[WITH]), statistics.median(runs[WITHOUT]), statistics.median(ratios)
 
 
 def main() -> None:
     from tabulate import tabulate
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=20, help="runs with and without the plugin, each")
+    parser.add_argument("--pairs", type=int, default=25, help="how often to run it with and without the plugin")
     parser.add_argument("--state", choices=BARS, action="append", help="default: all of them")
     options = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as project:
-        Path(project, "test_trivial.py").write_text("def test_trivial():\n    assert True\n")
-        Path(project, "pytest.ini").write_text("[pytest]\n")
+        for name, text in PROJECT.items():
+            Path(project, name).write_text(text)
         for state in options.state or BARS:
-            ours, plain = measure(state, options.runs, Path(project))
-            ratio = ours / plain
+            ours, plain, ratio = measure(state, options.pairs, Path(project))
             rows.append((state, ours, plain, ratio, BARS[state], "yes" if ratio <= BARS[state] else "no"))
     print(tabulate(rows, ("bytecode", "with, s", "without, s", "ratio", "bar", "met"), floatfmt=".3f"))
 

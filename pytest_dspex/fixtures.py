@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,12 +10,15 @@ from pytest_dspex.keys import CASE
 from pytest_dspex.options import OPTIONS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
     from dspex_core import BaseLM, EvaluationResult, Example, Module, Prediction, ScriptedLM
 
 
 @pytest.fixture(scope="session")
 def lm(pytestconfig: pytest.Config) -> BaseLM:
-    """The LM of the tests: the model in the ini key `dspex_lm`, at temperature 0. Override it as you like."""
+    """Return the LM of the tests: the model in the ini key `dspex_lm`, at temperature 0. Override it as you like."""
     from dspex_core import LM
     from pytest_dspex.live import start_local
 
@@ -52,14 +53,18 @@ def scripted_lm() -> Iterator[Callable[..., ScriptedLM]]:
 
 @pytest.fixture
 def example(request: pytest.FixtureRequest) -> Example:
-    """The row of the dataset that this case tests; `dspex_data` sets it."""
+    """Return the row of the dataset that this case tests; `dspex_data` sets it."""
     message = f"{request.node.nodeid} uses `example`: mark it with @pytest.mark.dspex_data(path, inputs=[...])"
     pytest.fail(message, pytrace=False)
 
 
 @pytest.fixture
-def prediction(request: pytest.FixtureRequest, example: Example, dspex_context: None) -> Prediction:
-    """What the program makes of the example's inputs; made concurrently ahead of the test."""
+def prediction(
+    request: pytest.FixtureRequest,
+    example: Example,  # noqa: ARG001  it says what is missing where there is none
+    dspex_context: None,  # noqa: ARG001  asked for its effect
+) -> Prediction:
+    """Return what the program makes of the example's inputs; made concurrently ahead of the test."""
     from pytest_dspex.prefetch import prefetcher
 
     spec = request.node.stash[CASE].predictor
@@ -98,7 +103,10 @@ def check(request: pytest.FixtureRequest) -> Callable[..., bool]:
 
 
 @pytest.fixture
-def evaluate(request: pytest.FixtureRequest, dspex_context: None) -> Callable[..., EvaluationResult]:
+def evaluate(
+    request: pytest.FixtureRequest,
+    dspex_context: None,  # noqa: ARG001  asked for its effect
+) -> Callable[..., EvaluationResult]:
     """`evaluate(program, dataset, metric=..., inputs=[...])` scores a program on a whole dataset.
 
     `dataset` is a list of examples, or a path relative to the test's file; `inputs` names the

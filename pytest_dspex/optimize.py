@@ -12,6 +12,7 @@ from dspex_core.stats import paired_p
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
     from dspex_core import Example, Module
     from pytest_dspex.programs import ProgramSpec
 

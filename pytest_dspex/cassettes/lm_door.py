@@ -29,7 +29,7 @@ _SHOWN = 600  # characters of the last message
 _ADVICE = "Record it with `pytest --dspex-record=new`, or ask the LM without a cassette with `pytest --dspex-live`."
 
 
-class CassetteMiss(pytest.fail.Exception):
+class CassetteMiss(pytest.fail.Exception):  # type: ignore[name-defined,misc]  # its one public name is no type name
     """A test asked its LM for what its cassette does not hold.
 
     It is no `Exception`, so no program and no library takes it for a failed call, and one of

@@ -105,8 +105,10 @@ def alone(pytester):
 
 @pytest.fixture
 def on_two_workers(pytester):
+    without = ("-p", "no:hypothesispytest", "-p", "no:anyio")  # they double the time that workers take to start
+
     def run(*args):
-        return pytester.runpytest_subprocess("-n", "2", *args)
+        return pytester.runpytest_subprocess("-n", "2", *without, *args)
 
     return run
 

@@ -189,7 +189,10 @@ def test_a_dataset_is_read_once_for_all_tests_on_it(project, alone):
         ('"data.txt", inputs=["question"]', "data.txt: is of no known format; a dataset's name ends in .jsonl"),
         ('"data.jsonl", inputs=["text"]', "data.jsonl:1: row 1 lacks the input 'text'; it has: 'id', 'question'"),
         ('"data.jsonl", inputs=["question"], program="q"', "there is no @program 'q'; there are: other, qa"),
-        ('"data.jsonl", inputs=["question"]', "say which @program makes it with dspex_data(..., program=NAME) (other, qa)"),
+        (
+            '"data.jsonl", inputs=["question"]',
+            "say which @program makes it with dspex_data(..., program=NAME) (other, qa)",
+        ),
     ],
 )
 def test_a_wrong_marker_is_a_usage_error(project, alone, marker, message):

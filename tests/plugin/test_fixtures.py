@@ -289,3 +289,40 @@ def test_other_plugins_need_not_be_there(project, pytester, switched_off):
     result = pytester.runpytest_subprocess(*switched_off, "--dspex-live")
     assert result.ret == 0
     assert project.calls == ["Say red"]
+
+
+# Failures
+
+
+def test_an_error_of_dspex_in_a_test_shows_the_line_of_the_test_and_the_message(project, run):
+    project.test("def test_it(qa):\n    assert qa(question='Say silent')")
+    result = run("--dspex-live")
+    result.stdout.fnmatch_lines(
+        [">*assert qa(question='Say silent')", "E *AdapterParseError: *", "test_it.py:2: Adapter*"]
+    )
+    result.stdout.no_fnmatch_line("*During handling of the above exception*")
+    result.stdout.no_fnmatch_line("*dspex_core/*")
+
+
+def test_what_led_to_an_error_is_shown_without_the_library(project, alone):
+    project.test(
+        """
+        def test_it(qa):
+            try:
+                qa(question="Say broken")
+            except ValueError as error:
+                raise RuntimeError("no answer") from error
+        """
+    )
+    result = alone("--dspex-live")
+    result.stdout.fnmatch_lines(
+        ["E *ValueError: the LM is broken", "The above exception was the direct cause *", "E *RuntimeError: no answer"]
+    )
+    result.stdout.no_fnmatch_line("*dspex_core/*")
+
+
+def test_an_endless_recursion_is_shown_as_pytest_does(project, alone):
+    project.test("def test_it(qa):\n    def deeper():\n        deeper()\n    deeper()")
+    result = alone()
+    assert outcomes(result) == {"failed": 1}
+    result.stdout.fnmatch_lines(["E *RecursionError: *"])

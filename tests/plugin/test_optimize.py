@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+
 from dspex_core import Predict
 
 USAGE_ERROR = 4
@@ -169,7 +170,9 @@ def test_a_drop_that_may_be_chance_is_no_regression(suite, artifact, stored, alo
     before = stored()
     result = alone("--dspex-optimize")
     assert result.ret == 0
-    result.stdout.fnmatch_lines(["optimize qa: not better: incumbent 1.000, candidate 0.900 (*0 gained, 2 lost, p=0.500)"])
+    result.stdout.fnmatch_lines(
+        ["optimize qa: not better: incumbent 1.000, candidate 0.900 (*0 gained, 2 lost, p=0.500)"]
+    )
     assert artifact.read_bytes() == before
     assert project.calls
 
@@ -188,6 +191,18 @@ def test_the_progress_of_a_search_is_shown(suite, alone):
             "optimize qa: improved: *",
         ]
     )
+
+
+def test_it_runs_without_a_terminal(suite, artifact, pytester):
+    suite(BETTER_WITH_DEMOS)
+    assert pytester.runpytest_subprocess("--dspex-optimize", "-p", "no:terminal").ret == 0
+    assert artifact.exists()
+
+
+def test_the_file_for_ci_has_the_program_as_a_test_case(suite, alone):
+    project = suite(ALWAYS_RIGHT)
+    assert alone("--dspex-optimize", "--junitxml=report.xml").ret == 0
+    assert 'name="optimize[qa]"' in (project.path / "report.xml").read_text()
 
 
 # What is compared on what

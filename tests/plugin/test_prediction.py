@@ -118,7 +118,9 @@ def test_an_error_of_the_users_code_shows_where_it_was_raised_and_nothing_of_the
     project.test()
     result = run("--dspex-live")
     assert outcomes(result) == {"passed": 1, "errors": 1}
-    result.stdout.fnmatch_lines(["*raise ValueError(\"the LM is broken\")", "E *ValueError: the LM is broken", "conftest.py:*: ValueError"])
+    result.stdout.fnmatch_lines(
+        ['*raise ValueError("the LM is broken")', "E *ValueError: the LM is broken", "conftest.py:*: ValueError"]
+    )
     result.stdout.no_fnmatch_line("*dspex_core/*")
     result.stdout.no_fnmatch_line("*prefetch.py*")
 
@@ -173,7 +175,7 @@ def test_a_rerun_asks_again(project, alone):
     project.rows("red")
     project.test()
     assert outcomes(alone("--dspex-live")) == {"passed": 1}
-    assert project.calls == ["Say red", "Say red"] or project.calls == ["Say red"]
+    assert project.calls == ["Say red", "Say red"]
 
 
 def test_rows_that_are_skipped_are_not_predicted(project, alone):

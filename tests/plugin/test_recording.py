@@ -33,7 +33,12 @@ def test_a_miss_names_the_nearest_request(project, run):
     result = run()
     assert outcomes(result) == {"failed": 1}
     result.stdout.fnmatch_lines(
-        ["test_it asks 'test/echo' for what its cassette *", "The nearest recorded request (-) differs from it (+):", "*-Say red", "*+Say blue"]
+        [
+            "test_it asks 'test/echo' for what its cassette *",
+            "The nearest recorded request (-) differs from it (+):",
+            "*-Say red",
+            "*+Say blue",
+        ]
     )
     result.stdout.no_fnmatch_line("*Traceback*")
 
@@ -94,11 +99,19 @@ PLAIN = """
 @pytest.mark.parametrize(
     "selection", [("-k", "red"), ("test_it.py::test_plain[red]",), ("--deselect", "test_it.py::test_plain[blue]")]
 )
-def test_all_drops_nothing_when_not_all_cases_ran(project, run, selection):
+def test_all_drops_nothing_when_not_all_cases_ran(project, alone, selection):
     project.test(PLAIN.format(words="'red', 'blue'"))
-    run("--dspex-record=new")
+    alone("--dspex-record=new")
     before = project.cassette("test_plain").read_bytes()
-    run("--dspex-record=all", *selection)
+    alone("--dspex-record=all", *selection)
+    assert project.cassette("test_plain").read_bytes() == before
+
+
+def test_workers_drop_nothing_when_not_all_cases_ran(project, alone, on_two_workers):
+    project.test(PLAIN.format(words="'red', 'blue', 'green'"))
+    alone("--dspex-record=new")
+    before = project.cassette("test_plain").read_bytes()
+    on_two_workers("--dspex-record=all", "-k", "red or blue")
     assert project.cassette("test_plain").read_bytes() == before
 
 
@@ -228,9 +241,7 @@ def test_scripted_lms_are_not_recorded(project, alone):
 def test_live_and_record_contradict_each_other(project, pytester, record):
     result = pytester.runpytest_subprocess("--dspex-live", f"--dspex-record={record}")
     assert result.ret == USAGE_ERROR
-    result.stderr.fnmatch_lines(
-        ["ERROR: --dspex-live uses no cassettes and --dspex-record writes them: choose one"]
-    )
+    result.stderr.fnmatch_lines(["ERROR: --dspex-live uses no cassettes and --dspex-record writes them: choose one"])
     assert "Traceback" not in result.stderr.str()
 
 
@@ -260,3 +271,24 @@ def test_a_cassette_that_cannot_be_written_fails_the_session(project, run):
     assert result.ret == 1
     result.stdout.fnmatch_lines(["ERROR: what was recorded could not be written: *"])
     assert "INTERNALERROR" not in result.stdout.str()
+
+
+def test_a_miss_in_a_fixture_of_the_session_is_told_to_each_test_that_uses_it(project, alone):
+    project.test(
+        """
+        import pytest
+
+        @pytest.fixture(scope="session")
+        def answer(qa):
+            return qa(question="Say red").answer
+
+        def test_one(answer):
+            pass
+
+        def test_two(answer):
+            pass
+        """
+    )
+    result = alone("--tb=no", "-rE")
+    assert outcomes(result) == {"errors": 2}
+    result.stdout.fnmatch_lines(["ERROR *test_one - pytest_dspex.CassetteMiss*", "ERROR *test_two - pytest_dspex.Cas*"])

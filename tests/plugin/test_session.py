@@ -22,24 +22,6 @@ DIE = "__import__('os')._exit(1)"
 
 
 @pytest.fixture
-def alone(pytester):
-    return pytester.runpytest_inprocess
-
-
-@pytest.fixture
-def on_two_workers(pytester):
-    def run(*args):
-        return pytester.runpytest_subprocess("-n", "2", *args)
-
-    return run
-
-
-@pytest.fixture(params=["alone", "on_two_workers"])
-def run(request):
-    return request.getfixturevalue(request.param)
-
-
-@pytest.fixture
 def suite(pytester):
     def write(*values, special="raise ConnectionError(example.value)", **files):
         rows = [{"id": f"c{number}", "question": "?", "value": value} for number, value in enumerate(values)]
