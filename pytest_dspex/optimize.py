@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from dspex_core.datasets import overlap
-from dspex_core.errors import ConfigurationError, EvaluationError, LMError
+from dspex_core.errors import ConfigurationError, ContextWindowExceededError, EvaluationError, LMError
 from dspex_core.evaluate import Evaluate, EvaluationResult
 from dspex_core.stats import paired_p
 
@@ -62,7 +63,7 @@ def compare(incumbent: EvaluationResult, candidate: EvaluationResult) -> Compari
     """Compare two evaluations of the same examples, pair by pair."""
     pairs = list(zip(incumbent.cases, candidate.cases, strict=True))
     differences = [after.score.value - before.score.value for before, after in pairs]
-    names = [_name(before.example, number) for number, (before, _) in enumerate(pairs, 1)]
+    names = _names(incumbent)
     return Comparison(
         incumbent=incumbent,
         candidate=candidate,
@@ -89,7 +90,9 @@ def optimize(
         raise ConfigurationError(f"@program {spec.name}: give it an optimizer and a metric to be optimized")
     if not testset:
         raise ConfigurationError(f"@program {spec.name} has no held-out examples: give it a testset")
-    inputs = sorted(testset[0].input_keys) or None
+    inputs = sorted(testset[0].input_keys)
+    if not inputs:
+        raise ConfigurationError(f"@program {spec.name}: name the inputs of its held-out examples with inputs=[...]")
     trainset = [] if spec.trainset is None else spec.examples(spec.trainset, inputs=inputs)
     valset = None if spec.valset is None else spec.examples(spec.valset, inputs=inputs)
     _refuse_overlap(spec, "trainset", trainset, testset)
@@ -121,8 +124,7 @@ def regression_message(spec: ProgramSpec, comparison: Comparison) -> str:
         f"{spec.name} {comparison}",
         f"The recompiled program is worse and was dropped: {incumbent_name(spec)} stays.",
     ]
-    for number, case in enumerate(comparison.candidate.cases, 1):
-        name = _name(case.example, number)
+    for name, case in zip(_names(comparison.candidate), comparison.candidate.cases, strict=True):
         if name in comparison.lost:
             lines.append(f"  lost {name}: {case.error or case.score.feedback or case.prediction}")
     return "\n".join(lines)
@@ -137,12 +139,16 @@ def _as_loaded(spec: ProgramSpec, compiled: Module) -> Module:
 
 def _trusted(result: EvaluationResult) -> EvaluationResult:
     """Return the result, unless an example has no score for a reason that is not the program's."""
-    for case in result.cases:
+    for name, case in zip(_names(result), result.cases, strict=True):
         error = case.error
-        if error is not None and (error.phase == "metric" or isinstance(error.error, LMError)):
-            message = f"nothing can be compared: on {_name(case.example, 1 + result.cases.index(case))} the {error}"
+        if error is not None and (error.phase == "metric" or _is_lm_failure(error.error)):
+            message = f"nothing can be compared: on {name} the {error}"
             raise EvaluationError(message, result=result) from error.error
     return result
+
+
+def _is_lm_failure(error: Exception) -> bool:
+    return isinstance(error, LMError) and not isinstance(error, ContextWindowExceededError)  # the demos are too long
 
 
 def _refuse_overlap(spec: ProgramSpec, name: str, examples: Sequence[Example], held_out: Sequence[Example]) -> None:
@@ -158,8 +164,14 @@ def _refuse_overlap(spec: ProgramSpec, name: str, examples: Sequence[Example], h
         )
 
 
-def _name(example: Example, number: int) -> str:
-    return str(example.id) if example.id is not None else f"example {number}"
+def _names(result: EvaluationResult) -> list[str]:
+    """Return what the examples are called: their ids, with their places where these do not tell them apart."""
+    ids = [case.example.id for case in result.cases]
+    count = Counter(ids)
+    return [
+        f"example {number}" if name is None else name if count[name] == 1 else f"{name} (example {number})"
+        for number, name in enumerate(ids, 1)
+    ]
 
 
 def _baseline(result: EvaluationResult) -> dict[str, object]:
@@ -168,5 +180,5 @@ def _baseline(result: EvaluationResult) -> dict[str, object]:
         "metric": result.metric,
         "mean": result.mean,
         "n": len(result),
-        "scores": {str(case.example.id): case.score.value for case in result.cases},
+        "scores": {name: case.score.value for name, case in zip(_names(result), result.cases, strict=True)},
     }

@@ -61,10 +61,9 @@ def _testset(spec: ProgramSpec, tests: Sequence[pytest.Function]) -> list[Exampl
     if spec.testset is not None:
         return spec.examples(spec.testset)
     rows = {}
-    for test in tests:
-        source = test.stash[CASE].source
-        if source is not None:
-            rows.update({(source.path, example.id): example for example in source.examples(test.config)})
+    for case, config in ((test.stash[CASE], test.config) for test in tests):
+        if case.source is not None and case.predictor in (None, spec):
+            rows.update({(case.source.path, example.id): example for example in case.source.examples(config)})
     return list(rows.values())
 
 

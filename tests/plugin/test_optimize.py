@@ -251,6 +251,33 @@ def test_inputs_of_another_name_in_the_program_do_not_hide_an_overlap(suite, alo
     result.stdout.fnmatch_lines(["ConfigurationError: @program twice: 20 examples of the trainset are also held out *"])
 
 
+def test_the_rows_of_a_test_are_held_out_for_the_program_that_predicts_them_only(suite, alone):
+    project = suite(BETTER_WITH_DEMOS, more=OTHER)
+    project.test(TEST.replace("prediction)", "prediction, other)").replace('"]', '"], program="qa"'))
+    result = alone("--dspex-optimize=other", "-x")
+    result.stdout.fnmatch_lines(["ConfigurationError: @program other has no held-out examples: give it a testset*"])
+
+
+def test_rows_of_two_files_may_have_the_same_ids(suite, artifact, alone):
+    project = suite(BETTER_WITH_DEMOS)
+    project.rows("w0", "x0", name="more.jsonl")
+    project.test(TEST + TEST.replace("test.jsonl", "more.jsonl").replace("test_qa", "test_more"))
+    assert alone("--dspex-optimize").ret == 0
+    names = list(json.loads(artifact.read_text())["metadata"]["scores"])
+    assert names[0] == "c-w0 (example 1)"
+    assert names[-2:] == ["c-w0 (example 21)", "c-x0"]
+    assert len(names) == 22
+
+
+def test_held_out_examples_need_inputs(suite, alone):
+    project = suite(BETTER_WITH_DEMOS)
+    source = (project.path / "conftest.py").read_text()
+    changed = source.replace('valset="val.jsonl"', 'testset=[Example(question="Say h", answer="h")]')
+    (project.path / "conftest.py").write_text(f"from dspex_core import Example\n{changed}")
+    result = alone("--dspex-optimize", "-x")
+    result.stdout.fnmatch_lines(["ConfigurationError: @program qa: name the inputs of its held-out examples with *"])
+
+
 def test_an_lm_that_fails_decides_nothing(suite, artifact, stored, alone):
     project = suite(RIGHT_WHEN_TOLD)
     source = (project.path / "conftest.py").read_text()
@@ -264,6 +291,21 @@ def test_an_lm_that_fails_decides_nothing(suite, artifact, stored, alone):
     result.stdout.fnmatch_lines(
         ["EvaluationError: nothing can be compared: on c-w0 the program failed: LMServerError: down"]
     )
+
+
+def test_demos_that_do_not_fit_the_context_are_the_programs_own_failure(suite, artifact, stored, alone):
+    project = suite(ALWAYS_RIGHT)
+    source = (project.path / "conftest.py").read_text()
+    too_long = (
+        "    if len(request.messages) > 2:\n        return ContextWindowExceededError('too long')\n    system, demos"
+    )
+    source = source.replace("    system, demos", too_long)
+    (project.path / "conftest.py").write_text(f"from dspex_core import ContextWindowExceededError\n{source}")
+    before = stored()
+    result = alone("--dspex-optimize")
+    assert outcomes(result) == {"passed": 20, "failed": 1}
+    assert artifact.read_bytes() == before
+    result.stdout.fnmatch_lines(["  lost c-w0: program failed: ContextWindowExceededError: too long"])
 
 
 def test_a_program_without_examples_to_compare_on_says_so(suite, alone):
@@ -312,7 +354,7 @@ def test_only_programs_that_the_collected_tests_use_are_recompiled(suite, artifa
 
 def test_a_program_can_be_named(suite, artifact, alone):
     project = suite(BETTER_WITH_DEMOS, more=OTHER)
-    project.test(TEST.replace("prediction)", "prediction, other)").replace('"]', '"], program="qa"'))
+    project.test(TEST.replace("prediction)", "prediction, qa)").replace('"]', '"], program="other"'))
     result = alone("--dspex-optimize=other")
     assert outcomes(result)["passed"] == 1
     assert [path.name for path in artifact.parent.iterdir()] == ["other.json"]
