@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 def lm(pytestconfig: pytest.Config) -> BaseLM:
     """Return the LM of the tests: the model in the ini key `dspex_lm`, at temperature 0. Override it as you like."""
     from dspex_core import LM
-    from pytest_dspex.live import start_local
+    from pytest_dspex.live import make_ready
 
-    model = pytestconfig.stash[OPTIONS].lm
-    start_local(pytestconfig, model)
-    return LM(model, temperature=0.0)
+    lm = LM(pytestconfig.stash[OPTIONS].lm, temperature=0.0)
+    if pytestconfig.stash[OPTIONS].asks:
+        make_ready(pytestconfig, lm)
+    return lm
 
 
 @pytest.fixture
@@ -65,11 +66,16 @@ def prediction(
     dspex_context: None,  # noqa: ARG001  asked for its effect
 ) -> Prediction:
     """Return what the program makes of the example's inputs; made concurrently ahead of the test."""
+    from dspex_core import LMNotConfiguredError
+    from pytest_dspex.live import refuse
     from pytest_dspex.prefetch import prefetcher
 
     spec = request.node.stash[CASE].predictor
     program: Module = request.getfixturevalue(spec.name)
-    made: Prediction = prefetcher(request.config).prediction(request.node, program, name=spec.name)
+    try:
+        made: Prediction = prefetcher(request.config).prediction(request.node, program, name=spec.name)
+    except LMNotConfiguredError as error:  # LiteLLM misses a key only when it is called
+        refuse(request.config, error)
     return made
 
 

@@ -8,18 +8,20 @@ import socket
 import threading
 from contextlib import AbstractContextManager, nullcontext
 from socketserver import StreamRequestHandler, TCPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
 from dspex_core.errors import DSPexError, LMNotConfiguredError
-from pytest_dspex.options import OPTIONS, is_worker
+from dspex_core.lm.local import BUILT_IN, SERVER_VARIABLE, serve
+from pytest_dspex.options import is_worker
+from pytest_dspex.problems import tell_controller
 
 if TYPE_CHECKING:
+    from dspex_core import LM
     from dspex_core.lm.cache import ResponseCache
 
 _CACHE = pytest.StashKey["ResponseCache"]()
-_PREFIX = "local/"
 _HOST_KEY = "dspex_local_host"
 
 
@@ -32,17 +34,26 @@ def session_cache(config: pytest.Config) -> ResponseCache:
     return config.stash[_CACHE]
 
 
-def start_local(config: pytest.Config, model: str) -> None:
-    """Start the embedded LM if this session will ask it, with its one-time download in the user's sight."""
-    if not model.startswith(_PREFIX) or not config.stash[OPTIONS].asks:
-        return
-    from dspex_core.lm.local import BUILT_IN, SERVER_VARIABLE, serve
+def make_ready(config: pytest.Config, lm: LM) -> None:
+    """Connect the LM that the session is going to ask, with the one-time download in the user's sight.
 
-    model = model.removeprefix(_PREFIX)
-    if model == BUILT_IN and is_worker(config) and SERVER_VARIABLE not in os.environ:
-        os.environ[SERVER_VARIABLE] = _ask_host(config.workerinput[_HOST_KEY])  # type: ignore[attr-defined]  # xdist's
-    with visible(config):
-        serve(model)
+    An LM that is not set up is a mistake in the configuration: no test can run with it.
+    """
+    try:
+        if lm.model == f"local/{BUILT_IN}" and is_worker(config) and SERVER_VARIABLE not in os.environ:
+            os.environ[SERVER_VARIABLE] = _ask_host(config.workerinput[_HOST_KEY])  # type: ignore[attr-defined]  # xdist's
+        with visible(config):
+            lm.connect()
+    except LMNotConfiguredError as error:
+        refuse(config, error)
+
+
+def refuse(config: pytest.Config, error: LMNotConfiguredError) -> NoReturn:
+    """End the session as one that is configured wrongly; a worker lets its controller know, and fails the test."""
+    if is_worker(config):
+        tell_controller(config, str(error))
+        raise error
+    pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
 
 
 class LocalHost:
@@ -72,8 +83,6 @@ class _Answer(StreamRequestHandler):
 
     def handle(self) -> None:
         """Say where the LM listens, or why it does not."""
-        from dspex_core.lm.local import BUILT_IN, serve
-
         try:
             with visible(self.server.config):
                 answer = {"address": serve(BUILT_IN)}

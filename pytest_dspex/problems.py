@@ -31,7 +31,13 @@ def raise_problems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not problems:
         return
     if is_worker(config):
-        config.workeroutput[WORKER_KEY] = problems  # type: ignore[attr-defined]  # xdist's, on workers only
+        tell_controller(config, *problems)
         items.clear()
         return
     raise pytest.UsageError("\n".join(problems))
+
+
+def tell_controller(config: pytest.Config, *problems: str) -> None:
+    """Send mistakes that a worker has found; they make the session one that was used wrongly."""
+    told = config.workeroutput.setdefault(WORKER_KEY, [])  # type: ignore[attr-defined]  # xdist's, on workers only
+    told.extend(problem for problem in problems if problem not in told)

@@ -96,6 +96,15 @@ class LM(BaseLM):
         """`complete` without blocking the event loop."""
         return await adrive(self._answer(request))
 
+    def connect(self) -> None:
+        """Find the address and the key and load or start what calls need; the first call does it otherwise.
+
+        Raises:
+            LMNotConfiguredError: There is no such provider, no key, no address or no weights.
+        """
+        if self._engine is None:
+            self._connect()
+
     def copy(self, **changes: Any) -> Self:
         """Return the same LM with other arguments or sampling defaults and an empty history."""
         arguments = {name: value for name, value in self.__dict__.items() if name in _ARGUMENTS}

@@ -65,6 +65,7 @@ class LiteLLMEngine:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
+        self._check_provider()
         self._fixed: dict[str, Any] = {
             "model": endpoint.model,
             "timeout": endpoint.timeout,
@@ -80,6 +81,17 @@ class LiteLLMEngine:
         if endpoint.provider == "local":
             self._fixed["model"] = f"openai/{endpoint.name}"
         self._supports_schema = endpoint.provider == "local" or litellm.supports_response_schema(endpoint.model)
+
+    def _check_provider(self) -> None:
+        endpoint = self._endpoint
+        try:
+            litellm.get_llm_provider(endpoint.model, api_base=endpoint.base_url)
+        except openai.BadRequestError as error:
+            message = (
+                "LiteLLM knows no provider of this model; write it as provider/model, such as 'openai/gpt-4o-mini', "
+                "or give the LM an api_base"
+            )
+            raise self._fail(LMNotConfiguredError, message) from error
 
     def complete(self, request: LMRequest) -> LMResponse:
         """Make one try of a call.
