@@ -10,13 +10,20 @@ import asyncio
 import json
 import os
 import re
+import warnings
 from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else importing it downloads a price list
 
 import httpx  # comes with LiteLLM
-import litellm
 import openai  # comes with LiteLLM, whose errors derive from it
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # of LiteLLM's own models, as they are made: at the import and the first response
+    import litellm
+
+    litellm.ModelResponse()
+
 from litellm.exceptions import ContextWindowExceededError as TooLongError
 from litellm.exceptions import Timeout as LiteLLMTimeout
 from litellm.exceptions import UnsupportedParamsError
@@ -65,7 +72,6 @@ class LiteLLMEngine:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        self._check_provider()
         self._fixed: dict[str, Any] = {
             "model": endpoint.model,
             "timeout": endpoint.timeout,
@@ -80,12 +86,12 @@ class LiteLLMEngine:
             self._fixed["api_key"] = "none"  # a server of the user's own needs no key, but LiteLLM asks for one
         if endpoint.provider == "local":
             self._fixed["model"] = f"openai/{endpoint.name}"
+        self._check_provider()
         self._supports_schema = endpoint.provider == "local" or litellm.supports_response_schema(endpoint.model)
 
     def _check_provider(self) -> None:
-        endpoint = self._endpoint
         try:
-            litellm.get_llm_provider(endpoint.model, api_base=endpoint.base_url)
+            litellm.get_llm_provider(self._fixed["model"], api_base=self._endpoint.base_url)
         except openai.BadRequestError as error:
             message = (
                 "LiteLLM knows no provider of this model; write it as provider/model, such as 'openai/gpt-4o-mini', "
