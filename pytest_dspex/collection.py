@@ -13,7 +13,6 @@ from dspex_core.errors import ConfigurationError
 from dspex_core.example import Example
 from pytest_dspex.gates import gate_from_marker
 from pytest_dspex.keys import CASE, CASE_COUNT, EXPECTED
-from pytest_dspex.options import OPTIONS
 from pytest_dspex.parametrize import data_source
 from pytest_dspex.problems import report_problem
 from pytest_dspex.programs import ProgramSpec, visible_programs
@@ -142,23 +141,3 @@ def _gates(item: pytest.Function) -> list[dict[str, Any]]:
         except ConfigurationError as error:
             report_problem(item.config, str(error))
     return gates
-
-
-def add_optimizations(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With `--dspex-optimize`, put one item before the tests for each program that they use."""
-    wanted = config.stash[OPTIONS].optimize
-    if wanted is None:
-        return
-    users: dict[ProgramSpec, list[pytest.Function]] = {}
-    for item in items:
-        if not isinstance(item, pytest.Function) or CASE not in item.stash:
-            continue
-        for spec in item.stash[CASE].programs:
-            if spec.name == wanted or (not wanted and spec.optimizer is not None):
-                users.setdefault(spec, []).append(item)
-    if not users:
-        name = f"named {wanted!r}" if wanted else "with an optimizer"
-        report_problem(config, f"--dspex-optimize: the collected tests use no @program {name}")
-    from pytest_dspex.optimize_item import optimize_item
-
-    items[:0] = [optimize_item(spec, tests) for spec, tests in users.items()]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_dspex.keys import CONTROLLER, EXPECTED, RECORDING
+from pytest_dspex.keys import CONTROLLER, EXPECTED, EXPECTED_OUTPUT, PROBLEMS_OUTPUT, RECORDING, RECORDING_OUTPUT
 from pytest_dspex.options import OPTIONS, is_worker
 from pytest_dspex.recording import Recordings
 from pytest_dspex.session import SessionResults
@@ -92,13 +92,11 @@ class Controller:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """Take over what a worker sends at its end; a killed one sends nothing."""
-        from pytest_dspex import problems, running
-
         output = getattr(node, "workeroutput", None)  # xdist sets it only when the worker ended well
         if output is None:
             return
-        self._results.add_expected(json.loads(output.get(running.EXPECTED_KEY, "{}")))
-        if running.RECORDING_KEY in output:
-            self._recordings.add(output[running.RECORDING_KEY])
-            self._recordings.add_shards(output[running.RECORDING_KEY])
-        self._problems += [problem for problem in output.get(problems.WORKER_KEY, ()) if problem not in self._problems]
+        self._results.add_expected(json.loads(output.get(EXPECTED_OUTPUT, "{}")))
+        if RECORDING_OUTPUT in output:
+            self._recordings.add(output[RECORDING_OUTPUT])
+            self._recordings.add_shards(output[RECORDING_OUTPUT])
+        self._problems += [problem for problem in output.get(PROBLEMS_OUTPUT, ()) if problem not in self._problems]

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from pytest_dspex.prefetch import Prefetcher
     from pytest_dspex.recording import Recording
 
+# of what a worker sends its controller
+EXPECTED_OUTPUT = "dspex_expected"
+PROBLEMS_OUTPUT = "dspex_problems"
+RECORDING_OUTPUT = "dspex_recording"
 # of an item
 CASE: pytest.StashKey[Case] = pytest.StashKey()
 CASE_COUNT: pytest.StashKey[int] = pytest.StashKey()  # how many cases pytest made of the item's function

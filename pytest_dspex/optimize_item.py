@@ -9,6 +9,7 @@ import pytest
 from pytest_dspex.collection import Case
 from pytest_dspex.keys import CASE
 from pytest_dspex.options import OPTIONS
+from pytest_dspex.problems import report_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,7 +19,25 @@ if TYPE_CHECKING:
     from pytest_dspex.programs import ProgramSpec
 
 
-def optimize_item(spec: ProgramSpec, tests: Sequence[pytest.Function]) -> pytest.Function:
+def add_optimizations(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With `--dspex-optimize`, put one item before the tests for each program that they use."""
+    wanted = config.stash[OPTIONS].optimize
+    if wanted is None:
+        return
+    users: dict[ProgramSpec, list[pytest.Function]] = {}
+    for item in items:
+        if not isinstance(item, pytest.Function) or CASE not in item.stash:
+            continue
+        for spec in item.stash[CASE].programs:
+            if spec.name == wanted or (not wanted and spec.optimizer is not None):
+                users.setdefault(spec, []).append(item)
+    if not users:
+        name = f"named {wanted!r}" if wanted else "with an optimizer"
+        report_problem(config, f"--dspex-optimize: the collected tests use no @program {name}")
+    items[:0] = [_item(spec, tests) for spec, tests in users.items()]
+
+
+def _item(spec: ProgramSpec, tests: Sequence[pytest.Function]) -> pytest.Function:
     """Return the item; it stands in the module of the first test and so uses the `lm` that this test sees."""
 
     def optimize(request: pytest.FixtureRequest, dspex_context: None) -> None:  # noqa: ARG001  asked for its effect

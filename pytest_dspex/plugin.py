@@ -60,8 +60,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Settle what each test needs before others deselect; then add what recompiles the programs."""
     if not any_relevant(config, items):
         return (yield)
-    from pytest_dspex.collection import add_optimizations, prepare
+    from pytest_dspex.collection import prepare
     from pytest_dspex.controller import watch
+    from pytest_dspex.optimize_item import add_optimizations
     from pytest_dspex.problems import raise_problems
 
     watch(config)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_dspex.keys import PROBLEMS_OUTPUT
 from pytest_dspex.options import is_worker
 
 _PROBLEMS = pytest.StashKey[list[str]]()
-WORKER_KEY = "dspex_problems"
 
 
 def report_problem(config: pytest.Config, message: str) -> None:
@@ -39,5 +39,5 @@ def raise_problems(config: pytest.Config, items: list[pytest.Item]) -> None:
 
 def tell_controller(config: pytest.Config, *problems: str) -> None:
     """Send mistakes that a worker has found; they make the session one that was used wrongly."""
-    told = config.workeroutput.setdefault(WORKER_KEY, [])  # type: ignore[attr-defined]  # xdist's, on workers only
+    told = config.workeroutput.setdefault(PROBLEMS_OUTPUT, [])  # type: ignore[attr-defined]  # xdist's, on workers only
     told.extend(problem for problem in problems if problem not in told)

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dspex_core.config import context
-from pytest_dspex.keys import CASE, EXPECTED, NEXT_ITEM, PREFETCHER, RECORDING
+from pytest_dspex.keys import (
+    CASE,
+    EXPECTED,
+    EXPECTED_OUTPUT,
+    NEXT_ITEM,
+    PREFETCHER,
+    RECORDING,
+    RECORDING_OUTPUT,
+)
 from pytest_dspex.options import OPTIONS, is_worker
 
 if TYPE_CHECKING:
@@ -20,8 +28,6 @@ if TYPE_CHECKING:
     from dspex_core.messages import LMRequest, LMResponse
     from pytest_dspex.collection import Case
 
-EXPECTED_KEY = "dspex_expected"
-RECORDING_KEY = "dspex_recording"
 _ASSERTIONS = (AssertionError, pytest.fail.Exception, pytest.skip.Exception, pytest.xfail.Exception)
 
 
@@ -130,9 +136,9 @@ def finish(session: pytest.Session) -> None:
         recording.save()
     if is_worker(session.config):
         output = session.config.workeroutput  # type: ignore[attr-defined]  # xdist's, on workers
-        output[EXPECTED_KEY] = json.dumps(session.config.stash.get(EXPECTED, {}))
+        output[EXPECTED_OUTPUT] = json.dumps(session.config.stash.get(EXPECTED, {}))
         if recording is not None:
-            output[RECORDING_KEY] = recording.to_json()
+            output[RECORDING_OUTPUT] = recording.to_json()
 
 
 def _take_checks(case: Case) -> str:
