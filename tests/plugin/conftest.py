@@ -55,6 +55,13 @@ TEST = """
 """
 
 
+@pytest.fixture(autouse=True)
+def _not_on_ci(monkeypatch):
+    """Have pytest write the same on CI as elsewhere, where it cuts its summary to a line for each test."""
+    for name in ("CI", "BUILD_NUMBER"):
+        monkeypatch.delenv(name, raising=False)
+
+
 class Project:
     """The files of the project, and what its LM was asked."""
 
