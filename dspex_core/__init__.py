@@ -8,13 +8,18 @@ if TYPE_CHECKING:
     from dspex_core.adapters import Adapter as Adapter
     from dspex_core.adapters import ChatAdapter as ChatAdapter
     from dspex_core.adapters import JSONAdapter as JSONAdapter
+    from dspex_core.adapters import TwoStepAdapter as TwoStepAdapter
+    from dspex_core.adapters import XMLAdapter as XMLAdapter
+    from dspex_core.budget import Budget as Budget
     from dspex_core.config import configure as configure
     from dspex_core.config import context as context
     from dspex_core.config import settings as settings
     from dspex_core.datasets import load_dataset as load_dataset
+    from dspex_core.embedders import Embedder as Embedder
     from dspex_core.embedders import LexicalEmbedder as LexicalEmbedder
     from dspex_core.errors import AdapterParseError as AdapterParseError
     from dspex_core.errors import ArtifactError as ArtifactError
+    from dspex_core.errors import BudgetExceededError as BudgetExceededError
     from dspex_core.errors import ConfigurationError as ConfigurationError
     from dspex_core.errors import ContextWindowExceededError as ContextWindowExceededError
     from dspex_core.errors import DatasetError as DatasetError
@@ -41,8 +46,10 @@ if TYPE_CHECKING:
     from dspex_core.example import Example as Example
     from dspex_core.example import Prediction as Prediction
     from dspex_core.lm.base import BaseLM as BaseLM
+    from dspex_core.lm.base import CallResult as CallResult
     from dspex_core.lm.cache import ResponseCache as ResponseCache
     from dspex_core.lm.client import LM as LM
+    from dspex_core.lm.history import inspect_history as inspect_history
     from dspex_core.lm.scripted import DummyLM as DummyLM
     from dspex_core.lm.scripted import ScriptedLM as ScriptedLM
     from dspex_core.messages import LMOutput as LMOutput
@@ -67,9 +74,20 @@ if TYPE_CHECKING:
     from dspex_core.programs import Module as Module
     from dspex_core.programs import NearestDemos as NearestDemos
     from dspex_core.programs import Predict as Predict
+    from dspex_core.programs import load as load
     from dspex_core.signature import InputField as InputField
     from dspex_core.signature import OutputField as OutputField
     from dspex_core.signature import Signature as Signature
+    from dspex_core.types import Audio as Audio
+    from dspex_core.types import Citation as Citation
+    from dspex_core.types import Citations as Citations
+    from dspex_core.types import Code as Code
+    from dspex_core.types import Document as Document
+    from dspex_core.types import File as File
+    from dspex_core.types import History as History
+    from dspex_core.types import Image as Image
+    from dspex_core.types import Reasoning as Reasoning
+    from dspex_core.types import Type as Type
     from dspex_core.usage import track_usage as track_usage
 
 __all__ = [
@@ -77,22 +95,34 @@ __all__ = [
     "Adapter",
     "AdapterParseError",
     "ArtifactError",
+    "Audio",
     "BaseLM",
     "BootstrapFewShot",
     "BootstrapFewShotWithRandomSearch",
     "BootstrapRS",
+    "Budget",
+    "BudgetExceededError",
+    "CallResult",
     "ChainOfThought",
     "ChatAdapter",
+    "Citation",
+    "Citations",
+    "Code",
     "Completions",
     "ConfigurationError",
     "ContextWindowExceededError",
     "DSPexError",
     "DatasetError",
+    "Document",
     "DummyLM",
+    "Embedder",
     "Evaluate",
     "EvaluationError",
     "EvaluationResult",
     "Example",
+    "File",
+    "History",
+    "Image",
     "InputField",
     "JSONAdapter",
     "KNNFewShot",
@@ -121,6 +151,7 @@ __all__ = [
     "OutputField",
     "Predict",
     "Prediction",
+    "Reasoning",
     "ResponseCache",
     "Score",
     "ScriptExhaustedError",
@@ -128,7 +159,10 @@ __all__ = [
     "Signature",
     "SignatureError",
     "Teleprompter",
+    "TwoStepAdapter",
+    "Type",
     "Usage",
+    "XMLAdapter",
     "configure",
     "contains",
     "context",
@@ -136,6 +170,8 @@ __all__ = [
     "f1",
     "field_match",
     "fuzzy_match",
+    "inspect_history",
+    "load",
     "load_dataset",
     "settings",
     "track_usage",
@@ -145,22 +181,34 @@ _HOMES = {
     "Adapter": "adapters",
     "AdapterParseError": "errors",
     "ArtifactError": "errors",
+    "Audio": "types",
     "BaseLM": "lm.base",
     "BootstrapFewShot": "optimizers",
     "BootstrapFewShotWithRandomSearch": "optimizers",
     "BootstrapRS": "optimizers",
+    "Budget": "budget",
+    "BudgetExceededError": "errors",
+    "CallResult": "lm.base",
     "ChainOfThought": "programs",
     "ChatAdapter": "adapters",
+    "Citation": "types",
+    "Citations": "types",
+    "Code": "types",
     "Completions": "example",
     "ConfigurationError": "errors",
     "ContextWindowExceededError": "errors",
     "DSPexError": "errors",
     "DatasetError": "errors",
+    "Document": "types",
     "DummyLM": "lm.scripted",
+    "Embedder": "embedders",
     "Evaluate": "evaluate",
     "EvaluationError": "errors",
     "EvaluationResult": "evaluate",
     "Example": "example",
+    "File": "types",
+    "History": "types",
+    "Image": "types",
     "InputField": "signature",
     "JSONAdapter": "adapters",
     "KNNFewShot": "optimizers",
@@ -190,6 +238,7 @@ _HOMES = {
     "OutputField": "signature",
     "Predict": "programs",
     "Prediction": "example",
+    "Reasoning": "types",
     "ResponseCache": "lm.cache",
     "Score": "metrics",
     "ScriptExhaustedError": "errors",
@@ -197,7 +246,10 @@ _HOMES = {
     "Signature": "signature",
     "SignatureError": "errors",
     "Teleprompter": "optimizers",
+    "TwoStepAdapter": "adapters",
+    "Type": "types",
     "Usage": "messages",
+    "XMLAdapter": "adapters",
     "configure": "config",
     "contains": "metrics",
     "context": "config",
@@ -205,6 +257,8 @@ _HOMES = {
     "f1": "metrics",
     "field_match": "metrics",
     "fuzzy_match": "metrics",
+    "inspect_history": "lm.history",
+    "load": "programs",
     "load_dataset": "datasets",
     "settings": "config",
     "track_usage": "usage",

@@ -45,12 +45,16 @@ def write_artifact(
             In both cases an older file stays as it was.
     """
     body = {"metadata": dict(metadata or {}), "state": dict(state)}
-    problems = [problem for name, part in body.items() for problem in _problems(part, name)]
+    write_json(path, {"format": _FORMAT, "version": _VERSION, "kind": kind, **body})
+
+
+def write_json(path: str | os.PathLike[str], document: Mapping[str, Any]) -> None:
+    """Write a JSON file as a whole, or raise as `write_artifact` does."""
+    problems = [problem for name, part in document.items() for problem in _problems(part, name)]
     if problems:
         raise ArtifactError("only JSON values can be stored", path=str(path), problems=problems)
-    envelope = {"format": _FORMAT, "version": _VERSION, "kind": kind, **body}
     try:
-        write_atomically(path, json.dumps(envelope, indent=2, ensure_ascii=False) + "\n")
+        write_atomically(path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
     except OSError as error:
         message = f"cannot be written: {error.strerror}"
         raise ArtifactError(message, path=str(path)) from error
@@ -66,18 +70,31 @@ def read_artifact(path: str | os.PathLike[str], kind: str) -> dict[str, Any]:
         ArtifactError: There is no such file, or it is no artifact of this kind, or a newer
             version of dspex wrote it.
     """
+    return artifact_state(read_json(path), kind, path=path)
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """Return what a JSON file holds.
+
+    Raises:
+        ArtifactError: There is no such file, or it is no JSON.
+    """
     source = str(path)
     try:
-        envelope = json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         message = f"cannot be read: {error.strerror}"
         raise ArtifactError(message, path=source) from error
     except ValueError as error:  # no UTF-8, or no JSON
         message = f"is not JSON, and so no artifact: {error}"
         raise ArtifactError(message, path=source) from error
+
+
+def artifact_state(envelope: Any, kind: str, *, path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return the state in the content of an artifact, or raise as `read_artifact` does."""
     problem = _envelope_problem(envelope, kind)
     if problem:
-        raise ArtifactError(problem, path=source)
+        raise ArtifactError(problem, path=str(path))
     state: dict[str, Any] = envelope["state"]
     return state
 

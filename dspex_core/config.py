@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dspex_core.adapters.base import Adapter
+    from dspex_core.budget import Budget
     from dspex_core.example import Prediction
     from dspex_core.lm.base import BaseLM
     from dspex_core.lm.cache import ResponseCache
@@ -43,7 +44,11 @@ class Settings:
         trace: Where predictors note `(predictor, inputs, prediction)`; `None` notes nothing.
         num_threads: How many examples `Evaluate` and `Parallel` run at once.
         max_errors: After how many failed examples they give up.
+        parse_retries: How often a reply that cannot be read is asked for again with what was wrong
+            with it, before the adapter's fallback is tried.
         usage: Counts the tokens of each call; see `track_usage`.
+        track_usage: Whether each prediction of a program says what it took: `get_lm_usage()`.
+        budget: What calls may take; the one that would exceed it raises.
     """
 
     lm: BaseLM | None = None
@@ -54,7 +59,10 @@ class Settings:
     trace: Trace | None = None
     num_threads: int = 8
     max_errors: int = 10
+    parse_retries: int = 0
     usage: UsageTracker | None = None
+    track_usage: bool = False
+    budget: Budget | None = None
 
 
 _NAMES = frozenset(field.name for field in dataclasses.fields(Settings))

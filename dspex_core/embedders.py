@@ -7,21 +7,115 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dspex_core.errors import ArtifactError, ConfigurationError
+from dspex_core.flow import Call, adrive, drive
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from sklearn.feature_extraction.text import HashingVectorizer
 
+    from dspex_core.flow import Flow
+    from dspex_core.lm.embedding import EmbeddingModel
+
 _ANALYZERS = ("char_wb", "char", "word")
+_CONNECTION = frozenset(("api_base", "api_key", "num_retries", "engine", "timeout"))
+_MATRIX_DIMENSIONS = 2
 _COLUMNS = 2**18  # enough that few n-grams share one; the matrix is sparse, so it costs nothing
 
 
-class Embedder(Protocol):
+class Vectorizer(Protocol):
     """Turns texts into rows of numbers, such that alike texts point in alike directions."""
 
     def __call__(self, texts: list[str], /) -> Any:
         """Return a matrix (numpy, SciPy sparse, or lists) with one row for each text."""
+
+
+class Embedder:
+    """Turns texts into vectors: by a model behind an API, or by a function of your own.
+
+    Args:
+        model: `provider/model`, such as `"openai/text-embedding-3-small"`, or a function from a list of
+            texts to a matrix (numpy, SciPy sparse, or lists) with one row for each.
+        batch_size: How many texts are sent at once.
+        caching: Whether the vectors of a model are kept in the response cache, text by text. A
+            function is called each time.
+        api_base, api_key, num_retries, engine, timeout: As for an `LM`.
+        **kwargs: Further arguments of each call, such as `dimensions`.
+    """
+
+    def __init__(
+        self,
+        model: str | Callable[..., Any],
+        batch_size: int = 200,
+        caching: bool = True,  # noqa: FBT001, FBT002  DSPy's signature
+        **kwargs: Any,
+    ) -> None:
+        connection = {name: kwargs.pop(name) for name in _CONNECTION if name in kwargs}
+        self.model = model
+        self.batch_size = batch_size
+        self.caching = caching
+        self.default_kwargs = kwargs
+        self._client = _client(model, connection)
+
+    def __call__(
+        self,
+        inputs: str | Sequence[str],
+        batch_size: int | None = None,
+        caching: bool | None = None,  # noqa: FBT001  DSPy's signature
+        **kwargs: Any,
+    ) -> Any:
+        """Return the vectors of texts as the rows of a matrix; that of a single text as one vector.
+
+        They are numpy arrays of 32-bit floats; a function that returns sparse rows keeps them sparse.
+
+        Raises:
+            LMError: The model could not answer.
+            ConfigurationError: The function does not return a row for each text.
+        """
+        return drive(self._flow(inputs, batch_size or self.batch_size, caching=caching, kwargs=kwargs))
+
+    async def acall(
+        self,
+        inputs: str | Sequence[str],
+        batch_size: int | None = None,
+        caching: bool | None = None,  # noqa: FBT001  DSPy's signature
+        **kwargs: Any,
+    ) -> Any:
+        """Return the vectors without blocking the event loop."""
+        return await adrive(self._flow(inputs, batch_size or self.batch_size, caching=caching, kwargs=kwargs))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the settings in the form that artifacts store: never a key or an address.
+
+        Raises:
+            ArtifactError: The model is a function, of which there is no such form.
+        """
+        if isinstance(self.model, LexicalEmbedder):
+            return self.model.to_json()
+        if not isinstance(self.model, str):
+            message = f"an embedder that is a function cannot be stored: {self.model!r}; use one with a model string"
+            raise ArtifactError(message)
+        return {"kind": "model", "model": self.model, "config": dict(self.default_kwargs)}
+
+    def _flow(
+        self, inputs: str | Sequence[str], batch_size: int, *, caching: bool | None, kwargs: dict[str, Any]
+    ) -> Flow[Any]:
+        texts = [inputs] if isinstance(inputs, str) else list(inputs)
+        config = {**self.default_kwargs, **kwargs}
+        batches = []
+        for start in range(0, len(texts), batch_size):
+            batch = texts[start : start + batch_size]
+            if self._client is None:
+                rows = yield Call(self.model, (batch,), config)  # type: ignore[arg-type]  # no client: a function
+            else:
+                cached = self.caching if caching is None else caching
+                rows = yield from self._client.vectors(batch, config, cached=cached)
+            batches.append(_matrix(rows, len(batch)))
+        matrix = _stacked(batches)
+        return matrix[0] if isinstance(inputs, str) else matrix
+
+    def __repr__(self) -> str:
+        return f"Embedder({self.model!r})"
 
 
 @dataclass(frozen=True)
@@ -65,7 +159,7 @@ class LexicalEmbedder:
         return {"kind": "lexical", "analyzer": self.analyzer, "ngram_range": list(self.ngram_range)}
 
 
-def embedder_from_json(stored: Mapping[str, Any]) -> LexicalEmbedder:
+def embedder_from_json(stored: Mapping[str, Any]) -> LexicalEmbedder | Embedder:
     """Rebuild an embedder from its stored form.
 
     Raises:
@@ -74,6 +168,8 @@ def embedder_from_json(stored: Mapping[str, Any]) -> LexicalEmbedder:
     match stored:
         case {"kind": "lexical", "analyzer": str(analyzer), "ngram_range": [int(shortest), int(longest)]}:
             return LexicalEmbedder(analyzer, (shortest, longest))
+        case {"kind": "model", "model": str(model), "config": dict(config)} if not _CONNECTION & config.keys():
+            return Embedder(model, **config)
     message = f"is no stored embedder that this version knows: {dict(stored)!r}"
     raise ArtifactError(message)
 
@@ -89,7 +185,7 @@ class NearestIndex:
         ConfigurationError: The embedder does not return a row for each text.
     """
 
-    def __init__(self, texts: Sequence[str], embedder: Embedder) -> None:
+    def __init__(self, texts: Sequence[str], embedder: Vectorizer) -> None:
         self._embedder = embedder
         self._columns = _columns(list(texts), embedder) if texts else None
 
@@ -109,9 +205,41 @@ class NearestIndex:
         return [int(position) for position in ranked[::-1]]
 
 
-def _columns(texts: list[str], embedder: Embedder) -> Any:
+def _client(model: str | Callable[..., Any], connection: dict[str, Any]) -> EmbeddingModel | None:
+    if isinstance(model, str):
+        from dspex_core.lm.embedding import EmbeddingModel  # the LM client, which not every program needs
+
+        return EmbeddingModel(model, **connection)
+    if not callable(model) or connection:
+        message = f"an embedder is a model string, or a function without {', '.join(_CONNECTION)}; not {model!r}"
+        raise ConfigurationError(message)
+    return None
+
+
+def _matrix(rows: Any, n: int) -> Any:
+    """Return rows as a numpy or sparse matrix, if there are as many as should be."""
+    import numpy as np  # not needed to import dspex
+
+    matrix = rows if hasattr(rows, "toarray") else np.asarray(rows, dtype=np.float32)
+    if matrix.ndim != _MATRIX_DIMENSIONS or matrix.shape[0] != n:
+        message = f"the embedder must return a row for each of {n} texts, not a matrix of the shape {matrix.shape}"
+        raise ConfigurationError(message)
+    return matrix
+
+
+def _stacked(matrices: list[Any]) -> Any:
+    import numpy as np  # as in _matrix
+
+    if any(hasattr(matrix, "toarray") for matrix in matrices):
+        from scipy import sparse  # type: ignore[import-untyped]  # SciPy ships no type information
+
+        return sparse.vstack(matrices, format="csr")
+    return np.concatenate(matrices) if matrices else np.empty((0, 0), dtype=np.float32)
+
+
+def _columns(texts: list[str], embedder: Vectorizer) -> Any:
     """Return the texts' embeddings, scaled to length 1, as columns."""
-    from scipy import sparse  # type: ignore[import-untyped]  # SciPy ships no type information
+    from scipy import sparse
     from sklearn.preprocessing import normalize  # heavy, and not needed to import dspex
 
     columns = normalize(embedder(texts)).T

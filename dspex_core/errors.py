@@ -9,6 +9,7 @@
      ├─ ScriptExhaustedError           a scripted LM that has no reply left
      ├─ OptimizationError              an optimizer that cannot compile
      ├─ EvaluationError                an evaluation stopped after too many failed examples
+     ├─ BudgetExceededError            a call that the budget has nothing left for
      └─ LMError                        a call to a language model that failed
          ├─ LMNotConfiguredError       no LM, no key, no such provider, no weights
          ├─ LMUnsupportedFeatureError  the model or the engine cannot do what was asked
@@ -29,10 +30,12 @@ went wrong, with which value, and what to do next.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+BudgetKind = Literal["calls", "tokens", "dollars"]
 
 
 class DSPexError(Exception):
@@ -72,7 +75,8 @@ class AdapterParseError(DSPexError):
     """A reply from which the adapter could not read the signature's outputs.
 
     `missing` names the output fields that were not found, `invalid` maps a field to why its
-    value does not fit the type, `parsed_result` holds the fields that could be read.
+    value does not fit the type, `parsed_result` holds the fields that could be read, `problems`
+    says in lines what was wrong.
     """
 
     def __init__(
@@ -92,14 +96,13 @@ class AdapterParseError(DSPexError):
         self.parsed_result = dict(parsed_result or {})
         self.missing = tuple(missing)
         self.invalid = dict(invalid or {})
-        parts = [f"{adapter_name} could not read the outputs of {signature!r} from the LM's reply."]
-        if message:
-            parts.append(message)
+        problems = [message] if message else []
         if self.missing:
-            parts.append(f"Missing: {', '.join(self.missing)}.")
-        parts.extend(f"{name}: {reason}" for name, reason in self.invalid.items())
-        parts.append(f"The reply was: {lm_response!r}")
-        super().__init__("\n".join(parts))
+            problems.append(f"Missing: {', '.join(self.missing)}.")
+        problems.extend(f"{name}: {reason}" for name, reason in self.invalid.items())
+        self.problems = tuple(problems)
+        first = f"{adapter_name} could not read the outputs of {signature!r} from the LM's reply."
+        super().__init__("\n".join([first, *problems, f"The reply was: {lm_response!r}"]))
 
 
 class ScriptExhaustedError(DSPexError):
@@ -126,6 +129,25 @@ class EvaluationError(DSPexError):
     def __init__(self, message: str, *, result: Any) -> None:
         self.result = result
         super().__init__(message)
+
+
+class BudgetExceededError(DSPexError):
+    """A call that was not made, because the budget has too little left for it.
+
+    Args:
+        kind: What there is too little of: `"calls"`, `"tokens"` or `"dollars"`.
+        limit: How much of it the budget allows.
+        spent: How much of it is spent.
+    """
+
+    def __init__(self, *, kind: BudgetKind, limit: float, spent: float) -> None:
+        self.kind = kind
+        self.limit = limit
+        self.spent = spent
+        super().__init__(
+            f"the budget of {limit:g} {kind} has no room for another call: {spent:g} are spent; "
+            "give a larger one with context(budget=Budget(...))"
+        )
 
 
 class LMError(DSPexError):

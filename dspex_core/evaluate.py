@@ -19,7 +19,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from dspex_core.config import current
-from dspex_core.errors import ConfigurationError, EvaluationError
+from dspex_core.errors import BudgetExceededError, ConfigurationError, EvaluationError
 from dspex_core.flow import Call, Flow, adrive, drive
 from dspex_core.metrics import Score, as_score
 from dspex_core.programs.base import Module
@@ -132,7 +132,8 @@ class Evaluate:
         failure_score: What a failed example counts.
 
     Raises on a call:
-        EvaluationError: More than `max_errors` examples failed; its `result` holds what was done.
+        EvaluationError: More than `max_errors` examples failed, or the budget ran out; its `result` holds
+            what was done.
     """
 
     def __init__(
@@ -231,6 +232,7 @@ class _Run:
         self._lock = threading.Lock()
         self._rest = enumerate(devset)
         self._stopped = False
+        self._over_budget: BudgetExceededError | None = None
 
     def todo(self) -> Iterator[tuple[int, Example]]:
         """Yield the examples that no other worker has taken, until none is left or too many have failed."""
@@ -274,22 +276,29 @@ class _Run:
 
     def _run(self, inputs: dict[str, Any]) -> Flow[Any]:
         if isinstance(self.program, Module):
-            return (yield from self.program.steps(**inputs))
+            return (yield from Module.steps(self.program, **inputs))
         return (yield Call(self.program, (), inputs))
 
     def finished(self, index: int, case: CaseResult) -> None:
         """Keep a case that is done."""
         with self._lock:
             self.cases[index] = case
-            self.failed += case.error is not None
+            if case.error is not None:
+                self.failed += 1
+                if isinstance(case.error.error, BudgetExceededError):
+                    self._over_budget = case.error.error
+                    self._stopped = True
             self.total += case.score.value
             if self.progress is not None:
                 self.progress.set_postfix_str(f"mean {self.total / len(self.cases):.3f}", refresh=False)
                 self.progress.update()
 
     def result(self) -> EvaluationResult:
-        """Return the result, unless too many examples failed."""
+        """Return the result, unless too many examples failed or the budget ran out."""
         result = self._so_far()
+        if self._over_budget is not None:
+            message = f"stopped after {len(self.cases)} examples: {self._over_budget}"
+            raise EvaluationError(message, result=result) from self._over_budget
         if self.failed > self.max_errors:
             first = result.errors[0]
             message = (

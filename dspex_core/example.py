@@ -212,6 +212,18 @@ class Prediction(Record):
         found: Completions | None = self.__dict__.get("_completions")
         return found if found is not None else Completions({name: [value] for name, value in self._store.items()})
 
+    def get_lm_usage(self) -> dict[str, dict[str, int]] | None:
+        """Return the tokens of each model that it took, without those of cached calls.
+
+        `None` when nobody counted them: that takes `configure(track_usage=True)`.
+        """
+        usage: dict[str, dict[str, int]] | None = self.__dict__.get("_lm_usage")
+        return usage
+
+    def set_lm_usage(self, usage: dict[str, dict[str, int]]) -> None:
+        """Note the tokens of each model that it took."""
+        self.__dict__["_lm_usage"] = usage
+
     def __float__(self) -> float:
         try:
             return float(self._store["score"])

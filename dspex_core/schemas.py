@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from textwrap import indent
 from typing import Any
 
 Schema = Mapping[str, Any]
+Layout = Callable[[Iterable[tuple[str, str, str]]], str]  # of an object's properties: name, type, description
 
 _NAMES = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "null"}
 
@@ -31,7 +33,12 @@ _FORMATS = frozenset({"date", "time", "date-time", "uuid"})
 
 def describe(schema: Schema) -> str:
     """Say in a few words what a schema admits: `int, at least 0`, `one of "a", "b"`, `{name: str}`."""
-    return _describe(schema, schema.get("$defs", {}), ())
+    return _describe(schema, schema.get("$defs", {}), (), _in_one_line)
+
+
+def outline(schema: Schema) -> str:
+    """Say what a schema admits as `describe` does, with objects over several lines: a property a line, as in BAML."""
+    return _describe(schema, schema.get("$defs", {}), (), _in_lines)
 
 
 def strict(schema: Schema) -> dict[str, Any]:
@@ -68,35 +75,38 @@ def is_closed(schema: Schema) -> bool:
     return all(is_closed(part) for part in [*parts, *([schema["items"]] if "items" in schema else [])])
 
 
-def _describe(schema: Schema, defs: Schema, within: tuple[str, ...]) -> str:
-    kind = _kind(schema, defs, within)
+def _describe(schema: Schema, defs: Schema, within: tuple[str, ...], layout: Layout) -> str:
+    kind = _kind(schema, defs, within, layout)
     if "prefixItems" in schema:
         return kind  # a tuple's length shows
     return ", ".join([kind, *(words.format(schema[key]) for key, words in _CONSTRAINTS.items() if key in schema)])
 
 
 def _kind(  # noqa: C901, PLR0911  one return per kind of schema
-    schema: Schema, defs: Schema, within: tuple[str, ...]
+    schema: Schema, defs: Schema, within: tuple[str, ...], layout: Layout
 ) -> str:
     match schema:
         case {"$ref": str(ref)}:
             name = ref.rpartition("/")[2]
-            return name if name in within else _describe(defs[name], defs, (*within, name))
+            return name if name in within else _describe(defs[name], defs, (*within, name), layout)
         case {"enum": [*choices]}:
             return f"one of {', '.join(_literal(choice) for choice in choices)}"
         case {"const": choice}:
             return _literal(choice)
         case {"anyOf": [*options]} | {"oneOf": [*options]}:
-            return " or ".join(_describe(option, defs, within) for option in options)
+            return " or ".join(_describe(option, defs, within, layout) for option in options)
         case {"prefixItems": [*items]}:
-            return f"[{', '.join(_describe(item, defs, within) for item in items)}]"
+            return f"[{', '.join(_describe(item, defs, within, layout) for item in items)}]"
         case {"type": "array"}:
-            return f"list[{_describe(schema.get('items', {}), defs, within)}]"
+            return f"list[{_describe(schema.get('items', {}), defs, within, layout)}]"
         case {"properties": Mapping() as properties}:
-            return f"{{{', '.join(_property(name, value, defs, within) for name, value in properties.items())}}}"
+            return layout(
+                (name, _describe(value, defs, within, layout), value.get("description", ""))
+                for name, value in properties.items()
+            )
         case {"type": "object"}:
             values = schema.get("additionalProperties")
-            return f"dict[str, {_describe(values, defs, within) if isinstance(values, Mapping) else 'any'}]"
+            return f"dict[str, {_describe(values, defs, within, layout) if isinstance(values, Mapping) else 'any'}]"
         case {"type": "string", "format": str(kind)}:
             return kind
         case {"type": str(kind)}:
@@ -105,9 +115,17 @@ def _kind(  # noqa: C901, PLR0911  one return per kind of schema
             return "any"
 
 
-def _property(name: str, schema: Schema, defs: Schema, within: tuple[str, ...]) -> str:
-    text = f"{name}: {_describe(schema, defs, within)}"
-    return f"{text} ({schema['description']})" if "description" in schema else text
+def _in_one_line(properties: Iterable[tuple[str, str, str]]) -> str:
+    texts = [f"{name}: {kind} ({words})" if words else f"{name}: {kind}" for name, kind, words in properties]
+    return f"{{{', '.join(texts)}}}"
+
+
+def _in_lines(properties: Iterable[tuple[str, str, str]]) -> str:
+    lines = []
+    for name, kind, words in properties:
+        lines += [f"# {line}" for line in words.splitlines()]
+        lines.append(f"{name}: {kind}")
+    return "\n".join(["{", indent("\n".join(lines), "  "), "}"])
 
 
 def _literal(value: Any) -> str:

@@ -30,6 +30,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from dspex_core import schemas
+from dspex_core.content import EarlierTurns, ModelReasoning, PromptValue
 from dspex_core.errors import SignatureError
 from dspex_core.signature_string import parse_signature
 
@@ -92,6 +93,28 @@ class SignatureField:
         except (pydantic.errors.PydanticUserError, pydantic_core.SchemaError, TypeError) as error:
             message = f"the type {self.annotation!r} of field {self.name!r} cannot be used: {error}"
             raise SignatureError(message) from error
+
+    @cached_property
+    def is_text(self) -> bool:
+        """Whether a model writes it as plain text, which is never read as JSON."""
+        kind = self.annotation
+        return kind is str or (isinstance(kind, type) and issubclass(kind, PromptValue) and kind.is_text)
+
+    @cached_property
+    def shows_itself(self) -> bool:
+        """Whether its values say how they appear in a prompt: an image, a list of images, `Image | None`, ..."""
+        return any(issubclass(kind, PromptValue) for kind in _classes(self.annotation))
+
+    @cached_property
+    def is_history(self) -> bool:
+        """Whether it is the earlier turns of a conversation: an input of the type `History`."""
+        return self.is_input and any(issubclass(kind, EarlierTurns) for kind in _classes(self.annotation))
+
+    @cached_property
+    def is_reasoning(self) -> bool:
+        """Whether it is the model's reasoning: an output of the type `Reasoning`."""
+        kinds = _classes(self.annotation)
+        return not self.is_input and any(issubclass(kind, ModelReasoning) for kind in kinds)
 
     def validate(self, value: Any) -> Any:
         """Return the value as the field's type, by pydantic's lax rules.
@@ -371,11 +394,11 @@ def _named(name: str, field: SignatureField, type_: Any = None) -> SignatureFiel
         message = f"{name!r} is no name for a field: it must be a Python identifier without a leading underscore"
         raise SignatureError(message)
     annotation = field.annotation if type_ is None else type_
-    return replace(field, name=name, annotation=annotation, prefix=field.prefix or _label(name))
+    return replace(field, name=name, annotation=annotation, prefix=field.prefix or label(name))
 
 
-def _label(name: str) -> str:
-    """Turn a name into a label: `maxItemCount_2` into `Max Item Count 2:`."""
+def label(name: str) -> str:
+    """Turn a field's name into the prefix it has where none is declared: `maxItemCount_2` into `Max Item Count 2:`."""
     words = re.findall(r"[^\W\d_a-z]+(?![a-z])|[^\W\d_]?[^\W\d_A-Z]*|\d+", name)
     return " ".join(word[0].upper() + word[1:] for word in words if word) + ":"
 
@@ -453,6 +476,14 @@ def _made(name: str, fields: Fields, instructions: str | None) -> type[Signature
 
 def _derived(cls: SignatureMeta, fields: Fields, instructions: str | None) -> type[Signature]:
     return _made(cls.__name__, fields, instructions)
+
+
+def _classes(annotation: Any) -> list[type]:
+    """Return the classes in a type: of `list[Image] | None`, `Image` and that of None."""
+    inside = typing.get_args(annotation)
+    if inside:
+        return [kind for part in inside for kind in _classes(part)]
+    return [annotation] if isinstance(annotation, type) else []
 
 
 def _quoted(names: Iterable[str]) -> str:

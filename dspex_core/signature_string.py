@@ -11,6 +11,7 @@ import re
 import typing
 from typing import TYPE_CHECKING, Any, Literal, Union
 
+from dspex_core.content import PromptValue
 from dspex_core.errors import SignatureError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ _TYPES: Mapping[str, Any] = {
     **{name: value for name, value in vars(builtins).items() if isinstance(value, type)},
     **{name: vars(typing)[name] for name in _TYPING},
 }
+_OWN_TYPES = ("Audio", "Citations", "Code", "Document", "File", "History", "Image", "Reasoning")
 _ARROW = re.compile(r""""[^"]*"|'[^']*'|->""")  # an arrow inside quotes belongs to a Literal
 
 
@@ -50,6 +52,20 @@ def parse_signature(text: str, types: Mapping[str, Any]) -> tuple[Types, Types]:
         message = f"the signature {text!r} names {', '.join(map(repr, twice))} twice; give each field its own name"
         raise SignatureError(message)
     return dict(inputs), dict(outputs)
+
+
+def parse_type(text: str, types: Mapping[str, Any]) -> Any:
+    """Return the type that a text such as `"list[str] | None"` names.
+
+    Raises:
+        SignatureError: The text cannot be understood.
+    """
+    try:
+        return _type(ast.parse(text, mode="eval").body, types)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        if isinstance(error, SignatureError):
+            raise
+        raise SignatureError(f"cannot read the type {text!r}") from error
 
 
 def _fields(text: str, types: Mapping[str, Any]) -> list[tuple[str, Any]]:
@@ -84,6 +100,8 @@ def _type(  # noqa: PLR0911  one return per kind of expression
             return _TYPES[name]
         case ast.Attribute() if ast.unparse(node) in types:
             return types[ast.unparse(node)]
+        case ast.Name(name) | ast.Attribute(ast.Name("dspy" | "dspex_core"), name) if name in _OWN_TYPES:
+            return _own_type(name)
         case ast.BinOp(left, ast.BitOr(), right):
             return Union[_type(left, types), _type(right, types)]  # noqa: UP007  the operands are values here
         case ast.Subscript(base, index):
@@ -93,11 +111,19 @@ def _type(  # noqa: PLR0911  one return per kind of expression
     raise SignatureError(message)
 
 
+def _own_type(name: str) -> Any:
+    from dspex_core import types  # they load pydantic, which few strings need
+
+    return vars(types)[name]
+
+
 def _subscripted(base: Any, index: ast.expr, types: Mapping[str, Any]) -> Any:
     nodes = index.elts if isinstance(index, ast.Tuple) else [index]
     try:
         if base is Literal:
             return Literal[tuple(ast.literal_eval(node) for node in nodes)]
+        if isinstance(base, type) and issubclass(base, PromptValue):  # Code["python"]
+            return base[ast.literal_eval(index)]  # type: ignore[index]  # one that takes none raises a TypeError
         parameters = tuple(_type(node, types) for node in nodes)
         return base[parameters if len(parameters) > 1 else parameters[0]]
     except SignatureError:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from dspex_core.config import context, current
 from dspex_core.messages import LMResponse, Usage
+from dspex_core.prices import list_price
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,14 +24,16 @@ class UsageTracker:
         calls: How many calls were answered, by the LM or from a cache.
         cached_calls: How many of them a cache or a cassette answered.
         by_model: Tokens per model, those of cached calls included.
-        cost: Dollars, as far as prices are known. Cached calls are free.
+        paid_by_model: Tokens per model without those of cached calls.
     """
 
     parent: UsageTracker | None = None
     calls: int = 0
     cached_calls: int = 0
     by_model: dict[str, Usage] = field(default_factory=dict)
-    cost: float = 0.0
+    paid_by_model: dict[str, Usage] = field(default_factory=dict)
+    _said_cost: float = field(default=0.0, repr=False)
+    _unpriced: dict[str, Usage] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
@@ -38,15 +41,38 @@ class UsageTracker:
         """Tokens of all models together."""
         return sum(self.by_model.values(), Usage())
 
-    def add(self, response: LMResponse) -> None:
-        """Count one answered call."""
+    @property
+    def cost(self) -> float:
+        """Dollars, by what providers said or else by list price, as far as prices are known. Cached calls are free."""
+        with self._lock:
+            unpriced = dict(self._unpriced)
+        return self._said_cost + sum(list_price(model, usage) or 0.0 for model, usage in unpriced.items())
+
+    def get_total_tokens(self) -> dict[str, dict[str, int]]:
+        """Return the tokens of each model, without those of cached calls, as `Prediction.get_lm_usage` does."""
+        with self._lock:
+            paid = dict(self.paid_by_model)
+        return {model: {**usage.to_json(), "total_tokens": usage.total_tokens} for model, usage in paid.items()}
+
+    def add(self, model: str, response: LMResponse) -> None:
+        """Count one answered call of a model."""
+        answered_by = response.lm or model
         with self._lock:
             self.calls += 1
             self.cached_calls += response.cached
-            self.by_model[response.model] = self.by_model.get(response.model, Usage()) + response.usage
-            self.cost += 0.0 if response.cached else response.cost or 0.0
+            _count(self.by_model, answered_by, response.usage)
+            if not response.cached:
+                _count(self.paid_by_model, answered_by, response.usage)
+                if response.cost is None:
+                    _count(self._unpriced, answered_by, response.usage)
+                else:
+                    self._said_cost += response.cost
         if self.parent is not None:
-            self.parent.add(response)
+            self.parent.add(model, response)
+
+
+def _count(counts: dict[str, Usage], model: str, usage: Usage) -> None:
+    counts[model] = counts.get(model, Usage()) + usage
 
 
 @contextmanager

@@ -9,17 +9,23 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from dspex_core.content import Content, Placement, PromptValue
+from dspex_core.errors import SignatureError
 from dspex_core.messages import Message, ResponseSchema
 from dspex_core.signature import MISSING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from dspex_core.errors import AdapterParseError
+    from dspex_core.lm.base import BaseLM
     from dspex_core.signature import Signature, SignatureField
 
 NOT_SUPPLIED = "(not supplied in this example)"
+_SCALARS = frozenset({str, int, float, bool, type(None), type(MISSING)})  # nothing that shows itself is in them
 INCOMPLETE = "An example in which not every field is supplied.\n\n"
 
 
@@ -42,11 +48,34 @@ class CompiledPrompt:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_prefix", (self.system, *(message for demo in self.demos for message in demo)))
 
-    def messages(self, user: Message, chosen: Sequence[int] | None = None) -> tuple[Message, ...]:
-        """Return the whole conversation: with all demos, or those at the indices `chosen` in that order."""
+    def messages(
+        self, user: Message, chosen: Sequence[int] | None = None, earlier: Sequence[Message] = ()
+    ) -> tuple[Message, ...]:
+        """Return the whole conversation: with all demos, or those at the indices `chosen` in that order.
+
+        Args:
+            user: The last message.
+            chosen: Which demos to show.
+            earlier: The turns before the last message.
+        """
         if chosen is None:
-            return (*self._prefix, user)
-        return (self.system, *(message for index in chosen for message in self.demos[index]), user)
+            return (*self._prefix, *earlier, user)
+        return (self.system, *(message for index in chosen for message in self.demos[index]), *earlier, user)
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """A second call, which reads the outputs out of an answer that keeps to no format.
+
+    Args:
+        lm: Who is asked.
+        adapter: The format of the call.
+        signature: Its one input is the answer, its outputs are those wanted.
+    """
+
+    lm: BaseLM
+    adapter: Adapter
+    signature: type[Signature]
 
 
 class Adapter(ABC):
@@ -88,23 +117,59 @@ class Adapter(ABC):
         """Return the JSON schema that replies are to be held to, if they are JSON."""
         return None
 
+    def extraction(self, signature: type[Signature]) -> Extraction | None:
+        """Return the call that reads the outputs out of a reply, for an adapter whose replies keep to no format.
+
+        `parse` is then for the reply of that call.
+        """
+        return None
+
+    def correction(self, signature: type[Signature], error: AdapterParseError) -> str:
+        """Write the turn that asks for a better reply than the one that could not be read."""
+        problems = "\n".join(error.problems)
+        return f"This reply cannot be read.\n{problems}\nAnswer again, in full.{self.reminder(signature)}"
+
     def compile(self, signature: type[Signature], demos: Sequence[Mapping[str, Any]]) -> CompiledPrompt:
         """Render what does not change from call to call."""
+        shown = _shown(signature)
         return CompiledPrompt(
-            system=Message("system", self.system(signature)),
-            demos=tuple(self._demo(signature, demo) for demo in demos),
-            response_schema=self.response_schema(signature),
+            system=Message("system", self.system(shown)),
+            demos=tuple(self._demo(shown, demo) for demo in demos),
+            response_schema=self.response_schema(shown),
         )
 
     def user(self, signature: type[Signature], inputs: Mapping[str, Any]) -> Message:
-        """Render the inputs of a call; defaults stand in for those not given."""
-        return Message("user", self.inputs(signature, inputs) + self.reminder(signature))
+        """Render the inputs of a call; defaults stand in for those not given.
+
+        Raises:
+            SignatureError: An input does not fit its type, such as an image that is none.
+        """
+        shown = _shown(signature)
+        return Message("user", self._content(shown, inputs, after=_reminder(self, shown)))
+
+    def earlier(self, signature: type[Signature], inputs: Mapping[str, Any]) -> tuple[Message, ...]:
+        """Render the turns of a call's `History`, each as a user and an assistant message.
+
+        Raises:
+            SignatureError: It is no history, or a value in it does not fit its type.
+        """
+        shown = _shown(signature)
+        if shown is signature:
+            return ()
+        turns = [
+            turn
+            for name, value in present(signature.input_fields, inputs)
+            if name not in shown.fields and value is not None
+            for turn in _validated(signature.fields[name], value).messages
+        ]
+        return tuple(message for turn in turns for message in self._turn(shown, turn))
 
     def format(
         self, signature: type[Signature], demos: Sequence[Mapping[str, Any]], inputs: Mapping[str, Any]
-    ) -> list[dict[str, str]]:
+    ) -> list[dict[str, Any]]:
         """Return the whole conversation as dicts, as DSPy does."""
-        messages = self.compile(signature, demos).messages(self.user(signature, inputs))
+        earlier = self.earlier(signature, inputs)
+        messages = self.compile(signature, demos).messages(self.user(signature, inputs), earlier=earlier)
         return [message.to_json() for message in messages]
 
     def _demo(self, signature: type[Signature], demo: Mapping[str, Any]) -> tuple[Message, ...]:
@@ -113,8 +178,19 @@ class Adapter(ABC):
         if not (asked and answered):
             return ()
         complete = len(list(present(signature.fields, demo))) == len(signature.fields)
-        user = Message("user", ("" if complete else INCOMPLETE) + self.inputs(signature, demo))
-        return (user, self.assistant(signature, demo))
+        return self._turn(signature, demo, before="" if complete else INCOMPLETE)
+
+    def _turn(self, signature: type[Signature], values: Mapping[str, Any], before: str = "") -> tuple[Message, ...]:
+        user = Message("user", self._content(signature, values, before=before))
+        return (user, self.assistant(signature, values))
+
+    def _content(
+        self, signature: type[Signature], values: Mapping[str, Any], *, before: str = "", after: str = ""
+    ) -> Content:
+        """Write inputs, with images and the like as parts in their places."""
+        texts, placement = _placed(signature, values)
+        text = before + self.inputs(signature, texts) + after
+        return placement.content(text) if placement else text
 
 
 def present(fields: Mapping[str, SignatureField], values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -123,6 +199,20 @@ def present(fields: Mapping[str, SignatureField], values: Mapping[str, Any]) -> 
         value = values.get(name, declared.default)
         if value is not MISSING:
             yield name, value
+
+
+def listing(title: str, fields: Iterable[SignatureField]) -> str:
+    """Write a line for each field, with its type and description; nothing where there are none."""
+    lines = [f"- {field.name} ({field.type_text()}){field.desc and f': {field.desc}'}" for field in fields]
+    return "\n".join([title, *lines]) if lines else ""
+
+
+@lru_cache(maxsize=256)
+def without(signature: type[Signature], *names: str) -> type[Signature]:
+    """Return the signature without some fields; the same one each time."""
+    for name in names:
+        signature = signature.delete(name)
+    return signature
 
 
 def to_json(value: Any) -> Any:
@@ -136,5 +226,48 @@ def to_text(value: Any) -> str:
     """Write a value for a prompt: text as it is, all else as JSON."""
     if type(value) is str:
         return value
+    if isinstance(value, PromptValue) and value.is_text and isinstance(shown := value.format(), str):
+        return shown
     plain = to_json(value)
     return plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
+
+
+@lru_cache(maxsize=256)
+def _reminder(adapter: Adapter, signature: type[Signature]) -> str:
+    """Return what follows the inputs of each call, written once."""
+    return adapter.reminder(signature)
+
+
+@lru_cache(maxsize=256)
+def _shown(signature: type[Signature]) -> type[Signature]:
+    """Return the signature without its history, whose turns are messages of their own."""
+    return without(signature, *[name for name, field in signature.input_fields.items() if field.is_history])
+
+
+@lru_cache(maxsize=256)
+def _is_plain(signature: type[Signature]) -> bool:
+    """Whether no input has a type or a default that shows itself, so that the values alone tell."""
+    inputs = signature.input_fields.values()
+    return not any(field.shows_itself or type(field.default) not in _SCALARS for field in inputs)
+
+
+def _placed(signature: type[Signature], values: Mapping[str, Any]) -> tuple[Mapping[str, Any], Placement | None]:
+    """Return the values with marks for what cannot be written as text, and what the marks stand for."""
+    if _is_plain(signature) and _SCALARS.issuperset(map(type, values.values())):
+        return values, None
+    placement = Placement()
+    texts = {}
+    for name, value in present(signature.input_fields, values):
+        declared = signature.input_fields[name]
+        checked = _validated(declared, value) if declared.shows_itself else value
+        marked = placement.marked(checked)
+        if marked is not value:
+            texts[name] = marked
+    return ({**values, **texts}, placement) if texts else (values, None)
+
+
+def _validated(declared: SignatureField, value: Any) -> Any:
+    try:
+        return declared.validate(value)
+    except ValueError as error:
+        raise SignatureError(f"the value of {declared.name!r} does not fit: {error}") from error

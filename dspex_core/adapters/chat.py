@@ -41,39 +41,43 @@ class ChatAdapter(Adapter):
 
     def system(self, signature: type[Signature]) -> str:
         """Write the fields, the layout of the messages and the instructions."""
-        layout = [_section(name, f"{{{name}}}") for name in signature.fields]
+        layout = {name: f"{{{name}}}" for name in signature.fields}
         return "\n\n".join(
             [
                 _listing("Inputs:", signature.input_fields.values()),
                 _listing("Outputs:", signature.output_fields.values()),
                 "All messages are laid out like this, with the values in place of the braces:",
-                *layout,
-                _COMPLETED,
+                self._sections(layout, end=True),
                 f"Your task:\n{signature.instructions}",
             ]
         )
 
     def inputs(self, signature: type[Signature], values: Mapping[str, Any]) -> str:
         """Write each input under its marker."""
-        return "\n\n".join([_section(name, to_text(value)) for name, value in present(signature.input_fields, values)])
+        return self._sections({name: to_text(value) for name, value in present(signature.input_fields, values)})
 
     def reminder(self, signature: type[Signature]) -> str:
         """Write which outputs to answer with."""
-        outputs = ", ".join([_reminder(field) for field in signature.output_fields.values()])
+        outputs = ", ".join([expected(field, _marker(field.name)) for field in signature.output_fields.values()])
         return f"\n\nAnswer with these fields, in this order: {outputs}, and then `{_COMPLETED}`."
 
     def assistant(self, signature: type[Signature], outputs: Mapping[str, Any]) -> Message:
         """Write each output under its marker, and the closing marker."""
         given = dict(present(signature.output_fields, outputs))
-        values = [_section(name, to_text(given.get(name, NOT_SUPPLIED))) for name in signature.output_fields]
-        return Message("assistant", "\n\n".join([*values, _COMPLETED]))
+        texts = {name: to_text(given.get(name, NOT_SUPPLIED)) for name in signature.output_fields}
+        return Message("assistant", self._sections(texts, end=True))
 
     def parse(self, signature: type[Signature], text: str) -> dict[str, Any]:
         """Read the outputs under their markers; of two with one name the first counts."""
-        return read_outputs(signature, _sections(text), read=parse_text, adapter_name="ChatAdapter", text=text)
+        return read_outputs(signature, _found(text), read=parse_text, adapter_name="ChatAdapter", text=text)
+
+    def _sections(self, texts: Mapping[str, str], *, end: bool = False) -> str:
+        """Write texts under their names, and the mark of the end after them."""
+        sections = [f"{_marker(name)}\n{text}" for name, text in texts.items()]
+        return "\n\n".join([*sections, _COMPLETED] if end else sections)
 
 
-def _sections(text: str) -> dict[str, str]:
+def _found(text: str) -> dict[str, str]:
     found: dict[str, str] = {}
     _, *parts = _MARKER.split(text)
     for name, value in zip(parts[::2], parts[1::2], strict=True):
@@ -81,8 +85,8 @@ def _sections(text: str) -> dict[str, str]:
     return found
 
 
-def _section(name: str, value: str) -> str:
-    return f"[[ ## {name} ## ]]\n{value}"
+def _marker(name: str) -> str:
+    return f"[[ ## {name} ## ]]"
 
 
 def _listing(title: str, fields: Iterable[SignatureField]) -> str:
@@ -93,6 +97,6 @@ def _listing(title: str, fields: Iterable[SignatureField]) -> str:
     return "\n".join([title, *lines])
 
 
-def _reminder(field: SignatureField) -> str:
-    marker = f"`[[ ## {field.name} ## ]]`"
-    return marker if field.annotation is str and not field.constraints else f"{marker} ({field.type_text()})"
+def expected(field: SignatureField, mark: str) -> str:
+    """Write the mark under which an output is expected, and its type unless it is any text."""
+    return f"`{mark}`" if field.annotation is str and not field.constraints else f"`{mark}` ({field.type_text()})"

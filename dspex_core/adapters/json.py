@@ -7,16 +7,16 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.adapters.base import NOT_SUPPLIED, Adapter, present, to_json, to_text
+from dspex_core.adapters.base import NOT_SUPPLIED, Adapter, listing, present, to_json, to_text
 from dspex_core.adapters.parse import extract_json_object, parse_value, read_outputs
 from dspex_core.messages import Message, ResponseSchema
-from dspex_core.schemas import is_closed, strict
+from dspex_core.schemas import is_closed, outline, strict
 from dspex_core.signature import object_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
-    from dspex_core.signature import Signature, SignatureField
+    from dspex_core.signature import Signature
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,12 @@ class JSONAdapter(Adapter):
         shows_types: Whether the prompt says the fields' types. Not needed by a model that is held
             to the schema; small ones answer better without (measured on SmolLM2-135M: 98 %
             against 78 % on movie reviews), and a prompt of half the length takes half the time.
+        outlines_types: Whether the types of the outputs are written over several lines, a property a
+            line under its description: clearer where models are nested. The idea is BAML's.
     """
 
     shows_types: bool = True
+    outlines_types: bool = False
 
     def system(self, signature: type[Signature]) -> str:
         """Write the instructions and the fields."""
@@ -38,11 +41,12 @@ class JSONAdapter(Adapter):
             described = [f"- {field.name}: {field.desc}" for field in (*inputs, *outputs) if field.desc]
             reply = f"Reply with a JSON object with: {', '.join(signature.output_fields)}"
             return "\n".join([signature.instructions, *described, reply])
-        parts = [
-            signature.instructions,
-            _listing("Inputs:", inputs),
-            _listing("Answer with one JSON object with these keys:", outputs),
-        ]
+        reply = (
+            f"Answer with one JSON object:\n{_outline(signature)}"
+            if self.outlines_types
+            else listing("Answer with one JSON object with these keys:", outputs)
+        )
+        parts = [signature.instructions, listing("Inputs:", inputs), reply]
         return "\n\n".join(part for part in parts if part)
 
     def inputs(self, signature: type[Signature], values: Mapping[str, Any]) -> str:
@@ -70,6 +74,10 @@ class JSONAdapter(Adapter):
         return ResponseSchema(name, schema, strict=is_closed(schema))
 
 
-def _listing(title: str, fields: Iterable[SignatureField]) -> str:
-    lines = [f"- {field.name} ({field.type_text()}){field.desc and f': {field.desc}'}" for field in fields]
-    return "\n".join([title, *lines]) if lines else ""
+def _outline(signature: type[Signature]) -> str:
+    schema = object_schema(signature.output_fields)
+    described = {
+        name: {**schema["properties"][name], "description": field.desc}
+        for name, field in signature.output_fields.items()
+    }
+    return outline({**schema, "properties": described})

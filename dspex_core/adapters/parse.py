@@ -8,11 +8,12 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 from dspex_core.adapters.base import to_text
 from dspex_core.errors import AdapterParseError
@@ -73,7 +74,7 @@ def parse_value(field: SignatureField, value: Any) -> Any:
     if field.annotation is str:
         return field.validate(_as_text(value))
     try:
-        return field.validate(value)
+        return _validated(field, value)
     except ValueError:
         if isinstance(value, str) or _choices(field.annotation):
             return parse_text(field, _as_text(value))
@@ -86,7 +87,7 @@ def parse_text(field: SignatureField, text: str) -> Any:
     Raises:
         ValueError: It does not fit; a pydantic.ValidationError where pydantic says so.
     """
-    if field.annotation is str:
+    if field.is_text:
         return field.validate(text)
     choices = _choices(field.annotation)
     if choices:
@@ -94,7 +95,7 @@ def parse_text(field: SignatureField, text: str) -> Any:
     errors = []
     for value in _readings(text):
         try:
-            return field.validate(value)
+            return _validated(field, value)
         except ValueError as error:
             errors.append(error)
     raise errors[0]  # that of the most literal reading
@@ -178,6 +179,42 @@ def _repaired(text: str) -> Iterator[Any]:
     if text.count("{") + text.count("[") - text.count("}") - text.count("]") <= _MAX_UNCLOSED:
         with suppress(Exception):  # some replies make it trip over its own assertions
             yield repair_json(text, return_objects=True, skip_json_loads=True)
+
+
+def _validated(field: SignatureField, value: Any) -> Any:
+    """Return a value as the field's type; choices inside its type are recognised as `_choice` does, if they must be."""
+    try:
+        return field.validate(value)
+    except ValueError:
+        forgiven = _forgiven(field.annotation, value)
+        if forgiven == value:
+            raise
+        return field.validate(forgiven)
+
+
+def _forgiven(annotation: Any, value: Any) -> Any:
+    """Return a value with the choices meant in it, as far as its type has any: in a union, a list, a dict, a tuple."""
+    if get_origin(annotation) is Annotated:
+        return _forgiven(get_args(annotation)[0], value)
+    choices = _choices(annotation)
+    if choices:
+        return _choice(choices, _as_text(value)) if isinstance(value, str | int | float) else value
+    parts = get_args(annotation)
+    if get_origin(annotation) in (Union, UnionType):
+        found = (_forgiven(part, value) for part in parts)
+        return next((forgiven for forgiven in found if forgiven != value), value)
+    if isinstance(value, list) and parts:
+        pairs = zip(_item_types(annotation, len(value)), value, strict=False)
+        return [_forgiven(part, item) for part, item in pairs]
+    if isinstance(value, dict) and len(parts) == 2:  # noqa: PLR2004  the types of key and value
+        return {_forgiven(parts[0], key): _forgiven(parts[1], item) for key, item in value.items()}
+    return value
+
+
+def _item_types(annotation: Any, length: int) -> Sequence[Any]:
+    parts = get_args(annotation)
+    each_its_own = get_origin(annotation) is tuple and parts[-1] is not Ellipsis
+    return [*parts, *[Any] * length] if each_its_own else [parts[0]] * length
 
 
 def _as_text(value: Any) -> str:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TextIO
 
+from dspex_core.budget import within_budget
 from dspex_core.config import current
+from dspex_core.errors import BudgetExceededError, LMError
 from dspex_core.flow import Flow, adrive, drive
+from dspex_core.lm.history import CallLog, HistoryEntry, note
 from dspex_core.messages import LMRequest, LMResponse, Message
 from dspex_core.telemetry import span
 
@@ -25,13 +27,21 @@ _HISTORY_LENGTH = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class HistoryEntry:
-    """One call that an LM has answered; `time` is in seconds since the epoch."""
+class CallResult:
+    """How a call ended, as a value: with a response or with an error."""
 
-    model: str
-    request: LMRequest
-    response: LMResponse
-    time: float
+    response: LMResponse | None = None
+    error: LMError | BudgetExceededError | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the call was answered."""
+        return self.error is None
+
+    @property
+    def texts(self) -> list[str]:
+        """The text of each output; none when the call failed."""
+        return _texts(self.response) if self.response is not None else []
 
 
 class BaseLM(ABC):
@@ -43,17 +53,19 @@ class BaseLM(ABC):
 
     `preferred_adapter` is what predictors use with this LM when no adapter is configured:
     `"chat"` for models that can keep to a written format, `"json"` for those that should be
-    held to a JSON schema. An LM that is not `recordable` is never put behind a cassette.
+    held to a JSON schema. An LM that is not `recordable` is never put behind a cassette. One that
+    `keeps_budget` counts its calls in the budget itself; those of all others are counted for them.
     """
 
     preferred_adapter: Literal["chat", "json"] = "chat"
     recordable: ClassVar[bool] = True
+    keeps_budget: ClassVar[bool] = False
     history_length: ClassVar[int] = _HISTORY_LENGTH
 
     def __init__(self, model: str, **config: Any) -> None:
         self.model = model
         self.config: Mapping[str, Any] = config
-        self.history: deque[HistoryEntry] = deque(maxlen=self.history_length)
+        self.history = CallLog(maxlen=self.history_length)
 
     @abstractmethod
     def complete(self, request: LMRequest) -> LMResponse:
@@ -69,30 +81,74 @@ class BaseLM(ABC):
 
     def request(self, request: LMRequest) -> LMResponse:
         """Answer a request as a program makes it: from the cassette where there is one, else live."""
-        return drive(self._flow(request))
+        return drive(self.steps(request))
 
     async def arequest(self, request: LMRequest) -> LMResponse:
         """`request` without blocking the event loop."""
-        return await adrive(self._flow(request))
+        return await adrive(self.steps(request))
 
     def __call__(
-        self, prompt: str | None = None, messages: Sequence[Mapping[str, str]] | None = None, **config: Any
+        self, prompt: str | None = None, messages: Sequence[Mapping[str, Any]] | None = None, **config: Any
     ) -> list[str]:
         """Ask with a prompt or with chat messages; return the text of each of the `n` outputs."""
         return _texts(self.request(_plain_request(prompt, messages, config)))
 
     async def acall(
-        self, prompt: str | None = None, messages: Sequence[Mapping[str, str]] | None = None, **config: Any
+        self, prompt: str | None = None, messages: Sequence[Mapping[str, Any]] | None = None, **config: Any
     ) -> list[str]:
         """Call the LM without blocking the event loop."""
         return _texts(await self.arequest(_plain_request(prompt, messages, config)))
+
+    def try_call(
+        self, prompt: str | None = None, messages: Sequence[Mapping[str, Any]] | None = None, **config: Any
+    ) -> CallResult:
+        """Call the LM; return a failure instead of raising it."""
+        try:
+            return CallResult(self.request(_plain_request(prompt, messages, config)))
+        except (LMError, BudgetExceededError) as error:
+            return CallResult(error=error)
+
+    async def atry_call(
+        self, prompt: str | None = None, messages: Sequence[Mapping[str, Any]] | None = None, **config: Any
+    ) -> CallResult:
+        """`try_call` without blocking the event loop."""
+        try:
+            return CallResult(await self.arequest(_plain_request(prompt, messages, config)))
+        except (LMError, BudgetExceededError) as error:
+            return CallResult(error=error)
+
+    def steps(self, request: LMRequest) -> Flow[LMResponse]:
+        """Answer a request as a part of another flow, as a program makes it: `yield from lm.steps(request)`."""
+        settings = current()
+        request = request.with_defaults(self.config)
+        recorder = settings.recorder if self.recordable else None
+        with span("lm", {"model": self.model}) as attributes:
+            response = recorder.replay(self.model, request) if recorder else None
+            if response is None:
+                response = yield from self.live(request)
+                if recorder:
+                    recorder.record(self.model, request, response)
+            attributes.update(usage=response.usage, cost=response.cost, cached=response.cached)
+        if settings.usage is not None:
+            settings.usage.add(self.model, response)
+        note(HistoryEntry(self.model, request, response, time.time()), self.history)
+        return response
+
+    def live(self, request: LMRequest) -> Flow[LMResponse]:
+        """Answer a request within the budget, but without cassette, usage and history: what `request` adds."""
+        asking = _asking(self, request)
+        return (yield from (asking if self.keeps_budget else within_budget(self.model, asking)))
+
+    def inspect_history(self, n: int = 1, file: TextIO | None = None) -> None:
+        """Write this LM's last `n` calls to a file, by default to `sys.stdout`."""
+        self.history.inspect(n, file)
 
     def copy(self, **config: Any) -> Self:
         """Return the same LM with other sampling defaults and an empty history."""
         clone = type(self).__new__(type(self))
         clone.__dict__.update(self.__dict__)
         clone.config = {**self.config, **config}
-        clone.history = deque(maxlen=self.history_length)
+        clone.history = CallLog(maxlen=self.history_length)
         return clone
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
@@ -101,22 +157,6 @@ class BaseLM(ABC):
     def __repr__(self) -> str:
         config = "".join(f", {name}={value!r}" for name, value in self.config.items())
         return f"{type(self).__name__}({self.model!r}{config})"
-
-    def _flow(self, request: LMRequest) -> Flow[LMResponse]:
-        request = request.with_defaults(self.config)
-        recorder = current().recorder if self.recordable else None
-        with span("lm", {"model": self.model}) as attributes:
-            response = recorder.replay(self.model, request) if recorder else None
-            if response is None:
-                response = yield Completion(self, request)
-                if recorder:
-                    recorder.record(self.model, request, response)
-            attributes.update(usage=response.usage, cost=response.cost, cached=response.cached)
-        tracker = current().usage
-        if tracker is not None:
-            tracker.add(response)
-        self.history.append(HistoryEntry(self.model, request, response, time.time()))
-        return response
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,29 +175,20 @@ class Completion:
         return await self.lm.acomplete(self.request)
 
 
-@dataclass(frozen=True, slots=True)
-class LMCall:
-    """The step of a program that calls its LM, with all that belongs to a call."""
-
-    lm: BaseLM
-    request: LMRequest
-
-    def run(self) -> LMResponse:
-        """Call and wait."""
-        return self.lm.request(self.request)
-
-    async def arun(self) -> LMResponse:
-        """Call without blocking the event loop."""
-        return await self.lm.arequest(self.request)
+def _asking(lm: BaseLM, request: LMRequest) -> Flow[LMResponse]:
+    response: LMResponse = yield Completion(lm, request)
+    return response
 
 
 def _plain_request(
-    prompt: str | None, messages: Sequence[Mapping[str, str]] | None, config: dict[str, Any]
+    prompt: str | None, messages: Sequence[Mapping[str, Any]] | None, config: dict[str, Any]
 ) -> LMRequest:
     if (prompt is None) == (messages is None):
         raise ValueError("call an LM with either a prompt or messages")
     rollout_id = config.pop("rollout_id", None)
-    turns = [Message("user", prompt)] if prompt is not None else [Message(**message) for message in messages or ()]
+    turns = (
+        [Message("user", prompt)] if prompt is not None else [Message.from_json(message) for message in messages or ()]
+    )
     return LMRequest(tuple(turns), config, rollout_id=rollout_id)
 
 

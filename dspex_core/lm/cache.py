@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dspex_core.errors import BudgetExceededError
 from dspex_core.messages import LMResponse
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ class ResponseCache:
             if response is None:
                 response = yield from ask()
                 self.put(key, response)
+        except BudgetExceededError:
+            raise  # the others may have another budget, so they find out for themselves
         except Exception as error:
             failure = error
             raise

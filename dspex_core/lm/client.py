@@ -3,38 +3,57 @@
 from __future__ import annotations
 
 import asyncio
-import random
+import logging
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
+from dspex_core.budget import within_budget
 from dspex_core.config import current
 from dspex_core.errors import ConfigurationError, LMError, LMUnsupportedFeatureError
-from dspex_core.flow import Flow, Sleep, adrive, drive
+from dspex_core.flow import Flow, adrive, drive
 from dspex_core.lm.base import BaseLM
 from dspex_core.lm.cache import default_cache
-from dspex_core.lm.providers import Endpoint, EngineChoice, Target, connect, locate
+from dspex_core.lm.providers import Endpoint, EngineChoice, EngineName, Target, connect, locate
+from dspex_core.lm.rate_limit import RateLimiter
+from dspex_core.lm.retries import with_retries
+from dspex_core.lm.timeouts import TimeoutProfile, timeout_seconds
+from dspex_core.messages import LMResponse, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
-    from dspex_core.messages import LMRequest, LMResponse
+    from dspex_core.messages import LMRequest
+
+_log = logging.getLogger("dspex")
 
 ModelType = Literal["chat", "text", "responses"]
 
-_FIRST_PAUSE = 0.5  # seconds before the second try; doubled before each further one
-_LONGEST_PAUSE = 60.0
-_ARGUMENTS = frozenset(("model", "model_type", "cache", "num_retries", "engine", "api_base", "api_key", "timeout"))
+_ARGUMENTS = frozenset(
+    "model model_type cache num_retries engine api_base api_key timeout requests_per_minute fallbacks".split()  # noqa: SIM905  reads better
+)
 
 
 class Engine(Protocol):
     """What makes one try of a call to one endpoint, and raises an `LMError` when it fails."""
 
-    def complete(self, request: LMRequest) -> LMResponse:
-        """Make the try and wait."""
+    def complete(self, request: LMRequest, *, timeout: float) -> LMResponse:
+        """Make the try, which may take `timeout` seconds in total, and wait."""
 
-    async def acomplete(self, request: LMRequest) -> LMResponse:
+    async def acomplete(self, request: LMRequest, *, timeout: float) -> LMResponse:  # noqa: ASYNC109  HTTP clients keep it
         """Make the try without blocking the event loop."""
+
+    def embed(self, texts: Sequence[str], config: Mapping[str, Any], *, timeout: float) -> LMResponse:
+        """Make one try of turning texts into vectors, and wait."""
+
+    async def aembed(
+        self,
+        texts: Sequence[str],
+        config: Mapping[str, Any],
+        *,
+        timeout: float,  # noqa: ASYNC109  as in acomplete
+    ) -> LMResponse:
+        """Make one try of turning texts into vectors without blocking the event loop."""
 
 
 class LM(BaseLM):
@@ -51,11 +70,20 @@ class LM(BaseLM):
             `"auto"` is direct where it can be, or what `DSPEX_LM_ENGINE` says.
         api_base: The address of an API that speaks the OpenAI wire format.
         api_key: The key; without it the provider's environment variable is read at the first call.
-        timeout: Seconds that one try may take in total.
+        timeout: Seconds that one try may take in total, or the name of a profile: `"default"` (2
+            minutes), `"ml_inference"` (10 minutes), `"streaming"` (30 minutes), `"batch_job"` (1 hour).
+        requests_per_minute: How many requests are sent in a minute, evenly spread; copies share it.
+        fallbacks: LMs that are asked in turn when this one cannot answer, after its retries. A model
+            string is an LM like this one, but without its `api_base` and `api_key`.
         **config: Further sampling defaults by their OpenAI names: `top_p`, `stop`, `seed`, ...
 
+    Any `LMError` makes it ask a fallback, since another model may be up, larger or less strict; each
+    time it says so in the `dspex` log. When all fail, it raises its own error, with theirs as notes.
+    `timeout` and `cache` may also be said for one call: `lm("...", timeout=5, cache=False)`.
     Nothing is loaded, checked or connected before the first call.
     """
+
+    keeps_budget = True  # what its cache answers is free
 
     def __init__(  # noqa: PLR0913  DSPy's signature, and what a client needs
         self,
@@ -69,7 +97,9 @@ class LM(BaseLM):
         engine: EngineChoice = "auto",
         api_base: str | None = None,
         api_key: str | None = None,
-        timeout: float = 120.0,
+        timeout: float | TimeoutProfile = "default",
+        requests_per_minute: float | None = None,
+        fallbacks: Sequence[BaseLM | str] = (),
         **config: Any,
     ) -> None:
         sampling = {"temperature": temperature, "max_tokens": max_tokens, **config}
@@ -84,17 +114,29 @@ class LM(BaseLM):
         self.api_base = api_base
         self.api_key = api_key
         self.timeout = timeout
+        self.requests_per_minute = requests_per_minute
+        self.fallbacks = tuple(fallbacks)
+        self._seconds = timeout_seconds(timeout)
+        self._limiter = RateLimiter(requests_per_minute) if requests_per_minute is not None else None
+        self._fallback_lms = tuple(map(self._as_fallback, self.fallbacks))
         self.preferred_adapter = "json" if model.startswith("local/") else "chat"
         self._target: Target | None = None
         self._engine: Engine | None = None
 
     def complete(self, request: LMRequest) -> LMResponse:
         """Answer from the cache, else from the model, with retries."""
-        return drive(self._answer(request))
+        return drive(self._answer(request.with_defaults({})))
 
     async def acomplete(self, request: LMRequest) -> LMResponse:
         """`complete` without blocking the event loop."""
-        return await adrive(self._answer(request))
+        return await adrive(self._answer(request.with_defaults({})))
+
+    def live(self, request: LMRequest) -> Flow[LMResponse]:
+        """Answer a request within the budget, but without cassette, usage and history: what `request` adds."""
+        if type(self).complete is LM.complete and type(self).acomplete is LM.acomplete:
+            # In the caller's own flow, which saves a tenth of a cached call.
+            return self._answer(request) if self._fallback_lms else self._own_answer(request)
+        return super().live(request)
 
     def connect(self) -> None:
         """Find the address and the key and load or start what calls need; the first call does it otherwise.
@@ -111,6 +153,8 @@ class LM(BaseLM):
         clone = type(self).__new__(type(self))
         clone.__dict__.update(self.__dict__)
         LM.__init__(clone, **{**arguments, **self.config, **changes})
+        if clone.requests_per_minute == self.requests_per_minute:
+            clone._limiter = self._limiter  # noqa: SLF001  the provider counts their requests together
         return clone
 
     def dump_state(self) -> dict[str, Any]:
@@ -120,33 +164,62 @@ class LM(BaseLM):
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_target": None, "_engine": None}
 
+    def _as_fallback(self, lm: BaseLM | str) -> BaseLM:
+        if not isinstance(lm, str):
+            return lm
+        # Headers may hold a key, which is another provider's.
+        config = {name: value for name, value in self.config.items() if name not in ("headers", "extra_headers")}
+        return LM(lm, cache=self.cache, num_retries=self.num_retries, timeout=self.timeout, **config)
+
     def _answer(self, request: LMRequest) -> Flow[LMResponse]:
+        """Let this LM answer, else the first of the fallbacks that can."""
+        try:
+            return (yield from self._own_answer(request))
+        except LMError as error:
+            failure = error
+        # A fallback has sampling defaults of its own.
+        config = {name: value for name, value in request.config.items() if self.config.get(name) != value}
+        for lm in self._fallback_lms:
+            _log.warning("%s; asking the fallback %r", failure, lm)
+            try:
+                response = yield from lm.live(replace(request, config=config).with_defaults(lm.config))
+            except LMError as error:
+                failure.add_note(f"the fallback failed, too: {error}")
+            else:
+                return replace(response, lm=response.lm or lm.model)
+        raise failure
+
+    def _own_answer(self, request: LMRequest) -> Flow[LMResponse]:
         target = self._target = self._target or self._locate()
-        cached = self.cache
-        if "cache" in request.config:  # DSPy's way to say it for one call
-            config = dict(request.config)
-            cached = config.pop("cache")
-            request = replace(request, config=config)
-        if not cached:
-            return (yield from self._ask(request))
+        if not (self.cache if request.cache is None else request.cache):
+            return (yield from self._ask(target, request))
         cache = current().cache or default_cache()
         key = request.key(self.model, target.scope)
-        return (yield from cache.fetch(key, partial(self._ask, request)))
+        return (yield from cache.fetch(key, partial(self._ask, target, request)))
 
-    def _ask(self, request: LMRequest) -> Flow[LMResponse]:
+    def _ask(self, target: Target, request: LMRequest) -> Flow[LMResponse]:
+        """Ask the model for all the outputs."""
+        n = request.config.get("n") or 1
+        if target.provider.name != "local" or n == 1:
+            return (yield from self._ask_once(request))
+        responses = []
+        for index in range(n):  # llama.cpp gives one output to a request
+            responses.append((yield from self._ask_once(_nth(request, index))))  # noqa: PERF401  it cannot yield
+        return _joined(responses)
+
+    def _ask_once(self, request: LMRequest) -> Flow[LMResponse]:
         """Ask the model, and again after failures that may pass."""
-        attempt = 0
-        while True:
-            try:
-                response: LMResponse = yield _Try(self._engine, self._connect, request)
-            except LMError as error:
-                if not error.is_retryable or attempt == self.num_retries:
-                    raise
-                pause = _pause(attempt, error.retry_after)
-            else:
-                return response
-            attempt += 1
-            yield Sleep(pause)
+        return with_retries(partial(self._try, request), self.num_retries)
+
+    def _try(self, request: LMRequest) -> Flow[LMResponse]:
+        return within_budget(self.model, self._try_in_turn(request))
+
+    def _try_in_turn(self, request: LMRequest) -> Flow[LMResponse]:
+        seconds = self._seconds if request.timeout is None else timeout_seconds(request.timeout)
+        if self._limiter is not None:
+            yield self._limiter.turn()
+        response: LMResponse = yield _Try(self._engine, self._connect, request, seconds)
+        return response
 
     def _locate(self) -> Target:
         if self.model_type != "chat":
@@ -156,8 +229,7 @@ class LM(BaseLM):
 
     def _connect(self) -> Engine:
         target = self._target = self._target or self._locate()
-        endpoint = connect(target, api_key=self.api_key, timeout=self.timeout)
-        self._engine = _engine_for(target.engine, endpoint)
+        self._engine = engine_for(target.engine, connect(target, api_key=self.api_key))
         return self._engine
 
 
@@ -168,20 +240,22 @@ class _Try:
     engine: Engine | None  # `None` before the first call
     connect: Callable[[], Engine]
     request: LMRequest
+    timeout: float
 
     def run(self) -> LMResponse:
         """Try and wait."""
-        return (self.engine or self.connect()).complete(self.request)
+        return (self.engine or self.connect()).complete(self.request, timeout=self.timeout)
 
     async def arun(self) -> LMResponse:
         """Try without blocking the event loop."""
         engine = self.engine
         if engine is None:  # to connect may take seconds: LiteLLM's import, or the embedded server's start
             engine = await asyncio.to_thread(self.connect)
-        return await engine.acomplete(self.request)
+        return await engine.acomplete(self.request, timeout=self.timeout)
 
 
-def _engine_for(name: Literal["direct", "litellm"], endpoint: Endpoint) -> Engine:
+def engine_for(name: EngineName, endpoint: Endpoint) -> Engine:
+    """Return a new engine for an endpoint."""
     # Each brings its HTTP client along, so only the one in use is loaded.
     if name == "direct":
         from dspex_core.lm.direct import DirectEngine
@@ -192,8 +266,16 @@ def _engine_for(name: Literal["direct", "litellm"], endpoint: Endpoint) -> Engin
     return LiteLLMEngine(endpoint)
 
 
-def _pause(attempt: int, retry_after: float | None) -> float:
-    """Return the seconds to wait: what the provider asked for, else ever longer and never in step with others."""
-    if retry_after is not None:
-        return min(retry_after, _LONGEST_PAUSE)
-    return min(_FIRST_PAUSE * 2.0**attempt, _LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311  no secret
+def _nth(request: LMRequest, index: int) -> LMRequest:
+    """Return the request for one of the outputs; a seed must not make them all equal."""
+    config = {name: value for name, value in request.config.items() if name != "n"}
+    if "seed" in config:
+        config["seed"] += index
+    return replace(request, config=config)
+
+
+def _joined(responses: Sequence[LMResponse]) -> LMResponse:
+    """Return the outputs of several calls as those of one."""
+    outputs = tuple(output for response in responses for output in response.outputs)
+    usage = sum((response.usage for response in responses), Usage())
+    return replace(responses[0], outputs=outputs, usage=usage)

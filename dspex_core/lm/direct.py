@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import LMError, LMResponseError, LMTimeoutError, LMTransportError
 from dspex_core.lm.refusals import refusal
 from dspex_core.lm.transport import HTTPClient, HTTPReply
+from dspex_core.lm.vectors import to_vectors
 from dspex_core.messages import LMOutput, LMRequest, LMResponse, Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     from dspex_core.lm.providers import Endpoint
     from dspex_core.messages import Json
 
@@ -28,7 +32,6 @@ class DirectEngine:
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._renames_limit = endpoint.provider == "openai" and bool(_REASONING_MODEL.match(endpoint.name))
-        url = f"{endpoint.base_url}/chat/completions"
         headers = {
             "Content-Type": "application/json",
             "Accept": "application/json",
@@ -37,30 +40,55 @@ class DirectEngine:
         }
         if endpoint.api_key:
             headers["Authorization"] = f"Bearer {endpoint.api_key}"
-        self._url = url
-        self._http = HTTPClient(url, headers=headers, timeout=endpoint.timeout)
+        self._chat = HTTPClient(f"{endpoint.base_url}/chat/completions", headers=headers)
+        self._embeddings = HTTPClient(f"{endpoint.base_url}/embeddings", headers=headers)
 
-    def complete(self, request: LMRequest) -> LMResponse:
-        """Make one try of a call.
+    def complete(self, request: LMRequest, *, timeout: float) -> LMResponse:
+        """Make one try of a call, which may take `timeout` seconds in total.
 
         Raises:
             LMError: It failed; `is_retryable` says whether another try may do better.
         """
-        body = self._body(request)
-        try:
-            reply = self._http.post(body)
-        except OSError as error:
-            raise self._no_reply(error) from error
-        return self._response(reply)
+        return self._response(self._post(self._chat, self._body(request), timeout))
 
-    async def acomplete(self, request: LMRequest) -> LMResponse:
+    async def acomplete(self, request: LMRequest, *, timeout: float) -> LMResponse:  # noqa: ASYNC109  aiohttp keeps it
         """`complete` without blocking the event loop."""
-        body = self._body(request)
+        return self._response(await self._apost(self._chat, self._body(request), timeout))
+
+    def embed(self, texts: Sequence[str], config: Mapping[str, Any], *, timeout: float) -> LMResponse:
+        """Make one try of turning texts into vectors: each output is one, as text (see `vectors`).
+
+        Raises:
+            LMError: As `complete` does.
+        """
+        return self._vectors(self._post(self._embeddings, self._texts_body(texts, config), timeout), len(texts))
+
+    async def aembed(
+        self,
+        texts: Sequence[str],
+        config: Mapping[str, Any],
+        *,
+        timeout: float,  # noqa: ASYNC109  as in acomplete
+    ) -> LMResponse:
+        """`embed` without blocking the event loop."""
+        body = self._texts_body(texts, config)
+        return self._vectors(await self._apost(self._embeddings, body, timeout), len(texts))
+
+    def _post(self, http: HTTPClient, body: bytes, timeout: float) -> HTTPReply:
         try:
-            reply = await self._http.apost(body)
+            return http.post(body, timeout=timeout)
         except OSError as error:
-            raise self._no_reply(error) from error
-        return self._response(reply)
+            raise self._no_reply(error, timeout) from error
+
+    async def _apost(self, http: HTTPClient, body: bytes, timeout: float) -> HTTPReply:  # noqa: ASYNC109  as in acomplete
+        try:
+            return await http.apost(body, timeout=timeout)
+        except OSError as error:
+            raise self._no_reply(error, timeout) from error
+
+    def _texts_body(self, texts: Sequence[str], config: Mapping[str, Any]) -> bytes:
+        payload = {"model": self._endpoint.name, "input": list(texts), **config}
+        return _encode(payload).encode(errors="replace")
 
     def _body(self, request: LMRequest) -> bytes:
         payload: Json = {
@@ -76,28 +104,34 @@ class DirectEngine:
         return _encode(payload).encode(errors="replace")  # half a surrogate pair has no UTF-8
 
     def _response(self, reply: HTTPReply) -> LMResponse:
+        return self._read(reply, _to_response, "a chat completion")
+
+    def _vectors(self, reply: HTTPReply, n: int) -> LMResponse:
+        return self._read(reply, partial(to_vectors, n=n), f"{n} embeddings")
+
+    def _read(self, reply: HTTPReply, reading: Callable[[Json], LMResponse], wanted: str) -> LMResponse:
         if reply.status != _OK:
             raise refusal(self._endpoint, reply.status, reply.headers, reply.body)
         try:
             data = json.loads(reply.body)
-            if "choices" not in data and data.get("error"):
+            if "choices" not in data and "data" not in data and data.get("error"):
                 raise refusal(self._endpoint, reply.status, reply.headers, reply.body)
-            return _to_response(data)
+            return reading(data)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise self._not_understood(reply) from error
+            raise self._not_understood(reply, wanted) from error
 
-    def _no_reply(self, error: OSError) -> LMError:
+    def _no_reply(self, error: OSError, timeout: float) -> LMError:
         endpoint = self._endpoint
         if isinstance(error, TimeoutError):
-            message = f"no whole reply from {endpoint.base_url} within {endpoint.timeout:g} seconds"
+            message = f"no whole reply from {endpoint.base_url} within {timeout:g} seconds"
             return LMTimeoutError(message, model=endpoint.model, provider=endpoint.provider)
         message = f"no whole reply from {endpoint.base_url}: {error}"
         return LMTransportError(message, model=endpoint.model, provider=endpoint.provider)
 
-    def _not_understood(self, reply: HTTPReply) -> LMError:
+    def _not_understood(self, reply: HTTPReply, wanted: str) -> LMError:
         endpoint = self._endpoint
         excerpt = reply.body[:_EXCERPT].decode(errors="replace")
-        message = f"{self._url} did not reply with a chat completion; check the address; it began: {excerpt!r}"
+        message = f"{endpoint.base_url} did not reply with {wanted}; check the address; it began: {excerpt!r}"
         return LMResponseError(message, model=endpoint.model, provider=endpoint.provider, status=reply.status)
 
 

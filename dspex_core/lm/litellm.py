@@ -11,6 +11,7 @@ import json
 import os
 import re
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else importing it downloads a price list
@@ -41,10 +42,11 @@ from dspex_core.errors import (
 from dspex_core.lm.per_loop import PerLoop
 from dspex_core.lm.providers import PROVIDERS
 from dspex_core.lm.refusals import error_class, refusal
+from dspex_core.lm.vectors import to_vectors
 from dspex_core.messages import LMOutput, LMRequest, LMResponse, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator
+    from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 
     from dspex_core.lm.providers import Endpoint
 
@@ -74,7 +76,6 @@ class LiteLLMEngine:
         self._endpoint = endpoint
         self._fixed: dict[str, Any] = {
             "model": endpoint.model,
-            "timeout": endpoint.timeout,
             "num_retries": 0,  # the client does them, the same for both engines
             "max_retries": 0,
         }
@@ -99,28 +100,63 @@ class LiteLLMEngine:
             )
             raise self._fail(LMNotConfiguredError, message) from error
 
-    def complete(self, request: LMRequest) -> LMResponse:
-        """Make one try of a call.
+    def complete(self, request: LMRequest, *, timeout: float) -> LMResponse:
+        """Make one try of a call, which may take `timeout` seconds in total.
 
         Raises:
             LMError: It failed; `is_retryable` says whether another try may do better.
         """
         try:
-            reply = litellm.completion(**self._fixed, **self._arguments(request))
+            reply = litellm.completion(**self._fixed, **self._arguments(request), timeout=timeout)
         except openai.OpenAIError as error:
-            raise self._error(error) from error
+            raise self._error(error, timeout) from error
         return self._response(reply)
 
-    async def acomplete(self, request: LMRequest) -> LMResponse:
+    async def acomplete(self, request: LMRequest, *, timeout: float) -> LMResponse:  # noqa: ASYNC109  LiteLLM needs it, too
         """`complete` without blocking the event loop."""
         await _clients.get()
         try:
             # LiteLLM's timeout starts anew with each piece of a reply.
-            async with asyncio.timeout(self._endpoint.timeout):
-                reply = await litellm.acompletion(**self._fixed, **self._arguments(request))
+            async with asyncio.timeout(timeout):
+                reply = await litellm.acompletion(**self._fixed, **self._arguments(request), timeout=timeout)
         except (openai.OpenAIError, TimeoutError) as error:
-            raise self._error(error) from error
+            raise self._error(error, timeout) from error
         return self._response(reply)
+
+    def embed(self, texts: Sequence[str], config: Mapping[str, Any], *, timeout: float) -> LMResponse:
+        """Make one try of turning texts into vectors: each output is one, as text (see `vectors`).
+
+        Raises:
+            LMError: As `complete` does.
+        """
+        try:
+            reply = litellm.embedding(**self._fixed, **config, input=list(texts), timeout=timeout)
+        except openai.OpenAIError as error:
+            raise self._error(error, timeout) from error
+        return self._vectors(reply, len(texts))
+
+    async def aembed(
+        self,
+        texts: Sequence[str],
+        config: Mapping[str, Any],
+        *,
+        timeout: float,  # noqa: ASYNC109  as in acomplete
+    ) -> LMResponse:
+        """`embed` without blocking the event loop."""
+        await _clients.get()
+        try:
+            async with asyncio.timeout(timeout):
+                reply = await litellm.aembedding(**self._fixed, **config, input=list(texts), timeout=timeout)
+        except (openai.OpenAIError, TimeoutError) as error:
+            raise self._error(error, timeout) from error
+        return self._vectors(reply, len(texts))
+
+    def _vectors(self, reply: Any, n: int) -> LMResponse:
+        try:
+            response = to_vectors(reply.model_dump(), n=n)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise self._fail(LMResponseError, f"the reply does not hold {n} embeddings") from error
+        return replace(response, cost=reply._hidden_params.get("response_cost"))  # noqa: SLF001  as in _response
 
     def _arguments(self, request: LMRequest) -> dict[str, Any]:
         arguments = {"messages": [message.to_json() for message in request.messages], **request.config}
@@ -140,13 +176,13 @@ class LiteLLMEngine:
             cost=reply._hidden_params.get("response_cost"),  # noqa: SLF001  where LiteLLM's documentation has it
         )
 
-    def _error(self, error: openai.OpenAIError | TimeoutError) -> LMError:
+    def _error(self, error: openai.OpenAIError | TimeoutError, timeout: float) -> LMError:
         """Read an error by what caused it: LiteLLM calls most things an internal server error."""
         causes = list(_causes(error))
         for cause in causes:
             if isinstance(cause, httpx.HTTPStatusError):
                 return refusal(self._endpoint, cause.response.status_code, cause.response.headers, _content(cause))
-        said = str(error) or f"no whole reply within {self._endpoint.timeout:g} seconds"
+        said = str(error) or f"no whole reply within {timeout:g} seconds"
         message = _OWN_NAMES.sub("", said.splitlines()[0])
         if _NOT_SET_UP.search(message):
             advice = "write the model as provider/model and set the provider's key, or give the LM an api_base"

@@ -116,7 +116,6 @@ class Endpoint:
     provider: str
     base_url: str | None
     api_key: str | None = field(repr=False)
-    timeout: float
     supports_schema: bool
 
 
@@ -147,7 +146,7 @@ def locate(model: str, *, api_base: str | None = None, engine: EngineChoice = "a
     return Target(model, model, foreign, base_url, chosen or ("direct" if direct else "litellm"), api_base)
 
 
-def connect(target: Target, *, api_key: str | None, timeout: float) -> Endpoint:
+def connect(target: Target, *, api_key: str | None) -> Endpoint:
     """Return the endpoint of a target, with its key from the argument or the environment.
 
     Raises:
@@ -168,7 +167,6 @@ def connect(target: Target, *, api_key: str | None, timeout: float) -> Endpoint:
         provider=provider.name,
         base_url=base_url,
         api_key=key,
-        timeout=timeout,
         supports_schema=provider.supports_schema and not _BEFORE_SCHEMAS.match(target.name),
     )
 

@@ -60,7 +60,7 @@ class ScriptedLM(BaseLM):
             outputs=tuple(LMOutput(text, finish_reason="stop") for text in texts),
             model=self.model,
             usage=Usage(
-                sum(len(message.content.split()) for message in request.messages),
+                sum(len(message.text.split()) for message in request.messages),
                 sum(len(text.split()) for text in texts),
             ),
         )
@@ -77,7 +77,7 @@ class ScriptedLM(BaseLM):
                 return found
             message = (
                 f"the script is exhausted after {self._calls} calls; the next request ended with: "
-                f"{request.messages[-1].content!r}"
+                f"{request.messages[-1].text!r}"
             )
             raise ScriptExhaustedError(message, calls=self._calls)
 
@@ -85,7 +85,7 @@ class ScriptedLM(BaseLM):
 
     def _by_content(self, replies: Mapping[str, Reply]) -> Callable[[LMRequest], Reply]:
         def reply(request: LMRequest) -> Reply:
-            asked = request.messages[-1].content
+            asked = request.messages[-1].text
             for text, found in replies.items():
                 if text in asked:
                     return found

@@ -88,13 +88,11 @@ class HTTPClient:
     Args:
         url: Where to post to.
         headers: Sent with every request.
-        timeout: Seconds until the whole reply must be there.
     """
 
-    def __init__(self, url: str, *, headers: Mapping[str, str], timeout: float) -> None:
+    def __init__(self, url: str, *, headers: Mapping[str, str]) -> None:
         self._url = url
         self._headers = headers
-        self._timeout = timeout
         self._proxy = _proxy_for(url)
         manager = _manager(self._proxy)
         if self._proxy is None:  # asking the pool itself saves the manager's bookkeeping, a fifth of a request
@@ -103,15 +101,15 @@ class HTTPClient:
         else:
             self._send, self._where = manager.urlopen, url
 
-    def post(self, body: bytes) -> HTTPReply:
-        """Post a body and wait for the whole reply."""
+    def post(self, body: bytes, *, timeout: float) -> HTTPReply:
+        """Post a body and wait at most `timeout` seconds for the whole reply."""
         try:
             try:
-                return self._post(body)
+                return self._post(body, timeout)
             except urllib3.exceptions.ProtocolError as error:
                 if not isinstance(error.args[-1], _StaleConnectionError):
                     raise
-                return self._post(body)
+                return self._post(body, timeout)
         except urllib3.exceptions.NewConnectionError as error:  # urllib3 counts it among the timeouts
             raise ConnectionError(str(error)) from error
         except urllib3.exceptions.TimeoutError as error:
@@ -119,29 +117,29 @@ class HTTPClient:
         except urllib3.exceptions.HTTPError as error:
             raise ConnectionError(str(error)) from error
 
-    async def apost(self, body: bytes) -> HTTPReply:
-        """Post a body and await the whole reply."""
+    async def apost(self, body: bytes, *, timeout: float) -> HTTPReply:  # noqa: ASYNC109  aiohttp keeps it
+        """Post a body and await the whole reply, at most `timeout` seconds."""
         import aiohttp  # a sync program need not load it
 
         connection = _Connection()
         try:
             try:
-                return await self._apost(body, connection)
+                return await self._apost(body, timeout, connection)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
                 if not connection.reused:
                     raise
-                return await self._apost(body, connection)
+                return await self._apost(body, timeout, connection)
         except aiohttp.ClientError as error:
             raise ConnectionError(str(error) or type(error).__name__) from error
 
-    def _post(self, body: bytes) -> HTTPReply:
-        deadline = time.monotonic() + self._timeout
+    def _post(self, body: bytes, timeout: float) -> HTTPReply:
+        deadline = time.monotonic() + timeout
         response = self._send(
             "POST",
             self._where,
             body=body,
             headers=self._headers,
-            timeout=urllib3.Timeout(total=self._timeout),
+            timeout=urllib3.Timeout(total=timeout),
             retries=False,
             redirect=False,
             preload_content=False,
@@ -158,13 +156,13 @@ class HTTPClient:
                 connection.sock.settimeout(left)  # a server that trickles may not outwait the total
         return HTTPReply(response.status, response.headers, b"".join(chunks))
 
-    async def _apost(self, body: bytes, connection: _Connection) -> HTTPReply:
+    async def _apost(self, body: bytes, timeout: float, connection: _Connection) -> HTTPReply:  # noqa: ASYNC109  as in apost
         session = await _sessions.get()
         async with session.post(
             self._url,
             data=body,
             headers=self._headers,
-            timeout=self._aio_timeout,
+            timeout=_aio_timeout(timeout),
             allow_redirects=False,
             proxy=self._proxy,
             trace_request_ctx=connection,
@@ -172,11 +170,12 @@ class HTTPClient:
             connection.reused = False  # a failure from here on is no stale connection's
             return HTTPReply(response.status, response.headers, await response.read())
 
-    @functools.cached_property
-    def _aio_timeout(self) -> aiohttp.ClientTimeout:
-        import aiohttp  # as in apost
 
-        return aiohttp.ClientTimeout(total=self._timeout)
+@functools.lru_cache(maxsize=16)
+def _aio_timeout(seconds: float) -> aiohttp.ClientTimeout:
+    import aiohttp  # as in apost
+
+    return aiohttp.ClientTimeout(total=seconds)
 
 
 def _proxy_for(url: str) -> str | None:

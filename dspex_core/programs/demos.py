@@ -6,9 +6,10 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dspex_core.embedders import LexicalEmbedder, NearestIndex, embedder_from_json
+from dspex_core.embedders import Embedder, LexicalEmbedder, NearestIndex, embedder_from_json
 
 if TYPE_CHECKING:
+    from dspex_core.embedders import Vectorizer
     from dspex_core.signature import Signature
 
 Demo = Mapping[str, Any]
@@ -29,14 +30,16 @@ class NearestDemos:
 
     Args:
         k: How many demos a call shows.
-        embedder: Turns texts into vectors; the default compares character n-grams and needs no model.
+        embedder: Turns texts into vectors: an embedder or a function. The default compares character
+            n-grams and needs no model.
     """
 
-    def __init__(self, k: int, embedder: LexicalEmbedder | None = None) -> None:
+    def __init__(self, k: int, embedder: Vectorizer | None = None) -> None:
         if k < 1:
             raise ValueError(f"k must be at least 1, not {k!r}")
         self.k = k
-        self.embedder = embedder or LexicalEmbedder()
+        given = embedder or LexicalEmbedder()
+        self.embedder = given if isinstance(given, Embedder | LexicalEmbedder) else Embedder(given)
         self._lock = threading.Lock()
         self._index: tuple[Sequence[Demo], NearestIndex] | None = None
 

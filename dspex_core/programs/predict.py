@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.adapters import ChatAdapter, JSONAdapter
+from dspex_core.adapters.base import without
 from dspex_core.config import current
-from dspex_core.errors import AdapterParseError, LMNotConfiguredError, SignatureError
+from dspex_core.errors import LMNotConfiguredError, SignatureError
 from dspex_core.example import Prediction
-from dspex_core.lm.base import BaseLM, LMCall
-from dspex_core.messages import LMRequest
+from dspex_core.flow import Call
+from dspex_core.programs.asking import Question, ask, reasoning_outputs
 from dspex_core.programs.base import Predictor
 from dspex_core.signature import MISSING, Signature, ensure_signature
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from dspex_core.adapters.base import Adapter, CompiledPrompt
     from dspex_core.flow import Flow
+    from dspex_core.lm.base import BaseLM
 
 _log = logging.getLogger("dspex")
 _ADAPTERS: Mapping[str, Adapter] = {"chat": ChatAdapter(), "json": JSONAdapter(shows_types=False)}
@@ -51,7 +54,7 @@ class Predict(Predictor):
     def flow(
         self, *, config: Mapping[str, Any] | None = None, lm: BaseLM | None = None, **inputs: Any
     ) -> Flow[Prediction]:
-        """Render the prompt, call the LM, read the outputs; once more with the fallback adapter if need be.
+        """Render the prompt, call the LM, read the outputs; `parse_retries` and the fallback adapter if need be.
 
         Args:
             config: Sampling parameters of this call, over those of the predictor.
@@ -66,34 +69,30 @@ class Predict(Predictor):
         self._check(inputs)
         adapter = settings.adapter or _ADAPTERS[lm.preferred_adapter]
         config = {**self.config, **(config or {})}
-        try:
-            prediction = yield from self._ask(lm, adapter, inputs, config)
-        except AdapterParseError as error:
-            if adapter.fallback is None:
-                raise
-            _log.info("%s; asking again with %r", error, adapter.fallback)
-            prediction = yield from self._ask(lm, adapter.fallback, inputs, config)
+        chosen = None
+        if self.demo_selector is not None:  # it may call an embedding model
+            chosen = yield Call(self.demo_selector.choose, (self.signature, self._demos, inputs))
+        apart = self._returned_apart(lm, config)
+        question = Question(self.signature, inputs, partial(self._prompt, apart), chosen, config, apart)
+        prediction = Prediction.from_completions((yield from ask(lm, adapter, question)))
         if settings.trace is not None:
             settings.trace.append((self, inputs, prediction))
         return prediction
+
+    def constructor_arguments(self) -> dict[str, Any]:
+        """Return the signature; the rest is state."""
+        return {"signature": self.signature}
 
     def __repr__(self) -> str:
         demos = f", {len(self.demos)} demos" if self.demos else ""
         return f"{type(self).__name__}({self.signature!r}{demos})"
 
-    def _ask(self, lm: BaseLM, adapter: Adapter, inputs: dict[str, Any], config: Mapping[str, Any]) -> Flow[Prediction]:
-        prompt = self._prompt(adapter)
-        chosen = self.demo_selector.choose(self.signature, self._demos, inputs) if self.demo_selector else None
-        request = LMRequest(
-            prompt.messages(adapter.user(self.signature, inputs), chosen),
-            {name: value for name, value in config.items() if name != "rollout_id"},
-            response_schema=prompt.response_schema,
-            rollout_id=config.get("rollout_id"),
-        )
-        response = yield LMCall(lm, request)
-        return Prediction.from_completions([adapter.parse(self.signature, output.text) for output in response.outputs])
+    def _returned_apart(self, lm: BaseLM, config: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the outputs that a model which is told to reason is not asked to write."""
+        effort = config["reasoning_effort"] if "reasoning_effort" in config else lm.config.get("reasoning_effort")
+        return () if effort in (None, "none") else reasoning_outputs(self.signature)
 
-    def _prompt(self, adapter: Adapter) -> CompiledPrompt:
+    def _prompt(self, apart: tuple[str, ...], adapter: Adapter) -> CompiledPrompt:
         """Return the part of the prompt that no input changes, rendered once for this state."""
         compiled = self._compiled
         if (
@@ -101,13 +100,16 @@ class Predict(Predictor):
             or compiled[0] is not self.signature
             or compiled[1] is not self._demos
             or compiled[2] != adapter
+            or compiled[3] != apart
         ):
-            prompt = adapter.compile(self.signature, self._demos)
-            compiled = self._compiled = (self.signature, self._demos, adapter, prompt)
-        found: CompiledPrompt = compiled[3]
+            prompt = adapter.compile(without(self.signature, *apart), self._demos)
+            compiled = self._compiled = (self.signature, self._demos, adapter, apart, prompt)
+        found: CompiledPrompt = compiled[4]
         return found
 
     def _check(self, inputs: dict[str, Any]) -> None:
+        if inputs.keys() == self.signature.input_fields.keys():
+            return
         missing = [
             name
             for name, field in self.signature.input_fields.items()

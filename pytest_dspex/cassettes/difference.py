@@ -7,6 +7,8 @@ import json
 import textwrap
 from typing import TYPE_CHECKING
 
+from dspex_core.messages import Message
+
 if TYPE_CHECKING:
     from dspex_core.messages import Json
     from pytest_dspex.cassettes.store import Entry
@@ -29,7 +31,7 @@ def _readable(model: str, case: str, request: Json) -> list[str]:
     parameters = json.dumps(rest, indent=2, sort_keys=True, ensure_ascii=False, default=repr)
     lines = [f"case: {case}", f"model: {model}", *parameters.split("\n")]
     for message in request.get("messages", ()):
-        lines += [f"[{message['role']}]", *message["content"].split("\n")]
+        lines += [f"[{message['role']}]", *Message.from_json(message).text.split("\n")]
     return [part for line in lines for part in _wrap(line)]
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import DSPexError
 from dspex_core.files import write_atomically
+from dspex_core.messages import Message
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -200,7 +201,7 @@ def merge_shards(directories: Iterable[Path], *, run: str, prune: Collection[Pat
 def last_message(request: Json) -> str:
     """Return the text by which people know a request: its last message, else all of its JSON."""
     messages = request.get("messages")
-    return messages[-1]["content"] if messages else _line(request)
+    return Message.from_json(messages[-1]).text if messages else _line(request)
 
 
 def _merge(shard: Path, run: str, store: CassetteStore) -> None:
@@ -221,9 +222,15 @@ def _most_similar(entries: list[Entry], request: Json, at_least: float) -> Entry
 
     last = [last_message(entry.request) for entry in entries]
     found = process.extract(last_message(request), last, scorer=fuzz.ratio, limit=_CANDIDATES, score_cutoff=at_least)
-    whole = _line(request)
-    ranked = [(score, fuzz.ratio(whole, _line(entries[index].request)), index) for _, score, index in found]
+    whole = _readable(request)
+    ranked = [(score, fuzz.ratio(whole, _readable(entries[index].request)), index) for _, score, index in found]
     return entries[max(ranked)[2]] if ranked else None
+
+
+def _readable(request: Json) -> str:
+    """Return a request's JSON with a short text for each image, sound or file: to compare whole ones takes minutes."""
+    messages = [[message["role"], Message.from_json(message).text] for message in request.get("messages", ())]
+    return _line({**request, "messages": messages})
 
 
 def _line(value: Json) -> str:

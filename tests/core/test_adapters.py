@@ -10,15 +10,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
-from dspex_core.adapters import Adapter, ChatAdapter, CompiledPrompt, JSONAdapter
+from dspex_core.adapters import Adapter, ChatAdapter, CompiledPrompt, JSONAdapter, TwoStepAdapter, XMLAdapter
 from dspex_core.adapters.base import INCOMPLETE, NOT_SUPPLIED
 from dspex_core.errors import AdapterParseError, SignatureError
 from dspex_core.example import Example
+from dspex_core.lm.scripted import ScriptedLM
 from dspex_core.messages import Message
 from dspex_core.signature import InputField, OutputField, Signature, make_signature
 
 RELAXED = settings(deadline=None)  # the first example may pay for an import
-ADAPTERS = [ChatAdapter(), JSONAdapter()]
+ADAPTERS = [
+    ChatAdapter(),
+    JSONAdapter(),
+    JSONAdapter(outlines_types=True),
+    XMLAdapter(),
+    TwoStepAdapter(ScriptedLM([])),
+]
 
 
 class Color(enum.Enum):
@@ -57,17 +64,23 @@ def adapter(request) -> Adapter:
     return request.param
 
 
+def writer(adapter: Adapter, signature: type[Signature]) -> Adapter:
+    """Return the adapter in whose format the replies are that `adapter` parses."""
+    extraction = adapter.extraction(signature)
+    return adapter if extraction is None else extraction.adapter
+
+
 def texts(messages) -> list[str]:
     return [message["content"] for message in messages]
 
 
-# What both have in common
+# What all have in common
 
 
 def test_format_is_system_demos_and_the_call(adapter):
     messages = adapter.format(Classify, [DEMO, DEMO], {"text": "so so"})
     assert [message["role"] for message in messages] == ["system", *["user", "assistant"] * 2, "user"]
-    assert adapter.parse(Classify, messages[2]["content"]) == {"label": "good", "tags": ["a"]}
+    assert all(part in messages[2]["content"] for part in ("label", "good", "tags", '["a"]'))
     assert "so so" in messages[-1]["content"]
 
 
@@ -131,7 +144,8 @@ def test_demo_without_an_input_or_without_an_output_is_left_out(adapter, demo):
 
 def test_signature_without_inputs_takes_demos(adapter):
     [user, assistant] = adapter.compile(Signature(" -> joke"), [{"joke": "ha"}]).demos[0]
-    assert (user.content, adapter.parse(Signature(" -> joke"), assistant.content)) == ("", {"joke": "ha"})
+    assert user.content == ""
+    assert "ha" in assistant.content
 
 
 def test_demos_and_inputs_may_be_examples(adapter):
@@ -162,19 +176,23 @@ def test_reply_without_structure_is_a_parse_error(adapter):
     with pytest.raises(AdapterParseError) as caught:
         adapter.parse(Signature("question -> answer"), "Paris, of course.")
     assert caught.value.missing == ("answer",)
-    assert caught.value.adapter_name == type(adapter).__name__
+    assert caught.value.adapter_name == type(writer(adapter, Classify)).__name__
 
 
 def test_adapters_are_values():
     assert ChatAdapter() == ChatAdapter()
     assert ChatAdapter() != ChatAdapter(use_json_adapter_fallback=False)
     assert ChatAdapter() != JSONAdapter()
+    assert ChatAdapter() != XMLAdapter()
     assert len({ChatAdapter(), ChatAdapter(), JSONAdapter(), JSONAdapter()}) == 2
+    lm = ScriptedLM([])
+    assert TwoStepAdapter(lm) == TwoStepAdapter(lm) != TwoStepAdapter(ScriptedLM([]))
 
 
-def test_chat_falls_back_to_json_unless_opted_out():
-    assert ChatAdapter().fallback == JSONAdapter()
-    assert ChatAdapter(use_json_adapter_fallback=False).fallback is None
+@pytest.mark.parametrize("kind", [ChatAdapter, XMLAdapter])
+def test_written_formats_fall_back_to_json_unless_opted_out(kind):
+    assert kind().fallback == JSONAdapter()
+    assert kind(use_json_adapter_fallback=False).fallback is None
     assert JSONAdapter().fallback is None
 
 
@@ -238,6 +256,106 @@ def test_chat_field_names_may_be_of_any_script_and_even_completed():
     signature = Signature("q -> नाम, completed")
     outputs = {"नाम": "x", "completed": "y"}
     assert ChatAdapter().parse(signature, ChatAdapter().assistant(signature, outputs).content) == outputs
+
+
+# The XML format
+
+
+def test_xml_messages_use_tags():
+    system, user, assistant, call = texts(XMLAdapter().format(Classify, [DEMO], {"text": "two\nlines"}))
+    assert "<text>\n{text}\n</text>\n\n<limit>\n{limit}\n</limit>\n\n<label>\n{label}\n</label>" in system
+    assert "[[" not in system
+    assert user == "<text>\nfine\n</text>\n\n<limit>\n1\n</limit>"
+    assert assistant == '<label>\ngood\n</label>\n\n<tags>\n["a"]\n</tags>'
+    assert call.startswith("<text>\ntwo\nlines\n</text>\n\n<limit>\n3\n</limit>\n\n")
+    assert '`<label>` (one of "good", "bad"), `<tags>` (list[str])' in call
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "<a>\nx\n</a>\n\n<b>\n1\n</b>",
+        "<a>x</a><b>1</b>",
+        "<b>1</b>\n<a>x</a>",
+        "I fill <a> and <b>.\n<a> x </a> <b> 1 </b>\nDone.",
+        "<reply><a>x</a><b>1</b></reply>",
+        "```xml\n<a>x</a>\n<b>1</b>\n```",
+        "<a>x</a>\n<b>```json\n1\n```</b>\n<a>again</a>",
+    ],
+)
+def test_xml_reply_is_read(reply):
+    assert XMLAdapter().parse(Signature("q -> a, b: int"), reply) == {"a": "x", "b": 1}
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("1 &lt; 2 &amp;&amp; &quot;x&quot;", '1 < 2 && "x"'),
+        ('1 < 2 && "x"', '1 < 2 && "x"'),
+        ("&amp;lt;", "&lt;"),
+        ("use <b>bold</b> & <i>", "use <b>bold</b> & <i>"),
+    ],
+)
+def test_xml_text_may_be_escaped_or_not(content, text):
+    assert XMLAdapter().parse(Signature("q -> a, b: int"), f"<a>{content}</a><b>1</b>") == {"a": text, "b": 1}
+
+
+def test_xml_text_may_contain_its_own_tags():
+    signature, outputs = Signature("q -> a"), {"a": "<a>&lt;a></a> and </a>"}
+    assert XMLAdapter().parse(signature, XMLAdapter().assistant(signature, outputs).content) == outputs
+
+
+def test_xml_tag_that_is_not_closed_is_missing():
+    with pytest.raises(AdapterParseError) as caught:
+        XMLAdapter().parse(Signature("q -> a, b"), "<a>x</a><b>and then")
+    assert (caught.value.missing, caught.value.parsed_result) == (("b",), {"a": "x"})
+
+
+@pytest.mark.parametrize(
+    ("type_", "content", "value"),
+    [
+        (list[str], "<item>a</item><item>b</item>", ["a", "b"]),
+        (dict[str, int], '<one>1</one><entry key="two words">2</entry>', {"one": 1, "two words": 2}),
+        (dict[str, list[int]], "<n>1</n><n>2</n>", {"n": [1, 2]}),
+        (
+            Person,
+            "<name>Ann &amp; co</name><age>4</age><friend><name>Bo</name></friend>",
+            Person(name="Ann & co", age=4, friend=Person(name="Bo")),
+        ),
+        (list[Person], "<item><name>Ann</name></item>", [Person(name="Ann")]),
+    ],
+)
+def test_xml_nested_elements_are_read_where_json_was_asked_for(type_, content, value):
+    signature = Signature({"x": (type_, OutputField())})
+    assert XMLAdapter().parse(signature, f"<x>\n{content}\n</x>") == {"x": value}
+
+
+# The two-step format
+
+
+def test_two_step_prompt_has_no_format():
+    system, user, assistant, call = texts(
+        TwoStepAdapter(ScriptedLM([])).format(Classify, [DEMO], {"text": "two\nlines"})
+    )
+    assert "[[" not in system
+    assert "JSON" not in system
+    assert user == "text: fine\n\nlimit: 1"
+    assert assistant == 'label: good\n\ntags: ["a"]'
+    assert call == "text: two\nlines\n\nlimit: 3"
+
+
+def test_extraction_asks_for_the_same_outputs_from_the_text():
+    lm = ScriptedLM([])
+    extraction = TwoStepAdapter(lm, JSONAdapter()).extraction(Classify)
+    assert (extraction.lm, extraction.adapter) == (lm, JSONAdapter())
+    assert list(extraction.signature.input_fields) == ["text"]
+    assert extraction.signature.output_fields == Classify.output_fields
+
+
+def test_extraction_of_an_output_named_text_reads_it_from_another_field():
+    signature = TwoStepAdapter(ScriptedLM([])).extraction(Signature("q -> text, text_text")).signature
+    assert list(signature.output_fields) == ["text", "text_text"]
+    assert len(signature.input_fields) == 1
 
 
 # The JSON format
@@ -377,8 +495,8 @@ def signatures_with_outputs(draw) -> tuple[type[Signature], dict[str, Any]]:
 def test_outputs_survive_being_written_and_read(drawn):
     signature, outputs = drawn
     for adapter in ADAPTERS:
-        written = adapter.format(signature, [{"question": "q", **outputs}], {"question": "q"})[2]["content"]
-        assert adapter.parse(signature, written) == outputs
+        written = writer(adapter, signature).format(signature, [{"question": "q", **outputs}], {"question": "q"})
+        assert adapter.parse(signature, written[2]["content"]) == outputs
 
 
 @RELAXED
@@ -409,3 +527,30 @@ def test_types_can_be_left_out_of_the_json_prompt():
     system = JSONAdapter(shows_types=False).system(signature)
     assert system == "Choose.\n- label: the mood\nReply with a JSON object with: label"
     assert '"a"' in JSONAdapter().system(signature)
+
+
+def test_types_can_be_outlined_in_the_json_prompt():
+    signature = Signature(
+        {
+            "note": InputField(),
+            "people": (list[Person], OutputField(desc="all that are named\nin the note")),
+            "sure": (bool | None, OutputField()),
+        },
+        "Find them.",
+    )
+    assert JSONAdapter(outlines_types=True).system(signature) == (
+        "Find them.\n\n"
+        "Inputs:\n- note (str)\n\n"
+        "Answer with one JSON object:\n"
+        "{\n"
+        "  # all that are named\n"
+        "  # in the note\n"
+        "  people: list[{\n"
+        "    name: str\n"
+        "    # in years\n"
+        "    age: int, at least 0\n"
+        "    friend: Person or null\n"
+        "  }]\n"
+        "  sure: bool or null\n"
+        "}"
+    )

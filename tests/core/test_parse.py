@@ -3,14 +3,14 @@ from __future__ import annotations
 import enum
 import json
 import math
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from dspex_core.adapters import Adapter, ChatAdapter, JSONAdapter
+from dspex_core.adapters import Adapter, ChatAdapter, JSONAdapter, XMLAdapter
 from dspex_core.adapters.parse import extract_json_object, parse_text, parse_value
 from dspex_core.errors import AdapterParseError
 from dspex_core.signature import OutputField, Signature, SignatureField
@@ -156,6 +156,59 @@ def test_choice_is_recognised_through_quotes_spaces_and_case(choices, text, choi
     assert parse_text(field_of(choices), text) == choice
 
 
+@pytest.mark.parametrize(
+    ("type_", "text", "value"),
+    [
+        (Literal["good", "bad"] | None, "Good", "good"),
+        (Literal["good", "bad"] | None, '"BAD"', "bad"),
+        (Literal["good", "bad"] | None, "null", None),
+        (Literal["1", "2"] | None, "1", "1"),
+        (Color | int, "Red", Color.RED),
+        (list[Literal["good", "bad"]], '["Good", " bad "]', ["good", "bad"]),
+        (list[Literal["1", "2"]], "[1, 2]", ["1", "2"]),
+        (list[Color], "['RED', 'blau']", [Color.RED, Color.BLUE]),
+        (list[Literal["good"] | None], '["GOOD", null]', ["good", None]),
+        (list[Literal["good"]] | None, '["GOOD"]', ["good"]),
+        (set[Literal["good", "bad"]], '["GOOD"]', {"good"}),
+        (tuple[int, Literal["good"]], '[1, "GOOD"]', (1, "good")),
+        (tuple[Literal["good"], ...], '["GOOD", "Good"]', ("good", "good")),
+        (dict[Literal["good"], list[Color]], '{"GOOD": ["red"]}', {"good": [Color.RED]}),
+        (Annotated[Literal["good"], "mood"], "GOOD", "good"),
+    ],
+)
+def test_choice_inside_a_type_is_recognised_too(type_, text, value):
+    field = field_of(type_)
+    assert parse_text(field, text) == value
+    assert parse_value(field, text) == value
+
+
+@pytest.mark.parametrize(
+    ("type_", "value", "parsed"),
+    [
+        (Literal["good"] | None, "GOOD", "good"),
+        (list[Literal["1"]], [1], ["1"]),
+        (dict[str, Literal["good"]], {"a": "GOOD"}, {"a": "good"}),
+    ],
+)
+def test_choice_inside_a_json_value_is_recognised_too(type_, value, parsed):
+    assert parse_value(field_of(type_), value) == parsed
+
+
+@pytest.mark.parametrize(
+    ("type_", "value"),
+    [
+        (Literal["good"] | None, "best"),
+        (list[Literal["good"]], ["good", "best"]),
+        (list[Literal["good"]], [["good"]]),
+        (list[Literal["good"]], [math.nan]),
+        (tuple[Literal["good"], int], ["good", 1, 2]),
+    ],
+)
+def test_value_that_is_no_choice_inside_a_type_is_refused(type_, value):
+    with pytest.raises(ValueError, match=r"'good'|not JSON compliant|at most 2 items"):
+        parse_value(field_of(type_), value)
+
+
 def test_choice_that_two_spellings_fit_is_refused():
     with pytest.raises(ValueError, match="'yes' or 'YES'"):
         parse_text(field_of(Literal["yes", "YES"]), "Yes")
@@ -223,7 +276,7 @@ OUTPUTS = {
     "maybe": None,
     "person": Person(name="Ann", age=4),
 }
-ADAPTERS = [ChatAdapter(), JSONAdapter()]
+ADAPTERS = [ChatAdapter(), JSONAdapter(), XMLAdapter()]
 REPLIES = [adapter.assistant(EVERYTHING, OUTPUTS).content for adapter in ADAPTERS]
 NOISE = [
     "",
@@ -270,6 +323,9 @@ def outcome(adapter: Adapter, reply: str) -> dict[str, Any] | AdapterParseError:
 @example("[[ ## tags ## ]]\n" + "(" * 10_000)
 @example("[[ ## person ## ]]\n" + '{"a":' * 10_000)
 @example("[[ ## count ## ]]\n" + "9" * 10_000)
+@example("<text>" * 10_000)
+@example("<person>" + "<a>" * 10_000 + "</a>" * 10_000 + "</person>")
+@example("<tags><item>\ud800</item></tags><count>&#0;</count>")
 @example('{"text": ' + "[" * 900 + "]" * 900 + "}")
 @example('{"text": "\\ud800", "count": NaN, "tags": {"a": Infinity}}')
 def test_any_reply_parses_or_is_an_adapter_parse_error(reply):

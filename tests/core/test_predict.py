@@ -22,9 +22,11 @@ from dspex_core import (
     ScriptedLM,
     Signature,
     SignatureError,
+    TwoStepAdapter,
     configure,
     context,
     settings,
+    track_usage,
 )
 
 
@@ -184,6 +186,97 @@ def test_a_reply_that_cannot_be_read_at_all_is_one_error_that_shows_it():
         Predict("question -> answer")(question="q")
     assert caught.value.lm_response == "what?"
     assert caught.value.missing == ("answer",)
+
+
+class TestParseRetries:
+    def test_the_error_is_fed_back_with_the_bad_reply(self):
+        lm = ScriptedLM([{"answer": "many"}, {"answer": "42"}])
+        with context(lm=lm, parse_retries=1):
+            assert Predict("question -> answer: int")(question="q").answer == 42
+        first, second = (entry.request.messages for entry in lm.history)
+        assert second[: len(first)] == first
+        assistant, user = second[len(first) :]
+        assert (assistant.role, assistant.content) == ("assistant", lm.history[0].response.text)
+        assert user.role == "user"
+        assert "answer: Input should be a valid integer" in user.content
+        assert "[[ ## answer ## ]]" in user.content
+
+    @both
+    def test_retries_come_first_and_then_the_fallback(self, how):
+        lm = ScriptedLM(["one?", "two?", "three?", '{"answer": "a"}'])
+        with context(lm=lm, parse_retries=2), track_usage() as usage:
+            assert ask(Predict("question -> answer"), how, question="q").answer == "a"
+        requests = [entry.request for entry in lm.history]
+        assert [len(request.messages) for request in requests] == [2, 4, 6, 2]
+        assert [request.response_schema is not None for request in requests] == [False, False, False, True]
+        assert usage.calls == 4
+
+    def test_there_is_none_unless_asked_for(self):
+        lm = ScriptedLM(lambda _: "what?")
+        with context(lm=lm, adapter=JSONAdapter()), pytest.raises(AdapterParseError):
+            Predict("question -> answer")(question="q")
+        assert len(lm.history) == 1
+
+    def test_an_adapter_without_fallback_has_them_too_and_the_last_reply_is_shown(self):
+        lm = ScriptedLM(["one?", "", "three?"])
+        with context(lm=lm, adapter=JSONAdapter(), parse_retries=2), pytest.raises(AdapterParseError) as caught:
+            Predict("question -> answer")(question="q")
+        assert caught.value.lm_response == "three?"
+        assert all(message.content for message in lm.history[-1].request.messages)
+
+    def test_the_reply_fed_back_is_the_one_of_several_that_could_not_be_read(self):
+        lm = ScriptedLM([{"answer": "1"}, {"answer": "x"}, {"answer": "2"}, {"answer": "3"}])
+        with context(lm=lm, parse_retries=1):
+            prediction = Predict("question -> answer: int", n=2)(question="q")
+        assert prediction.completions.answer == [2, 3]
+        assert lm.history[1].request.messages[-2].content == lm.history[0].response.outputs[1].text
+
+
+class TestTwoSteps:
+    signature = "question -> answer: int, why"
+
+    def run(self, main, extractor, how="sync"):
+        with context(lm=main, adapter=TwoStepAdapter(extractor)), track_usage() as usage:
+            return ask(Predict(self.signature), how, question="q"), usage
+
+    @both
+    def test_the_second_lm_reads_the_outputs_out_of_the_firsts_answer(self, how):
+        main, extractor = ScriptedLM(["It is six times seven."]), ScriptedLM([{"answer": "42", "why": "6 * 7"}])
+        prediction, usage = self.run(main, extractor, how)
+        assert prediction.toDict() == {"answer": 42, "why": "6 * 7"}
+        assert "It is six times seven." in extractor.history[0].request.messages[-1].content
+        assert (len(main.history), len(extractor.history), usage.calls) == (1, 1, 2)
+
+    def test_each_completion_is_read(self):
+        main, extractor = ScriptedLM(["one", "two"]), ScriptedLM({"one": {"answer": 1}, "two": {"answer": 2}})
+        with context(lm=main, adapter=TwoStepAdapter(extractor)):
+            assert Predict("question -> answer: int", n=2)(question="q").completions.answer == [1, 2]
+
+    def test_retries_and_fallback_are_the_second_lms(self):
+        main = ScriptedLM(["Forty-two."])
+        extractor = ScriptedLM([{"answer": "x"}, {"why": "w"}, '{"answer": 42, "why": "w"}'])
+        with context(parse_retries=1):
+            prediction, usage = self.run(main, extractor)
+        assert prediction.answer == 42
+        assert [len(entry.request.messages) for entry in extractor.history] == [2, 4, 2]
+        assert (len(main.history), usage.calls) == (1, 4)
+
+    def test_a_failure_shows_both_replies_and_what_was_missing(self):
+        main, extractor = ScriptedLM(["Who knows?"]), ScriptedLM(lambda _: '{"answer": "none"}')
+        with pytest.raises(AdapterParseError) as caught:
+            self.run(main, extractor)
+        error = caught.value
+        assert (error.adapter_name, error.lm_response) == ("TwoStepAdapter", "Who knows?")
+        assert list(error.signature.input_fields) == ["question"]
+        assert (error.missing, list(error.invalid)) == (("why",), ["answer"])
+        assert '{"answer": "none"}' in str(error)
+
+    def test_the_trace_shows_one_predictor(self):
+        trace = []
+        main, extractor = ScriptedLM(["x"]), ScriptedLM([{"answer": 1, "why": "w"}])
+        with context(trace=trace):
+            self.run(main, extractor)
+        assert [inputs for _, inputs, _ in trace] == [{"question": "q"}]
 
 
 def test_the_lm_decides_the_adapter_unless_the_settings_do():

@@ -332,6 +332,35 @@ def test_an_edited_entry_that_reads_the_same_is_called_that(path):
     assert "reads the same under another key" in str(missed(path, "hello"))
 
 
+def with_image(data):
+    return [
+        {"type": "text", "text": "What is this?"},
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}},
+    ]
+
+
+def ask_about(path, data, mode="none"):
+    store = CassetteStore(path)
+    with context(recorder=CassetteRecorder(store, case="row-1", record=mode)):
+        answers = CountingLM()(messages=[{"role": "user", "content": with_image(data)}])
+    store.save()
+    return answers
+
+
+def test_a_call_with_an_image_is_replayed(path):
+    assert ask_about(path, "QUJD", mode="new") == ask_about(path, "QUJD") == ["answer 1"]
+
+
+def test_a_miss_shows_that_an_image_changed_and_not_its_data(path):
+    ask_about(path, "QUJD" * 50_000, mode="new")
+    with pytest.raises(CassetteMiss) as caught:
+        ask_about(path, "QUJE" + "QUJD" * 50_000)
+    shown = str(caught.value)
+    assert "What is this?[image_url" in shown
+    assert "nearest recorded request (-) differs from it (+)" in shown
+    assert len(shown) < 2000
+
+
 def test_a_miss_can_be_printed_and_sent_whatever_the_prompt_holds(path):
     record(path, "old \ud800")
     message = str(missed(path, "new \ud800"))

@@ -166,13 +166,13 @@ class TestLocate:
 
     def test_the_key_is_the_argument_or_the_first_variable_that_is_set(self, monkeypatch):
         monkeypatch.setenv("TOGETHER_API_KEY", "second")
-        assert connect(locate("together_ai/m"), api_key=None, timeout=1).api_key == "second"
+        assert connect(locate("together_ai/m"), api_key=None).api_key == "second"
         monkeypatch.setenv("TOGETHERAI_API_KEY", "first")
-        assert connect(locate("together_ai/m"), api_key=None, timeout=1).api_key == "first"
-        assert connect(locate("together_ai/m"), api_key="own", timeout=1).api_key == "own"
+        assert connect(locate("together_ai/m"), api_key=None).api_key == "first"
+        assert connect(locate("together_ai/m"), api_key="own").api_key == "own"
 
     def test_no_repr_shows_the_key(self):
-        endpoint = connect(locate(MODEL), api_key="sk-secret", timeout=1)
+        endpoint = connect(locate(MODEL), api_key="sk-secret")
         assert isinstance(endpoint, Endpoint)
         assert "sk-secret" not in repr(endpoint)
         assert "sk-secret" not in repr(LM(MODEL, api_key="sk-secret"))

@@ -225,3 +225,8 @@ def _ask(prompt, **options):
     reply = urllib3.request("POST", f"{serve(BUILT_IN)}/chat/completions", json=body, timeout=100)
     assert reply.status == 200, reply.data
     return reply.json()["choices"][0]
+
+
+def test_several_outputs_are_as_many_as_asked_for():
+    lm = LM(f"local/{BUILT_IN}", cache=False, max_tokens=2)
+    assert len(lm("Say hi.", n=2, temperature=0.0)) == 2

@@ -1,0 +1,66 @@
+"""Classes by name, such as `"my_app.programs:Triage"`, as files store them. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import importlib
+import operator
+import sys
+from typing import TYPE_CHECKING
+
+from dspex_core.errors import ArtifactError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+
+def class_path(cls: type) -> str:
+    """Return the name by which `find_class` finds a class.
+
+    Raises:
+        ArtifactError: Another process could not find it by any name.
+    """
+    path = f"{cls.__module__}:{cls.__qualname__}"
+    if cls.__module__ == "__main__":
+        raise ArtifactError(f"{cls.__qualname__} is defined in a script or notebook: move it to a module of its own")
+    if _attribute(sys.modules.get(cls.__module__), cls.__qualname__) is not cls:
+        raise ArtifactError(f"{path!r} does not name that class: define it at the top level of its module")
+    return path
+
+
+def find_class(path: str, *, allow_import: bool) -> type:
+    """Return the class that a file names.
+
+    Importing a module runs its code, so a file's word is not enough for that.
+
+    Args:
+        path: As `class_path` returned it.
+        allow_import: Whether modules may be imported that nobody has imported yet; those of
+            dspex always are.
+
+    Raises:
+        ArtifactError: There is no such class, or its module may not be imported.
+    """
+    name, _, qualname = path.partition(":")
+    module = sys.modules.get(name)
+    if module is None:
+        if not (allow_import or name.startswith("dspex_core.")):
+            raise ArtifactError(
+                f"it names {path!r}, whose module is not imported: import {name} first, or load with "
+                f"allow_import=True if you trust the file"
+            )
+        try:
+            module = importlib.import_module(name)
+        except (ImportError, ValueError) as error:
+            raise ArtifactError(f"it names {path!r}, whose module cannot be imported: {error}") from error
+    found = _attribute(module, qualname)
+    if not isinstance(found, type):
+        raise ArtifactError(f"it names {path!r}, and there is no such class")
+    return found
+
+
+def _attribute(module: ModuleType | None, qualname: str) -> object:
+    try:
+        found: object = operator.attrgetter(qualname)(module)
+    except AttributeError:
+        return None
+    return found

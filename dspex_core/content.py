@@ -1,0 +1,101 @@
+"""Values that say themselves how they appear in a message. PYTEST_DONT_REWRITE
+
+The types of `dspex_core.types` are such values. This module is what the rest needs to know
+of them, without loading pydantic.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from dspex_core.messages import MediaPart, Part, TextPart, part_from_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+Content = str | tuple[Part, ...]
+
+
+class PromptValue:
+    """Base of the types whose values say how they appear in a message; `format` says it.
+
+    A type with `is_text` is written by a model as plain text, not as JSON.
+    """
+
+    __slots__ = ()
+    is_text: ClassVar[bool] = False
+
+    def format(self) -> str | Sequence[Part | Mapping[str, Any]]:
+        """Return a text, or the parts of a message: `TextPart`, `MediaPart` or their OpenAI form."""
+        raise NotImplementedError(f"{type(self).__name__} must define format(self)")
+
+
+class EarlierTurns:
+    """Base of `History`: its turns are shown as messages of their own."""
+
+    __slots__ = ()
+
+
+class ModelReasoning:
+    """Base of `Reasoning`: what a reasoning model returns apart from its answer."""
+
+    __slots__ = ()
+
+
+class Placement:
+    """Puts parts into a text in the places where it has their marks.
+
+    A mark is a random name, good for one message, so no text from outside can hold one.
+    """
+
+    def __init__(self) -> None:
+        self._name = secrets.token_hex(16)
+        self._parts: list[list[Part]] = []
+        self._placed = 0
+
+    def marked(self, value: Any) -> Any:
+        """Return what stands for a value: itself, unless it is or holds something that shows itself."""
+        if isinstance(value, PromptValue):
+            return self.place(value)
+        if isinstance(value, str | int | float | None):
+            return value
+        from pydantic_core import to_jsonable_python  # loaded by signatures that are checked
+
+        before = self._placed
+        plain = to_jsonable_python(value, context=self, fallback=str)
+        return value if self._placed == before else plain
+
+    def place(self, value: PromptValue) -> str:
+        """Return what stands for a value in the text: its own text, or the mark of its parts."""
+        shown = value.format()
+        self._placed += 1
+        if isinstance(shown, str):
+            return shown
+        parts = [part if isinstance(part, TextPart | MediaPart) else part_from_json(part) for part in shown]
+        self._parts.append(parts)
+        return f"{self._name}x{len(self._parts) - 1}x"
+
+    def content(self, text: str) -> Content:
+        """Return the text with the parts in the places of their marks."""
+        if not self._parts:
+            return text
+        # Inside lists and objects, which are written as JSON, a mark is a quoted string.
+        pieces = re.split(rf'"{self._name}x(\d+)x"|{self._name}x(\d+)x', text)
+        parts: list[Part] = [TextPart(pieces[0])]
+        for quoted, bare, rest in zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True):
+            parts += [*self._parts[int(quoted or bare)], TextPart(rest)]
+        return tuple(_joined(parts))
+
+
+def _joined(parts: Sequence[Part]) -> list[Part]:
+    """Join texts that follow each other, and leave out empty ones."""
+    joined: list[Part] = []
+    for part in parts:
+        last = joined[-1] if joined else None
+        if isinstance(part, TextPart) and isinstance(last, TextPart):
+            joined[-1] = TextPart(last.text + part.text)
+        elif not isinstance(part, TextPart) or part.text:
+            joined.append(part)
+    return joined

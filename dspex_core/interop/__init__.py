@@ -1,0 +1,1 @@
+"""Living with other libraries. PYTEST_DONT_REWRITE"""

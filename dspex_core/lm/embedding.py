@@ -1,0 +1,118 @@
+"""Vectors from a model behind an API, with the cache, retries and budget that every call has. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from dspex_core.budget import within_budget
+from dspex_core.config import current
+from dspex_core.lm.cache import default_cache
+from dspex_core.lm.client import Engine, engine_for
+from dspex_core.lm.providers import EngineChoice, Target, connect, locate
+from dspex_core.lm.retries import with_retries
+from dspex_core.lm.timeouts import TimeoutProfile, timeout_seconds
+from dspex_core.lm.vectors import vector_from_text
+from dspex_core.messages import LMRequest, LMResponse, Message, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from dspex_core.flow import Flow
+
+
+class EmbeddingModel:
+    """Turns texts into vectors.
+
+    Args:
+        model: `provider/model`, as for an `LM`.
+        api_base: The address of an API that speaks the OpenAI wire format.
+        api_key: The key; without it the provider's environment variable is read at the first call.
+        num_retries: How many more tries a call gets when a failure may pass.
+        engine: As for an `LM`.
+        timeout: As for an `LM`.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        api_base: str | None = None,
+        api_key: str | None = None,
+        num_retries: int = 3,
+        engine: EngineChoice = "auto",
+        timeout: float | TimeoutProfile = "default",
+    ) -> None:
+        self.model = model
+        self._api_base = api_base
+        self._api_key = api_key
+        self._num_retries = num_retries
+        self._choice = engine
+        self._timeout = timeout_seconds(timeout)
+        self._engine: Engine | None = None
+
+    def vectors(self, texts: list[str], config: Mapping[str, Any], *, cached: bool) -> Flow[list[list[float]]]:
+        """Return a vector for each text; those in the cache are not asked for.
+
+        Raises:
+            LMError: The model could not answer.
+        """
+        target = locate(self.model, api_base=self._api_base, engine=self._choice)
+        cache = current().cache or default_cache()
+        keys = {text: self._key(text, config, target) for text in texts}
+        found = {text: kept.text for text, key in keys.items() if cached and (kept := cache.get(key))}
+        wanted = [text for text in keys if text not in found]
+        if wanted:
+            response = yield from self._ask(wanted, config, target)
+            for text, output in zip(wanted, response.outputs, strict=True):
+                found[text] = output.text
+                if cached:
+                    cache.put(keys[text], replace(response, outputs=(output,), usage=Usage(), cost=None))
+        return [vector_from_text(found[text]) for text in texts]
+
+    def _key(self, text: str, config: Mapping[str, Any], target: Target) -> str:
+        return LMRequest((Message("user", text),), config).key("embedding", self.model, target.scope)
+
+    def _ask(self, texts: list[str], config: Mapping[str, Any], target: Target) -> Flow[LMResponse]:
+        response = yield from with_retries(partial(self._try, texts, config, target), self._num_retries)
+        tracker = current().usage
+        if tracker is not None:
+            tracker.add(self.model, response)
+        return response
+
+    def _try(self, texts: list[str], config: Mapping[str, Any], target: Target) -> Flow[LMResponse]:
+        step = _Embedding(self._engine, partial(self._connect, target), texts, config, self._timeout)
+        return (yield from within_budget(self.model, _taken(step)))
+
+    def _connect(self, target: Target) -> Engine:
+        self._engine = engine_for(target.engine, connect(target, api_key=self._api_key))
+        return self._engine
+
+
+@dataclass(frozen=True, slots=True)
+class _Embedding:
+    """The step of trying a call once."""
+
+    engine: Engine | None  # `None` before the first call
+    connect: Callable[[], Engine]
+    texts: list[str]
+    config: Mapping[str, Any]
+    timeout: float
+
+    def run(self) -> LMResponse:
+        """Try and wait."""
+        return (self.engine or self.connect()).embed(self.texts, self.config, timeout=self.timeout)
+
+    async def arun(self) -> LMResponse:
+        """Try without blocking the event loop."""
+        engine = self.engine
+        if engine is None:
+            engine = await asyncio.to_thread(self.connect)  # that may import LiteLLM
+        return await engine.aembed(self.texts, self.config, timeout=self.timeout)
+
+
+def _taken(step: _Embedding) -> Flow[LMResponse]:
+    response: LMResponse = yield step
+    return response

@@ -1,0 +1,101 @@
+"""What LMs were asked and answered, kept for a while and shown to people. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self, TextIO
+
+from dspex_core.prices import list_price
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from dspex_core.messages import LMOutput, LMRequest, LMResponse
+
+_LENGTH = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One call that an LM has answered; `time` is in seconds since the epoch."""
+
+    model: str
+    request: LMRequest
+    response: LMResponse
+    time: float
+
+    @property
+    def cost(self) -> float | None:
+        """Dollars, by what the provider said or else by list price; `None` where neither is known."""
+        response = self.response
+        if response.cached:
+            return 0.0
+        return list_price(response.lm or self.model, response.usage) if response.cost is None else response.cost
+
+
+class CallLog(deque[HistoryEntry]):
+    """The latest calls, oldest first. A deep copy of its owner begins an empty one."""
+
+    def __init__(self, entries: Iterable[HistoryEntry] = (), maxlen: int | None = _LENGTH) -> None:
+        super().__init__(entries, maxlen)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return type(self)(maxlen=self.maxlen)
+
+    def inspect(self, n: int = 1, file: TextIO | None = None) -> None:
+        """Write the last `n` calls as text to a file, by default to `sys.stdout`."""
+        entries = list(self)[-n:] if n > 0 else []
+        (sys.stdout if file is None else file).write("".join(map(_readable, entries)))
+
+
+_recent = CallLog()
+_programs: ContextVar[tuple[CallLog, ...]] = ContextVar("dspex_histories", default=())
+
+
+class noting_in:  # noqa: N801  used as a function is; as one it would cost four times as much
+    """Let the calls of a block, of whichever LM, appear in a history, too."""
+
+    __slots__ = ("_history", "_token")
+
+    def __init__(self, history: CallLog) -> None:
+        self._history = history
+
+    def __enter__(self) -> None:
+        self._token = _programs.set((*_programs.get(), self._history))
+
+    def __exit__(self, *_: object) -> None:
+        _programs.reset(self._token)
+
+
+def note(entry: HistoryEntry, own: CallLog) -> None:
+    """Keep a call in the history of its LM, in those of the programs that made it, and in the process's."""
+    own.append(entry)
+    _recent.append(entry)
+    for history in _programs.get():
+        history.append(entry)
+
+
+def inspect_history(n: int = 1, file: TextIO | None = None) -> None:
+    """Write the last `n` calls of the process, of all LMs, to a file, by default to `sys.stdout`."""
+    _recent.inspect(n, file)
+
+
+def _readable(entry: HistoryEntry) -> str:
+    time = datetime.fromtimestamp(entry.time, UTC).astimezone().isoformat(timespec="seconds")
+    origin = ", from the cache" if entry.response.cached else ""
+    turns = [f"{message.role.capitalize()} message:\n\n{message.text}" for message in entry.request.messages]
+    outputs = entry.response.outputs
+    replies = [
+        f"{'Response' if len(outputs) == 1 else f'Response {number} of {len(outputs)}'}:\n\n{_said(output)}"
+        for number, output in enumerate(outputs, 1)
+    ]
+    heading = f"[{time}] {entry.response.lm or entry.model}{origin}"
+    return "\n\n\n".join([heading, *turns, *replies]) + "\n\n\n\n"
+
+
+def _said(output: LMOutput) -> str:
+    return f"(reasoning) {output.reasoning}\n\n{output.text}" if output.reasoning else output.text

@@ -1,0 +1,25 @@
+"""How long one try of a call may take, by what the call is for. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from dspex_core.errors import ConfigurationError
+
+TimeoutProfile = Literal["default", "ml_inference", "streaming", "batch_job"]
+
+_SECONDS: dict[str, float] = {"default": 120.0, "ml_inference": 600.0, "streaming": 1800.0, "batch_job": 3600.0}
+
+
+def timeout_seconds(timeout: float | str) -> float:
+    """Return the seconds that a timeout means: a number of them, or the name of a profile.
+
+    Raises:
+        ConfigurationError: There is no such profile, or the number is not above 0.
+    """
+    seconds = _SECONDS.get(timeout) if isinstance(timeout, str) else timeout
+    if seconds is None or seconds <= 0:
+        names = ", ".join(map(repr, _SECONDS))
+        message = f"a timeout is a number of seconds above 0, or one of {names}, not {timeout!r}"
+        raise ConfigurationError(message)
+    return seconds

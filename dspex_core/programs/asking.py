@@ -1,0 +1,167 @@
+"""Asking an LM for a signature's outputs until a reply can be read. PYTEST_DONT_REWRITE
+
+The calls in their order: the question; as often as the settings allow, the same conversation
+with the bad reply and what was wrong with it; once the adapter's fallback.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from dspex_core.adapters.base import without
+from dspex_core.config import current
+from dspex_core.errors import AdapterParseError
+from dspex_core.messages import LMRequest, Message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from dspex_core.adapters.base import Adapter, CompiledPrompt, Extraction
+    from dspex_core.flow import Flow
+    from dspex_core.lm.base import BaseLM
+    from dspex_core.messages import LMOutput, LMResponse
+    from dspex_core.signature import Signature
+
+    Outputs = Mapping[str, Any]
+
+_log = logging.getLogger("dspex")
+
+
+@dataclass(slots=True)  # not frozen: one is made for each call, and freezing costs it three times as much
+class Question:
+    """What is asked, in no format yet. It does not change.
+
+    Args:
+        signature: Whose outputs are wanted.
+        inputs: The values of its inputs.
+        prompt: Gives the part of the prompt that no input changes, in an adapter's format.
+        chosen: Which demos are shown, in that order; `None` for all.
+        config: Sampling parameters.
+        apart: The outputs that the model is not asked to write, as it returns its reasoning apart.
+    """
+
+    signature: type[Signature]
+    inputs: Mapping[str, Any]
+    prompt: Callable[[Adapter], CompiledPrompt]
+    chosen: Sequence[int] | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+    apart: tuple[str, ...] = ()
+
+    @property
+    def asked(self) -> type[Signature]:
+        """The signature that the prompt shows."""
+        return without(self.signature, *self.apart) if self.apart else self.signature
+
+    def request(self, adapter: Adapter) -> LMRequest:
+        """Write the question in an adapter's format."""
+        prompt, asked = self.prompt(adapter), self.asked
+        user, earlier = adapter.user(asked, self.inputs), adapter.earlier(asked, self.inputs)
+        return LMRequest(
+            prompt.messages(user, self.chosen, earlier),
+            self.config,
+            response_schema=prompt.response_schema,
+        )
+
+    def read(self, adapter: Adapter, output: LMOutput) -> Outputs:
+        """Read a reply; what the model has returned apart from it is its reasoning.
+
+        Raises:
+            AdapterParseError: The reply cannot be read.
+        """
+        apart = self.apart
+        if output.reasoning and not apart:
+            apart = reasoning_outputs(self.signature)
+        if not apart:
+            return adapter.parse(self.signature, output.text)
+        return self.completed(adapter.parse(without(self.signature, *apart), output.text), output)
+
+    def completed(self, outputs: Outputs, output: LMOutput) -> Outputs:
+        """Return outputs with those that the model has returned apart, in the signature's order."""
+        fields = self.signature.output_fields
+        return {
+            name: outputs[name] if name in outputs else declared.validate(output.reasoning or "")
+            for name, declared in fields.items()
+        }
+
+
+def reasoning_outputs(signature: type[Signature]) -> tuple[str, ...]:
+    """Return the outputs of the type `Reasoning`; none where there is no other output."""
+    found = tuple(name for name, declared in signature.output_fields.items() if declared.is_reasoning)
+    return found if len(found) < len(signature.output_fields) else ()
+
+
+def ask(lm: BaseLM, adapter: Adapter, question: Question) -> Flow[list[Outputs]]:
+    """Ask until a reply can be read; return the outputs of each completion.
+
+    Raises:
+        AdapterParseError: No reply could be read; it is that of the last.
+    """
+    extraction = adapter.extraction(question.asked)
+    if extraction is not None:
+        return (yield from _ask_in_two_steps(lm, adapter, question, extraction))
+    try:
+        return (yield from _converse(lm, adapter, question, current().parse_retries))
+    except AdapterParseError as error:
+        if adapter.fallback is None:
+            raise
+        _log.info("%s; asking again with %r", error, adapter.fallback)
+    return (yield from _converse(lm, adapter.fallback, question, retries=0))
+
+
+def _converse(lm: BaseLM, adapter: Adapter, question: Question, retries: int) -> Flow[list[Outputs]]:
+    request = question.request(adapter)
+    for number in range(1, retries + 1):
+        response = yield from lm.steps(request)
+        try:
+            return _read(adapter, question, response)
+        except AdapterParseError as error:
+            _log.info("%s; asking again with what was wrong (%d of %d)", error, number, retries)
+            request = _corrected(request, adapter, error)
+    response = yield from lm.steps(request)
+    return _read(adapter, question, response)
+
+
+def _read(adapter: Adapter, question: Question, response: LMResponse) -> list[Outputs]:
+    return [question.read(adapter, output) for output in response.outputs]
+
+
+def _ask_in_two_steps(lm: BaseLM, adapter: Adapter, question: Question, extraction: Extraction) -> Flow[list[Outputs]]:
+    response = yield from lm.steps(question.request(adapter))
+    found = []
+    for output in response.outputs:
+        try:
+            extracted = yield from _extract(extraction, output.text)
+        except AdapterParseError as error:
+            raise AdapterParseError(
+                adapter_name=type(adapter).__name__,
+                signature=question.signature,
+                lm_response=output.text,
+                message=f"{extraction.lm!r} read it as: {error.lm_response!r}",
+                parsed_result=error.parsed_result,
+                missing=error.missing,
+                invalid=error.invalid,
+            ) from error
+        found += [question.completed(outputs, output) for outputs in extracted]
+    return found
+
+
+def _extract(extraction: Extraction, text: str) -> Flow[list[Outputs]]:
+    [given] = extraction.signature.input_fields
+    prompt = partial(_without_demos, extraction.signature)
+    return ask(extraction.lm, extraction.adapter, Question(extraction.signature, {given: text}, prompt))
+
+
+def _without_demos(signature: type[Signature], adapter: Adapter) -> CompiledPrompt:
+    return adapter.compile(signature, ())
+
+
+def _corrected(request: LMRequest, adapter: Adapter, error: AdapterParseError) -> LMRequest:
+    # Some servers refuse an empty turn.
+    turns = (
+        Message("assistant", error.lm_response or "(an empty reply)"),
+        Message("user", adapter.correction(error.signature, error)),
+    )
+    return replace(request, messages=(*request.messages, *turns))

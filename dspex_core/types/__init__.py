@@ -1,0 +1,16 @@
+"""Types for the fields of signatures beyond text and data. PYTEST_DONT_REWRITE
+
+A value that a model wrote is data and stays data: to check it, and to show it in a prompt,
+reads no file and fetches no address. Only `from_path` and `from_url` do, which a program calls.
+"""
+
+from dspex_core.types.audio import Audio
+from dspex_core.types.base import Type
+from dspex_core.types.citations import Citation, Citations, Document
+from dspex_core.types.code import Code
+from dspex_core.types.file import File
+from dspex_core.types.history import History
+from dspex_core.types.image import Image
+from dspex_core.types.reasoning import Reasoning
+
+__all__ = ["Audio", "Citation", "Citations", "Code", "Document", "File", "History", "Image", "Reasoning", "Type"]

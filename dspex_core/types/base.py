@@ -1,0 +1,31 @@
+"""The base of types that a user makes. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pydantic
+
+from dspex_core.content import Placement, PromptValue
+
+
+class Type(pydantic.BaseModel, PromptValue):
+    """A pydantic model that says itself how it appears in a prompt.
+
+    class Chart(Type):
+        title: str
+        url: str
+
+        def format(self):
+            return [{"type": "text", "text": self.title}, {"type": "image_url", "image_url": {"url": self.url}}]
+
+    `format` returns a text or the parts of a message.
+    """
+
+    @pydantic.model_serializer(mode="wrap")
+    def _serialized(self, handler: pydantic.SerializerFunctionWrapHandler, info: pydantic.SerializationInfo) -> Any:
+        """Write the value as JSON, or in a prompt (there the context is a `Placement`) what stands for it."""
+        return info.context.place(self) if isinstance(info.context, Placement) else self._stored(handler)
+
+    def _stored(self, handler: pydantic.SerializerFunctionWrapHandler) -> Any:
+        return handler(self)

@@ -1,0 +1,94 @@
+"""Documents to answer from, and citations of them. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import pydantic
+
+from dspex_core.messages import MediaPart
+from dspex_core.types.base import Type
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_PDF = "application/pdf"
+
+
+class Document(Type):
+    """A document to answer from: a text, or a PDF in base64.
+
+    Args:
+        data: The text, or the PDF's bytes in base64.
+        title: Its title.
+        media_type: `"text/plain"` or `"application/pdf"`.
+        context: What the model should know about it.
+    """
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
+
+    data: str
+    title: str | None = None
+    media_type: Literal["text/plain", "application/pdf"] = "text/plain"
+    context: str | None = None
+
+    def __init__(self, data: str | None = None, /, **values: Any) -> None:
+        super().__init__(**(values if data is None else {"data": data, **values}))
+
+    def format(self) -> str | Sequence[MediaPart | dict[str, str]]:
+        """Return the document as text under its title; a PDF as a file."""
+        words = [f"Title: {self.title}"] if self.title else []
+        words += [f"Context: {self.context}"] if self.context else []
+        if self.media_type != _PDF:
+            return "\n".join([*words, self.data])
+        value = {"file_data": f"data:{_PDF};base64,{self.data}", "filename": self.title or "document.pdf"}
+        return [*({"type": "text", "text": f"{line}\n"} for line in words), MediaPart("file", value)]
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        return {"data": value} if isinstance(value, str) else value
+
+
+class Citation(pydantic.BaseModel):
+    """A passage of a document that supports an answer.
+
+    Args:
+        cited_text: The passage, word for word.
+        document_index: Which document, counted from 0.
+        document_title: Its title.
+        start_char_index: Where the passage starts in the document.
+        end_char_index: Where it ends.
+        supported_text: The part of the answer that it supports.
+    """
+
+    model_config = pydantic.ConfigDict(frozen=True)
+
+    cited_text: str
+    document_index: int = pydantic.Field(ge=0)
+    document_title: str | None = None
+    start_char_index: int | None = None
+    end_char_index: int | None = None
+    supported_text: str | None = None
+
+
+class Citations(pydantic.BaseModel):
+    """The citations of an answer, as the model writes them."""
+
+    model_config = pydantic.ConfigDict(frozen=True)
+
+    citations: list[Citation]
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _from_list(cls, value: Any) -> Any:
+        return {"citations": value} if isinstance(value, list) else value
+
+    def __iter__(self) -> Iterator[Citation]:  # type: ignore[override]  # DSPy's iterates over citations, pydantic's over fields
+        return iter(self.citations)
+
+    def __len__(self) -> int:
+        return len(self.citations)
+
+    def __getitem__(self, index: int) -> Citation:
+        return self.citations[index]

@@ -1,0 +1,83 @@
+"""Files. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import pydantic
+
+from dspex_core.messages import MediaPart
+from dspex_core.types.base import Type
+from dspex_core.types.media import Media
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from os import PathLike
+
+_ANY = "application/octet-stream"
+
+
+class File(Type):
+    """A file, such as a PDF: its content, or the id under which the provider has it.
+
+    Args:
+        source: A data URI, or the file's bytes.
+        file_data: A data URI, in place of a source.
+        file_id: The provider's id of a file uploaded to it.
+        filename: Its name.
+
+    A file is read by `from_path`; nothing else reads one.
+    """
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
+
+    file_data: str | None = None
+    file_id: str | None = None
+    filename: str | None = None
+
+    def __init__(self, source: str | bytes | None = None, /, **data: Any) -> None:
+        if source is not None:
+            data["file_data"] = Media.of(source, _ANY).uri if isinstance(source, bytes) else source
+        super().__init__(**data)
+
+    @classmethod
+    def from_path(cls, path: str | PathLike[str], filename: str | None = None, mime_type: str | None = None) -> Self:
+        """Read a file; its name tells its type where `mime_type` does not."""
+        return cls(file_data=Media.read(path, mime_type).uri, filename=filename or Path(path).name)
+
+    @classmethod
+    def from_bytes(cls, content: bytes, filename: str | None = None, mime_type: str = _ANY) -> Self:
+        """Take a file's bytes."""
+        return cls(file_data=Media.of(content, mime_type).uri, filename=filename)
+
+    @classmethod
+    def from_file_id(cls, file_id: str, filename: str | None = None) -> Self:
+        """Name a file that the provider already has."""
+        return cls(file_id=file_id, filename=filename)
+
+    def format(self) -> Sequence[MediaPart]:
+        """Return the file as a part of a message."""
+        return (MediaPart("file", self.model_dump(exclude_none=True)),)
+
+    def __repr__(self) -> str:
+        size = f"<{len(self.file_data)} characters>, " if self.file_data is not None else ""
+        return f"File({size}file_id={self.file_id!r}, filename={self.filename!r})"
+
+    __str__ = __repr__
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        return {"file_data": value} if isinstance(value, str) else value
+
+    @pydantic.field_validator("file_data")
+    @classmethod
+    def _checked(cls, file_data: str | None) -> str | None:
+        return None if file_data is None else Media.from_uri(file_data.strip()).uri
+
+    @pydantic.model_validator(mode="after")
+    def _has_content(self) -> Self:
+        if self.file_data is None and self.file_id is None:
+            raise ValueError("a file needs file_data (a data URI) or file_id; a program reads one with File.from_path")
+        return self

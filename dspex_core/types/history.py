@@ -1,0 +1,26 @@
+"""The earlier turns of a conversation. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pydantic
+
+from dspex_core.content import EarlierTurns
+
+
+class History(pydantic.BaseModel, EarlierTurns):
+    """The earlier turns of a conversation, each a mapping of the signature's fields to their values.
+
+    An input of this type is shown to the model as messages before the last one:
+    `History(messages=[{"question": "...", "answer": "..."}])`.
+    """
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
+
+    messages: list[dict[str, Any]] = []
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _from_list(cls, value: Any) -> Any:
+        return {"messages": value} if isinstance(value, list) else value

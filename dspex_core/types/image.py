@@ -1,0 +1,145 @@
+"""Images. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import io
+from typing import IO, TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
+
+import pydantic
+
+from dspex_core.messages import MediaPart
+from dspex_core.types.base import Type
+from dspex_core.types.media import Media, is_url
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from os import PathLike
+
+_SHOWN = 100  # characters; a URL is shown, data is not
+_SIGNATURES = {
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF8": "image/gif",
+    b"BM": "image/bmp",
+}
+
+
+@runtime_checkable
+class PILImage(Protocol):
+    """What is used of an image of Pillow, which need not be installed."""
+
+    format: str | None
+
+    def save(self, fp: IO[bytes], format: str | None = None) -> None:  # noqa: A002  Pillow's name
+        """Write the image file."""
+
+
+class Image(Type):
+    """An image, as a data URI or as a URL that the model's provider fetches.
+
+    Args:
+        source: A URL (http, https, gs), a data URI, the bytes of an image file, or a PIL image.
+
+    A file is read by `from_path`, a URL downloaded by `from_url`; nothing else reads or fetches.
+    """
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
+
+    url: str
+
+    def __init__(self, source: str | bytes | PILImage | None = None, /, **data: Any) -> None:
+        if source is not None:
+            data["url"] = _address(source)
+        super().__init__(**data)
+
+    @classmethod
+    def from_path(cls, path: str | PathLike[str]) -> Self:
+        """Read an image file; its name tells its format."""
+        return cls(Media.read(path).uri)
+
+    from_file = from_path
+
+    @classmethod
+    def from_url(
+        cls,
+        url: str,
+        verify: bool = True,  # noqa: FBT001, FBT002  DSPy's signature
+        timeout: float | None = 30.0,
+    ) -> Self:
+        """Download an image. Any address is taken: to allow only some is the caller's part."""
+        return cls(Media.fetch(url, verify=verify, timeout=timeout).uri)
+
+    @classmethod
+    def from_bytes(cls, content: bytes, media_type: str | None = None) -> Self:
+        """Take the bytes of an image file; they tell their format where `media_type` does not.
+
+        Raises:
+            ValueError: The bytes are of no known format.
+        """
+        return cls(Media.of(content, media_type or _format_of(content)).uri)
+
+    @classmethod
+    def from_PIL(cls, image: PILImage) -> Self:  # noqa: N802  DSPy's name
+        """Take a PIL image; it is encoded in the format that it was read from, else as PNG."""
+        buffer = io.BytesIO()
+        format_ = image.format or "PNG"
+        image.save(buffer, format=format_)
+        return cls(Media.of(buffer.getvalue(), f"image/{format_.lower()}").uri)
+
+    def format(self) -> Sequence[MediaPart]:
+        """Return the image as a part of a message."""
+        return (MediaPart("image_url", {"url": self.url}),)
+
+    def __repr__(self) -> str:
+        url = self.url
+        return f"Image({url!r})" if len(url) <= _SHOWN else f"Image('{url[:40]}...', {len(url)} characters)"
+
+    __str__ = __repr__
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        return {"url": value} if isinstance(value, str) else value
+
+    @pydantic.field_validator("url")
+    @classmethod
+    def _checked(cls, url: str) -> str:
+        url = url.strip()
+        if url[:5].lower() == "data:":
+            media = Media.from_uri(url)
+            if not media.media_type.startswith("image/"):
+                raise ValueError(f"a data URI of an image starts with 'data:image/', not 'data:{media.media_type}'")
+            return media.uri
+        if not is_url(url, "http", "https", "gs"):
+            excerpt = repr(url[:100])
+            raise ValueError(f"{excerpt} is no URL (http, https, gs) and no data URI; Image.from_path reads a file")
+        return url
+
+    def _stored(self, handler: pydantic.SerializerFunctionWrapHandler) -> Any:
+        return self.url
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: pydantic.GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "string", "format": "image"}
+
+
+def _address(source: str | bytes | PILImage) -> str:
+    if isinstance(source, str):
+        return source
+    if isinstance(source, Image):
+        return source.url
+    if isinstance(source, bytes):
+        return Image.from_bytes(source).url
+    if isinstance(source, PILImage):
+        return Image.from_PIL(source).url
+    raise TypeError(f"an image is a URL, a data URI, bytes or a PIL image, not {type(source).__name__}")
+
+
+def _format_of(content: bytes) -> str:
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return "image/webp"
+    for start, media_type in _SIGNATURES.items():
+        if content.startswith(start):
+            return media_type
+    known = ", ".join([*_SIGNATURES.values(), "image/webp"])
+    raise ValueError(f"bytes that start with {content[:8]!r} are of no known format ({known}); give media_type=")

@@ -1,0 +1,106 @@
+"""Bytes as text: data URIs, and where their bytes come from. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import mimetypes
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+_OK = 200
+_DATA_URI = re.compile(r"data:([a-z0-9.+-]+/[a-z0-9.+-]+)((?:;[a-z0-9-]+=[^;,\s]*)*);base64,", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """Bytes in base64 with their media type."""
+
+    media_type: str
+    data: str
+
+    @property
+    def uri(self) -> str:
+        """The data URI."""
+        return f"data:{self.media_type};base64,{self.data}"
+
+    @classmethod
+    def of(cls, content: bytes, media_type: str) -> Self:
+        """Encode bytes."""
+        return cls(media_type.lower(), base64.b64encode(content).decode())
+
+    @classmethod
+    def from_uri(cls, uri: str) -> Self:
+        """Read a data URI.
+
+        Raises:
+            ValueError: It is none, or its data is not base64.
+        """
+        head = _DATA_URI.match(uri)
+        if head is None:
+            raise ValueError(f"{_excerpt(uri)} is no data URI such as 'data:image/png;base64,...'")
+        data = uri[head.end() :]
+        try:
+            base64.b64decode(data, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise ValueError(f"the data of {_excerpt(uri)} is not base64: {error}") from error
+        return cls(head[1].lower(), data)
+
+    @classmethod
+    def read(cls, path: str | PathLike[str], media_type: str | None = None) -> Self:
+        """Read a file; its name tells the media type if that is not given.
+
+        Raises:
+            OSError: It cannot be read.
+            ValueError: The name does not tell the media type.
+        """
+        return cls.of(Path(path).read_bytes(), media_type or _guessed(str(path)))
+
+    @classmethod
+    def fetch(cls, url: str, *, verify: bool, timeout: float | None) -> Self:
+        """Download what a URL names. Any address is taken: to allow only some is the caller's part.
+
+        Raises:
+            ValueError: The URL is none of the web, or the server does not have it.
+            OSError: No reply arrived.
+        """
+        import urllib3  # only a download needs it
+
+        if not is_url(url, "http", "https"):
+            raise ValueError(f"{url!r} cannot be downloaded: it is no http or https URL")
+        redirects = urllib3.Retry(total=5, connect=0, read=0)
+        with urllib3.PoolManager(cert_reqs="CERT_REQUIRED" if verify else "CERT_NONE", retries=redirects) as pool:
+            try:
+                reply = pool.request("GET", url, timeout=timeout)
+            except urllib3.exceptions.HTTPError as error:
+                raise OSError(f"{url!r} cannot be downloaded: {error}") from error
+        if reply.status != _OK:
+            raise ValueError(f"{url!r} cannot be downloaded: the server replied with status {reply.status}")
+        told = reply.headers.get("Content-Type", "").partition(";")[0].strip()
+        return cls.of(reply.data, told or _guessed(urlsplit(url).path))
+
+
+def is_url(text: str, *schemes: str) -> bool:
+    """Tell whether a text is a URL with a host and one of the schemes."""
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme in schemes and bool(parts.netloc) and not re.search(r"[\s\x00-\x1f]", text)
+
+
+def _guessed(name: str) -> str:
+    media_type = mimetypes.guess_type(name)[0]
+    if media_type is None:
+        raise ValueError(f"the name {name!r} does not tell what is in it; rename it, or read it and use from_bytes")
+    return media_type
+
+
+def _excerpt(text: str) -> str:
+    return repr(text if len(text) <= 60 else f"{text[:60]}...")  # noqa: PLR2004  enough to recognise it

@@ -1,0 +1,22 @@
+"""Real DSPy beside ours."""
+
+import importlib
+
+import pytest
+
+import dspex_core
+
+
+@pytest.fixture(scope="session")
+def real(tmp_path_factory):
+    """Import DSPy; its import makes a cache folder, which is not to be the user's, and must warn of nothing."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DSPY_CACHEDIR", str(tmp_path_factory.mktemp("dspy-cache")))
+        library = importlib.import_module("dspy")
+    yield library
+    library.cache.disk_cache.close()  # or its SQLite connections warn when they are collected
+
+
+@pytest.fixture
+def ours():
+    return dspex_core

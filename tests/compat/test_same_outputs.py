@@ -1,0 +1,137 @@
+"""One program and one script of replies give the same outputs in DSPy and in ours."""
+
+import pytest
+import user_code
+from hypothesis import given
+from hypothesis import strategies as st
+from user_code import Address, Person
+
+PEOPLE = [
+    {"name": "Anna", "age": 30, "addresses": [{"street": "Ring 1", "city": "Graz"}]},
+    {"name": "Ben Ünal", "age": None, "addresses": [{"street": "A\nB", "city": "Linz", "postcode": "4020"}] * 2},
+]
+
+
+def outputs(dspy, program, replies, **inputs):
+    """Run a program on scripted replies; return the prediction as a dict."""
+    with dspy.context(lm=scripted(dspy, replies), adapter=dspy.ChatAdapter()):
+        return dict(program(dspy)(**inputs).items())
+
+
+def scripted(dspy, replies):
+    """Make an LM that gives these replies word for word."""
+    if hasattr(dspy, "ScriptedLM"):
+        return dspy.ScriptedLM(replies)
+
+    class Scripted(dspy.BaseLM):
+        def __init__(self):
+            super().__init__("scripted", "chat", 0.0, 1000, cache=False)
+            self.rest = iter(replies)
+
+        def __call__(self, prompt=None, messages=None, **kwargs):
+            return [next(self.rest)]
+
+    return Scripted()
+
+
+def chat(**fields):
+    return "\n\n".join([*(f"[[ ## {name} ## ]]\n{value}" for name, value in fields.items()), "[[ ## completed ## ]]"])
+
+
+@pytest.mark.parametrize("case", ["completed", "padded", "chatty", "unfinished", "fallback to JSON"])
+def test_classification(ours, real, case):
+    plain = chat(intent="refund", confidence="0.5")
+    replies = {
+        "completed": [plain],
+        "padded": [chat(intent="  refund \n\n", confidence=" .5\n")],
+        "chatty": ["Sure!\n\n" + plain + "\nBye."],
+        "unfinished": [plain.removesuffix("[[ ## completed ## ]]")],
+        "fallback to JSON": ["It is a refund.", '```json\n{"intent": "refund", "confidence": 0.5}\n```'],
+    }[case]
+
+    mine = outputs(ours, user_code.classifier, replies, message="Money back!")
+
+    assert mine == {"intent": "refund", "confidence": 0.5}
+    assert mine == outputs(real, user_code.classifier, replies, message="Money back!")
+
+
+@pytest.mark.parametrize(("urgent", "tags"), [("True", '["a", "b"]'), ("false", "[]"), ("true", "['x', 'y z']")])
+def test_classification_with_reasoning(ours, real, urgent, tags):
+    replies = [chat(reasoning="First,\nthen.", urgent=urgent, tags=tags)]
+
+    mine = outputs(ours, user_code.careful_classifier, replies, message="Now!")
+
+    assert mine["reasoning"] == "First,\nthen."
+    assert mine["urgent"] is (urgent.lower() == "true")
+    assert mine == outputs(real, user_code.careful_classifier, replies, message="Now!")
+
+
+def as_json(value):
+    import json
+
+    return json.dumps(value, ensure_ascii=False)
+
+
+def test_extraction_into_nested_models(ours, real):
+    replies = [chat(people=as_json(PEOPLE), by_city='{"Graz": 1, "Linz": 1}')]
+
+    mine = outputs(ours, user_code.extractor, replies, text="Anna and Ben")
+
+    assert mine["people"][0] == Person(name="Anna", age=30, addresses=[Address(street="Ring 1", city="Graz")])
+    assert mine["people"][1].addresses[1].postcode == "4020"
+    assert mine == outputs(real, user_code.extractor, replies, text="Anna and Ben")
+
+
+people = st.builds(
+    Person,
+    name=st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1),
+    age=st.none() | st.integers(0, 120),
+    addresses=st.lists(st.builds(Address, street=st.just("x [1] {y}"), city=st.text("ab ß"), postcode=st.none())),
+)
+
+
+@given(found=st.lists(people, max_size=3), by_city=st.dictionaries(st.text("abc ü"), st.integers()))
+def test_extraction_of_any_people(real, found, by_city):
+    import dspex_core
+
+    replies = [chat(people=as_json([person.model_dump() for person in found]), by_city=as_json(by_city))]
+
+    mine = outputs(dspex_core, user_code.extractor, replies, text="x")
+
+    assert mine == {"people": found, "by_city": by_city}
+    assert mine == outputs(real, user_code.extractor, replies, text="x")
+
+
+def test_a_program_of_several_steps(ours, real):
+    replies = [
+        chat(intent="delivery", confidence="1"),
+        chat(reasoning="It is late.", reply="Tomorrow."),
+        chat(people=as_json(PEOPLE[:1]), by_city="{}"),
+    ]
+
+    mine = outputs(ours, user_code.with_demos, replies, message="Where is it?")
+
+    assert (mine["intent"], mine["reply"], len(mine["people"])) == ("delivery", "Tomorrow.", 1)
+    assert mine == outputs(real, user_code.with_demos, replies, message="Where is it?")
+
+
+def test_the_dummy_lm_of_both(ours, real):
+    answers = [{"intent": "other", "confidence": 0.25}]
+
+    mine, theirs = (run(dspy, dummy(answers)) for dspy, dummy in ((ours, ours.DummyLM), (real, real.utils.DummyLM)))
+
+    assert mine == theirs == {"intent": "other", "confidence": 0.25}
+
+
+def run(dspy, lm):
+    with dspy.context(lm=lm):
+        return dict(user_code.classifier(dspy)(message="Hm").items())
+
+
+@pytest.mark.parametrize(
+    "reply", [chat(intent="nothing we know", confidence="0.5"), chat(intent="refund", confidence="high"), ""]
+)
+def test_what_cannot_be_read_is_an_error_in_both(ours, real, reply):
+    for dspy, error in ((ours, ours.AdapterParseError), (real, real.utils.exceptions.AdapterParseError)):
+        with pytest.raises(error):
+            outputs(dspy, user_code.classifier, [reply] * 2, message="Hm")
