@@ -25,8 +25,8 @@ class JSONAdapter(Adapter):
 
     Args:
         shows_types: Whether the prompt says the fields' types. Not needed by a model that is held
-            to the schema; small ones answer better without (measured on SmolLM2-135M: 98 %
-            against 78 % on movie reviews), and a prompt of half the length takes half the time.
+            to the schema, and a shorter prompt. Listed choices also sway a small one: SmolLM2-135M
+            judged 78 % or 100 % of 40 reviews rightly by the order of the two labels, 98 % without.
         outlines_types: Whether the types of the outputs are written over several lines, a property a
             line under its description: clearer where models are nested. The idea is BAML's.
     """
