@@ -67,8 +67,8 @@ def _run(spec: ProgramSpec, tests: Sequence[pytest.Function], request: pytest.Fi
                 concurrency=request.config.stash[OPTIONS].concurrency,
                 say=say,
             )
-    except DSPexError as error:  # no line of a test has caused it
-        pytest.fail(f"{type(error).__name__}: {error}", pytrace=False)
+    except DSPexError as error:  # no line of a test has caused it, and it says itself what did
+        raise pytest.fail.Exception(f"{type(error).__name__}: {error}", pytrace=False) from None
     say(str(comparison))
     request.config.stash[RESULTS].add_note(f"optimize {spec.name}: {comparison}")
     if comparison.outcome == "regressed":

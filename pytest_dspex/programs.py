@@ -26,7 +26,7 @@ class ProgramSpec:
 
     name: str
     folder: Path
-    build: Callable[[], Module]
+    builder: Callable[[], Module]
     optimizer: Optimizer | None
     metric: Callable[..., Any] | None
     trainset: Dataset | None
@@ -38,6 +38,21 @@ class ProgramSpec:
     def artifact(self) -> Path:
         """Where the compiled program is stored."""
         return self.folder / "artifacts" / f"{self.name}.json"
+
+    def build(self) -> Module:
+        """Build the program, uncompiled.
+
+        Raises:
+            ConfigurationError: The decorated function has returned something else.
+        """
+        from dspex_core.errors import ConfigurationError
+        from dspex_core.programs import Module
+
+        built = self.builder()
+        if not isinstance(built, Module):
+            message = f"@program {self.name} must return a Module, such as Predict(...), not {built!r}"
+            raise ConfigurationError(message)
+        return built
 
     def load(self) -> Module:
         """Build the program and, where there is an artifact, load it."""
@@ -120,7 +135,7 @@ def program(
     spec = ProgramSpec(
         name=build.__name__,
         folder=Path(inspect.getfile(build)).parent,
-        build=build,
+        builder=build,
         optimizer=optimizer,
         metric=metric,
         trainset=trainset,

@@ -193,3 +193,11 @@ def test_a_program_that_is_a_function_says_no_inputs(tmp_path):
     rows(tmp_path / "data.jsonl", {"question": "Why?"})
     (example,) = read_examples("data.jsonl", tmp_path, program=print, inputs=None)
     assert example.input_keys == set()
+
+
+def test_a_builder_that_returns_no_program_is_one_clear_message(project, run):
+    project.conftest(more="@program\ndef forgetful():\n    Predict('question -> answer')\n")
+    project.test("def test_it(forgetful): pass")
+    result = run()
+    assert outcomes(result) == {"errors": 1}
+    result.stdout.fnmatch_lines(["ConfigurationError: @program forgetful must return a Module*not None"])
