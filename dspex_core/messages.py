@@ -12,13 +12,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 Json = dict[str, Any]
 
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=repr).encode
 
 
+_MESSAGE_KEYS = frozenset({"role", "content", "tool_calls", "tool_call_id"})
 _MEDIA = ("image_url", "input_audio", "file")
 _READABLE = 100  # characters of a medium's address that are shown; a data URI may have millions
 
@@ -79,16 +80,82 @@ def part_from_json(stored: Any) -> Part:
 
 
 @dataclass(frozen=True, slots=True)
+class FunctionSpec:
+    """A function that a model may ask to have called.
+
+    Args:
+        name: What the model calls it.
+        description: What it does, for the model.
+        parameters: The JSON schema of its arguments, an object.
+    """
+
+    name: str
+    description: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> Json:
+        """Return the OpenAI form, which is also the stored form."""
+        function = {"name": self.name, "description": self.description, "parameters": dict(self.parameters)}
+        return {"type": "function", "function": function}
+
+    @classmethod
+    def from_json(cls, stored: Any) -> Self:
+        """Rebuild it from its OpenAI form.
+
+        Raises:
+            ValueError: It has another form.
+        """
+        match stored:
+            case {"type": "function", "function": {"name": str(name)}}:
+                function = stored["function"]
+                return cls(name, function.get("description") or "", function.get("parameters") or {})
+        form = '{"type": "function", "function": {"name": ..., "description": ..., "parameters": {...}}}'
+        raise ValueError(f"a tool is written as {form}, not {repr(stored)[:200]}")
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionCall:
+    """A model's wish to have a function called; `arguments` is the text that it wrote, which should be JSON."""
+
+    name: str
+    arguments: str
+    id: str | None = None
+
+    def to_json(self) -> Json:
+        """Return the OpenAI form, which is also the stored form."""
+        call: Json = {"type": "function", "function": {"name": self.name, "arguments": self.arguments}}
+        return call if self.id is None else {"id": self.id, **call}
+
+    @classmethod
+    def from_json(cls, stored: Any) -> Self:
+        """Rebuild it from its OpenAI form.
+
+        Raises:
+            ValueError: It has another form.
+        """
+        match stored:
+            case {"function": {"name": str(name)}}:
+                given = stored["function"].get("arguments") or "{}"
+                return cls(name, given if isinstance(given, str) else canonical_json(given), stored.get("id"))
+        form = '{"id": ..., "type": "function", "function": {"name": ..., "arguments": "{...}"}}'
+        raise ValueError(f"a tool call is written as {form}, not {repr(stored)[:200]}")
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One turn of a conversation.
 
     Args:
-        role: `"system"`, `"user"` or `"assistant"`.
+        role: `"system"`, `"user"`, `"assistant"`, or `"tool"` for the result of a function call.
         content: Its text; where there are images, sounds or files in it, its parts in order.
+        tool_calls: The function calls that an assistant's turn asks for.
+        tool_call_id: Which call a tool's turn is the result of.
     """
 
     role: str
     content: str | tuple[Part, ...]
+    tool_calls: tuple[FunctionCall, ...] = ()
+    tool_call_id: str | None = None
     _digest: str = field(default="", init=False, repr=False, compare=False)  # once it was asked for
 
     @property
@@ -96,7 +163,7 @@ class Message:
         """A stable hash of the message. It is kept: calls share the messages of their compiled prompt."""
         if not self._digest:
             content = self.content
-            is_text = isinstance(content, str)
+            is_text = isinstance(content, str) and not self.tool_calls and self.tool_call_id is None
             told = f"text {content}" if is_text else f"parts {canonical_json(self.to_json())}"
             object.__setattr__(self, "_digest", _digest(f"{self.role} {told}"))
         return self._digest
@@ -111,23 +178,36 @@ class Message:
         """Return the OpenAI form, which is also the stored form."""
         content = self.content
         if isinstance(content, str):
-            return {"role": self.role, "content": content}
-        return {"role": self.role, "content": [part.to_json() for part in content]}
+            stored: Json = {"role": self.role, "content": content}
+        else:
+            stored = {"role": self.role, "content": [part.to_json() for part in content]}
+        if self.tool_calls:
+            stored["tool_calls"] = [call.to_json() for call in self.tool_calls]
+        if self.tool_call_id is not None:
+            stored["tool_call_id"] = self.tool_call_id
+        return stored
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
         """Rebuild a message from its stored form.
 
         Raises:
-            ValueError: It has something else than a role and content, or content of an unknown form.
+            ValueError: It lacks a role or content, has what no message has, or content of an unknown form.
         """
-        if stored.keys() != {"role", "content"}:
-            raise ValueError(f"a message has 'role' and 'content', not {', '.join(map(repr, stored))}")
+        if not {"role", "content"} <= stored.keys() <= _MESSAGE_KEYS:
+            raise ValueError(
+                "a message has 'role' and 'content', and maybe 'tool_calls' or 'tool_call_id', "
+                f"not {', '.join(map(repr, stored))}"
+            )
+        calls = tuple(FunctionCall.from_json(call) for call in stored.get("tool_calls") or ())
+        rest: Any = {"tool_calls": calls, "tool_call_id": stored.get("tool_call_id")}
         match stored["content"]:
             case str(text):
-                return cls(stored["role"], text)
+                return cls(stored["role"], text, **rest)
             case [*parts]:
-                return cls(stored["role"], tuple(part_from_json(part) for part in parts))
+                return cls(stored["role"], tuple(part_from_json(part) for part in parts), **rest)
+            case None if calls:
+                return cls(stored["role"], "", **rest)
         raise ValueError(f"the content of a message is a text or a list of parts, not {stored['content']!r}")
 
 
@@ -162,9 +242,12 @@ class LMRequest:
         config: Sampling parameters by their OpenAI names: `temperature`, `max_tokens`, `n`,
             `stop`, `seed`, ... An LM fills in its own defaults for those not named here.
         response_schema: Set when the reply is to be held to a JSON schema.
+        tools: The functions that the model may ask to have called.
         rollout_id: Tells otherwise equal calls apart in caches and cassettes; never sent.
         timeout: Seconds, or the name of a timeout profile, for each try of this call; never sent or stored.
         cache: Whether this call may be answered from the cache and kept there; never sent or stored.
+        on_chunk: Is told of each piece of the reply as it arrives, from whichever thread reads it; never sent
+            or stored. A reply that does not arrive in pieces, such as a cached one, is told as one piece.
     """
 
     messages: tuple[Message, ...]
@@ -173,6 +256,8 @@ class LMRequest:
     rollout_id: int | None = None
     timeout: float | str | None = None
     cache: bool | None = None
+    tools: tuple[FunctionSpec, ...] = ()
+    on_chunk: Callable[[LMChunk], None] | None = field(default=None, repr=False, compare=False)
 
     def with_defaults(self, defaults: Mapping[str, Any]) -> LMRequest:
         """Return the request with `defaults` for the parameters that it leaves open.
@@ -209,9 +294,23 @@ class LMRequest:
             stored["config"] = dict(self.config)
         if self.response_schema is not None:
             stored["response_schema"] = self.response_schema.to_json()
+        if self.tools:
+            stored["tools"] = [tool.to_json() for tool in self.tools]
         if self.rollout_id is not None:
             stored["rollout_id"] = self.rollout_id
         return stored
+
+
+@dataclass(frozen=True, slots=True)
+class LMChunk:
+    """A piece of a reply that is still arriving: some more text, reasoning, or both.
+
+    `output` says of which of the `n` outputs, counted from 0.
+    """
+
+    text: str = ""
+    reasoning: str = ""
+    output: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,11 +335,12 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class LMOutput:
-    """One completion: its text, why it ended, and the model's reasoning where it is given apart."""
+    """One completion: its text, why it ended, the model's reasoning where it is given apart, the calls it asks for."""
 
     text: str
     finish_reason: str | None = None
     reasoning: str | None = None
+    tool_calls: tuple[FunctionCall, ...] = ()
 
     def to_json(self) -> Json:
         """Return the stored form, in which absent parts are left out."""
@@ -249,7 +349,15 @@ class LMOutput:
             stored["finish_reason"] = self.finish_reason
         if self.reasoning is not None:
             stored["reasoning"] = self.reasoning
+        if self.tool_calls:
+            stored["tool_calls"] = [call.to_json() for call in self.tool_calls]
         return stored
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        """Rebuild an output from its stored form."""
+        calls = tuple(FunctionCall.from_json(call) for call in stored.get("tool_calls", ()))
+        return cls(stored["text"], stored.get("finish_reason"), stored.get("reasoning"), calls)
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +397,7 @@ class LMResponse:
     def from_json(cls, stored: Mapping[str, Any], *, cached: bool = False) -> LMResponse:
         """Rebuild a response from its stored form."""
         return cls(
-            outputs=tuple(LMOutput(**output) for output in stored["outputs"]),
+            outputs=tuple(LMOutput.from_json(output) for output in stored["outputs"]),
             model=stored["model"],
             usage=Usage(**stored["usage"]),
             cost=stored.get("cost"),

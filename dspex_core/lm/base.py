@@ -17,7 +17,7 @@ from dspex_core.config import current
 from dspex_core.errors import BudgetExceededError, LMError
 from dspex_core.flow import Flow, adrive, drive
 from dspex_core.lm.history import CallLog, HistoryEntry, note
-from dspex_core.messages import LMRequest, LMResponse, Message
+from dspex_core.messages import FunctionSpec, LMRequest, LMResponse, Message
 from dspex_core.telemetry import span
 
 if TYPE_CHECKING:
@@ -186,10 +186,11 @@ def _plain_request(
     if (prompt is None) == (messages is None):
         raise ValueError("call an LM with either a prompt or messages")
     rollout_id = config.pop("rollout_id", None)
+    tools = tuple(map(FunctionSpec.from_json, config.pop("tools", None) or ()))
     turns = (
         [Message("user", prompt)] if prompt is not None else [Message.from_json(message) for message in messages or ()]
     )
-    return LMRequest(tuple(turns), config, rollout_id=rollout_id)
+    return LMRequest(tuple(turns), config, rollout_id=rollout_id, tools=tools)
 
 
 def _texts(response: LMResponse) -> list[str]:
