@@ -1,5 +1,7 @@
 """A loopback server that answers every chat completion with the same text, after a fixed time.
 
+Asked for a stream, it sends 500 events, at once or that time apart.
+
 It does as little as a server can (it looks for the end of the request and writes a prepared
 reply), so what is measured against it is the client. The other scripts start it as a process of
 its own with `running`; started by hand it prints its address.
@@ -33,6 +35,21 @@ _BODY = json.dumps(
     }
 ).encode()
 _REPLY = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(_BODY), _BODY)
+_EVENTS = [
+    json.dumps(
+        {
+            "id": "chatcmpl-1",
+            "object": "chat.completion.chunk",
+            "created": 1_700_000_000,
+            "model": "benchmark",
+            "choices": [{"index": 0, "delta": {"content": f"word{number} "}, "finish_reason": None}],
+        }
+    ).encode()
+    for number in range(500)
+]
+_STREAM_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+_STREAM = [b"%x\r\ndata: %s\n\n\r\n" % (len(event) + 8, event) for event in [*_EVENTS, b"[DONE]"]]
+_ASKS_FOR_STREAM = re.compile(rb'"stream": ?true')
 
 
 class _Connection(asyncio.Protocol):
@@ -53,10 +70,21 @@ class _Connection(asyncio.Protocol):
         if length and len(body) < int(length[1]):
             return
         self._received = b""  # clients do not pipeline
-        if self._latency:
+        if _ASKS_FOR_STREAM.search(body):
+            self._stream()
+        elif self._latency:
             asyncio.get_running_loop().call_later(self._latency, self._transport.write, _REPLY)
         else:
             self._transport.write(_REPLY)
+
+    def _stream(self) -> None:
+        pieces = [_STREAM_HEAD, *_STREAM, b"0\r\n\r\n"]
+        if not self._latency:
+            self._transport.write(b"".join(pieces))
+            return
+        loop = asyncio.get_running_loop()
+        for number, piece in enumerate(pieces):
+            loop.call_later(number * self._latency, self._transport.write, piece)
 
 
 @contextmanager

@@ -55,15 +55,17 @@ def work(client: Client, url: str, clock: Callable[[], float]) -> None:
 
 def add_options(parser: argparse.ArgumentParser, clients: Mapping[str, Client], *, rounds: int) -> None:
     """Declare what all scripts with workers take."""
-    parser.add_argument("--dspy-python", metavar="PATH", help="a Python in which DSPy 3.4 is installed")
+    parser.add_argument("--dspy-python", metavar="PATH", help="a Python in which DSPy is installed")
     parser.add_argument("--rounds", type=int, default=rounds, help="how often each client has its turn")
     parser.add_argument("--client", choices=clients, help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
 
 
-def measure(names: list[str], url: str, options: argparse.Namespace, *, calls: int, warm_up: int) -> dict[str, float]:
-    """Return the median seconds that each client takes for its calls."""
-    rounds: dict[str, list[float]] = {name: [] for name in names}
+def measure(
+    names: list[str], url: str, options: argparse.Namespace, *, calls: int, warm_up: int, rounds: int | None = None
+) -> dict[str, float]:
+    """Return the median seconds that each client takes for its calls; the options say in how many rounds by default."""
+    times: dict[str, list[float]] = {name: [] for name in names}
     with ExitStack() as stack:
         workers = {}
         for name in names:
@@ -71,10 +73,10 @@ def measure(names: list[str], url: str, options: argparse.Namespace, *, calls: i
             workers[name] = Worker(sys.argv[0], name, python=python, url=url)
             stack.callback(workers[name].close)
             workers[name].seconds(warm_up)  # imports, connections, caches
-        for _ in range(options.rounds):
+        for _ in range(rounds or options.rounds):
             for name, worker in workers.items():
-                rounds[name].append(worker.seconds(calls))
-    return {name: statistics.median(times) for name, times in rounds.items()}
+                times[name].append(worker.seconds(calls))
+    return {name: statistics.median(taken) for name, taken in times.items()}
 
 
 def is_dspy(name: str) -> bool:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from dspex_core.adapters import TwoStepAdapter as TwoStepAdapter
     from dspex_core.adapters import XMLAdapter as XMLAdapter
     from dspex_core.budget import Budget as Budget
+    from dspex_core.callbacks import BaseCallback as BaseCallback
     from dspex_core.config import configure as configure
     from dspex_core.config import context as context
     from dspex_core.config import settings as settings
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from dspex_core.errors import DatasetError as DatasetError
     from dspex_core.errors import DSPexError as DSPexError
     from dspex_core.errors import EvaluationError as EvaluationError
+    from dspex_core.errors import InterpreterError as InterpreterError
     from dspex_core.errors import LMAuthError as LMAuthError
     from dspex_core.errors import LMBillingError as LMBillingError
     from dspex_core.errors import LMError as LMError
@@ -38,13 +40,20 @@ if TYPE_CHECKING:
     from dspex_core.errors import LMTransportError as LMTransportError
     from dspex_core.errors import LMUnsupportedFeatureError as LMUnsupportedFeatureError
     from dspex_core.errors import OptimizationError as OptimizationError
+    from dspex_core.errors import ParallelError as ParallelError
     from dspex_core.errors import ScriptExhaustedError as ScriptExhaustedError
     from dspex_core.errors import SignatureError as SignatureError
+    from dspex_core.errors import ToolArgumentsError as ToolArgumentsError
+    from dspex_core.errors import ToolExecutionError as ToolExecutionError
+    from dspex_core.errors import ToolServerError as ToolServerError
     from dspex_core.evaluate import Evaluate as Evaluate
     from dspex_core.evaluate import EvaluationResult as EvaluationResult
     from dspex_core.example import Completions as Completions
     from dspex_core.example import Example as Example
     from dspex_core.example import Prediction as Prediction
+    from dspex_core.interpreter import CodeInterpreter as CodeInterpreter
+    from dspex_core.interpreter import FinalOutput as FinalOutput
+    from dspex_core.interpreter import PythonInterpreter as PythonInterpreter
     from dspex_core.lm.base import BaseLM as BaseLM
     from dspex_core.lm.base import CallResult as CallResult
     from dspex_core.lm.cache import ResponseCache as ResponseCache
@@ -52,6 +61,9 @@ if TYPE_CHECKING:
     from dspex_core.lm.history import inspect_history as inspect_history
     from dspex_core.lm.scripted import DummyLM as DummyLM
     from dspex_core.lm.scripted import ScriptedLM as ScriptedLM
+    from dspex_core.messages import FunctionCall as FunctionCall
+    from dspex_core.messages import FunctionSpec as FunctionSpec
+    from dspex_core.messages import LMChunk as LMChunk
     from dspex_core.messages import LMOutput as LMOutput
     from dspex_core.messages import LMRequest as LMRequest
     from dspex_core.messages import LMResponse as LMResponse
@@ -75,9 +87,29 @@ if TYPE_CHECKING:
     from dspex_core.programs import NearestDemos as NearestDemos
     from dspex_core.programs import Predict as Predict
     from dspex_core.programs import load as load
+    from dspex_core.programs.aggregation import majority as majority
+    from dspex_core.programs.code_act import CodeAct as CodeAct
+    from dspex_core.programs.comparison import MultiChainComparison as MultiChainComparison
+    from dspex_core.programs.knn import KNN as KNN
+    from dspex_core.programs.parallel import Parallel as Parallel
+    from dspex_core.programs.program_of_thought import ProgramOfThought as ProgramOfThought
+    from dspex_core.programs.react import ReAct as ReAct
+    from dspex_core.programs.rlm import RLM as RLM
+    from dspex_core.programs.sampling import BestOfN as BestOfN
+    from dspex_core.programs.sampling import Refine as Refine
+    from dspex_core.programs.sync_async import asyncify as asyncify
+    from dspex_core.programs.sync_async import syncify as syncify
+    from dspex_core.retrievers import BM25 as BM25
+    from dspex_core.retrievers import Embeddings as Embeddings
+    from dspex_core.retrievers import EmbeddingsWithScores as EmbeddingsWithScores
+    from dspex_core.retrievers import Retriever as Retriever
     from dspex_core.signature import InputField as InputField
     from dspex_core.signature import OutputField as OutputField
     from dspex_core.signature import Signature as Signature
+    from dspex_core.streaming import streamify as streamify
+    from dspex_core.tools import MCPTools as MCPTools
+    from dspex_core.tools import Tool as Tool
+    from dspex_core.tools import ToolRegistry as ToolRegistry
     from dspex_core.types import Audio as Audio
     from dspex_core.types import Citation as Citation
     from dspex_core.types import Citations as Citations
@@ -87,16 +119,23 @@ if TYPE_CHECKING:
     from dspex_core.types import History as History
     from dspex_core.types import Image as Image
     from dspex_core.types import Reasoning as Reasoning
+    from dspex_core.types import ToolCallResults as ToolCallResults
+    from dspex_core.types import ToolCalls as ToolCalls
     from dspex_core.types import Type as Type
     from dspex_core.usage import track_usage as track_usage
 
 __all__ = [
+    "BM25",
+    "KNN",
     "LM",
+    "RLM",
     "Adapter",
     "AdapterParseError",
     "ArtifactError",
     "Audio",
+    "BaseCallback",
     "BaseLM",
+    "BestOfN",
     "BootstrapFewShot",
     "BootstrapFewShotWithRandomSearch",
     "BootstrapRS",
@@ -108,6 +147,8 @@ __all__ = [
     "Citation",
     "Citations",
     "Code",
+    "CodeAct",
+    "CodeInterpreter",
     "Completions",
     "ConfigurationError",
     "ContextWindowExceededError",
@@ -116,18 +157,25 @@ __all__ = [
     "Document",
     "DummyLM",
     "Embedder",
+    "Embeddings",
+    "EmbeddingsWithScores",
     "Evaluate",
     "EvaluationError",
     "EvaluationResult",
     "Example",
     "File",
+    "FinalOutput",
+    "FunctionCall",
+    "FunctionSpec",
     "History",
     "Image",
     "InputField",
+    "InterpreterError",
     "JSONAdapter",
     "KNNFewShot",
     "LMAuthError",
     "LMBillingError",
+    "LMChunk",
     "LMError",
     "LMInvalidRequestError",
     "LMNotConfiguredError",
@@ -143,26 +191,43 @@ __all__ = [
     "LMUnsupportedFeatureError",
     "LabeledFewShot",
     "LexicalEmbedder",
+    "MCPTools",
     "Message",
     "Module",
+    "MultiChainComparison",
     "NearestDemos",
     "OptimizationError",
     "Optimizer",
     "OutputField",
+    "Parallel",
+    "ParallelError",
     "Predict",
     "Prediction",
+    "ProgramOfThought",
+    "PythonInterpreter",
+    "ReAct",
     "Reasoning",
+    "Refine",
     "ResponseCache",
+    "Retriever",
     "Score",
     "ScriptExhaustedError",
     "ScriptedLM",
     "Signature",
     "SignatureError",
     "Teleprompter",
+    "Tool",
+    "ToolArgumentsError",
+    "ToolCallResults",
+    "ToolCalls",
+    "ToolExecutionError",
+    "ToolRegistry",
+    "ToolServerError",
     "TwoStepAdapter",
     "Type",
     "Usage",
     "XMLAdapter",
+    "asyncify",
     "configure",
     "contains",
     "context",
@@ -173,16 +238,25 @@ __all__ = [
     "inspect_history",
     "load",
     "load_dataset",
+    "majority",
     "settings",
+    "streamify",
+    "syncify",
     "track_usage",
 ]
 
 _HOMES = {
+    "BM25": "retrievers",
+    "KNN": "programs.knn",
+    "LM": "lm.client",
+    "RLM": "programs.rlm",
     "Adapter": "adapters",
     "AdapterParseError": "errors",
     "ArtifactError": "errors",
     "Audio": "types",
+    "BaseCallback": "callbacks",
     "BaseLM": "lm.base",
+    "BestOfN": "programs.sampling",
     "BootstrapFewShot": "optimizers",
     "BootstrapFewShotWithRandomSearch": "optimizers",
     "BootstrapRS": "optimizers",
@@ -194,6 +268,8 @@ _HOMES = {
     "Citation": "types",
     "Citations": "types",
     "Code": "types",
+    "CodeAct": "programs.code_act",
+    "CodeInterpreter": "interpreter",
     "Completions": "example",
     "ConfigurationError": "errors",
     "ContextWindowExceededError": "errors",
@@ -202,19 +278,25 @@ _HOMES = {
     "Document": "types",
     "DummyLM": "lm.scripted",
     "Embedder": "embedders",
+    "Embeddings": "retrievers",
+    "EmbeddingsWithScores": "retrievers",
     "Evaluate": "evaluate",
     "EvaluationError": "errors",
     "EvaluationResult": "evaluate",
     "Example": "example",
     "File": "types",
+    "FinalOutput": "interpreter",
+    "FunctionCall": "messages",
+    "FunctionSpec": "messages",
     "History": "types",
     "Image": "types",
     "InputField": "signature",
+    "InterpreterError": "errors",
     "JSONAdapter": "adapters",
     "KNNFewShot": "optimizers",
-    "LM": "lm.client",
     "LMAuthError": "errors",
     "LMBillingError": "errors",
+    "LMChunk": "messages",
     "LMError": "errors",
     "LMInvalidRequestError": "errors",
     "LMNotConfiguredError": "errors",
@@ -230,26 +312,43 @@ _HOMES = {
     "LMUnsupportedFeatureError": "errors",
     "LabeledFewShot": "optimizers",
     "LexicalEmbedder": "embedders",
+    "MCPTools": "tools",
     "Message": "messages",
     "Module": "programs",
+    "MultiChainComparison": "programs.comparison",
     "NearestDemos": "programs",
     "OptimizationError": "errors",
     "Optimizer": "optimizers",
     "OutputField": "signature",
+    "Parallel": "programs.parallel",
+    "ParallelError": "errors",
     "Predict": "programs",
     "Prediction": "example",
+    "ProgramOfThought": "programs.program_of_thought",
+    "PythonInterpreter": "interpreter",
+    "ReAct": "programs.react",
     "Reasoning": "types",
+    "Refine": "programs.sampling",
     "ResponseCache": "lm.cache",
+    "Retriever": "retrievers",
     "Score": "metrics",
     "ScriptExhaustedError": "errors",
     "ScriptedLM": "lm.scripted",
     "Signature": "signature",
     "SignatureError": "errors",
     "Teleprompter": "optimizers",
+    "Tool": "tools",
+    "ToolArgumentsError": "errors",
+    "ToolCallResults": "types",
+    "ToolCalls": "types",
+    "ToolExecutionError": "errors",
+    "ToolRegistry": "tools",
+    "ToolServerError": "errors",
     "TwoStepAdapter": "adapters",
     "Type": "types",
     "Usage": "messages",
     "XMLAdapter": "adapters",
+    "asyncify": "programs.sync_async",
     "configure": "config",
     "contains": "metrics",
     "context": "config",
@@ -260,17 +359,22 @@ _HOMES = {
     "inspect_history": "lm.history",
     "load": "programs",
     "load_dataset": "datasets",
+    "majority": "programs.aggregation",
     "settings": "config",
+    "streamify": "streaming",
+    "syncify": "programs.sync_async",
     "track_usage": "usage",
 }
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name at its first use, so that importing the package costs next to nothing (PEP 562)."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
+    if name in ("retrievers", "streaming"):  # as in DSPy's tutorials: dspy.retrievers.Embeddings
+        return import_module(f"{__name__}.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     return value
 

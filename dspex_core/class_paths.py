@@ -1,10 +1,11 @@
-"""Classes by name, such as `"my_app.programs:Triage"`, as files store them. PYTEST_DONT_REWRITE"""
+"""Classes and functions by name, such as `"my_app.programs:Triage"`, as files store them. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
 import importlib
 import operator
 import sys
+from types import FunctionType
 from typing import TYPE_CHECKING
 
 from dspex_core.errors import ArtifactError
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 
-def class_path(cls: type) -> str:
-    """Return the name by which `find_class` finds a class.
+def class_path(cls: type | FunctionType) -> str:
+    """Return the name by which `find_class` finds a class, or `find_function` a function.
 
     Raises:
         ArtifactError: Another process could not find it by any name.
@@ -23,7 +24,8 @@ def class_path(cls: type) -> str:
     if cls.__module__ == "__main__":
         raise ArtifactError(f"{cls.__qualname__} is defined in a script or notebook: move it to a module of its own")
     if _attribute(sys.modules.get(cls.__module__), cls.__qualname__) is not cls:
-        raise ArtifactError(f"{path!r} does not name that class: define it at the top level of its module")
+        kind = "class" if isinstance(cls, type) else "function"
+        raise ArtifactError(f"{path!r} does not name that {kind}: define it at the top level of its module")
     return path
 
 
@@ -40,6 +42,34 @@ def find_class(path: str, *, allow_import: bool) -> type:
     Raises:
         ArtifactError: There is no such class, or its module may not be imported.
     """
+    found = _named(path, allow_import=allow_import)
+    if not isinstance(found, type):
+        raise ArtifactError(f"it names {path!r}, and there is no such class")
+    return found
+
+
+def find_function(path: str, *, allow_import: bool) -> FunctionType:
+    """Return the function that a file names.
+
+    Args:
+        path: As `class_path` returned it.
+        allow_import: Whether the file is trusted. A function is there to be called, so a file's word
+            is not enough to take one, even from a module that is imported.
+
+    Raises:
+        ArtifactError: There is no such function, or the file is not trusted.
+    """
+    if not allow_import:
+        raise ArtifactError(
+            f"it names the function {path!r}, which would be called: load with allow_import=True if you trust the file"
+        )
+    found = _named(path, allow_import=True)
+    if not isinstance(found, FunctionType):
+        raise ArtifactError(f"it names {path!r}, and there is no such function")
+    return found
+
+
+def _named(path: str, *, allow_import: bool) -> object:
     name, _, qualname = path.partition(":")
     module = sys.modules.get(name)
     if module is None:
@@ -52,10 +82,7 @@ def find_class(path: str, *, allow_import: bool) -> type:
             module = importlib.import_module(name)
         except (ImportError, ValueError) as error:
             raise ArtifactError(f"it names {path!r}, whose module cannot be imported: {error}") from error
-    found = _attribute(module, qualname)
-    if not isinstance(found, type):
-        raise ArtifactError(f"it names {path!r}, and there is no such class")
-    return found
+    return _attribute(module, qualname)
 
 
 def _attribute(module: ModuleType | None, qualname: str) -> object:

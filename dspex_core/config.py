@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from dspex_core.adapters.base import Adapter
     from dspex_core.budget import Budget
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dspex_core.lm.cache import ResponseCache
     from dspex_core.lm.recorded import Recorder
     from dspex_core.programs.base import Predictor
+    from dspex_core.streaming.listener import Router
     from dspex_core.telemetry import Listener
     from dspex_core.usage import UsageTracker
 
@@ -40,7 +41,8 @@ class Settings:
         adapter: How signatures become prompts; `None` takes the one that the LM prefers.
         cache: Where responses are kept; `None` takes the one shared by all processes of the user.
         recorder: Takes each LM call before the LM does; cassettes are one.
-        listeners: Called with each telemetry event.
+        listeners: Called with each telemetry event, but for those of adapters, which are for callbacks alone.
+        callbacks: Told of each call of a module, an LM, an adapter, a tool, ...; see `BaseCallback`.
         trace: Where predictors note `(predictor, inputs, prediction)`; `None` notes nothing.
         num_threads: How many examples `Evaluate` and `Parallel` run at once.
         max_errors: After how many failed examples they give up.
@@ -49,13 +51,15 @@ class Settings:
         usage: Counts the tokens of each call; see `track_usage`.
         track_usage: Whether each prediction of a program says what it took: `get_lm_usage()`.
         budget: What calls may take; the one that would exceed it raises.
+        stream: Who is told of the pieces of replies while they arrive; `streamify` sets it.
     """
 
     lm: BaseLM | None = None
     adapter: Adapter | None = None
     cache: ResponseCache | None = None
     recorder: Recorder | None = None
-    listeners: tuple[Listener, ...] = ()
+    listeners: Sequence[Listener] = ()
+    callbacks: Sequence[Listener] = ()
     trace: Trace | None = None
     num_threads: int = 8
     max_errors: int = 10
@@ -63,6 +67,7 @@ class Settings:
     usage: UsageTracker | None = None
     track_usage: bool = False
     budget: Budget | None = None
+    stream: Router | None = None
 
 
 _NAMES = frozenset(field.name for field in dataclasses.fields(Settings))

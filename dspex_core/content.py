@@ -15,6 +15,8 @@ from dspex_core.messages import MediaPart, Part, TextPart, part_from_json
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from dspex_core.messages import FunctionSpec, Message
+
 Content = str | tuple[Part, ...]
 
 
@@ -42,6 +44,34 @@ class ModelReasoning:
     """Base of `Reasoning`: what a reasoning model returns apart from its answer."""
 
     __slots__ = ()
+
+
+class FunctionTool:
+    """Base of `Tool`: what a model may ask to have called."""
+
+    __slots__ = ()
+
+    def spec(self) -> FunctionSpec:
+        """Return it as a request describes it."""
+        raise NotImplementedError(f"{type(self).__name__} must define spec(self)")
+
+
+class FunctionCalls:
+    """Base of `ToolCalls`: the calls of tools that a model asks for, maybe with what they brought."""
+
+    __slots__ = ()
+
+    def format(self) -> dict[str, Any]:
+        """Return the calls as a model writes them."""
+        raise NotImplementedError(f"{type(self).__name__} must define format(self)")
+
+    def results(self) -> dict[str, Any]:
+        """Return what they brought as `tool_call_results`; nothing where that is not known."""
+        raise NotImplementedError(f"{type(self).__name__} must define results(self)")
+
+    def turn(self, text: str, number: int) -> tuple[Message, ...]:
+        """Return the messages of the turn `number` in which the model wrote `text` and asked for these calls."""
+        raise NotImplementedError(f"{type(self).__name__} must define turn(self, text, number)")
 
 
 class Placement:

@@ -180,29 +180,61 @@ class NearestIndex:
     Args:
         texts: The texts to find among.
         embedder: Called once with all of the texts, then with each query.
+        normalize: Whether to compare directions only (cosine), or lengths too (dot product).
+        vectors: The rows of the texts, if they are known; then the embedder is called with queries only.
 
     Raises:
         ConfigurationError: The embedder does not return a row for each text.
     """
 
-    def __init__(self, texts: Sequence[str], embedder: Vectorizer) -> None:
+    def __init__(
+        self, texts: Sequence[str], embedder: Vectorizer, *, normalize: bool = True, vectors: Any = None
+    ) -> None:
         self._embedder = embedder
-        self._columns = _columns(list(texts), embedder) if texts else None
+        self._normalize = normalize
+        self._columns = None
+        if texts:
+            rows = embedder(list(texts)) if vectors is None else vectors
+            self._columns = _columns(rows, len(texts), normalize=normalize)
+
+    @property
+    def vectors(self) -> Any:
+        """The rows of the texts as a numpy array; `None` if they are sparse, or if there are none."""
+        return None if self._columns is None or hasattr(self._columns, "toarray") else self._columns.T
 
     def nearest(self, query: str, k: int) -> list[int]:
-        """Return the positions of the `k` most similar texts by cosine, the most similar last.
+        """Return the positions of the `k` most similar texts, the most similar last.
 
-        So the best example stands next to the question in a prompt. Of equally similar texts
-        the earlier one counts as nearer. There are fewer when the index has fewer texts.
+        So the best example stands next to the question in a prompt.
         """
-        import numpy as np  # not needed to import dspex
+        return [position for position, _ in reversed(self.ranked(query, k))]
 
+    def ranked(self, query: str, k: int) -> list[tuple[int, float]]:
+        """Return positions and similarities of the `k` most similar texts, the most similar first.
+
+        Of equally similar texts the earlier one comes first. There are fewer when the index has fewer texts.
+
+        Raises:
+            ConfigurationError: The query's vector is of another length than those of the texts.
+        """
         if self._columns is None:
             return []
-        product = self._embedder([query]) @ self._columns
-        similarities = np.asarray(product.toarray() if hasattr(product, "toarray") else product).ravel()
-        ranked = np.argsort(-similarities, kind="stable")[:k]
-        return [int(position) for position in ranked[::-1]]
+        row = _columns(self._embedder([query]), 1, normalize=self._normalize).T
+        if row.shape[1] != self._columns.shape[0]:
+            message = (
+                f"the embedder makes vectors of {row.shape[1]} numbers, and those of the texts have "
+                f"{self._columns.shape[0]}: use the one that made them"
+            )
+            raise ConfigurationError(message)
+        product = row @ self._columns
+        return best((product.toarray() if hasattr(product, "toarray") else product).ravel(), k)
+
+
+def best(scores: Any, k: int) -> list[tuple[int, float]]:
+    """Return position and value of the `k` highest scores of a numpy array, the highest first."""
+    import numpy as np  # not needed to import dspex
+
+    return [(int(position), float(scores[position])) for position in np.argsort(-scores, kind="stable")[:k]]
 
 
 def _client(model: str | Callable[..., Any], connection: dict[str, Any]) -> EmbeddingModel | None:
@@ -237,14 +269,12 @@ def _stacked(matrices: list[Any]) -> Any:
     return np.concatenate(matrices) if matrices else np.empty((0, 0), dtype=np.float32)
 
 
-def _columns(texts: list[str], embedder: Vectorizer) -> Any:
-    """Return the texts' embeddings, scaled to length 1, as columns."""
+def _columns(rows: Any, n: int, *, normalize: bool) -> Any:
+    """Return the rows of `n` texts as columns, scaled to length 1 if they are to be normalized."""
     from scipy import sparse
-    from sklearn.preprocessing import normalize  # heavy, and not needed to import dspex
+    from sklearn.preprocessing import normalize as scaled  # heavy, and not needed to import dspex
 
-    columns = normalize(embedder(texts)).T
-    if columns.shape[1] != len(texts):
-        message = f"the embedder must return a row for each of {len(texts)} texts, not {columns.shape[1]}"
-        raise ConfigurationError(message)
+    matrix = _matrix(rows, n)
+    columns = (scaled(matrix) if normalize else matrix).T
     # Stored by row, that is by n-gram: a query then reads only the n-grams that it has itself.
     return columns.tocsr() if sparse.issparse(columns) else columns

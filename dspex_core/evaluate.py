@@ -6,13 +6,10 @@ dropped. What an evaluation has finished is never lost.
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dspex_core.config import current
 from dspex_core.errors import BudgetExceededError, ConfigurationError, EvaluationError
-from dspex_core.flow import Call, Flow, adrive, drive
+from dspex_core.flow import Call, Flow, Together, adrive, drive
 from dspex_core.metrics import Score, as_score
-from dspex_core.programs.base import Module
+from dspex_core.programs.parallel import running
 from dspex_core.stats import Interval, mean_interval
 from dspex_core.telemetry import span
 from dspex_core.usage import UsageTracker, track_usage
@@ -31,7 +28,7 @@ if TYPE_CHECKING:
     from dspex_core.example import Example, Prediction
 
 Metric = Callable[..., Any]
-Program = Module | Callable[..., Any]
+Program = Callable[..., Any]  # a module, or a function
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,37 +154,13 @@ class Evaluate:
         self, program: Program, metric: Metric | None = None, devset: Sequence[Example] | None = None
     ) -> EvaluationResult:
         """Run the program on every example, in threads."""
-        run = self._begin(program, metric, devset)
-
-        def work() -> None:
-            for index, example in run.todo():
-                context = contextvars.copy_context()  # what one example sets does not reach the next
-                run.finished(index, context.run(drive, run.case(example)))
-
-        with run.span(), ThreadPoolExecutor(run.width, thread_name_prefix="dspex-evaluate") as pool:
-            try:
-                for worker in [pool.submit(contextvars.copy_context().run, work) for _ in range(run.width)]:
-                    worker.result()
-            except BaseException:
-                run.stop()
-                raise
-        return run.result()
+        return drive(self._begin(program, metric, devset).steps())
 
     async def acall(
         self, program: Program, metric: Metric | None = None, devset: Sequence[Example] | None = None
     ) -> EvaluationResult:
         """Run the program on every example, in tasks of the running event loop."""
-        run = self._begin(program, metric, devset)
-
-        async def work() -> None:
-            for index, example in run.todo():
-                run.finished(index, await adrive(run.case(example)))
-
-        with run.span():
-            async with asyncio.TaskGroup() as tasks:
-                for _ in range(run.width):
-                    tasks.create_task(work())
-        return run.result()
+        return await adrive(self._begin(program, metric, devset).steps())
 
     def _begin(self, program: Program, metric: Metric | None, devset: Sequence[Example] | None) -> _Run:
         metric = metric or self.metric
@@ -195,13 +168,12 @@ class Evaluate:
             raise ConfigurationError("Evaluate needs a metric: metric(example, prediction, trace=None)")
         settings = current()
         return _Run(
+            self,
             program=program,
             metric=metric,
             devset=self.devset if devset is None else devset,
             width=self.num_threads or settings.num_threads,
             max_errors=settings.max_errors if self.max_errors is None else self.max_errors,
-            failure_score=self.failure_score,
-            display_progress=self.display_progress,
         )
 
 
@@ -210,74 +182,68 @@ class _Run:
 
     def __init__(
         self,
+        evaluate: Evaluate,
         *,
         program: Program,
         metric: Metric,
         devset: Sequence[Example],
         width: int,
         max_errors: int,
-        failure_score: float,
-        display_progress: bool,
     ) -> None:
+        self.evaluate = evaluate
         self.program = program
         self.metric = metric
         self.devset = devset
         self.width = max(1, min(width, len(devset)))
         self.max_errors = max_errors
-        self.failure_score = failure_score
         self.cases: dict[int, CaseResult] = {}
         self.failed = 0
         self.total = 0.0
-        self.progress = _progress_bar(len(devset)) if display_progress else None
+        self.progress = _progress_bar(len(devset)) if evaluate.display_progress else None
         self._lock = threading.Lock()
-        self._rest = enumerate(devset)
-        self._stopped = False
         self._over_budget: BudgetExceededError | None = None
 
-    def todo(self) -> Iterator[tuple[int, Example]]:
-        """Yield the examples that no other worker has taken, until none is left or too many have failed."""
-        while True:
-            with self._lock:
-                if self._stopped or self.failed > self.max_errors:
-                    return
-                taken = next(self._rest, None)
-            if taken is None:
-                return
-            yield taken
+    def steps(self) -> Flow[EvaluationResult]:
+        """Run all cases and return the result."""
+        with self.span():
+            yield Together(self._todo(), self.width)
+            return self.result()
 
-    def stop(self) -> None:
-        """Start no more examples."""
-        self._stopped = True
+    def _todo(self) -> Iterator[Flow[None]]:
+        """Yield a flow for each example, until too many have failed or the budget has run out."""
+        for index, example in enumerate(self.devset):
+            if self._over_budget is not None or self.failed > self.max_errors:
+                return
+            yield self._one(index, example)
+
+    def _one(self, index: int, example: Example) -> Flow[None]:
+        self.finished(index, (yield from self.case(example)))
 
     @contextmanager
     def span(self) -> Iterator[None]:
         """Put the span of the whole evaluation, and its progress bar, around a block."""
-        with span("evaluate", {"program": self.program, "n": len(self.devset)}) as attributes:
+        inputs = {"program": self.program, "metric": self.metric, "devset": self.devset, "num_threads": self.width}
+        with span("evaluate", {"instance": self.evaluate, "inputs": inputs}) as attributes:
             try:
                 yield
             finally:
+                attributes["result"] = self._so_far()
                 if self.progress is not None:
                     self.progress.close()
-            attributes["result"] = self._so_far()
 
     def case(self, example: Example) -> Flow[CaseResult]:
         """Run and score one example; whatever the program or the metric raises becomes part of the record."""
         started = time.perf_counter()
-        prediction, error, score = None, None, Score(self.failure_score)
+        prediction, error, score = None, None, Score(self.evaluate.failure_score)
         with track_usage() as usage:
             phase: Literal["program", "metric"] = "program"
             try:
-                prediction = yield from self._run(dict(example.inputs()))
+                prediction = yield from running(self.program, **example.inputs())
                 phase = "metric"
                 score = as_score((yield Call(self.metric, (example, prediction))))
             except Exception as raised:  # noqa: BLE001  the boundary at which errors become records
                 error = CaseError(phase, raised, traceback.format_exc())
         return CaseResult(example, prediction, score, error, time.perf_counter() - started, usage)
-
-    def _run(self, inputs: dict[str, Any]) -> Flow[Any]:
-        if isinstance(self.program, Module):
-            return (yield from Module.steps(self.program, **inputs))
-        return (yield Call(self.program, (), inputs))
 
     def finished(self, index: int, case: CaseResult) -> None:
         """Keep a case that is done."""
@@ -287,7 +253,6 @@ class _Run:
                 self.failed += 1
                 if isinstance(case.error.error, BudgetExceededError):
                     self._over_budget = case.error.error
-                    self._stopped = True
             self.total += case.score.value
             if self.progress is not None:
                 self.progress.set_postfix_str(f"mean {self.total / len(self.cases):.3f}", refresh=False)

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
-from typing import Any, Self, SupportsFloat
+from typing import TYPE_CHECKING, Any, Self, SupportsFloat
+
+from dspex_core.content import FunctionTool
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dspex_core.errors import ToolExecutionError
 
 
 class Record:
@@ -224,6 +231,15 @@ class Prediction(Record):
         """Note the tokens of each model that it took."""
         self.__dict__["_lm_usage"] = usage
 
+    def get_tool_errors(self) -> Sequence[ToolExecutionError]:
+        """Return what went wrong with the tools that an agent called, in order; each was an observation, too."""
+        errors: Sequence[ToolExecutionError] = self.__dict__.get("_tool_errors", ())
+        return errors
+
+    def set_tool_errors(self, errors: Sequence[ToolExecutionError]) -> None:
+        """Note what went wrong with tools."""
+        self.__dict__["_tool_errors"] = tuple(errors)
+
     def __float__(self) -> float:
         try:
             return float(self._store["score"])
@@ -263,5 +279,7 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(item) for item in value]
+    if isinstance(value, FunctionTool):
+        return str(value)
     dump = getattr(value, "model_dump", None)  # pydantic is not imported here
     return dump(mode="json") if callable(dump) else value

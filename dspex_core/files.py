@@ -9,22 +9,23 @@ import shutil
 from pathlib import Path
 
 
-def write_atomically(path: str | os.PathLike[str], text: str) -> None:
-    """Replace a file's content as a whole, in UTF-8; its directory is made if it is not there.
+def write_atomically(path: str | os.PathLike[str], content: str | bytes) -> None:
+    """Replace a file's content as a whole, a text in UTF-8; its directory is made if it is not there.
 
-    At any moment, a crash or a full disk included, the file holds the old text or the new one.
+    At any moment, a crash or a full disk included, the file holds the old content or the new one.
     A process that is killed may leave a `.dspex-*.tmp` file behind.
 
     Raises:
         OSError: The file cannot be written; the old one is still there.
         UnicodeEncodeError: The text has lone surrogates; the old file is still there.
     """
+    data = content.encode() if isinstance(content, str) else content
     target = Path(path).resolve()  # a link stays a link: what it points to is replaced
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".dspex-{secrets.token_hex(8)}.tmp")
     try:
-        with temporary.open("x", encoding="utf-8", newline="") as file:
-            file.write(text)
+        with temporary.open("xb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         if target.exists():

@@ -8,10 +8,14 @@ Flows compose with `yield from`. The idea is that of httpx's auth flows.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
+import threading
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from types import FunctionType, MethodType
 from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
@@ -54,16 +58,28 @@ class Call:
     kwargs: Mapping[str, Any] = field(default_factory=dict)
 
     def run(self) -> Any:
-        """Call it; a coroutine runs in an event loop of its own, so not inside a running one."""
-        if inspect.iscoroutinefunction(self.function):
-            return asyncio.run(self.function(*self.args, **self.kwargs))
-        return self.function(*self.args, **self.kwargs)
+        """Call it; a coroutine runs in an event loop of its own, which is in a thread where one runs already."""
+        if not _is_async(self.function):
+            return self.function(*self.args, **self.kwargs)
+        coroutine = self.function(*self.args, **self.kwargs)
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return asyncio.run(coroutine)
+        with ThreadPoolExecutor(1, thread_name_prefix="dspex") as pool:  # in a notebook, a loop always runs
+            return pool.submit(contextvars.copy_context().run, asyncio.run, coroutine).result()
 
     async def arun(self) -> Any:
         """Call it without blocking the event loop."""
-        if inspect.iscoroutinefunction(self.function):
+        if _is_async(self.function):
             return await self.function(*self.args, **self.kwargs)
         return await asyncio.to_thread(self.function, *self.args, **self.kwargs)
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    if isinstance(function, FunctionType | MethodType):
+        return inspect.iscoroutinefunction(function)
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
 
 
 def drive(flow: Flow[T]) -> T:
@@ -98,3 +114,126 @@ async def adrive(flow: Flow[T]) -> T:
         return stop.value  # type: ignore[no-any-return]  # StopIteration is not generic
     finally:
         flow.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Run many flows, some at the same time: in threads, or in tasks of the event loop.
+
+    Each runs in a context of its own, so what one sets does not reach the others. An error of one
+    ends it all: no more are begun, and it is raised once those under way have ended.
+
+    Args:
+        flows: Taken from one at a time, when there is room for another. They keep what they find.
+        width: How many run at once.
+    """
+
+    flows: Iterator[Flow[None]]
+    width: int
+
+    def run(self) -> None:
+        """Run them in threads; in this one if they come one at a time."""
+        todo = _Shared(self.flows)
+
+        def work() -> None:
+            try:
+                for flow in todo:
+                    contextvars.copy_context().run(drive, flow)
+            except BaseException:
+                todo.stop()
+                raise
+
+        if self.width == 1:
+            work()
+            return
+        with ThreadPoolExecutor(self.width, thread_name_prefix="dspex") as pool:
+            try:
+                for worker in [pool.submit(contextvars.copy_context().run, work) for _ in range(self.width)]:
+                    worker.result()
+            except BaseException:
+                todo.stop()
+                raise
+
+    async def arun(self) -> None:
+        """Run them in tasks."""
+
+        async def work() -> None:
+            for flow in self.flows:
+                await asyncio.create_task(adrive(flow))
+
+        workers = [asyncio.create_task(work()) for _ in range(self.width)]
+        try:
+            await asyncio.gather(*workers)
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+
+
+class _Shared:
+    """An iterator that several threads take from, until one of them stops it."""
+
+    def __init__(self, items: Iterator[Flow[None]]) -> None:
+        self._items = items
+        self._lock = threading.Lock()
+        self._stopped = False
+
+    def __iter__(self) -> _Shared:
+        return self
+
+    def __next__(self) -> Flow[None]:
+        with self._lock:
+            if self._stopped:
+                raise StopIteration
+            return next(self._items)
+
+    def stop(self) -> None:
+        self._stopped = True
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLimit:
+    """Run a flow, but wait no longer than some seconds for it.
+
+    Driven sync, it runs in a thread of its own. A thread cannot be ended from outside: one that is
+    late goes on until its step ends, and what it finds is dropped.
+
+    Raises:
+        TimeoutError: It is not done by then.
+    """
+
+    flow: Flow[Any]
+    seconds: float
+
+    def run(self) -> Any:
+        """Run it in a thread and wait."""
+        future: Future[Any] = Future()
+        context = contextvars.copy_context()
+        threading.Thread(target=_settle, args=(future, context, self.flow), name="dspex-limited", daemon=True).start()
+        try:
+            return future.result(self.seconds)
+        except TimeoutError:
+            if future.done():  # the error is the flow's own, or it was done just now
+                return future.result()
+            raise self._late() from None
+
+    async def arun(self) -> Any:
+        """Run it in a task and wait; one that is late is cancelled."""
+        limit = asyncio.timeout(self.seconds)
+        try:
+            async with limit:
+                return await asyncio.create_task(adrive(self.flow))
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise self._late() from None
+
+    def _late(self) -> TimeoutError:
+        return TimeoutError(f"it was not done within {self.seconds:g} s")
+
+
+def _settle(future: Future[Any], context: contextvars.Context, flow: Flow[Any]) -> None:
+    try:
+        future.set_result(context.run(drive, flow))
+    except BaseException as error:  # noqa: BLE001  who waits for it gets it
+        future.set_exception(error)

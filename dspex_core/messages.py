@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Self
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self, overload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 Json = dict[str, Any]
 
@@ -211,6 +214,59 @@ class Message:
         raise ValueError(f"the content of a message is a text or a list of parts, not {stored['content']!r}")
 
 
+class SharedTurns(tuple[Message, ...]):  # noqa: SLOT001  what it has made once is kept in its dict
+    """Messages that many conversations begin with; what stands for them in keys is made once."""
+
+    @cached_property
+    def digests(self) -> str:
+        """The digests of the messages, each as its `repr`."""
+        return ", ".join([repr(message.digest) for message in self])
+
+
+class Conversation(Sequence[Message]):
+    """Messages that others begin with, too, and those of its own after them; it reads as one tuple of all.
+
+    However many are shared, to make one costs the same, and so does keeping it in a history.
+    """
+
+    __slots__ = ("_own", "_shared")
+
+    def __init__(self, shared: SharedTurns, own: tuple[Message, ...]) -> None:
+        self._shared = shared
+        self._own = own
+
+    @property
+    def digests(self) -> str:
+        """The text of the list of the messages' digests."""
+        own = [repr(message.digest) for message in self._own]
+        return f"[{', '.join([self._shared.digests, *own] if self._shared else own)}]"
+
+    def __len__(self) -> int:
+        return len(self._shared) + len(self._own)
+
+    def __iter__(self) -> Iterator[Message]:
+        yield from self._shared
+        yield from self._own
+
+    @overload
+    def __getitem__(self, index: int) -> Message: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Message, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Message | tuple[Message, ...]:
+        return tuple(self)[index]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, tuple | Conversation) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+    def __repr__(self) -> str:
+        return repr(tuple(self))
+
+
 @dataclass(frozen=True, slots=True)
 class ResponseSchema:
     """The JSON schema that the reply must follow, for models that can be held to one.
@@ -250,7 +306,7 @@ class LMRequest:
             or stored. A reply that does not arrive in pieces, such as a cached one, is told as one piece.
     """
 
-    messages: tuple[Message, ...]
+    messages: Sequence[Message]
     config: Mapping[str, Any] = field(default_factory=dict)
     response_schema: ResponseSchema | None = None
     rollout_id: int | None = None
@@ -285,7 +341,8 @@ class LMRequest:
 
     def key(self, *scope: str | None) -> str:
         """Return a stable hash of the request within a scope (model, endpoint, test case, ...)."""
-        rest, digests = self._rest(), [message.digest for message in self.messages]
+        rest, messages = self._rest(), self.messages
+        digests = messages.digests if isinstance(messages, Conversation) else [turn.digest for turn in messages]
         return _digest(f"{scope} {digests} {canonical_json(rest) if rest else ''}")
 
     def _rest(self) -> Json:
@@ -342,6 +399,9 @@ class LMOutput:
     reasoning: str | None = None
     tool_calls: tuple[FunctionCall, ...] = ()
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "finish_reason", _shared(self.finish_reason))
+
     def to_json(self) -> Json:
         """Return the stored form, in which absent parts are left out."""
         stored: Json = {"text": self.text}
@@ -374,6 +434,9 @@ class LMResponse:
     cost: float | None = None
     cached: bool = False
     lm: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "model", _shared(self.model))
 
     @property
     def text(self) -> str:
@@ -409,6 +472,11 @@ class LMResponse:
 def canonical_json(value: Any) -> str:
     """Return the one JSON text of a value: sorted keys, no spaces; what is no JSON as its `repr`."""
     return _encode(value)
+
+
+def _shared(text: str | None) -> str | None:
+    """Return a text that most replies have in common as one object, since histories keep it with each of them."""
+    return sys.intern(text) if type(text) is str else text  # a server may send anything
 
 
 def _digest(text: str) -> str:

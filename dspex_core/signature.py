@@ -30,7 +30,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from dspex_core import schemas
-from dspex_core.content import EarlierTurns, ModelReasoning, PromptValue
+from dspex_core.content import EarlierTurns, FunctionCalls, FunctionTool, ModelReasoning, PromptValue
 from dspex_core.errors import SignatureError
 from dspex_core.signature_string import parse_signature
 
@@ -115,6 +115,24 @@ class SignatureField:
         """Whether it is the model's reasoning: an output of the type `Reasoning`."""
         kinds = _classes(self.annotation)
         return not self.is_input and any(issubclass(kind, ModelReasoning) for kind in kinds)
+
+    @cached_property
+    def is_tools(self) -> bool:
+        """Whether it is what the model may call: an input of the type `Tool` or `list[Tool]`."""
+        return self.is_input and any(issubclass(kind, FunctionTool) for kind in _classes(self.annotation))
+
+    @cached_property
+    def is_tool_calls(self) -> bool:
+        """Whether it is what the model wants called: an output of the type `ToolCalls`."""
+        return not self.is_input and any(issubclass(kind, FunctionCalls) for kind in _classes(self.annotation))
+
+    @cached_property
+    def takes_none(self) -> bool:
+        """Whether `None` is one of its values; elsewhere it says that there is none."""
+        try:
+            return self.validate(None) is None
+        except ValueError:
+            return False
 
     def validate(self, value: Any) -> Any:
         """Return the value as the field's type, by pydantic's lax rules.
@@ -441,7 +459,7 @@ def make_signature(
 
     Args:
         signature: Such as `"question, context: list[str] -> answer: int"`, or fields by name,
-            each as `InputField()` (a str) or `(type, InputField())`.
+            each as `InputField()` (a str) or `(type, InputField())`; outputs may be appended later.
         instructions: What the model is asked to do.
         signature_name: The name of the class.
         custom_types: Types by the names under which the string uses them, beside those of
@@ -450,7 +468,9 @@ def make_signature(
     Raises:
         SignatureError: The string or a field cannot be understood.
     """
-    fields = _from_string(signature, custom_types) if isinstance(signature, str) else _from_mapping(signature)
+    if not isinstance(signature, str):
+        return _made(signature_name, _from_mapping(signature), instructions)
+    fields = _from_string(signature, custom_types)
     if all(field.is_input for field in fields.values()):
         message = f"the signature {signature!r} has no output; name one after the arrow: 'question -> answer'"
         raise SignatureError(message)

@@ -27,7 +27,10 @@ _TYPES: Mapping[str, Any] = {
     **{name: value for name, value in vars(builtins).items() if isinstance(value, type)},
     **{name: vars(typing)[name] for name in _TYPING},
 }
-_OWN_TYPES = ("Audio", "Citations", "Code", "Document", "File", "History", "Image", "Reasoning")
+_OWN_TYPES = (
+    *("Audio", "Citations", "Code", "Document", "File", "History", "Image", "Reasoning", "Tool", "ToolCallResults"),
+    "ToolCalls",
+)
 _ARROW = re.compile(r""""[^"]*"|'[^']*'|->""")  # an arrow inside quotes belongs to a Literal
 
 
@@ -112,9 +115,9 @@ def _type(  # noqa: PLR0911  one return per kind of expression
 
 
 def _own_type(name: str) -> Any:
-    from dspex_core import types  # they load pydantic, which few strings need
+    from dspex_core import tools, types  # they load pydantic, which few strings need
 
-    return vars(types)[name]
+    return vars(tools if name == "Tool" else types)[name]
 
 
 def _subscripted(base: Any, index: ast.expr, types: Mapping[str, Any]) -> Any:

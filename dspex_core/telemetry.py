@@ -1,83 +1,126 @@
 """Events of what happens: who listens is told, and nothing is sent anywhere. PYTEST_DONT_REWRITE
 
-    with span("predict", {"signature": "text -> label"}) as attributes:
+    with span("rerank", {"query": query}) as attributes:
         ...
-        attributes["tokens"] = 12
+        attributes["result"] = found
 
-tells the listeners in `settings.listeners` of `dspex.predict.start`, then of
-`dspex.predict.stop` or `dspex.predict.exception`. Without listeners it costs nothing.
+tells the listeners of `dspex.rerank.start`, then of `dspex.rerank.stop` or
+`dspex.rerank.exception`. Those who listen are `settings.listeners`, `settings.callbacks` and the
+callbacks of the component itself. Without any it costs nothing.
 """
 
 from __future__ import annotations
 
 import itertools
 import logging
+import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from dspex_core.config import current
 
+T = TypeVar("T")
+Moment = Literal["start", "stop", "exception"]
+
 _log = logging.getLogger("dspex")
 _ids = itertools.count(1)
-_parent: ContextVar[int | None] = ContextVar("dspex_span", default=None)
+
+ACTIVE_CALL_ID: ContextVar[str | None] = ContextVar("dspex_span", default=None)
+"""The `span_id` of the innermost span around the code that asks; in a listener, of the one around its event's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):  # a frozen dataclass would take three times as long to make
     """One moment of a span.
 
     Args:
-        name: `dspex.<kind>.start`, `.stop` or `.exception`.
-        span_id: The same for the events of one span; unique in the process.
+        kind: What it is a span of: `"lm"`, `"tool"`, `"module"`, ...
+        moment: Which moment of it.
+        span_id: The same for the events of one span; no other span of the machine's processes has it.
         parent_id: The span that this one runs inside of.
         time: Seconds since the epoch.
         duration: Seconds since the start; `None` at the start.
-        attributes: What is known of it by then (tokens, cost, result, error, ...).
+        attributes: What is known of it by then: the `instance` whose doing it is and what it was given, at the
+            end its `result`, or the `error` that it raised. The values are the program's own: do not change them.
     """
 
-    name: str
-    span_id: int
-    parent_id: int | None
+    kind: str
+    moment: Moment
+    span_id: str
+    parent_id: str | None
     time: float
     duration: float | None
     attributes: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The name of the event: `dspex.<kind>.<moment>`."""
+        return f"dspex.{self.kind}.{self.moment}"
 
 
 Listener = Callable[[Event], None]
 
 
-def span(kind: str, attributes: dict[str, Any]) -> AbstractContextManager[dict[str, Any]]:
-    """Tell the listeners of the start and the end of a block; the block may add attributes."""
-    listeners = current().listeners
-    return _told(listeners, kind, attributes) if listeners else nullcontext(attributes)
+def span(kind: str, attributes: dict[str, Any], own: Sequence[Listener] = ()) -> AbstractContextManager[dict[str, Any]]:
+    """Tell of the start and the end of a block; the block may add attributes.
+
+    Args:
+        kind: The middle part of the events' names.
+        attributes: What is known at the start.
+        own: The callbacks of the component whose doing it is.
+    """
+    settings = current()
+    listeners = (*settings.listeners, *settings.callbacks, *own)
+    return Span(kind, attributes, listeners) if listeners else nullcontext(attributes)
 
 
-@contextmanager
-def _told(listeners: tuple[Listener, ...], kind: str, attributes: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    span_id, parent_id, started = next(_ids), _parent.get(), time.perf_counter()
+def in_span(
+    kind: str, attributes: dict[str, Any], own: Sequence[Listener], flow: Generator[Any, Any, T]
+) -> Generator[Any, Any, T]:
+    """Run a flow as a span whose `result` is the flow's."""
+    with span(kind, attributes, own):
+        attributes["result"] = result = yield from flow
+    return result
 
-    def tell(moment: str) -> None:
-        duration = None if moment == "start" else time.perf_counter() - started
-        event = Event(f"dspex.{kind}.{moment}", span_id, parent_id, time.time(), duration, dict(attributes))
-        for listener in listeners:
+
+class Span:
+    """A block of whose start and end those who are given are told; `span` finds them in the settings.
+
+    Args:
+        kind: The middle part of the events' names.
+        attributes: What is known at the start; the block may add to it.
+        listeners: Who is told.
+    """
+
+    __slots__ = ("_attributes", "_id", "_kind", "_listeners", "_parent_id", "_started", "_token")
+
+    def __init__(self, kind: str, attributes: dict[str, Any], listeners: tuple[Listener, ...]) -> None:
+        self._kind = kind
+        self._attributes = attributes
+        self._listeners = listeners
+        self._id = f"{os.getpid()}-{next(_ids)}"  # a forked process counts on from where it was forked
+        self._parent_id = ACTIVE_CALL_ID.get()
+
+    def __enter__(self) -> dict[str, Any]:
+        self._started = time.perf_counter()
+        self._tell("start", self._attributes.copy())  # the block adds to them later
+        self._token = ACTIVE_CALL_ID.set(self._id)
+        return self._attributes
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        duration = time.perf_counter() - self._started
+        ACTIVE_CALL_ID.reset(self._token)
+        if error is None:
+            self._tell("stop", self._attributes, duration)
+        else:
+            self._tell("exception", {**self._attributes, "error": error}, duration)
+
+    def _tell(self, moment: Moment, known: dict[str, Any], duration: float | None = None) -> None:
+        event = Event(self._kind, moment, self._id, self._parent_id, time.time(), duration, known)
+        for listener in self._listeners:
             try:
                 listener(event)
             except Exception:  # noqa: BLE001  what a listener does wrong must not harm the program
-                _log.exception("a telemetry listener failed on %s", event.name)
-
-    token = _parent.set(span_id)
-    tell("start")
-    try:
-        yield attributes
-    except BaseException as error:
-        attributes["error"] = error
-        tell("exception")
-        raise
-    else:
-        tell("stop")
-    finally:
-        _parent.reset(token)
+                _log.exception("the listener %r failed on %s", listener, event.name)

@@ -52,7 +52,7 @@ def _item(spec: ProgramSpec, tests: Sequence[pytest.Function]) -> pytest.Functio
 
 
 def _run(spec: ProgramSpec, tests: Sequence[pytest.Function], request: pytest.FixtureRequest) -> None:
-    from dspex_core.config import context
+    from dspex_core.config import context, current
     from dspex_core.errors import DSPexError
     from pytest_dspex.controller import RESULTS
     from pytest_dspex.live import visible
@@ -60,7 +60,8 @@ def _run(spec: ProgramSpec, tests: Sequence[pytest.Function], request: pytest.Fi
 
     say = _speaker(request.config, spec.name)
     try:
-        with visible(request.config), context(listeners=(_candidate_listener(say),)):
+        listeners = (*current().listeners, _candidate_listener(say))
+        with visible(request.config), context(listeners=listeners):
             comparison = optimize(
                 spec,
                 testset=_testset(spec, tests),

@@ -4,7 +4,10 @@ import json
 import re
 import subprocess
 import sys
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -22,6 +25,30 @@ from dspex_core import ScriptedLM
 def lm():
     return ScriptedLM({"money": {"intent": "refund"}, "where": {"intent": "delivery"}, "stop": {"intent": "cancel"}})
 """
+
+
+@contextmanager
+def answering_once():
+    """Take one HTTP request on a loopback port, as a collector does."""
+    received = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            received.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.timeout = 60
+        thread = Thread(target=server.handle_request)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/v1/traces"
+        thread.join()
+    assert received
 
 
 def files_in(document):
@@ -87,6 +114,21 @@ def test_getting_started_works_step_by_step_with_the_embedded_lm(project):
     optimized = run_pytest(folder, "--dspex-live", "--dspex-optimize")
     assert "optimize intent: " in optimized.stdout, optimized.stdout
     assert "held-out" in optimized.stdout
+
+
+def test_the_code_about_observability_runs():
+    text = (ROOT / "docs/observability.md").read_text()
+    blocks = [block[2] for block in BLOCK.finditer(text) if block[1] == "python"]
+    endpoint = "http://localhost:4318/v1/traces"
+    assert sum(endpoint in block for block in blocks) == 1
+    setup = """
+import dspex_core
+dspex_core.configure(lm=dspex_core.ScriptedLM(lambda _: {"reasoning": "r", "answer": "In rivers."}))
+"""
+    with answering_once() as url:
+        code = "\n".join([setup, *blocks]).replace(endpoint, url)
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_every_python_block_of_the_docs_compiles():

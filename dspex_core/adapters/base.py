@@ -12,17 +12,19 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.content import Content, Placement, PromptValue
+from dspex_core.content import Content, FunctionCalls, Placement, PromptValue
 from dspex_core.errors import SignatureError
-from dspex_core.messages import Message, ResponseSchema
-from dspex_core.signature import MISSING
+from dspex_core.messages import Conversation, Message, ResponseSchema, SharedTurns
+from dspex_core.signature import MISSING, make_signature
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from dspex_core.adapters.streams import FieldStream
     from dspex_core.errors import AdapterParseError
     from dspex_core.lm.base import BaseLM
     from dspex_core.signature import Signature, SignatureField
+    from dspex_core.telemetry import Listener
 
 NOT_SUPPLIED = "(not supplied in this example)"
 _SCALARS = frozenset({str, int, float, bool, type(None), type(MISSING)})  # nothing that shows itself is in them
@@ -43,14 +45,15 @@ class CompiledPrompt:
     system: Message
     demos: tuple[tuple[Message, ...], ...]
     response_schema: ResponseSchema | None
-    _prefix: tuple[Message, ...] = field(init=False, repr=False, compare=False)
+    _prefix: SharedTurns = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_prefix", (self.system, *(message for demo in self.demos for message in demo)))
+        turns = SharedTurns((self.system, *(message for demo in self.demos for message in demo)))
+        object.__setattr__(self, "_prefix", turns)
 
     def messages(
         self, user: Message, chosen: Sequence[int] | None = None, earlier: Sequence[Message] = ()
-    ) -> tuple[Message, ...]:
+    ) -> Sequence[Message]:
         """Return the whole conversation: with all demos, or those at the indices `chosen` in that order.
 
         Args:
@@ -59,7 +62,7 @@ class CompiledPrompt:
             earlier: The turns before the last message.
         """
         if chosen is None:
-            return (*self._prefix, *earlier, user)
+            return Conversation(self._prefix, (*earlier, user))
         return (self.system, *(message for index in chosen for message in self.demos[index]), *earlier, user)
 
 
@@ -78,15 +81,31 @@ class Extraction:
     signature: type[Signature]
 
 
+@dataclass(frozen=True, eq=False)
 class Adapter(ABC):
     """How a signature, demos and inputs become messages, and a reply becomes outputs.
 
     Adapters are values: equal when of the same type with the same options.
+
+    Args:
+        callbacks: Told when this adapter writes and reads, beside those in the settings.
     """
+
+    callbacks: Sequence[Listener] = field(default=(), kw_only=True, compare=False, repr=False)
 
     @property
     def fallback(self) -> Adapter | None:
         """The adapter that the caller tries once, with a new call, when a reply cannot be parsed."""
+        return None
+
+    @property
+    def use_native_function_calling(self) -> bool:
+        """Whether tools are given to the LM apart from the prompt, where it can take them so."""
+        return False
+
+    @property
+    def parallel_tool_calls(self) -> bool | None:
+        """Whether the LM may then ask for several calls at once; `None` leaves it to the provider."""
         return None
 
     @abstractmethod
@@ -124,6 +143,10 @@ class Adapter(ABC):
         """
         return None
 
+    def field_stream(self, signature: type[Signature]) -> FieldStream | None:
+        """Return what reads a reply while it arrives; `None` for an adapter whose replies keep to no format."""
+        return None
+
     def correction(self, signature: type[Signature], error: AdapterParseError) -> str:
         """Write the turn that asks for a better reply than the one that could not be read."""
         problems = "\n".join(error.problems)
@@ -147,8 +170,13 @@ class Adapter(ABC):
         shown = _shown(signature)
         return Message("user", self._content(shown, inputs, after=_reminder(self, shown)))
 
-    def earlier(self, signature: type[Signature], inputs: Mapping[str, Any]) -> tuple[Message, ...]:
+    def earlier(
+        self, signature: type[Signature], inputs: Mapping[str, Any], *, natively: bool = False
+    ) -> tuple[Message, ...]:
         """Render the turns of a call's `History`, each as a user and an assistant message.
+
+        A turn with tool calls is followed by their results: as an input of that name, or `natively` as the
+        messages that function calling has for it.
 
         Raises:
             SignatureError: It is no history, or a value in it does not fit its type.
@@ -162,7 +190,11 @@ class Adapter(ABC):
             if name not in shown.fields and value is not None
             for turn in _validated(signature.fields[name], value).messages
         ]
-        return tuple(message for turn in turns for message in self._turn(shown, turn))
+        return tuple(
+            message
+            for number, turn in enumerate(turns, start=1)
+            for message in self._earlier_turn(shown, turn, number if natively else None)
+        )
 
     def format(
         self, signature: type[Signature], demos: Sequence[Mapping[str, Any]], inputs: Mapping[str, Any]
@@ -173,6 +205,7 @@ class Adapter(ABC):
         return [message.to_json() for message in messages]
 
     def _demo(self, signature: type[Signature], demo: Mapping[str, Any]) -> tuple[Message, ...]:
+        demo = _without_nothing(signature, demo)
         answered = any(name in demo for name in signature.output_fields)
         asked = any(name in demo for name in signature.input_fields) or not signature.input_fields
         if not (asked and answered):
@@ -183,6 +216,24 @@ class Adapter(ABC):
     def _turn(self, signature: type[Signature], values: Mapping[str, Any], before: str = "") -> tuple[Message, ...]:
         user = Message("user", self._content(signature, values, before=before))
         return (user, self.assistant(signature, values))
+
+    def _earlier_turn(
+        self, signature: type[Signature], values: Mapping[str, Any], number: int | None
+    ) -> tuple[Message, ...]:
+        """Render a turn; that of a `number` is one of a conversation with native tool calls."""
+        calls = _tool_calls(values)
+        if not calls:
+            return self._turn(signature, values)
+        [(name, asked)] = calls.items()
+        given = any(values.get(field) is not None for field in signature.input_fields)
+        user = [Message("user", self._content(signature, values))] if given else []
+        if number is not None:
+            unsaid = [field for field in signature.output_fields if field == name or values.get(field) is None]
+            said = without(signature, *unsaid)
+            text = self.assistant(said, values).text if said.output_fields else ""
+            return (*user, *asked.turn(text, number))
+        results = [Message("user", self.inputs(_results_shown(), asked.results()))] if asked.results() else []
+        return (*user, self.assistant(signature, {**values, name: asked.format()}), *results)
 
     def _content(
         self, signature: type[Signature], values: Mapping[str, Any], *, before: str = "", after: str = ""
@@ -213,6 +264,31 @@ def without(signature: type[Signature], *names: str) -> type[Signature]:
     for name in names:
         signature = signature.delete(name)
     return signature
+
+
+def _without_nothing(signature: type[Signature], demo: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a demo without the outputs that the model left out, as it may beside tool calls."""
+    outputs = signature.output_fields
+    unsaid = {name for name in outputs if name in demo and demo[name] is None and not outputs[name].takes_none}
+    return {name: value for name, value in demo.items() if name not in unsaid} if unsaid else demo
+
+
+def _tool_calls(turn: Mapping[str, Any]) -> dict[str, FunctionCalls]:
+    """Return the tool calls in an earlier turn by the name of their field, if there are any."""
+    for name, value in turn.items():
+        if isinstance(value, FunctionCalls):
+            return {name: value}
+        if isinstance(value, dict) and "tool_calls" in value:
+            from dspex_core.types import ToolCalls  # loads pydantic; a history of this kind has done that
+
+            return {name: ToolCalls.model_validate(value)}
+    return {}
+
+
+@lru_cache(maxsize=1)
+def _results_shown() -> type[Signature]:
+    """Return a signature whose input is what tool calls brought."""
+    return make_signature("tool_call_results: list -> answer")
 
 
 def to_json(value: Any) -> Any:

@@ -6,17 +6,19 @@ The wire format is DSPy's, so models and demos tuned for it keep working.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.adapters.base import NOT_SUPPLIED, Adapter, present, to_text
 from dspex_core.adapters.json import JSONAdapter
 from dspex_core.adapters.parse import parse_text, read_outputs
+from dspex_core.adapters.streams import marker_stream
 from dspex_core.messages import Message
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from dspex_core.adapters.streams import FieldStream
     from dspex_core.signature import Signature, SignatureField
 
 _MARKER = re.compile(r"^[ \t]*\[\[[ \t]*##[ \t]*([^\s#\[\]]+)[ \t]*##[ \t]*\]\]", re.MULTILINE)
@@ -30,22 +32,28 @@ class ChatAdapter(Adapter):
     Args:
         use_json_adapter_fallback: Whether a reply that cannot be parsed is asked for once
             more through `JSONAdapter`.
+        use_native_function_calling: Whether tools are given to an LM that can take them so apart from the
+            prompt, where a signature has an input `list[Tool]` and an output `ToolCalls`.
+        parallel_tool_calls: Whether it may then ask for several calls at once; `None` leaves it to the provider.
     """
 
     use_json_adapter_fallback: bool = True
+    use_native_function_calling: bool = field(default=False, kw_only=True)
+    parallel_tool_calls: bool | None = field(default=None, kw_only=True)
 
     @property
     def fallback(self) -> Adapter | None:
         """`JSONAdapter`, unless opted out."""
-        return JSONAdapter() if self.use_json_adapter_fallback else None
+        return JSONAdapter(callbacks=self.callbacks) if self.use_json_adapter_fallback else None
 
     def system(self, signature: type[Signature]) -> str:
         """Write the fields, the layout of the messages and the instructions."""
         layout = {name: f"{{{name}}}" for name in signature.fields}
+        outputs = [_listing("Outputs:", signature.output_fields.values())] if signature.output_fields else []
         return "\n\n".join(
             [
                 _listing("Inputs:", signature.input_fields.values()),
-                _listing("Outputs:", signature.output_fields.values()),
+                *outputs,
                 "All messages are laid out like this, with the values in place of the braces:",
                 self._sections(layout, end=True),
                 f"Your task:\n{signature.instructions}",
@@ -58,6 +66,8 @@ class ChatAdapter(Adapter):
 
     def reminder(self, signature: type[Signature]) -> str:
         """Write which outputs to answer with."""
+        if not signature.output_fields:
+            return ""
         outputs = ", ".join([expected(field, _marker(field.name)) for field in signature.output_fields.values()])
         return f"\n\nAnswer with these fields, in this order: {outputs}, and then `{_COMPLETED}`."
 
@@ -70,6 +80,10 @@ class ChatAdapter(Adapter):
     def parse(self, signature: type[Signature], text: str) -> dict[str, Any]:
         """Read the outputs under their markers; of two with one name the first counts."""
         return read_outputs(signature, _found(text), read=parse_text, adapter_name="ChatAdapter", text=text)
+
+    def field_stream(self, signature: type[Signature]) -> FieldStream:
+        """Read the outputs under their markers."""
+        return marker_stream(signature.output_fields, _MARKER)
 
     def _sections(self, texts: Mapping[str, str], *, end: bool = False) -> str:
         """Write texts under their names, and the mark of the end after them."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.adapters.base import NOT_SUPPLIED, Adapter, listing, present, to_json, to_text
 from dspex_core.adapters.parse import extract_json_object, parse_value, read_outputs
+from dspex_core.adapters.streams import JSONStream
 from dspex_core.messages import Message, ResponseSchema
 from dspex_core.schemas import is_closed, outline, strict
 from dspex_core.signature import object_schema
@@ -16,6 +17,7 @@ from dspex_core.signature import object_schema
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from dspex_core.adapters.streams import FieldStream
     from dspex_core.signature import Signature
 
 
@@ -29,21 +31,30 @@ class JSONAdapter(Adapter):
             judged 78 % or 100 % of 40 reviews rightly by the order of the two labels, 98 % without.
         outlines_types: Whether the types of the outputs are written over several lines, a property a
             line under its description: clearer where models are nested. The idea is BAML's.
+        text_limit: How many characters the schema allows a text that other outputs follow; `None` for
+            any number. A small model may repeat itself in one for as long as it is let, and never come
+            to the rest. For servers that enforce lengths, as llama.cpp does.
+        use_native_function_calling: Whether tools are given to an LM that can take them so apart from the
+            prompt, where a signature has an input `list[Tool]` and an output `ToolCalls`.
+        parallel_tool_calls: Whether it may then ask for several calls at once; `None` leaves it to the provider.
     """
 
     shows_types: bool = True
     outlines_types: bool = False
+    text_limit: int | None = None
+    use_native_function_calling: bool = field(default=True, kw_only=True)
+    parallel_tool_calls: bool | None = field(default=None, kw_only=True)
 
     def system(self, signature: type[Signature]) -> str:
         """Write the instructions and the fields."""
         inputs, outputs = signature.input_fields.values(), signature.output_fields.values()
         if not self.shows_types:
             described = [f"- {field.name}: {field.desc}" for field in (*inputs, *outputs) if field.desc]
-            reply = f"Reply with a JSON object with: {', '.join(signature.output_fields)}"
-            return "\n".join([signature.instructions, *described, reply])
+            wanted = [f"Reply with a JSON object with: {', '.join(signature.output_fields)}"] if outputs else []
+            return "\n".join([signature.instructions, *described, *wanted])
         reply = (
             f"Answer with one JSON object:\n{_outline(signature)}"
-            if self.outlines_types
+            if self.outlines_types and outputs
             else listing("Answer with one JSON object with these keys:", outputs)
         )
         parts = [signature.instructions, listing("Inputs:", inputs), reply]
@@ -67,11 +78,25 @@ class JSONAdapter(Adapter):
         found = extract_json_object(text, signature.output_fields) or {}
         return read_outputs(signature, found, read=parse_value, adapter_name="JSONAdapter", text=text)
 
+    def field_stream(self, signature: type[Signature]) -> FieldStream:
+        """Read the outputs out of the JSON object."""
+        return JSONStream(signature.output_fields)
+
     def response_schema(self, signature: type[Signature]) -> ResponseSchema:
         """Return the schema of the reply, as servers can enforce it."""
         name = re.sub(r"[^a-zA-Z0-9_-]", "_", signature.__name__)[:64]
         schema = strict(object_schema(signature.output_fields))
+        if self.text_limit is not None:
+            _limit_texts(schema, signature, self.text_limit)
         return ResponseSchema(name, schema, strict=is_closed(schema))
+
+
+def _limit_texts(schema: dict[str, Any], signature: type[Signature], limit: int) -> None:
+    """Limit the texts that other outputs follow; one with constraints of its own keeps to those."""
+    for output in list(signature.output_fields.values())[:-1]:
+        text = schema["properties"][output.name]
+        if text == {"type": "string"} and not output.constraints:
+            text["maxLength"] = limit
 
 
 def _outline(signature: type[Signature]) -> str:

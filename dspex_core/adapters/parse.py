@@ -16,6 +16,7 @@ from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 from dspex_core.adapters.base import to_text
+from dspex_core.broken_json import repaired
 from dspex_core.errors import AdapterParseError
 from dspex_core.signature import MISSING
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 _FENCED = re.compile(r"```[^\n`]*\n(.*?)```", re.DOTALL)
 _DECODER = json.JSONDecoder()
 _MAX_STARTS = 100  # each brace is tried as the start of an object: keeps a reply full of them linear
-_MAX_UNCLOSED = 100  # more is a model caught in a loop, on which json-repair would take seconds
 _NOT_JSON = (ValueError, RecursionError)  # a reply of 10,000 brackets exceeds the decoder's depth
 
 Reader = Callable[["SignatureField", Any], Any]
@@ -129,7 +129,7 @@ def _objects(text: str) -> Iterator[dict[str, Any]]:
     for brace in islice(re.finditer(r"\{", text), _MAX_STARTS):
         yield from _dicts(_decoded_from(text, brace.start()))
     for candidate in (*blocks, text[text.index("{") :]):
-        yield from _dicts(_repaired(candidate))
+        yield from _dicts(repaired(candidate))
 
 
 def _dicts(values: Iterable[Any]) -> Iterator[dict[str, Any]]:
@@ -146,7 +146,7 @@ def _readings(text: str) -> Iterator[Any]:
     yield text
     for candidate in candidates:
         if candidate.lstrip().startswith(("{", "[")):
-            yield from _repaired(candidate)
+            yield from repaired(candidate)
 
 
 def _fenced(text: str) -> list[str]:
@@ -171,14 +171,6 @@ def _literal(text: str) -> Iterator[Any]:
         return
     with suppress(ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         yield ast.literal_eval(text.strip())
-
-
-def _repaired(text: str) -> Iterator[Any]:
-    from json_repair import repair_json  # only broken replies need it
-
-    if text.count("{") + text.count("[") - text.count("}") - text.count("]") <= _MAX_UNCLOSED:
-        with suppress(Exception):  # some replies make it trip over its own assertions
-            yield repair_json(text, return_objects=True, skip_json_loads=True)
 
 
 def _validated(field: SignatureField, value: Any) -> Any:

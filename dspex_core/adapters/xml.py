@@ -11,11 +11,13 @@ from xml.sax.saxutils import unescape
 from dspex_core.adapters.base import NOT_SUPPLIED, present, to_text
 from dspex_core.adapters.chat import ChatAdapter, expected
 from dspex_core.adapters.parse import parse_text, parse_value, read_outputs
+from dspex_core.adapters.streams import tag_stream
 from dspex_core.messages import Message
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from dspex_core.adapters.streams import FieldStream
     from dspex_core.signature import Signature, SignatureField
 
 _QUOTES = {"&quot;": '"', "&apos;": "'"}
@@ -31,6 +33,8 @@ class XMLAdapter(ChatAdapter):
 
     def reminder(self, signature: type[Signature]) -> str:
         """Write which outputs to answer with."""
+        if not signature.output_fields:
+            return ""
         outputs = ", ".join([expected(field, f"<{field.name}>") for field in signature.output_fields.values()])
         return f"\n\nAnswer with these fields, each between its tags, in this order: {outputs}."
 
@@ -44,6 +48,10 @@ class XMLAdapter(ChatAdapter):
         """Read the outputs between their tags; of two with one name the first counts."""
         found = _contents(text, signature)
         return read_outputs(signature, found, read=_read, adapter_name="XMLAdapter", text=text)
+
+    def field_stream(self, signature: type[Signature]) -> FieldStream:
+        """Read the outputs between their tags."""
+        return tag_stream(signature.output_fields, _QUOTES)
 
     def _sections(self, texts: Mapping[str, str], *, end: bool = False) -> str:
         return "\n\n".join([f"<{name}>\n{text}\n</{name}>" for name, text in texts.items()])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TextIO
 
 from dspex_core.budget import within_budget
@@ -17,11 +17,16 @@ from dspex_core.config import current
 from dspex_core.errors import BudgetExceededError, LMError
 from dspex_core.flow import Flow, adrive, drive
 from dspex_core.lm.history import CallLog, HistoryEntry, note
+from dspex_core.lm.streaming import aiterate, iterate, telling
 from dspex_core.messages import FunctionSpec, LMRequest, LMResponse, Message
-from dspex_core.telemetry import span
+from dspex_core.telemetry import in_span
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+
+    from dspex_core.lm.recorded import Recorder
+    from dspex_core.messages import LMChunk
+    from dspex_core.telemetry import Listener
 
 _HISTORY_LENGTH = 10_000
 
@@ -49,6 +54,7 @@ class BaseLM(ABC):
 
     Args:
         model: The model's name, as `provider/model` for the built-in client.
+        callbacks: Told of this LM's calls, beside those in the settings.
         **config: Sampling defaults of every call: `temperature`, `max_tokens`, ...
 
     `preferred_adapter` is what predictors use with this LM when no adapter is configured:
@@ -61,15 +67,22 @@ class BaseLM(ABC):
     recordable: ClassVar[bool] = True
     keeps_budget: ClassVar[bool] = False
     history_length: ClassVar[int] = _HISTORY_LENGTH
+    callbacks: Sequence[Listener] = ()
 
-    def __init__(self, model: str, **config: Any) -> None:
+    def __init__(self, model: str, *, callbacks: Sequence[Listener] | None = None, **config: Any) -> None:
         self.model = model
+        self.callbacks = callbacks or ()
         self.config: Mapping[str, Any] = config
         self.history = CallLog(maxlen=self.history_length)
 
+    @property
+    def supports_function_calling(self) -> bool:
+        """Whether requests may hold functions that the model can ask to have called."""
+        return False
+
     @abstractmethod
     def complete(self, request: LMRequest) -> LMResponse:
-        """Answer a request.
+        """Answer a request; one that can tell its reply piece by piece does so where there is an `on_chunk`.
 
         Raises:
             LMError: The call failed.
@@ -117,21 +130,51 @@ class BaseLM(ABC):
         except (LMError, BudgetExceededError) as error:
             return CallResult(error=error)
 
+    def stream(
+        self, prompt: str | None = None, messages: Sequence[Mapping[str, Any]] | None = None, **config: Any
+    ) -> Generator[LMChunk, None, None]:
+        """Call the LM and return its reply piece by piece; the whole is then the last in `history`.
+
+        The call is made in a thread, as soon as the first piece is asked for. To close the generator,
+        as the end of a loop does, ends the call and its connection; such a call is in no history.
+
+        Raises:
+            LMError: While iterating: the call failed, maybe after some pieces; then it is not tried again.
+        """
+        return iterate(_plain_request(prompt, messages, config), self.steps)
+
+    def astream(
+        self, prompt: str | None = None, messages: Sequence[Mapping[str, Any]] | None = None, **config: Any
+    ) -> AsyncGenerator[LMChunk, None]:
+        """`stream` without blocking the event loop: the call is made in a task."""
+        return aiterate(_plain_request(prompt, messages, config), self.steps)
+
     def steps(self, request: LMRequest) -> Flow[LMResponse]:
         """Answer a request as a part of another flow, as a program makes it: `yield from lm.steps(request)`."""
+        if request.on_chunk is not None:
+            return telling(request, request.on_chunk, self._steps)
+        return self._steps(request)
+
+    def _steps(self, request: LMRequest) -> Flow[LMResponse]:
         settings = current()
         request = request.with_defaults(self.config)
         recorder = settings.recorder if self.recordable else None
-        with span("lm", {"model": self.model}) as attributes:
-            response = recorder.replay(self.model, request) if recorder else None
-            if response is None:
-                response = yield from self.live(request)
-                if recorder:
-                    recorder.record(self.model, request, response)
-            attributes.update(usage=response.usage, cost=response.cost, cached=response.cached)
+        answer = self.live(request) if recorder is None else self._recorded(request, recorder)
+        if settings.listeners or settings.callbacks or self.callbacks:
+            answer = in_span("lm", {"instance": self, "request": request}, self.callbacks, answer)
+        response = yield from answer
         if settings.usage is not None:
             settings.usage.add(self.model, response)
-        note(HistoryEntry(self.model, request, response, time.time()), self.history)
+        asked = request if request.on_chunk is None else replace(request, on_chunk=None)
+        note(HistoryEntry(self.model, asked, response, time.time()), self.history)
+        return response
+
+    def _recorded(self, request: LMRequest, recorder: Recorder) -> Flow[LMResponse]:
+        """Answer from the cassette, else live, which the cassette then keeps."""
+        response = recorder.replay(self.model, request)
+        if response is None:
+            response = yield from self.live(request)
+            recorder.record(self.model, request, response)
         return response
 
     def live(self, request: LMRequest) -> Flow[LMResponse]:

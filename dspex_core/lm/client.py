@@ -6,31 +6,32 @@ import asyncio
 import logging
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from dspex_core.budget import within_budget
 from dspex_core.config import current
-from dspex_core.errors import ConfigurationError, LMError, LMUnsupportedFeatureError
+from dspex_core.errors import ConfigurationError, LMError
 from dspex_core.flow import Flow, adrive, drive
 from dspex_core.lm.base import BaseLM
 from dspex_core.lm.cache import default_cache
-from dspex_core.lm.providers import Endpoint, EngineChoice, EngineName, Target, connect, locate
+from dspex_core.lm.providers import Endpoint, EngineChoice, EngineName, Target, calls_functions, connect, locate
 from dspex_core.lm.rate_limit import RateLimiter
 from dspex_core.lm.retries import with_retries
+from dspex_core.lm.streaming import for_output, telling, was_told
 from dspex_core.lm.timeouts import TimeoutProfile, timeout_seconds
 from dspex_core.messages import LMResponse, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from dspex_core.lm.wire import ModelType
     from dspex_core.messages import LMRequest
+    from dspex_core.telemetry import Listener
 
 _log = logging.getLogger("dspex")
 
-ModelType = Literal["chat", "text", "responses"]
-
 _ARGUMENTS = frozenset(
-    "model model_type cache num_retries engine api_base api_key timeout requests_per_minute fallbacks".split()  # noqa: SIM905  reads better
+    "model model_type cache callbacks num_retries engine api_base api_key timeout requests_per_minute fallbacks".split()  # noqa: SIM905  reads better
 )
 
 
@@ -38,7 +39,7 @@ class Engine(Protocol):
     """What makes one try of a call to one endpoint, and raises an `LMError` when it fails."""
 
     def complete(self, request: LMRequest, *, timeout: float) -> LMResponse:
-        """Make the try, which may take `timeout` seconds in total, and wait."""
+        """Make the try, which may take `timeout` seconds in total, and wait; tell its pieces to `request.on_chunk`."""
 
     async def acomplete(self, request: LMRequest, *, timeout: float) -> LMResponse:  # noqa: ASYNC109  HTTP clients keep it
         """Make the try without blocking the event loop."""
@@ -61,24 +62,29 @@ class LM(BaseLM):
 
     Args:
         model: `provider/model`, such as `"openai/gpt-4o-mini"` or `"local/smollm2-135m-instruct"`.
-        model_type: The kind of API; only `"chat"` can be called so far.
+        model_type: The kind of API: `"chat"`, `"text"` (completions: one prompt, no roles) or `"responses"`.
         temperature: Sampling temperature; `None` leaves it to the provider.
         max_tokens: The longest reply in tokens; `None` leaves it to the provider.
         cache: Whether answers are kept and equal calls answered from there.
+        callbacks: Told of this LM's calls, beside those in the settings.
         num_retries: How many more tries a call gets when a failure may pass.
-        engine: `"direct"` speaks the OpenAI wire format itself, `"litellm"` goes through LiteLLM;
+        engine: `"direct"` speaks the OpenAI wire formats itself, `"litellm"` goes through LiteLLM;
             `"auto"` is direct where it can be, or what `DSPEX_LM_ENGINE` says.
         api_base: The address of an API that speaks the OpenAI wire format.
         api_key: The key; without it the provider's environment variable is read at the first call.
         timeout: Seconds that one try may take in total, or the name of a profile: `"default"` (2
             minutes), `"ml_inference"` (10 minutes), `"streaming"` (30 minutes), `"batch_job"` (1 hour).
+            A reply that is told piece by piece may take `"streaming"` where this is `"default"`.
         requests_per_minute: How many requests are sent in a minute, evenly spread; copies share it.
         fallbacks: LMs that are asked in turn when this one cannot answer, after its retries. A model
             string is an LM like this one, but without its `api_base` and `api_key`.
+        supports_function_calling: Whether functions may be offered to the model. When left open, it is so
+            for the providers whose models are known to take them, at their own addresses.
         **config: Further sampling defaults by their OpenAI names: `top_p`, `stop`, `seed`, ...
 
     Any `LMError` makes it ask a fallback, since another model may be up, larger or less strict; each
     time it says so in the `dspex` log. When all fail, it raises its own error, with theirs as notes.
+    After the first piece of a streamed reply there is neither another try nor a fallback.
     `timeout` and `cache` may also be said for one call: `lm("...", timeout=5, cache=False)`.
     Nothing is loaded, checked or connected before the first call.
     """
@@ -92,6 +98,7 @@ class LM(BaseLM):
         temperature: float | None = None,
         max_tokens: int | None = None,
         cache: bool = True,  # noqa: FBT001, FBT002  DSPy's signature
+        callbacks: Sequence[Listener] | None = None,
         *,
         num_retries: int = 3,
         engine: EngineChoice = "auto",
@@ -100,12 +107,17 @@ class LM(BaseLM):
         timeout: float | TimeoutProfile = "default",
         requests_per_minute: float | None = None,
         fallbacks: Sequence[BaseLM | str] = (),
+        supports_function_calling: bool | None = None,
         **config: Any,
     ) -> None:
         sampling = {"temperature": temperature, "max_tokens": max_tokens, **config}
-        super().__init__(model, **{name: value for name, value in sampling.items() if value is not None})
+        given = {name: value for name, value in sampling.items() if value is not None}
+        super().__init__(model, callbacks=callbacks, **given)
         if engine not in ("auto", "direct", "litellm"):
             message = f"there is no engine {engine!r}; there are: 'auto', 'direct', 'litellm'"
+            raise ConfigurationError(message)
+        if model_type not in ("chat", "text", "responses"):
+            message = f"there is no model_type {model_type!r}; there are: 'chat', 'text', 'responses'"
             raise ConfigurationError(message)
         self.model_type = model_type
         self.cache = cache
@@ -116,20 +128,29 @@ class LM(BaseLM):
         self.timeout = timeout
         self.requests_per_minute = requests_per_minute
         self.fallbacks = tuple(fallbacks)
+        self._function_calling = supports_function_calling
         self._seconds = timeout_seconds(timeout)
+        self._stream_seconds = timeout_seconds("streaming" if timeout == "default" else timeout)
         self._limiter = RateLimiter(requests_per_minute) if requests_per_minute is not None else None
         self._fallback_lms = tuple(map(self._as_fallback, self.fallbacks))
         self.preferred_adapter = "json" if model.startswith("local/") else "chat"
         self._target: Target | None = None
         self._engine: Engine | None = None
 
+    @property
+    def supports_function_calling(self) -> bool:
+        """Whether functions may be offered to the model: as its arguments say, else by provider."""
+        if self._function_calling is not None:
+            return self._function_calling
+        return self.model_type != "text" and self.api_base is None and calls_functions(self.model)
+
     def complete(self, request: LMRequest) -> LMResponse:
         """Answer from the cache, else from the model, with retries."""
-        return drive(self._answer(request.with_defaults({})))
+        return drive(self._answer_and_tell(request.with_defaults({})))
 
     async def acomplete(self, request: LMRequest) -> LMResponse:
         """`complete` without blocking the event loop."""
-        return await adrive(self._answer(request.with_defaults({})))
+        return await adrive(self._answer_and_tell(request.with_defaults({})))
 
     def live(self, request: LMRequest) -> Flow[LMResponse]:
         """Answer a request within the budget, but without cassette, usage and history: what `request` adds."""
@@ -152,6 +173,7 @@ class LM(BaseLM):
         arguments = {name: value for name, value in self.__dict__.items() if name in _ARGUMENTS}
         clone = type(self).__new__(type(self))
         clone.__dict__.update(self.__dict__)
+        arguments["supports_function_calling"] = self._function_calling
         LM.__init__(clone, **{**arguments, **self.config, **changes})
         if clone.requests_per_minute == self.requests_per_minute:
             clone._limiter = self._limiter  # noqa: SLF001  the provider counts their requests together
@@ -171,11 +193,18 @@ class LM(BaseLM):
         config = {name: value for name, value in self.config.items() if name not in ("headers", "extra_headers")}
         return LM(lm, cache=self.cache, num_retries=self.num_retries, timeout=self.timeout, **config)
 
+    def _answer_and_tell(self, request: LMRequest) -> Flow[LMResponse]:
+        if request.on_chunk is None:
+            return self._answer(request)
+        return telling(request, request.on_chunk, self._answer)
+
     def _answer(self, request: LMRequest) -> Flow[LMResponse]:
         """Let this LM answer, else the first of the fallbacks that can."""
         try:
             return (yield from self._own_answer(request))
         except LMError as error:
+            if was_told(request):
+                raise
             failure = error
         # A fallback has sampling defaults of its own.
         config = {name: value for name, value in request.config.items() if self.config.get(name) != value}
@@ -184,6 +213,8 @@ class LM(BaseLM):
             try:
                 response = yield from lm.live(replace(request, config=config).with_defaults(lm.config))
             except LMError as error:
+                if was_told(request):
+                    raise
                 failure.add_note(f"the fallback failed, too: {error}")
             else:
                 return replace(response, lm=response.lm or lm.model)
@@ -200,32 +231,32 @@ class LM(BaseLM):
     def _ask(self, target: Target, request: LMRequest) -> Flow[LMResponse]:
         """Ask the model for all the outputs."""
         n = request.config.get("n") or 1
-        if target.provider.name != "local" or n == 1:
+        if n == 1 or target.gives_n:
             return (yield from self._ask_once(request))
         responses = []
-        for index in range(n):  # llama.cpp gives one output to a request
+        for index in range(n):
             responses.append((yield from self._ask_once(_nth(request, index))))  # noqa: PERF401  it cannot yield
         return _joined(responses)
 
     def _ask_once(self, request: LMRequest) -> Flow[LMResponse]:
         """Ask the model, and again after failures that may pass."""
-        return with_retries(partial(self._try, request), self.num_retries)
+        return with_retries(partial(self._try, request), self.num_retries, told=partial(was_told, request))
 
     def _try(self, request: LMRequest) -> Flow[LMResponse]:
         return within_budget(self.model, self._try_in_turn(request))
 
     def _try_in_turn(self, request: LMRequest) -> Flow[LMResponse]:
-        seconds = self._seconds if request.timeout is None else timeout_seconds(request.timeout)
+        if request.timeout is not None:
+            seconds = timeout_seconds(request.timeout)
+        else:
+            seconds = self._seconds if request.on_chunk is None else self._stream_seconds
         if self._limiter is not None:
             yield self._limiter.turn()
         response: LMResponse = yield _Try(self._engine, self._connect, request, seconds)
         return response
 
     def _locate(self) -> Target:
-        if self.model_type != "chat":
-            message = f"model_type={self.model_type!r} cannot be called; use a chat model with model_type='chat'"
-            raise LMUnsupportedFeatureError(message, model=self.model)
-        return locate(self.model, api_base=self.api_base, engine=self.engine)
+        return locate(self.model, self.model_type, api_base=self.api_base, engine=self.engine)
 
     def _connect(self) -> Engine:
         target = self._target = self._target or self._locate()
@@ -271,7 +302,7 @@ def _nth(request: LMRequest, index: int) -> LMRequest:
     config = {name: value for name, value in request.config.items() if name != "n"}
     if "seed" in config:
         config["seed"] += index
-    return replace(request, config=config)
+    return for_output(replace(request, config=config), index)
 
 
 def _joined(responses: Sequence[LMResponse]) -> LMResponse:

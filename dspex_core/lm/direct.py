@@ -1,4 +1,4 @@
-"""The direct engine: the OpenAI wire format over pooled HTTP, without LiteLLM. PYTEST_DONT_REWRITE"""
+"""The direct engine: the OpenAI wire formats over pooled HTTP, without LiteLLM. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -8,20 +8,27 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import LMError, LMResponseError, LMTimeoutError, LMTransportError
+from dspex_core.lm.events import EventParser
 from dspex_core.lm.refusals import refusal
+from dspex_core.lm.streaming import Teller
 from dspex_core.lm.transport import HTTPClient, HTTPReply
 from dspex_core.lm.vectors import to_vectors
-from dspex_core.messages import LMOutput, LMRequest, LMResponse, Usage
+from dspex_core.lm.wire import RefusedError, wire_format
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from dspex_core.lm.providers import Endpoint
-    from dspex_core.messages import Json
+    from dspex_core.lm.wire import WireFormat
+    from dspex_core.messages import Json, LMChunk, LMRequest, LMResponse
 
 _OK = 200
+_DONE = b"[DONE]"
 _EXCERPT = 500
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+# What `json.loads` does around the scanner takes as long again, and a stream has hundreds of events.
+_scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # typeshed lacks it
+_MISREAD = (KeyError, TypeError, AttributeError, ValueError, StopIteration)  # the last is the scanner's
 # OpenAI's reasoning models refuse `max_tokens` and take the same limit under its newer name.
 _REASONING_MODEL = re.compile(r"o\d|gpt-5")
 
@@ -31,6 +38,7 @@ class DirectEngine:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
+        self._wire = wire_format(endpoint.model_type)
         self._renames_limit = endpoint.provider == "openai" and bool(_REASONING_MODEL.match(endpoint.name))
         headers = {
             "Content-Type": "application/json",
@@ -40,7 +48,7 @@ class DirectEngine:
         }
         if endpoint.api_key:
             headers["Authorization"] = f"Bearer {endpoint.api_key}"
-        self._chat = HTTPClient(f"{endpoint.base_url}/chat/completions", headers=headers)
+        self._completions = HTTPClient(f"{endpoint.base_url}/{self._wire.PATH}", headers=headers)
         self._embeddings = HTTPClient(f"{endpoint.base_url}/embeddings", headers=headers)
 
     def complete(self, request: LMRequest, *, timeout: float) -> LMResponse:
@@ -49,11 +57,13 @@ class DirectEngine:
         Raises:
             LMError: It failed; `is_retryable` says whether another try may do better.
         """
-        return self._response(self._post(self._chat, self._body(request), timeout))
+        stream = self._stream(request)
+        return self._response(self._post(self._completions, self._body(request), timeout, stream), stream)
 
     async def acomplete(self, request: LMRequest, *, timeout: float) -> LMResponse:  # noqa: ASYNC109  aiohttp keeps it
         """`complete` without blocking the event loop."""
-        return self._response(await self._apost(self._chat, self._body(request), timeout))
+        stream = self._stream(request)
+        return self._response(await self._apost(self._completions, self._body(request), timeout, stream), stream)
 
     def embed(self, texts: Sequence[str], config: Mapping[str, Any], *, timeout: float) -> LMResponse:
         """Make one try of turning texts into vectors: each output is one, as text (see `vectors`).
@@ -74,15 +84,21 @@ class DirectEngine:
         body = self._texts_body(texts, config)
         return self._vectors(await self._apost(self._embeddings, body, timeout), len(texts))
 
-    def _post(self, http: HTTPClient, body: bytes, timeout: float) -> HTTPReply:
+    def _post(self, http: HTTPClient, body: bytes, timeout: float, stream: _Stream | None = None) -> HTTPReply:
         try:
-            return http.post(body, timeout=timeout)
+            return http.post(body, timeout=timeout, reader=stream)
         except OSError as error:
             raise self._no_reply(error, timeout) from error
 
-    async def _apost(self, http: HTTPClient, body: bytes, timeout: float) -> HTTPReply:  # noqa: ASYNC109  as in acomplete
+    async def _apost(
+        self,
+        http: HTTPClient,
+        body: bytes,
+        timeout: float,  # noqa: ASYNC109  as in acomplete
+        stream: _Stream | None = None,
+    ) -> HTTPReply:
         try:
-            return await http.apost(body, timeout=timeout)
+            return await http.apost(body, timeout=timeout, reader=stream)
         except OSError as error:
             raise self._no_reply(error, timeout) from error
 
@@ -91,34 +107,44 @@ class DirectEngine:
         return _encode(payload).encode(errors="replace")
 
     def _body(self, request: LMRequest) -> bytes:
+        endpoint = self._endpoint
         payload: Json = {
-            "model": self._endpoint.name,
-            "messages": [message.to_json() for message in request.messages],
-            **request.config,
+            "model": endpoint.name,
+            **self._wire.body(request, supports_schema=endpoint.supports_schema),
         }
         if self._renames_limit and "max_tokens" in payload:
             payload["max_completion_tokens"] = payload.pop("max_tokens")
-        schema = request.response_schema
-        if schema is not None and self._endpoint.supports_schema:
-            payload["response_format"] = {"type": "json_schema", "json_schema": schema.to_json()}
+        if endpoint.provider == "local" and endpoint.model_type == "responses" and request.response_schema is not None:
+            # llama.cpp looks for the schema of a response where a chat has it.
+            payload["response_format"] = {"type": "json_schema", "json_schema": request.response_schema.to_json()}
+        if request.on_chunk is not None:
+            payload["stream"] = True
+            if endpoint.takes_stream_options:
+                payload.setdefault("stream_options", {"include_usage": True})
         return _encode(payload).encode(errors="replace")  # half a surrogate pair has no UTF-8
 
-    def _response(self, reply: HTTPReply) -> LMResponse:
-        return self._read(reply, _to_response, "a chat completion")
+    def _stream(self, request: LMRequest) -> _Stream | None:
+        return None if request.on_chunk is None else _Stream(self._endpoint, self._wire, request.on_chunk)
+
+    def _response(self, reply: HTTPReply, stream: _Stream | None) -> LMResponse:
+        if stream is not None and reply.body is None:
+            return stream.response()
+        return self._read(reply, self._wire.response, self._wire.EXPECTED)
 
     def _vectors(self, reply: HTTPReply, n: int) -> LMResponse:
         return self._read(reply, partial(to_vectors, n=n), f"{n} embeddings")
 
     def _read(self, reply: HTTPReply, reading: Callable[[Json], LMResponse], wanted: str) -> LMResponse:
+        body = reply.body or b""
         if reply.status != _OK:
-            raise refusal(self._endpoint, reply.status, reply.headers, reply.body)
+            raise refusal(self._endpoint, reply.status, reply.headers, body)
         try:
-            data = json.loads(reply.body)
-            if "choices" not in data and "data" not in data and data.get("error"):
-                raise refusal(self._endpoint, reply.status, reply.headers, reply.body)
+            data = json.loads(body)
+            if data.get("error") and "choices" not in data and "data" not in data:
+                raise refusal(self._endpoint, reply.status, reply.headers, body)
             return reading(data)
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise self._not_understood(reply, wanted) from error
+        except _MISREAD as error:
+            raise _not_understood(self._endpoint, body, wanted) from error
 
     def _no_reply(self, error: OSError, timeout: float) -> LMError:
         endpoint = self._endpoint
@@ -128,30 +154,66 @@ class DirectEngine:
         message = f"no whole reply from {endpoint.base_url}: {error}"
         return LMTransportError(message, model=endpoint.model, provider=endpoint.provider)
 
-    def _not_understood(self, reply: HTTPReply, wanted: str) -> LMError:
-        endpoint = self._endpoint
-        excerpt = reply.body[:_EXCERPT].decode(errors="replace")
-        message = f"{endpoint.base_url} did not reply with {wanted}; check the address; it began: {excerpt!r}"
-        return LMResponseError(message, model=endpoint.model, provider=endpoint.provider, status=reply.status)
+
+class _Stream:
+    """Reads one reply event by event, and tells its pieces."""
+
+    def __init__(self, endpoint: Endpoint, wire: WireFormat, on_chunk: Callable[[LMChunk], None]) -> None:
+        self._endpoint = endpoint
+        self._wanted = f"{wire.EXPECTED} in pieces"
+        self._events = EventParser()
+        self._on_chunk = on_chunk
+        self._pieces = wire.in_pieces(on_chunk)
+
+    def connected(self, hang_up: Callable[[], None]) -> None:
+        """Let whoever listens end the wait for more."""
+        if isinstance(self._on_chunk, Teller):
+            self._on_chunk.connected(hang_up)
+
+    def feed(self, data: bytes) -> None:
+        """Read the events that are whole by now.
+
+        Raises:
+            LMError: One of them says that the call failed, or cannot be read.
+        """
+        self._read(self._events.feed(data))
+
+    def response(self) -> LMResponse:
+        """Return the response, once all is read.
+
+        Raises:
+            LMError: The reply is not whole, or as in `feed`.
+        """
+        self._read(self._events.end())
+        try:
+            response = self._pieces.whole()
+        except ValueError as error:
+            raise _not_understood(self._endpoint, b"", self._wanted) from error
+        if response is None:
+            endpoint = self._endpoint
+            message = f"the stream from {endpoint.base_url} ended before the reply did"
+            raise LMTransportError(message, model=endpoint.model, provider=endpoint.provider)
+        return response
+
+    def _read(self, events: list[bytes]) -> None:
+        pieces = self._pieces
+        for data in events:
+            if data == _DONE:
+                pieces.end()
+                continue
+            try:
+                text = data.decode()
+                event, end = _scan(text, 0)
+                if end != len(text):
+                    raise ValueError(text)
+                pieces.read(event)
+            except RefusedError as error:
+                raise refusal(self._endpoint, _OK, {}, _encode(error.said).encode()) from error
+            except _MISREAD as error:
+                raise _not_understood(self._endpoint, data, self._wanted) from error
 
 
-def _to_response(data: Json) -> LMResponse:
-    outputs = tuple(_to_output(choice) for choice in data["choices"])
-    if not outputs:
-        raise ValueError("no choices")
-    usage = data.get("usage") or {}
-    return LMResponse(
-        outputs,
-        model=data.get("model") or "",
-        usage=Usage(usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0),
-        cost=usage.get("cost"),  # some gateways say it
-    )
-
-
-def _to_output(choice: Json) -> LMOutput:
-    message: Json = choice["message"]
-    return LMOutput(
-        message.get("content") or "",
-        finish_reason=choice.get("finish_reason"),
-        reasoning=message.get("reasoning_content") or message.get("reasoning"),
-    )
+def _not_understood(endpoint: Endpoint, body: bytes, wanted: str) -> LMError:
+    excerpt = body[:_EXCERPT].decode(errors="replace")
+    message = f"{endpoint.base_url} did not reply with {wanted}; check the address; it began: {excerpt!r}"
+    return LMResponseError(message, model=endpoint.model, provider=endpoint.provider, status=_OK)

@@ -14,7 +14,7 @@ from dspex_core.prices import list_price
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from dspex_core.messages import LMOutput, LMRequest, LMResponse
+    from dspex_core.messages import FunctionCall, LMOutput, LMRequest, LMResponse
 
 _LENGTH = 10_000
 
@@ -87,7 +87,10 @@ def inspect_history(n: int = 1, file: TextIO | None = None) -> None:
 def _readable(entry: HistoryEntry) -> str:
     time = datetime.fromtimestamp(entry.time, UTC).astimezone().isoformat(timespec="seconds")
     origin = ", from the cache" if entry.response.cached else ""
-    turns = [f"{message.role.capitalize()} message:\n\n{message.text}" for message in entry.request.messages]
+    turns = [
+        f"{message.role.capitalize()} message:\n\n{_with_calls(message.text, message.tool_calls)}"
+        for message in entry.request.messages
+    ]
     outputs = entry.response.outputs
     replies = [
         f"{'Response' if len(outputs) == 1 else f'Response {number} of {len(outputs)}'}:\n\n{_said(output)}"
@@ -98,4 +101,10 @@ def _readable(entry: HistoryEntry) -> str:
 
 
 def _said(output: LMOutput) -> str:
-    return f"(reasoning) {output.reasoning}\n\n{output.text}" if output.reasoning else output.text
+    text = f"(reasoning) {output.reasoning}\n\n{output.text}" if output.reasoning else output.text
+    return _with_calls(text, output.tool_calls)
+
+
+def _with_calls(text: str, calls: Iterable[FunctionCall]) -> str:
+    lines = [f"(call) {call.name} {call.arguments}" for call in calls]
+    return "\n".join([text, *lines] if text else lines)

@@ -10,8 +10,10 @@ import asyncio
 import json
 import os
 import re
+import time
 import warnings
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else importing it downloads a price list
@@ -22,12 +24,14 @@ import openai  # comes with LiteLLM, whose errors derive from it
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of LiteLLM's own models, as they are made: at the import and the first response
     import litellm
+    from litellm.types.utils import ModelResponseStream
 
     litellm.ModelResponse()
+    ModelResponseStream()
 
 from litellm.exceptions import ContextWindowExceededError as TooLongError
+from litellm.exceptions import MidStreamFallbackError, UnsupportedParamsError
 from litellm.exceptions import Timeout as LiteLLMTimeout
-from litellm.exceptions import UnsupportedParamsError
 from litellm.litellm_core_utils.logging_worker import GLOBAL_LOGGING_WORKER
 
 from dspex_core.errors import (
@@ -43,12 +47,14 @@ from dspex_core.lm.per_loop import PerLoop
 from dspex_core.lm.providers import PROVIDERS
 from dspex_core.lm.refusals import error_class, refusal
 from dspex_core.lm.vectors import to_vectors
-from dspex_core.messages import LMOutput, LMRequest, LMResponse, Usage
+from dspex_core.lm.wire import RefusedError, wire_format
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 
     from dspex_core.lm.providers import Endpoint
+    from dspex_core.lm.wire import ReplyInPieces
+    from dspex_core.messages import Json, LMRequest, LMResponse
 
 litellm.suppress_debug_info = True  # it prints advice at each error
 litellm.telemetry = False
@@ -65,6 +71,14 @@ _ORIGINS: dict[type[BaseException], type[LMError]] = {
     TooLongError: ContextWindowExceededError,
 }
 _NOT_SET_UP = re.compile(r"LLM Provider NOT provided|missing .{0,40}(key|credential)", re.IGNORECASE)
+_CALLS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {  # sync and async
+    "chat": (litellm.completion, litellm.acompletion),
+    # Its async form leaves a client open at each call.
+    "text": (litellm.text_completion, partial(asyncio.to_thread, litellm.text_completion)),
+    "responses": (litellm.responses, litellm.aresponses),
+}
+_FAILURES = (openai.OpenAIError, httpx.HTTPError, TimeoutError)
+_MISREAD = (KeyError, TypeError, AttributeError, ValueError)
 _NO_COMPLETION = re.compile(r"provider returned 'choices'")
 _OWN_NAMES = re.compile(r"^(litellm\.\w+: )+| Handle with `litellm\.\w+`\.")
 
@@ -74,6 +88,8 @@ class LiteLLMEngine:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
+        self._wire = wire_format(endpoint.model_type)
+        self._call, self._acall = _CALLS[endpoint.model_type]
         self._fixed: dict[str, Any] = {
             "model": endpoint.model,
             "num_retries": 0,  # the client does them, the same for both engines
@@ -106,11 +122,13 @@ class LiteLLMEngine:
         Raises:
             LMError: It failed; `is_retryable` says whether another try may do better.
         """
+        deadline = time.monotonic() + timeout
         try:
-            reply = litellm.completion(**self._fixed, **self._arguments(request), timeout=timeout)
-        except openai.OpenAIError as error:
+            reply = self._call(**self._fixed, **self._arguments(request), timeout=timeout)
+            pieces = self._pieces(request)
+            return self._response(reply) if pieces is None else self._streamed(reply, pieces, deadline)
+        except _FAILURES as error:
             raise self._error(error, timeout) from error
-        return self._response(reply)
 
     async def acomplete(self, request: LMRequest, *, timeout: float) -> LMResponse:  # noqa: ASYNC109  LiteLLM needs it, too
         """`complete` without blocking the event loop."""
@@ -118,10 +136,11 @@ class LiteLLMEngine:
         try:
             # LiteLLM's timeout starts anew with each piece of a reply.
             async with asyncio.timeout(timeout):
-                reply = await litellm.acompletion(**self._fixed, **self._arguments(request), timeout=timeout)
-        except (openai.OpenAIError, TimeoutError) as error:
+                reply = await self._acall(**self._fixed, **self._arguments(request), timeout=timeout)
+                pieces = self._pieces(request)
+                return self._response(reply) if pieces is None else await self._astreamed(reply, pieces)
+        except _FAILURES as error:
             raise self._error(error, timeout) from error
-        return self._response(reply)
 
     def embed(self, texts: Sequence[str], config: Mapping[str, Any], *, timeout: float) -> LMResponse:
         """Make one try of turning texts into vectors: each output is one, as text (see `vectors`).
@@ -158,30 +177,76 @@ class LiteLLMEngine:
             raise self._fail(LMResponseError, f"the reply does not hold {n} embeddings") from error
         return replace(response, cost=reply._hidden_params.get("response_cost"))  # noqa: SLF001  as in _response
 
-    def _arguments(self, request: LMRequest) -> dict[str, Any]:
-        arguments = {"messages": [message.to_json() for message in request.messages], **request.config}
-        schema = request.response_schema
-        if schema is not None and self._supports_schema:
-            arguments["response_format"] = {"type": "json_schema", "json_schema": schema.to_json()}
+    def _pieces(self, request: LMRequest) -> ReplyInPieces | None:
+        """Return what reads the reply in pieces, if it is to come so.
+
+        Only a chat with one output: LiteLLM runs several together, and of the other kinds of API it
+        leaves connections open or warns at each event. Those are told as one piece.
+        """
+        if request.on_chunk is None or self._endpoint.model_type != "chat" or (request.config.get("n") or 1) > 1:
+            return None
+        return self._wire.in_pieces(request.on_chunk)
+
+    def _arguments(self, request: LMRequest) -> Json:
+        arguments = self._wire.body(request, supports_schema=self._supports_schema)
+        if self._pieces(request) is not None:
+            arguments["stream"] = True
+            arguments.setdefault("stream_options", {"include_usage": True})
         return arguments
 
     def _response(self, reply: Any) -> LMResponse:
-        if not reply.choices:
-            raise self._fail(LMResponseError, "the reply has no choices")
-        usage = reply.usage
-        return LMResponse(
-            tuple(_to_output(choice) for choice in reply.choices),
-            model=reply.model or "",
-            usage=Usage(usage.prompt_tokens or 0, usage.completion_tokens or 0),
-            cost=reply._hidden_params.get("response_cost"),  # noqa: SLF001  where LiteLLM's documentation has it
-        )
+        try:
+            response = self._wire.response(reply.model_dump())
+        except _MISREAD as error:
+            raise self._fail(LMResponseError, f"the reply is not {self._wire.EXPECTED}") from error
+        return replace(response, cost=reply._hidden_params.get("response_cost"))  # noqa: SLF001  where LiteLLM's documentation has it
 
-    def _error(self, error: openai.OpenAIError | TimeoutError, timeout: float) -> LMError:
+    def _streamed(self, reply: Any, pieces: ReplyInPieces, deadline: float) -> LMResponse:
+        _ignore_own_warnings()
+        try:
+            for event in reply:
+                self._take(event, pieces)
+                if time.monotonic() > deadline:
+                    raise TimeoutError
+        finally:
+            source = reply.completion_stream  # which LiteLLM leaves open when nobody reads on
+            if hasattr(source, "close"):
+                source.close()
+        return self._whole(pieces)
+
+    async def _astreamed(self, reply: Any, pieces: ReplyInPieces) -> LMResponse:
+        _ignore_own_warnings()
+        try:
+            async for event in reply:
+                self._take(event, pieces)
+        finally:
+            await reply.aclose()
+        return self._whole(pieces)
+
+    def _take(self, event: Any, pieces: ReplyInPieces) -> None:
+        try:
+            pieces.read(event.model_dump())
+        except RefusedError as error:
+            raise refusal(self._endpoint, 200, {}, json.dumps(error.said).encode()) from error
+        except _MISREAD as error:
+            raise self._fail(LMResponseError, f"a piece of the reply is none of {self._wire.EXPECTED}") from error
+
+    def _whole(self, pieces: ReplyInPieces) -> LMResponse:
+        response = pieces.whole()
+        if response is None:
+            raise self._fail(LMTransportError, "the stream ended before the reply did")
+        return response
+
+    def _error(self, error: Exception, timeout: float) -> LMError:
         """Read an error by what caused it: LiteLLM calls most things an internal server error."""
         causes = list(_causes(error))
         for cause in causes:
             if isinstance(cause, httpx.HTTPStatusError):
                 return refusal(self._endpoint, cause.response.status_code, cause.response.headers, _content(cause))
+            if type(cause) is openai.APIError and isinstance(cause.body, dict):  # said in the middle of a stream
+                return refusal(self._endpoint, 200, {}, json.dumps(cause.body).encode())
+        if isinstance(error, MidStreamFallbackError) and error.original_exception is not None:
+            error = error.original_exception
         said = str(error) or f"no whole reply within {timeout:g} seconds"
         message = _OWN_NAMES.sub("", said.splitlines()[0])
         if _NOT_SET_UP.search(message):
@@ -215,9 +280,12 @@ async def _tidy_up() -> AsyncGenerator[None, None]:
 _clients = PerLoop(_tidy_up)
 
 
-def _to_output(choice: Any) -> LMOutput:
-    message = choice.message
-    return LMOutput(message.content or "", choice.finish_reason, getattr(message, "reasoning_content", None))
+def _ignore_own_warnings() -> None:
+    """Let what LiteLLM does with pydantic while it streams not fail a call where warnings are errors, as in tests.
+
+    Those at its import can be caught there; these come while other threads run, and each test has filters of its own.
+    """
+    warnings.filterwarnings("ignore", "Accessing the 'model_", DeprecationWarning, module=r"litellm\.")
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -9,9 +9,12 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from dspex_core.errors import ConfigurationError, LMNotConfiguredError
+from dspex_core.errors import ConfigurationError, LMNotConfiguredError, LMUnsupportedFeatureError
+
+if TYPE_CHECKING:
+    from dspex_core.lm.wire import ModelType
 
 EngineName = Literal["direct", "litellm"]
 EngineChoice = Literal["auto", "direct", "litellm"]
@@ -19,7 +22,7 @@ EngineChoice = Literal["auto", "direct", "litellm"]
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """A service that speaks the OpenAI wire format.
+    """A service that speaks the OpenAI wire formats.
 
     Args:
         name: Its name in `provider/model`.
@@ -28,6 +31,8 @@ class Provider:
         supports_schema: Whether its models can be held to a JSON schema.
         base_env: The environment variables that may hold another base URL, in order.
         model_path: What stands before a model's short name in requests.
+        model_types: The kinds of API that it has.
+        takes_stream_options: Whether the tokens of a reply in pieces may be asked for.
     """
 
     name: str
@@ -36,38 +41,67 @@ class Provider:
     supports_schema: bool = False
     base_env: tuple[str, ...] = ()
     model_path: str = ""
+    model_types: tuple[ModelType, ...] = ("chat",)
+    takes_stream_options: bool = True
 
 
-_OLLAMA = Provider("ollama", "http://localhost:11434/v1", supports_schema=True, base_env=("OLLAMA_API_BASE",))
+_ALL: tuple[ModelType, ...] = ("chat", "text", "responses")
+_OLLAMA = Provider(
+    "ollama",
+    "http://localhost:11434/v1",
+    supports_schema=True,
+    base_env=("OLLAMA_API_BASE",),
+    model_types=("chat", "text"),
+)
 
 PROVIDERS = {
     provider.name: provider
     for provider in (
-        Provider("local", None, supports_schema=True),
+        Provider("local", None, supports_schema=True, model_types=_ALL),
         Provider(
             "openai",
             "https://api.openai.com/v1",
             ("OPENAI_API_KEY",),
             supports_schema=True,
             base_env=("OPENAI_BASE_URL", "OPENAI_API_BASE"),
+            model_types=_ALL,
         ),
         Provider(
-            "hosted_vllm", None, ("HOSTED_VLLM_API_KEY",), supports_schema=True, base_env=("HOSTED_VLLM_API_BASE",)
+            "hosted_vllm",
+            None,
+            ("HOSTED_VLLM_API_KEY",),
+            supports_schema=True,
+            base_env=("HOSTED_VLLM_API_BASE",),
+            model_types=_ALL,
         ),
         _OLLAMA,
-        Provider("openrouter", "https://openrouter.ai/api/v1", ("OPENROUTER_API_KEY",)),
+        Provider("openrouter", "https://openrouter.ai/api/v1", ("OPENROUTER_API_KEY",), model_types=("chat", "text")),
         Provider("groq", "https://api.groq.com/openai/v1", ("GROQ_API_KEY",)),
-        Provider("together_ai", "https://api.together.xyz/v1", ("TOGETHERAI_API_KEY", "TOGETHER_API_KEY")),
+        Provider(
+            "together_ai",
+            "https://api.together.xyz/v1",
+            ("TOGETHERAI_API_KEY", "TOGETHER_API_KEY"),
+            model_types=("chat", "text"),
+        ),
         Provider("deepseek", "https://api.deepseek.com/v1", ("DEEPSEEK_API_KEY",)),
-        Provider("mistral", "https://api.mistral.ai/v1", ("MISTRAL_API_KEY",), supports_schema=True),
+        Provider(
+            "mistral",
+            "https://api.mistral.ai/v1",
+            ("MISTRAL_API_KEY",),
+            supports_schema=True,
+            takes_stream_options=False,  # it refuses them, and says the tokens anyway
+        ),
         Provider(
             "fireworks_ai",
             "https://api.fireworks.ai/inference/v1",
             ("FIREWORKS_API_KEY", "FIREWORKS_AI_API_KEY"),
             supports_schema=True,
             model_path="accounts/fireworks/models/",
+            model_types=("chat", "text"),
         ),
-        Provider("xai", "https://api.x.ai/v1", ("XAI_API_KEY",), supports_schema=True),
+        Provider(
+            "xai", "https://api.x.ai/v1", ("XAI_API_KEY",), supports_schema=True, model_types=("chat", "responses")
+        ),
     )
 } | {"ollama_chat": _OLLAMA}
 
@@ -75,6 +109,8 @@ PROVIDERS = {
 _OTHER_FORMATS = frozenset(
     "anthropic azure azure_ai bedrock cohere databricks gemini huggingface replicate sagemaker vertex_ai".split()  # noqa: SIM905  reads better
 )
+# Those whose models are known to take functions to call. Where it depends on the model, the user has to say so.
+_CALL_FUNCTIONS = frozenset("anthropic azure deepseek gemini groq mistral openai vertex_ai xai".split())  # noqa: SIM905  as above
 # The models of OpenAI that came before structured outputs.
 _BEFORE_SCHEMAS = re.compile(r"gpt-(3\.5|4(-|$))")
 
@@ -90,6 +126,7 @@ class Target:
         base_url: The provider's address; `None` when LiteLLM or the embedded server knows it.
         engine: Which engine makes the call.
         api_base: The address that the user gave, if any.
+        model_type: The kind of API.
     """
 
     model: str
@@ -98,13 +135,20 @@ class Target:
     base_url: str | None
     engine: EngineName
     api_base: str | None = None
+    model_type: ModelType = "chat"
 
     @property
     def scope(self) -> str | None:
-        """What tells apart the answers of equal model strings: the address, or the embedded model's weights."""
-        if self.provider.name == "local" and self.base_url is None:
-            return os.environ.get("DSPEX_LOCAL_MODEL")
-        return self.base_url
+        """What tells apart the answers of equal model strings: address, weights if embedded, and kind of API."""
+        place = self.base_url
+        if place is None and self.provider.name == "local":
+            place = os.environ.get("DSPEX_LOCAL_MODEL")
+        return place if self.model_type == "chat" else f"{self.model_type} {place or ''}"
+
+    @property
+    def gives_n(self) -> bool:
+        """Whether one request can bring several outputs."""
+        return self.provider.name != "local" and self.model_type != "responses"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,20 +161,39 @@ class Endpoint:
     base_url: str | None
     api_key: str | None = field(repr=False)
     supports_schema: bool
+    model_type: ModelType = "chat"
+    takes_stream_options: bool = True
 
 
-def locate(model: str, *, api_base: str | None = None, engine: EngineChoice = "auto") -> Target:
+def calls_functions(model: str) -> bool:
+    """Say whether a model string names a provider whose models are known to take functions to call."""
+    prefix, slash, _ = model.partition("/")
+    return bool(slash) and prefix in _CALL_FUNCTIONS
+
+
+def locate(
+    model: str, model_type: ModelType = "chat", *, api_base: str | None = None, engine: EngineChoice = "auto"
+) -> Target:
     """Say what a model string means; `engine="auto"` gives way to `DSPEX_LM_ENGINE`.
 
     Raises:
         LMNotConfiguredError: The string names no provider, or no engine can reach it.
+        LMUnsupportedFeatureError: The direct engine is asked for an API that the provider does not have.
     """
     prefix, slash, rest = model.partition("/")
     known = PROVIDERS.get(prefix) if slash else None
     chosen = _chosen_engine(engine)
     if known:
         short = known.model_path if known.model_path and not rest.startswith("accounts/") else ""
-        return Target(model, short + rest, known, _base_url(known, api_base), chosen or "direct", api_base)
+        has_it = model_type in known.model_types
+        if chosen == "direct" and not has_it:
+            message = (
+                f"the direct engine knows no API of {prefix} for model_type={model_type!r}; use engine='litellm', "
+                f"or another model_type: {', '.join(map(repr, known.model_types))}"
+            )
+            raise LMUnsupportedFeatureError(message, model=model, provider=prefix)
+        name, base_url = short + rest, _base_url(known, api_base)
+        return Target(model, name, known, base_url, chosen or ("direct" if has_it else "litellm"), api_base, model_type)
     if not slash and not api_base:
         message = "the model string names no provider; write it as provider/model, such as 'openai/gpt-4o-mini'"
         raise LMNotConfiguredError(message, model=model)
@@ -143,7 +206,7 @@ def locate(model: str, *, api_base: str | None = None, engine: EngineChoice = "a
         )
         raise LMNotConfiguredError(message, model=model, provider=prefix)
     base_url = _tidy(api_base) if api_base else os.environ.get(f"{prefix.upper()}_API_BASE")
-    return Target(model, model, foreign, base_url, chosen or ("direct" if direct else "litellm"), api_base)
+    return Target(model, model, foreign, base_url, chosen or ("direct" if direct else "litellm"), api_base, model_type)
 
 
 def connect(target: Target, *, api_key: str | None) -> Endpoint:
@@ -168,6 +231,8 @@ def connect(target: Target, *, api_key: str | None) -> Endpoint:
         base_url=base_url,
         api_key=key,
         supports_schema=provider.supports_schema and not _BEFORE_SCHEMAS.match(target.name),
+        model_type=target.model_type,
+        takes_stream_options=provider.takes_stream_options and target.model_type != "responses",
     )
 
 
@@ -207,7 +272,7 @@ def _base_url(provider: Provider, api_base: str | None) -> str | None:
 
 
 def _tidy(address: str) -> str:
-    return address.rstrip("/").removesuffix("/chat/completions")
+    return address.rstrip("/").removesuffix("/chat/completions").removesuffix("/responses")
 
 
 def _from_env(names: tuple[str, ...]) -> str | None:

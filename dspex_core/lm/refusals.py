@@ -34,6 +34,11 @@ _BY_STATUS: dict[int, type[LMError]] = {
     429: LMRateLimitError,
     504: LMTimeoutError,
 }
+_BY_CODE: dict[str, type[LMError]] = {  # for what a stream says in its middle, where there is no status
+    "server_error": LMServerError,
+    "overloaded_error": LMServerError,
+    "rate_limit_exceeded": LMRateLimitError,
+}
 _MAY_BE_TOO_LONG = (400, 413, 422)
 _TOO_LONG = re.compile(
     r"(maximum|exceed\w*|available|model's) (the )?(maximum )?context|context[ _](length|window|size)[ _]exceeded"
@@ -65,6 +70,8 @@ def error_class(status: int, message: str, *codes: str) -> type[LMError]:
         return ContextWindowExceededError
     if "insufficient_quota" in codes:
         return LMBillingError
+    if status == _OK:
+        return next((_BY_CODE[code] for code in codes if code in _BY_CODE), LMInvalidRequestError)
     return _BY_STATUS.get(status) or (LMServerError if status >= _SERVER_FAULTS else LMInvalidRequestError)
 
 

@@ -17,13 +17,18 @@ _FIRST_PAUSE = 0.5  # seconds before the second try; doubled before each further
 _LONGEST_PAUSE = 60.0
 
 
-def with_retries(attempt: Callable[[], Flow[LMResponse]], num_retries: int) -> Flow[LMResponse]:
-    """Make a try of a call, and up to `num_retries` more while it fails in a way that may pass."""
+def with_retries(
+    attempt: Callable[[], Flow[LMResponse]], num_retries: int, *, told: Callable[[], bool] | None = None
+) -> Flow[LMResponse]:
+    """Make a try of a call, and up to `num_retries` more while it fails in a way that may pass.
+
+    `told` says whether a piece of the reply was told already: it cannot be taken back, so the failure stands.
+    """
     for number in range(num_retries):
         try:
             return (yield from attempt())
         except LMError as error:
-            if not error.is_retryable:
+            if not error.is_retryable or (told is not None and told()):
                 raise
             pause = _pause(number, error.retry_after)
         yield Sleep(pause)

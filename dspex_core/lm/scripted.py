@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 from dspex_core.errors import ScriptExhaustedError
 from dspex_core.lm.base import BaseLM
-from dspex_core.messages import LMOutput, LMRequest, LMResponse, Usage
+from dspex_core.messages import LMChunk, LMOutput, LMRequest, LMResponse, Usage
 
-Reply = str | Mapping[str, Any] | BaseException
+Reply = str | Mapping[str, Any] | LMOutput | BaseException
 Script = Iterable[Reply] | Mapping[str, Reply] | Callable[[LMRequest], Reply]
+
+
+_WORDS = re.compile(r"\s*\S+|\s+")  # with the white space around, so that nothing is lost
 
 
 class ScriptedLM(BaseLM):
@@ -26,9 +31,11 @@ class ScriptedLM(BaseLM):
             - a function from the `LMRequest` to the reply.
         adapter: The format in which replies given as fields are written.
         model: The name under which it appears in history and cassettes.
+        supports_function_calling: Whether requests may hold functions to call.
 
     A reply is the text itself, or a mapping of output fields (written in the format that the
-    request asks for), or an exception to raise. Threads may share it.
+    request asks for), or an `LMOutput`, which may ask for function calls, or an exception to raise.
+    Where the reply is to be told piece by piece, it is told word by word. Threads may share it.
 
     Raises:
         ScriptExhaustedError: At a call that the script has no reply for.
@@ -36,8 +43,16 @@ class ScriptedLM(BaseLM):
 
     recordable = False
 
-    def __init__(self, script: Script, *, adapter: Literal["chat", "json"] = "chat", model: str = "scripted") -> None:
+    def __init__(
+        self,
+        script: Script,
+        *,
+        adapter: Literal["chat", "json"] = "chat",
+        model: str = "scripted",
+        supports_function_calling: bool = False,
+    ) -> None:
         super().__init__(model)
+        self._function_calling = supports_function_calling
         self.preferred_adapter = adapter
         self._lock = threading.Lock()
         self._calls = 0
@@ -47,6 +62,11 @@ class ScriptedLM(BaseLM):
             else (script if callable(script) else self._by_content(script))
         )
 
+    @property
+    def supports_function_calling(self) -> bool:
+        """Whether requests may hold functions to call: as its argument says."""
+        return self._function_calling
+
     def complete(self, request: LMRequest) -> LMResponse:
         """Answer with the script's next reply; token counts are words."""
         with self._lock:
@@ -55,19 +75,24 @@ class ScriptedLM(BaseLM):
         for reply in replies:
             if isinstance(reply, BaseException):
                 raise reply
-        texts = [_text(reply, request) for reply in replies if not isinstance(reply, BaseException)]
+        outputs = tuple(_output(reply, request) for reply in replies if not isinstance(reply, BaseException))
+        if request.on_chunk is not None:
+            _tell(outputs, request.on_chunk)
         return LMResponse(
-            outputs=tuple(LMOutput(text, finish_reason="stop") for text in texts),
+            outputs,
             model=self.model,
             usage=Usage(
                 sum(len(message.text.split()) for message in request.messages),
-                sum(len(text.split()) for text in texts),
+                sum(len(output.text.split()) for output in outputs),
             ),
         )
 
     async def acomplete(self, request: LMRequest) -> LMResponse:
-        """Answer at once."""
-        return self.complete(request)
+        """Answer at once; where the reply is told in pieces, let other tasks take them."""
+        response = self.complete(request)
+        if request.on_chunk is not None:
+            await asyncio.sleep(0)
+        return response
 
     def _by_order(self, replies: Iterable[Reply]) -> Callable[[LMRequest], Reply]:
         rest = iter(tuple(replies))
@@ -100,6 +125,18 @@ class DummyLM(ScriptedLM):
 
     def __init__(self, answers: list[dict[str, Any]] | dict[str, dict[str, Any]]) -> None:
         super().__init__(answers, model="dummy")
+
+
+def _output(reply: str | Mapping[str, Any] | LMOutput, request: LMRequest) -> LMOutput:
+    return reply if isinstance(reply, LMOutput) else LMOutput(_text(reply, request), finish_reason="stop")
+
+
+def _tell(outputs: Iterable[LMOutput], on_chunk: Callable[[LMChunk], None]) -> None:
+    for number, output in enumerate(outputs):
+        for word in _WORDS.findall(output.reasoning or ""):
+            on_chunk(LMChunk("", word, number))
+        for word in _WORDS.findall(output.text):
+            on_chunk(LMChunk(word, "", number))
 
 
 def _text(reply: str | Mapping[str, Any], request: LMRequest) -> str:

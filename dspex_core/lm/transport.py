@@ -1,18 +1,22 @@
 """Bytes over HTTP for the direct engine, sync by urllib3 and async by aiohttp. PYTEST_DONT_REWRITE
 
-Both post a body and return the whole reply. They raise the built-in `TimeoutError` when it did
-not arrive in time and `ConnectionError` when it did not arrive whole. A kept-alive connection
-that the server had closed meanwhile is replaced once, unnoticed.
+Both post a body and return the whole reply; a stream of events is given to a reader as it arrives.
+They raise the built-in `TimeoutError` when the reply did not arrive in time and `ConnectionError`
+when it did not arrive whole. A kept-alive connection that the server had closed meanwhile is
+replaced once, unnoticed.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import ipaddress
+import math
 import time
 import urllib.request
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 import urllib3
@@ -25,17 +29,29 @@ if TYPE_CHECKING:
 
     import aiohttp
 
+_OK = 200
 _POOL_SIZE = 1024  # connections kept for one host: more threads than anybody runs
 _CHUNK = 1 << 16
+_SLACK = 0.02  # seconds by which a reply may outlast its deadline: to look at the clock costs less than to set it
+
+
+class Reader(Protocol):
+    """What reads a stream of events while it arrives."""
+
+    def feed(self, data: bytes) -> None:
+        """Take in some bytes; what it raises ends the request and closes its connection."""
+
+    def connected(self, hang_up: Callable[[], None]) -> None:
+        """Learn how another thread can end the wait for more."""
 
 
 @dataclass(frozen=True, slots=True)
 class HTTPReply:
-    """One whole reply; header names may be asked for in any case."""
+    """One whole reply; header names may be asked for in any case. `body` is `None` when a reader got it."""
 
     status: int
     headers: Mapping[str, str]
-    body: bytes
+    body: bytes | None
 
 
 class _StaleConnectionError(ConnectionResetError):
@@ -101,15 +117,15 @@ class HTTPClient:
         else:
             self._send, self._where = manager.urlopen, url
 
-    def post(self, body: bytes, *, timeout: float) -> HTTPReply:
+    def post(self, body: bytes, *, timeout: float, reader: Reader | None = None) -> HTTPReply:
         """Post a body and wait at most `timeout` seconds for the whole reply."""
         try:
             try:
-                return self._post(body, timeout)
+                return self._post(body, timeout, reader)
             except urllib3.exceptions.ProtocolError as error:
                 if not isinstance(error.args[-1], _StaleConnectionError):
                     raise
-                return self._post(body, timeout)
+                return self._post(body, timeout, reader)
         except urllib3.exceptions.NewConnectionError as error:  # urllib3 counts it among the timeouts
             raise ConnectionError(str(error)) from error
         except urllib3.exceptions.TimeoutError as error:
@@ -117,22 +133,28 @@ class HTTPClient:
         except urllib3.exceptions.HTTPError as error:
             raise ConnectionError(str(error)) from error
 
-    async def apost(self, body: bytes, *, timeout: float) -> HTTPReply:  # noqa: ASYNC109  aiohttp keeps it
+    async def apost(
+        self,
+        body: bytes,
+        *,
+        timeout: float,  # noqa: ASYNC109  aiohttp keeps it
+        reader: Reader | None = None,
+    ) -> HTTPReply:
         """Post a body and await the whole reply, at most `timeout` seconds."""
         import aiohttp  # a sync program need not load it
 
         connection = _Connection()
         try:
             try:
-                return await self._apost(body, timeout, connection)
+                return await self._apost(body, timeout, reader, connection)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
                 if not connection.reused:
                     raise
-                return await self._apost(body, timeout, connection)
+                return await self._apost(body, timeout, reader, connection)
         except aiohttp.ClientError as error:
             raise ConnectionError(str(error) or type(error).__name__) from error
 
-    def _post(self, body: bytes, timeout: float) -> HTTPReply:
+    def _post(self, body: bytes, timeout: float, reader: Reader | None) -> HTTPReply:
         deadline = time.monotonic() + timeout
         response = self._send(
             "POST",
@@ -144,19 +166,21 @@ class HTTPClient:
             redirect=False,
             preload_content=False,
         )
-        chunks = []
-        while chunk := response.read1(_CHUNK):
-            chunks.append(chunk)
-            left = deadline - time.monotonic()
-            if left <= 0:
-                response.close()
-                raise TimeoutError
-            connection = response.connection
-            if isinstance(connection, HTTPConnection) and connection.sock is not None:
-                connection.sock.settimeout(left)  # a server that trickles may not outwait the total
-        return HTTPReply(response.status, response.headers, b"".join(chunks))
+        if reader is None or not _is_event_stream(response.status, response.headers):
+            chunks: list[bytes] = []
+            _read(response, deadline, chunks.append)
+            return HTTPReply(response.status, response.headers, b"".join(chunks))
+        reader.connected(partial(_hang_up, response))
+        _read(response, deadline, reader.feed)
+        return HTTPReply(response.status, response.headers, None)
 
-    async def _apost(self, body: bytes, timeout: float, connection: _Connection) -> HTTPReply:  # noqa: ASYNC109  as in apost
+    async def _apost(
+        self,
+        body: bytes,
+        timeout: float,  # noqa: ASYNC109  as in apost
+        reader: Reader | None,
+        connection: _Connection,
+    ) -> HTTPReply:
         session = await _sessions.get()
         async with session.post(
             self._url,
@@ -168,7 +192,43 @@ class HTTPClient:
             trace_request_ctx=connection,
         ) as response:
             connection.reused = False  # a failure from here on is no stale connection's
-            return HTTPReply(response.status, response.headers, await response.read())
+            if reader is None or not _is_event_stream(response.status, response.headers):
+                return HTTPReply(response.status, response.headers, await response.read())
+            async for data in response.content.iter_any():
+                reader.feed(data)
+            return HTTPReply(response.status, response.headers, None)
+
+
+def _is_event_stream(status: int, headers: Mapping[str, str]) -> bool:
+    return status == _OK and headers.get("Content-Type", "").startswith("text/event-stream")
+
+
+def _read(response: urllib3.BaseHTTPResponse, deadline: float, take: Callable[[bytes], object]) -> None:
+    """Read a body to its end, which must come before the deadline."""
+    allowed = math.inf
+    try:
+        while data := response.read1(_CHUNK):
+            take(data)
+            left = deadline - time.monotonic()
+            if allowed - left > _SLACK:
+                allowed = left
+                _allow(response.connection, left)
+    except BaseException:
+        response.close()
+        raise
+
+
+def _allow(connection: object, seconds: float) -> None:
+    """Let a connection wait for so long at most: a server that trickles may not outwait the total."""
+    if seconds <= 0:
+        raise TimeoutError
+    if isinstance(connection, HTTPConnection) and connection.sock is not None:
+        connection.sock.settimeout(seconds)
+
+
+def _hang_up(response: urllib3.BaseHTTPResponse) -> None:
+    with contextlib.suppress(OSError, RuntimeError, ValueError):  # it has ended
+        response.shutdown()
 
 
 @functools.lru_cache(maxsize=16)

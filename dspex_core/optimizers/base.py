@@ -60,7 +60,8 @@ class Optimizer(ABC):
         Raises:
             OptimizationError: The student has no predictor, or a set is empty or has no inputs named.
         """
-        with span("optimize", {"optimizer": self, "program": student, "n": len(trainset)}) as attributes:
+        inputs = {"student": student, "trainset": trainset, "valset": valset}
+        with span("optimize", {"instance": self, "inputs": inputs}) as attributes:
             reason = _unfit(trainset, "trainset") or (_unfit(valset, "valset") if valset is not None else None)
             if not student.predictors():
                 reason = f"{type(student).__name__} has no predictor whose prompt could be optimized"

@@ -15,6 +15,9 @@ from dspex_core.adapters.base import without
 from dspex_core.config import current
 from dspex_core.errors import AdapterParseError
 from dspex_core.messages import LMRequest, Message
+from dspex_core.programs.native_calls import read_with_calls, request_with_tools
+from dspex_core.signature import MISSING
+from dspex_core.telemetry import Span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -22,8 +25,10 @@ if TYPE_CHECKING:
     from dspex_core.adapters.base import Adapter, CompiledPrompt, Extraction
     from dspex_core.flow import Flow
     from dspex_core.lm.base import BaseLM
-    from dspex_core.messages import LMOutput, LMResponse
-    from dspex_core.signature import Signature
+    from dspex_core.messages import FunctionSpec, LMOutput, LMResponse
+    from dspex_core.signature import Signature, SignatureField
+    from dspex_core.streaming.listener import Reader
+    from dspex_core.telemetry import Listener
 
     Outputs = Mapping[str, Any]
 
@@ -41,6 +46,11 @@ class Question:
         chosen: Which demos are shown, in that order; `None` for all.
         config: Sampling parameters.
         apart: The outputs that the model is not asked to write, as it returns its reasoning apart.
+        listen: Gives what is told of the pieces of a reply in an adapter's format, while it arrives.
+        demos: The worked examples in the prompt, for those who are told of it.
+        tools: The functions that the LM is given apart from the prompt; `None` where it is not asked so.
+            The fields for tools and their calls are then among those `apart`.
+        callbacks: Told when it is written and when a reply is read, beside the adapter's own.
     """
 
     signature: type[Signature]
@@ -49,6 +59,10 @@ class Question:
     chosen: Sequence[int] | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
     apart: tuple[str, ...] = ()
+    listen: Callable[[Adapter, type[Signature]], Reader | None] | None = None
+    demos: Sequence[Mapping[str, Any]] = ()
+    tools: tuple[FunctionSpec, ...] | None = None
+    callbacks: Sequence[Listener] = ()
 
     @property
     def asked(self) -> type[Signature]:
@@ -57,7 +71,18 @@ class Question:
 
     def request(self, adapter: Adapter) -> LMRequest:
         """Write the question in an adapter's format."""
+        if not (self.callbacks or adapter.callbacks):
+            return self._request(adapter)
+        demos = self.demos if self.chosen is None else [self.demos[index] for index in self.chosen]
+        told: dict[str, Any] = {"instance": adapter, "signature": self.asked, "demos": demos, "inputs": self.inputs}
+        with Span("adapter_format", told, (*self.callbacks, *adapter.callbacks)):
+            told["result"] = request = self._request(adapter)
+        return request
+
+    def _request(self, adapter: Adapter) -> LMRequest:
         prompt, asked = self.prompt(adapter), self.asked
+        if self.tools is not None:
+            return request_with_tools(self, adapter, prompt, self.tools)
         user, earlier = adapter.user(asked, self.inputs), adapter.earlier(asked, self.inputs)
         return LMRequest(
             prompt.messages(user, self.chosen, earlier),
@@ -71,9 +96,20 @@ class Question:
         Raises:
             AdapterParseError: The reply cannot be read.
         """
+        if not (self.callbacks or adapter.callbacks):
+            return self._read(adapter, output)
+        told: dict[str, Any] = {"instance": adapter, "signature": self.signature, "completion": output.text}
+        with Span("adapter_parse", told, (*self.callbacks, *adapter.callbacks)):
+            told["result"] = outputs = self._read(adapter, output)
+        return outputs
+
+    def _read(self, adapter: Adapter, output: LMOutput) -> Outputs:
         apart = self.apart
         if output.reasoning and not apart:
             apart = reasoning_outputs(self.signature)
+        if self.tools is not None:
+            asked = without(self.signature, *apart)
+            return self.completed(read_with_calls(adapter, self.signature, asked, output), output)
         if not apart:
             return adapter.parse(self.signature, output.text)
         return self.completed(adapter.parse(without(self.signature, *apart), output.text), output)
@@ -82,9 +118,15 @@ class Question:
         """Return outputs with those that the model has returned apart, in the signature's order."""
         fields = self.signature.output_fields
         return {
-            name: outputs[name] if name in outputs else declared.validate(output.reasoning or "")
+            name: outputs[name] if name in outputs else self._returned(declared, output)
             for name, declared in fields.items()
         }
+
+    def _returned(self, declared: SignatureField, output: LMOutput) -> Any:
+        """Return an output that is not in the text: the reasoning, or nothing where the model called tools instead."""
+        if declared.is_reasoning and (output.reasoning or self.tools is None):
+            return declared.validate(output.reasoning or "")
+        return None if declared.default is MISSING else declared.default
 
 
 def reasoning_outputs(signature: type[Signature]) -> tuple[str, ...]:
@@ -114,14 +156,26 @@ def ask(lm: BaseLM, adapter: Adapter, question: Question) -> Flow[list[Outputs]]
 def _converse(lm: BaseLM, adapter: Adapter, question: Question, retries: int) -> Flow[list[Outputs]]:
     request = question.request(adapter)
     for number in range(1, retries + 1):
-        response = yield from lm.steps(request)
+        response = yield from _answer(lm, adapter, question, request)
         try:
             return _read(adapter, question, response)
         except AdapterParseError as error:
             _log.info("%s; asking again with what was wrong (%d of %d)", error, number, retries)
             request = _corrected(request, adapter, error)
-    response = yield from lm.steps(request)
+    response = yield from _answer(lm, adapter, question, request)
     return _read(adapter, question, response)
+
+
+def _answer(lm: BaseLM, adapter: Adapter, question: Question, request: LMRequest) -> Flow[LMResponse]:
+    """Ask once; who streams the program hears the reply as it arrives."""
+    reader = question.listen(adapter, question.signature) if question.listen else None
+    return lm.steps(request) if reader is None else _heard(lm, request, reader)
+
+
+def _heard(lm: BaseLM, request: LMRequest, reader: Reader) -> Flow[LMResponse]:
+    response = yield from lm.steps(replace(request, on_chunk=reader))
+    reader.close()
+    return response
 
 
 def _read(adapter: Adapter, question: Question, response: LMResponse) -> list[Outputs]:
@@ -129,11 +183,11 @@ def _read(adapter: Adapter, question: Question, response: LMResponse) -> list[Ou
 
 
 def _ask_in_two_steps(lm: BaseLM, adapter: Adapter, question: Question, extraction: Extraction) -> Flow[list[Outputs]]:
-    response = yield from lm.steps(question.request(adapter))
+    response = yield from _answer(lm, adapter, question, question.request(adapter))
     found = []
     for output in response.outputs:
         try:
-            extracted = yield from _extract(extraction, output.text)
+            extracted = yield from _extract(extraction, question, output.text)
         except AdapterParseError as error:
             raise AdapterParseError(
                 adapter_name=type(adapter).__name__,
@@ -148,10 +202,11 @@ def _ask_in_two_steps(lm: BaseLM, adapter: Adapter, question: Question, extracti
     return found
 
 
-def _extract(extraction: Extraction, text: str) -> Flow[list[Outputs]]:
+def _extract(extraction: Extraction, question: Question, text: str) -> Flow[list[Outputs]]:
     [given] = extraction.signature.input_fields
     prompt = partial(_without_demos, extraction.signature)
-    return ask(extraction.lm, extraction.adapter, Question(extraction.signature, {given: text}, prompt))
+    asked = Question(extraction.signature, {given: text}, prompt, listen=question.listen, callbacks=question.callbacks)
+    return ask(extraction.lm, extraction.adapter, asked)
 
 
 def _without_demos(signature: type[Signature], adapter: Adapter) -> CompiledPrompt:

@@ -7,9 +7,8 @@ A built-in program writes its logic once, as `flow`; `__call__` drives it in thi
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TextIO
 
 from dspex_core.artifacts import artifact_state, read_json, write_artifact, write_json
@@ -19,18 +18,24 @@ from dspex_core.example import Prediction, Record
 from dspex_core.flow import Call, Flow, adrive, drive
 from dspex_core.interop import dspy
 from dspex_core.lm.history import CallLog, noting_in
+from dspex_core.programs.batch import Batch
 from dspex_core.programs.demos import selector_from_json
 from dspex_core.programs.recipe import RECIPE_KIND, is_private, recipe_file, recipe_of
-from dspex_core.telemetry import span
+from dspex_core.programs.state import damage, typed
+from dspex_core.programs.tree import copied, replace, walk
+from dspex_core.telemetry import in_span
 from dspex_core.usage import track_usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
     from os import PathLike
 
+    from dspex_core.example import Example
     from dspex_core.lm.base import BaseLM
+    from dspex_core.programs.batch import Work
     from dspex_core.programs.demos import DemoSelector
     from dspex_core.signature import Signature
+    from dspex_core.telemetry import Listener
 
 ARTIFACT_KIND = "program"
 
@@ -53,9 +58,30 @@ class Module:
     """A program: it holds predictors and other modules as attributes, and says how they work together.
 
     Subclasses define `forward(**inputs)`, or `aforward`, or (as the built-in ones) `flow`.
+
+    Args:
+        callbacks: Told of this program's calls, beside those in the settings; see `BaseCallback`.
+
+    `span_kind` is what telemetry calls its runs; `"agent"` for a program that decides itself what to do next.
     """
 
     span_kind: ClassVar[str] = "module"
+    callbacks: Sequence[Listener] = ()
+
+    def __init__(self, callbacks: Sequence[Listener] | None = None) -> None:
+        if callbacks:
+            self.callbacks = callbacks
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Let `flow`, `forward` and `aforward` of a class be one logic, whichever of them it defines."""
+        super().__init_subclass__(**options)
+        own = vars(cls)
+        if "flow" in own:
+            cls.forward, cls.aforward = _driving(own["flow"])  # type: ignore[method-assign]  # so `super().forward()` works
+        elif "forward" in own or "aforward" in own:
+            cls.flow = Module.flow  # type: ignore[method-assign]  # that of a built-in base is overridden, too
+            cls.forward = own.get("forward", Module.forward)  # type: ignore[method-assign]
+            cls.aforward = own.get("aforward", Module.aforward)  # type: ignore[method-assign]
 
     def flow(self, *args: Any, **inputs: Any) -> Flow[Any]:
         """Run the program's logic as a flow; by default it is one step that calls `forward` or `aforward`."""
@@ -80,8 +106,9 @@ class Module:
         flow = type(self).flow(self, *args, **inputs)
         if settings.track_usage:
             flow = _counted(flow)
-        if settings.listeners:
-            flow = _told(self, inputs, flow)
+        if settings.listeners or settings.callbacks or self.callbacks:
+            told = {"instance": self, "args": args, "inputs": inputs}
+            flow = in_span(self.span_kind, told, self.callbacks, flow)
         with noting_in(self._dspex_calls):
             return (yield from flow)
 
@@ -92,6 +119,26 @@ class Module:
     async def acall(self, *args: Any, **inputs: Any) -> Any:
         """Run the program without blocking the event loop."""
         return await adrive(Module.steps(self, *args, **inputs))
+
+    def batch(self, examples: Sequence[Example], num_threads: int | None = None, **options: Any) -> Any:
+        """Run the program on the inputs of many examples, some at the same time.
+
+        Args:
+            examples: The examples; `with_inputs` has named their inputs.
+            num_threads: How many run at once; `settings.num_threads` by default.
+            **options: `max_errors`, `return_failed_examples`, `provide_traceback`,
+                `disable_progress_bar` and `timeout`, as for `Parallel`.
+
+        Returns and raises what `Parallel` does.
+        """
+        return drive(Batch(num_threads, **options).steps(self._work(examples)))
+
+    async def abatch(self, examples: Sequence[Example], num_threads: int | None = None, **options: Any) -> Any:
+        """`batch` without blocking the event loop."""
+        return await adrive(Batch(num_threads, **options).steps(self._work(examples)))
+
+    def _work(self, examples: Sequence[Example]) -> Work:
+        return [(example, partial(Module.steps, self, **example.inputs())) for example in examples]
 
     @cached_property
     def history(self) -> CallLog:
@@ -116,12 +163,14 @@ class Module:
 
     def named_modules(self) -> Iterator[tuple[str, Module]]:
         """Yield this module (as `"self"`) and all modules in it with their paths, each once."""
-        return _walk("", self, set())
+        return walk("", self, set(), Module)
 
     def map_named_predictors(self, function: Callable[[Predictor], Predictor]) -> Self:
         """Replace each predictor by what `function` makes of it; return this program."""
-        for path, predictor in self.named_predictors():
-            _replace(self, path, function(predictor))
+        for predictor in self.predictors():
+            if predictor is self:
+                raise ValueError("a predictor cannot be replaced inside itself")
+            replace(self, predictor, function(predictor), Module)
         return self
 
     def set_lm(self, lm: BaseLM | None) -> None:
@@ -141,8 +190,17 @@ class Module:
         return next(iter(found.values()), None)
 
     def deepcopy(self) -> Self:
-        """Return a copy that can be changed without changing this program; LMs and demos are shared."""
+        """Return a copy that can be changed without changing this program.
+
+        LMs, demos and callbacks are shared, and what cannot be copied, such as a lock or a connection.
+        """
         return copy.deepcopy(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        clone = memo[id(self)] = type(self).__new__(type(self))
+        memo[id(self.callbacks)] = self.callbacks  # they are told of what copies do, too
+        clone.__dict__.update((name, copied(value, memo)) for name, value in vars(self).items())
+        return clone
 
     def reset_copy(self) -> Self:
         """Return a copy whose predictors have no demos and no LM of their own."""
@@ -246,9 +304,13 @@ class Predictor(Module):
     Args:
         signature: The task.
         config: Sampling parameters of every call.
+        callbacks: Told of this predictor's calls, beside those in the settings.
     """
 
-    def __init__(self, signature: type[Signature], config: dict[str, Any]) -> None:
+    def __init__(
+        self, signature: type[Signature], config: dict[str, Any], callbacks: Sequence[Listener] | None = None
+    ) -> None:
+        super().__init__(callbacks)
         self.signature = signature
         self.config = config
         self.lm: BaseLM | None = None
@@ -283,7 +345,7 @@ class Predictor(Module):
         Raises:
             ArtifactError: The state does not fit; `problems` lists every reason.
         """
-        clone, problems = copy.deepcopy(self), _damage(state)
+        clone, problems = copy.deepcopy(self), damage(state)
         if problems:
             raise ArtifactError("the state is damaged", problems=problems)
         try:
@@ -298,7 +360,7 @@ class Predictor(Module):
         demos = []
         for number, demo in enumerate(state.get("demos", ())):
             try:
-                demos.append(_typed(self.signature, demo))
+                demos.append(typed(self.signature, demo))
             except ValueError as error:
                 problems.append(f"demo {number}: {error}")
         if problems:
@@ -331,12 +393,18 @@ class Predictor(Module):
         return clone
 
 
-def _told(module: Module, inputs: dict[str, Any], flow: Flow[Any]) -> Flow[Any]:
-    """Tell the listeners of a program's run."""
-    with span(module.span_kind, {"module": module, "inputs": inputs}) as attributes:
-        result = yield from flow
-        attributes["result"] = result
-    return result
+def _driving(flow: Callable[..., Flow[Any]]) -> tuple[Callable[..., Any], Callable[..., Coroutine[Any, Any, Any]]]:
+    """Return `forward` and `aforward` of a class that defines a flow."""
+
+    def forward(self: Module, *args: Any, **inputs: Any) -> Any:
+        """Run the program's logic alone: `super().forward(...)` of a subclass."""
+        return drive(flow(self, *args, **inputs))
+
+    async def aforward(self: Module, *args: Any, **inputs: Any) -> Any:
+        """Run `forward` without blocking the event loop."""
+        return await adrive(flow(self, *args, **inputs))
+
+    return forward, aforward
 
 
 def _counted(flow: Flow[Any]) -> Flow[Any]:
@@ -346,64 +414,3 @@ def _counted(flow: Flow[Any]) -> Flow[Any]:
     if isinstance(prediction, Prediction):
         prediction.set_lm_usage(usage.get_total_tokens())
     return prediction
-
-
-def _walk(path: str, value: Any, seen: set[int]) -> Iterator[tuple[str, Module]]:
-    if id(value) in seen:
-        return
-    if isinstance(value, Module):
-        seen.add(id(value))
-        yield path or "self", value
-        for name, child in vars(value).items():
-            yield from _walk(f"{path}.{name}" if path else name, child, seen)
-    elif isinstance(value, list | tuple):
-        for index, child in enumerate(value):
-            yield from _walk(f"{path}[{index}]", child, seen)
-    elif isinstance(value, dict):
-        for key, child in value.items():
-            yield from _walk(f"{path}[{key!r}]", child, seen)
-
-
-def _replace(root: Module, path: str, predictor: Predictor) -> None:
-    """Put a predictor in the place of the one at `path`; containers on the way are searched by identity."""
-    if path == "self":
-        raise ValueError("a predictor cannot be replaced inside itself")
-    old = dict(root.named_predictors())[path]
-    for _, module in list(root.named_modules()):
-        for name, value in vars(module).items():
-            replaced = _substitute(value, old, predictor)
-            if replaced is not value:
-                setattr(module, name, replaced)
-
-
-def _substitute(value: Any, old: Predictor, new: Predictor) -> Any:
-    if value is old:
-        return new
-    if isinstance(value, list | tuple) and any(_substitute(item, old, new) is not item for item in value):
-        return type(value)([_substitute(item, old, new) for item in value])
-    if isinstance(value, dict) and any(_substitute(item, old, new) is not item for item in value.values()):
-        return {key: _substitute(item, old, new) for key, item in value.items()}
-    return value
-
-
-def _typed(signature: type[Signature], demo: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a demo's values, which were stored as JSON, the types that the signature declares."""
-    fields = signature.fields
-    return {name: fields[name].validate(value) if name in fields else value for name, value in demo.items()}
-
-
-def _damage(state: Any) -> list[str]:
-    """Say which parts of a predictor's state are not of the kind that `dump_state` returns."""
-    if not isinstance(state, Mapping):
-        return [f"it is no mapping: {state!r}"]
-    kinds = {"signature": Mapping, "demos": list | tuple, "demo_selector": Mapping | None, "config": Mapping}
-    damage = [
-        f"its {name} cannot be {state[name]!r}"
-        for name, kind in kinds.items()
-        if name in state and not isinstance(state[name], kind)
-    ]
-    if damage:
-        return damage
-    return [
-        f"demo {n} is no mapping: {d!r}" for n, d in enumerate(state.get("demos", ())) if not isinstance(d, Mapping)
-    ]

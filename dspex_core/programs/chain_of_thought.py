@@ -32,7 +32,8 @@ class ChainOfThought(Module):
         rationale_field_type: type = str,
         **config: Any,
     ) -> None:
-        reasoning = rationale_field or OutputField(desc="the steps that lead to the answer")
+        # No description: a small model repeats it instead of reasoning.
+        reasoning = rationale_field or OutputField()
         reasoned = ensure_signature(signature).prepend("reasoning", reasoning, rationale_field_type)
         self.predict = Predict(reasoned, **config)
 

@@ -21,8 +21,8 @@ def load(path: str | PathLike[str], *, allow_import: bool = False) -> Module:
 
     Args:
         path: The folder, or the `.json` file.
-        allow_import: Whether to import the modules that the file names, which runs their code;
-            only for files that you trust.
+        allow_import: Whether to import the modules that the file names, and to take functions from them,
+            such as the reward of a `BestOfN`. Both run their code: only for files that you trust.
 
     Raises:
         ArtifactError: The file cannot be read, or the program cannot be made of it.

@@ -14,17 +14,25 @@ from dspex_core.example import Prediction
 from dspex_core.flow import Call
 from dspex_core.programs.asking import Question, ask, reasoning_outputs
 from dspex_core.programs.base import Predictor
+from dspex_core.programs.native_calls import tool_fields
 from dspex_core.signature import MISSING, Signature, ensure_signature
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from dspex_core.adapters.base import Adapter, CompiledPrompt
     from dspex_core.flow import Flow
     from dspex_core.lm.base import BaseLM
+    from dspex_core.telemetry import Listener
 
 _log = logging.getLogger("dspex")
-_ADAPTERS: Mapping[str, Adapter] = {"chat": ChatAdapter(), "json": JSONAdapter(shows_types=False)}
+_ADAPTERS: Mapping[str, Adapter] = {"chat": ChatAdapter(), "json": JSONAdapter(shows_types=False, text_limit=600)}
+_NO_CONFIG: Mapping[str, Any] = {}  # one for all calls, since histories keep it with each of them
+
+
+def adapter_for(lm: BaseLM) -> Adapter:
+    """Return the adapter that predictors use with an LM: that of the settings, else the one that the LM prefers."""
+    return current().adapter or _ADAPTERS[lm.preferred_adapter]
 
 
 class Predict(Predictor):
@@ -32,6 +40,7 @@ class Predict(Predictor):
 
     Args:
         signature: A `Signature` class or its string form.
+        callbacks: Told of this predictor's calls, beside those in the settings.
         **config: Sampling parameters of every call: `temperature`, `n`, `max_tokens`, `rollout_id`, ...
 
     `demos` are the worked examples that the prompt shows: assign a list, read a tuple. With a
@@ -47,8 +56,13 @@ class Predict(Predictor):
 
     span_kind = "predict"
 
-    def __init__(self, signature: str | type[Signature], **config: Any) -> None:
-        super().__init__(ensure_signature(signature), config)
+    def __init__(
+        self, signature: str | type[Signature], callbacks: Sequence[Listener] | None = None, **config: Any
+    ) -> None:
+        asked = ensure_signature(signature)
+        if not asked.output_fields:
+            raise SignatureError(f"{asked!r} has no output to ask for; append one")
+        super().__init__(asked, config, callbacks)
         self._compiled: tuple[Any, ...] | None = None
 
     def flow(
@@ -67,13 +81,22 @@ class Predict(Predictor):
             message = 'no LM is set: dspex_core.configure(lm=LM("provider/model")), or context(lm=...), or set_lm'
             raise LMNotConfiguredError(message)
         self._check(inputs)
-        adapter = settings.adapter or _ADAPTERS[lm.preferred_adapter]
-        config = {**self.config, **(config or {})}
+        adapter = adapter_for(lm)
+        config = {**self.config, **(config or {})} or _NO_CONFIG
         chosen = None
         if self.demo_selector is not None:  # it may call an embedding model
             chosen = yield Call(self.demo_selector.choose, (self.signature, self._demos, inputs))
-        apart = self._returned_apart(lm, config)
-        question = Question(self.signature, inputs, partial(self._prompt, apart), chosen, config, apart)
+        apart, tools = self._returned_apart(lm, config), None
+        fields = tool_fields(self.signature)
+        if fields is not None:
+            inputs = fields.checked(inputs)
+            if fields.are_native(adapter, lm):
+                apart, tools = (*apart, *fields.names), fields.specs(inputs)
+        listen = partial(settings.stream.reader, self) if settings.stream is not None else None
+        prompt = partial(self._prompt, apart)
+        question = Question(
+            self.signature, inputs, prompt, chosen, config, apart, listen, self._demos, tools, settings.callbacks
+        )
         prediction = Prediction.from_completions((yield from ask(lm, adapter, question)))
         if settings.trace is not None:
             settings.trace.append((self, inputs, prediction))

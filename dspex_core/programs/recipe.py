@@ -1,6 +1,9 @@
 """How to make a program again: its class, what to call that with, and its state, as JSON data. PYTEST_DONT_REWRITE
 
 {"class": "my_app:Triage", "arguments": {"k": 3}, "signatures": {...}, "state": {...}}
+
+Arguments that are programs, functions or lists of functions stand under "programs" and "functions". The
+state is that of the whole, so a program among the arguments has none of its own.
 """
 
 from __future__ import annotations
@@ -9,9 +12,10 @@ import inspect
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dspex_core.class_paths import class_path, find_class
+from dspex_core.class_paths import class_path, find_class, find_function
 from dspex_core.errors import ArtifactError
 from dspex_core.signature import SignatureMeta
 from dspex_core.signature_json import signature_from_json, signature_to_json
@@ -26,6 +30,7 @@ _PRIVATE = re.compile(
     "api_key|access_key|secret|password|credential|authorization|(ad|access|auth|session)_token"
     "|api_base|base_url|endpoint|headers|model_list"
 )
+_DAMAGED = "is a damaged artifact: it lacks a part of the program"
 _Program = TypeVar("_Program", bound="Module")
 
 
@@ -45,15 +50,9 @@ def recipe_of(program: Module, base: type[Module]) -> dict[str, Any]:
     Raises:
         ArtifactError: It could not be made again; `problems` lists each reason.
     """
-    arguments = program.constructor_arguments()
     try:
-        recipe = {
-            "class": class_path(type(program)),
-            "arguments": {name: value for name, value in arguments.items() if not _is_signature(value)},
-            "signatures": {name: signature_to_json(value) for name, value in arguments.items() if _is_signature(value)},
-            "state": program.dump_state(),
-        }
-        problems = _differences(program, build(recipe, base, allow_import=False))
+        recipe = {**_construction(program, base), "state": program.dump_state()}
+        problems = _differences(program, build(recipe, base, allow_import=True))
     except ArtifactError as error:
         problems = list(error.problems) or [error.reason]
     if problems:
@@ -67,16 +66,32 @@ def build(recipe: Mapping[str, Any], base: type[_Program], *, allow_import: bool
     Raises:
         ArtifactError: The recipe is damaged, a class cannot be found or is no `base`, or the state does not fit.
     """
+    if not isinstance(recipe.get("state"), Mapping):
+        raise ArtifactError(_DAMAGED)
+    program = _constructed(recipe, base, allow_import=allow_import)
+    program.load_state(recipe["state"])
+    return program
+
+
+def _construction(program: Module, base: type[Module]) -> dict[str, Any]:
+    """Return a recipe without a state."""
+    arguments = program.constructor_arguments()
+    signatures = {name: signature_to_json(value) for name, value in arguments.items() if _is_signature(value)}
+    programs = {name: _construction(value, base) for name, value in arguments.items() if isinstance(value, base)}
+    functions = {name: _paths(value) for name, value in arguments.items() if _is_function(value)}
+    plain = {name: value for name, value in arguments.items() if not {name} & {*signatures, *programs, *functions}}
+    recipe = {"class": class_path(type(program)), "arguments": plain, "signatures": signatures}
+    return {**recipe, **{kind: some for kind, some in (("programs", programs), ("functions", functions)) if some}}
+
+
+def _constructed(recipe: Any, base: type[_Program], *, allow_import: bool) -> _Program:
     match recipe:
-        case {
-            "class": str(path),
-            "arguments": Mapping() as plain,
-            "signatures": Mapping() as signatures,
-            "state": Mapping() as state,
-        }:
-            pass
+        case {"class": str(path), "arguments": Mapping() as plain, "signatures": Mapping() as signatures}:
+            programs, functions = recipe.get("programs", {}), recipe.get("functions", {})
         case _:
-            raise ArtifactError("is a damaged artifact: it lacks a part of the program")
+            raise ArtifactError(_DAMAGED)
+    if not (isinstance(programs, Mapping) and isinstance(functions, Mapping)):
+        raise ArtifactError(_DAMAGED)
 
     def find(path: str) -> type:
         return find_class(path, allow_import=allow_import)
@@ -87,19 +102,41 @@ def build(recipe: Mapping[str, Any], base: type[_Program], *, allow_import: bool
     private = sorted(name for name in plain if is_private(name))
     if private:
         raise ArtifactError(f"keys and endpoints have no place in a file: {', '.join(private)}")
-    arguments = {**plain, **{name: signature_from_json(stored, find) for name, stored in signatures.items()}}
+    arguments = {
+        **plain,
+        **{name: signature_from_json(stored, find) for name, stored in signatures.items()},
+        **{name: _constructed(stored, base, allow_import=allow_import) for name, stored in programs.items()},
+        **{name: _found(stored, allow_import=allow_import) for name, stored in functions.items()},
+    }
     try:
         inspect.signature(cls).bind(**arguments)
     except TypeError as error:
         reason = f"{cls.__name__} cannot be called with ({', '.join(arguments)}): {error}; see constructor_arguments"
         raise ArtifactError(reason) from error
-    program = cls(**arguments)
-    program.load_state(state)
-    return program
+    return cls(**arguments)
 
 
 def _is_signature(value: Any) -> bool:
     return isinstance(value, SignatureMeta)
+
+
+def _is_function(value: Any) -> bool:
+    """Whether it is a function, or a list of some."""
+    functions = value if isinstance(value, list) and value else [value]
+    return all(isinstance(function, FunctionType) for function in functions)
+
+
+def _paths(functions: Any) -> str | list[str]:
+    return [class_path(function) for function in functions] if isinstance(functions, list) else class_path(functions)
+
+
+def _found(paths: Any, *, allow_import: bool) -> Any:
+    """Return the function, or the list of functions, that a file names."""
+    if isinstance(paths, list):
+        return [_found(path, allow_import=allow_import) for path in paths]
+    if not isinstance(paths, str):
+        raise ArtifactError(_DAMAGED)
+    return find_function(paths, allow_import=allow_import)
 
 
 def _differences(program: Module, copy: Module) -> list[str]:

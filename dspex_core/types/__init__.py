@@ -12,5 +12,19 @@ from dspex_core.types.file import File
 from dspex_core.types.history import History
 from dspex_core.types.image import Image
 from dspex_core.types.reasoning import Reasoning
+from dspex_core.types.tool_calls import ToolCallResults, ToolCalls
 
-__all__ = ["Audio", "Citation", "Citations", "Code", "Document", "File", "History", "Image", "Reasoning", "Type"]
+__all__ = [
+    "Audio",
+    "Citation",
+    "Citations",
+    "Code",
+    "Document",
+    "File",
+    "History",
+    "Image",
+    "Reasoning",
+    "ToolCallResults",
+    "ToolCalls",
+    "Type",
+]

@@ -1,5 +1,9 @@
 """One program and one script of replies give the same outputs in DSPy and in ours."""
 
+import ast
+import contextlib
+import io
+
 import pytest
 import user_code
 from hypothesis import given
@@ -135,3 +139,82 @@ def test_what_cannot_be_read_is_an_error_in_both(ours, real, reply):
     for dspy, error in ((ours, ours.AdapterParseError), (real, real.utils.exceptions.AdapterParseError)):
         with pytest.raises(error):
             outputs(dspy, user_code.classifier, [reply] * 2, message="Hm")
+
+
+class InThisProcess:
+    """A code interpreter for both libraries, as DSPy's own needs Deno."""
+
+    def __init__(self, final, error):
+        self.tools = {}
+        self.names = {"SUBMIT": self.submit}
+        self.final = final
+        self.error = error
+
+    def submit(self, output):
+        raise StopIteration(output)
+
+    def start(self):
+        pass
+
+    def shutdown(self):
+        self.names.clear()
+
+    def execute(self, code, variables=None):
+        self.names.update(variables or {})
+        body = ast.parse(code).body
+        last = (
+            ast.Expression(body.pop().value)
+            if body and isinstance(body[-1], ast.Expr)
+            else ast.parse("None", mode="eval")
+        )
+        printed = io.StringIO()
+        try:
+            with contextlib.redirect_stdout(printed):
+                exec(compile(ast.Module(body, []), "code", "exec"), self.names)
+                value = eval(compile(last, "code", "eval"), self.names)
+        except StopIteration as submitted:
+            return self.final({"output": submitted.value})
+        except Exception as error:
+            raise self.error(f"{type(error).__name__}: {error}") from error
+        return printed.getvalue() if value is None else value
+
+
+def computed(dspy, replies, *interpreter):
+    with dspy.context(lm=scripted(dspy, replies), adapter=dspy.ChatAdapter()):
+        return dict(user_code.calculator(dspy)(*interpreter, question="How far is 3 hours at 80 km/h?").items())
+
+
+@pytest.mark.filterwarnings("ignore:ProgramOfThought is deprecated:DeprecationWarning")
+@pytest.mark.parametrize(
+    "written",
+    [
+        ["```python\nSUBMIT({'answer': 3 * 80, 'unit': 'km'})\n```"],
+        ["km = 3 * 80\nprint(km)"],
+        ["hours = 3\nanswer = hours * 80"],
+        ["I compute it:\n```python\nfrom math import prod\nprod([3, 80])\n```"],
+        ["print(3 * speed)", "```python\nspeed = 80\nprint(3 * speed)\n```"],
+        ["print(3 *", "1 / 0", "print(3 * 80)"],
+    ],
+)
+def test_arithmetic_by_a_program_of_thought(ours, real, written):
+    replies = [chat(reasoning="Multiply.", generated_code=code) for code in written]
+    replies.append(chat(reasoning="As computed.", answer="240", unit="km"))
+    from dspy.primitives import code_interpreter
+
+    mine = computed(ours, replies)
+
+    assert mine == {"reasoning": "As computed.", "answer": 240.0, "unit": "km"}
+    assert mine == computed(ours, replies, InThisProcess(ours.FinalOutput, ours.InterpreterError))
+    theirs = InThisProcess(code_interpreter.FinalOutput, code_interpreter.CodeExecutionError)
+    assert mine == computed(real, replies, theirs)
+
+
+@pytest.mark.filterwarnings("ignore:ProgramOfThought is deprecated:DeprecationWarning")
+def test_a_program_of_thought_that_fails_to_the_end_is_a_runtime_error_in_both(ours, real):
+    from dspy.primitives import code_interpreter
+
+    replies = [chat(reasoning="Hm.", generated_code="1 / 0")] * 3
+    theirs = InThisProcess(code_interpreter.FinalOutput, code_interpreter.CodeExecutionError)
+    for dspy, interpreter in ((ours, []), (real, [theirs])):
+        with pytest.raises(RuntimeError, match="division by zero"):
+            computed(dspy, replies, *interpreter)

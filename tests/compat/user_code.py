@@ -75,3 +75,14 @@ def with_demos(dspy):
         {"text": "Nobody", "people": [], "by_city": {}, "augmented": True},
     ]
     return program
+
+
+def calculator(dspy):
+    class Compute(dspy.Signature):
+        """Work out what the question asks for."""
+
+        question: str = dspy.InputField()
+        answer: float = dspy.OutputField()
+        unit: str = dspy.OutputField(desc="such as km")
+
+    return dspy.ProgramOfThought(Compute, max_iters=3)

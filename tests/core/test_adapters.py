@@ -450,6 +450,27 @@ def test_response_schema_keeps_only_what_servers_can_enforce():
     }
 
 
+def test_a_text_limit_holds_for_texts_that_other_outputs_follow():
+    signature = Signature(
+        {
+            "reasoning": (str, OutputField()),
+            "essay": (str, OutputField(min_length=100)),
+            "label": (Literal["good", "bad"], OutputField()),
+            "day": (dt.date, OutputField()),
+            "letter": (str, OutputField()),
+        }
+    )
+    schema = JSONAdapter(text_limit=50).response_schema(signature).schema
+    limits = {name: kind["maxLength"] for name, kind in schema["properties"].items() if "maxLength" in kind}
+    assert limits == {"reasoning": 50}
+
+
+def test_a_longer_text_than_the_limit_is_read_all_the_same():
+    signature = Signature("q -> reasoning, label")
+    reply = json.dumps({"reasoning": "x" * 60, "label": "good"})
+    assert JSONAdapter(text_limit=50).parse(signature, reply)["reasoning"] == "x" * 60
+
+
 def test_response_schema_has_a_name_that_servers_accept():
     signature = make_signature("q -> a", signature_name="Größe" + "x" * 80)
     assert JSONAdapter().response_schema(signature).name == "Gr__e" + "x" * 59

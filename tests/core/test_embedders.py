@@ -104,7 +104,7 @@ class TestNearestIndex:
         assert NearestIndex([], LexicalEmbedder()).nearest("card", 10) == []
 
     def test_refuses_an_embedder_that_does_not_return_a_row_for_each_text(self):
-        with pytest.raises(ConfigurationError, match="a row for each of 4 texts, not 1"):
+        with pytest.raises(ConfigurationError, match="a row for each of 4 texts, not a matrix of the shape"):
             NearestIndex(TEXTS, lambda _: [[1.0, 0.0]])
 
     @given(st.lists(st.floats(-3, 3).map(lambda x: str(round(x, 2))), min_size=1, max_size=10), st.integers(1, 10))

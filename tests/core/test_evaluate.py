@@ -119,7 +119,8 @@ def test_each_case_knows_its_tokens_and_its_time(how):
     assert all(case.usage.total.completion_tokens > 0 and case.latency > 0 for case in result.cases)
 
 
-def test_what_one_example_sets_does_not_reach_the_next():
+@both
+def test_what_one_example_sets_does_not_reach_the_next(how):
     seen = []
 
     class Leaky(Double):
@@ -130,9 +131,24 @@ def test_what_one_example_sets_does_not_reach_the_next():
             configure(max_errors=n + 1000)  # inside a context this is the context's own
             return super().forward(n)
 
+        async def aforward(self, n):
+            return self.forward(n)
+
     with context(max_errors=7):
-        Evaluate(devset=rows(5), metric=exact_match("double"), num_threads=1)(Leaky())
+        run(how, Evaluate(devset=rows(5), metric=exact_match("double"), num_threads=1), Leaky())
     assert seen == [7] * 5
+
+
+def test_a_failure_that_no_program_may_swallow_is_raised_as_it_is():
+    class Stop(BaseException):
+        pass
+
+    class Stopping(Double):
+        async def aforward(self, n):
+            raise Stop
+
+    with pytest.raises(Stop):
+        asyncio.run(Evaluate(devset=rows(3), metric=exact_match("double")).acall(Stopping()))
 
 
 def test_without_a_metric_it_says_so_instead_of_scoring_zero():

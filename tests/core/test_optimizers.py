@@ -201,7 +201,9 @@ class TestEveryOptimizer:
 
         start, stop = events[0], events[-1]
         assert (start.name, stop.name) == ("dspex.optimize.start", "dspex.optimize.stop")
-        assert start.attributes == {"optimizer": optimizer, "program": student, "n": len(TEXTS)}
+        assert start.attributes["instance"] is optimizer
+        assert start.attributes["inputs"]["student"] is student
+        assert len(start.attributes["inputs"]["trainset"]) == len(TEXTS)
         assert stop.attributes["result"] is program
 
     def test_shows_its_options_in_its_repr(self, optimizer):

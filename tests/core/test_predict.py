@@ -72,6 +72,22 @@ def test_a_chain_of_thought_has_the_reasoning_first(how):
     assert list(program.predict.signature.output_fields) == ["reasoning", "label"]
 
 
+def test_reasoning_is_asked_for_by_its_name_alone():
+    lm = ScriptedLM([{"reasoning": "r", "label": "refund"}], adapter="json")
+    with context(lm=lm):
+        ChainOfThought(Classify)(text="x")
+    [entry] = lm.history
+    assert entry.request.messages[0].text.count("reasoning") == 1
+
+
+def test_an_lm_that_is_held_to_a_schema_is_not_let_to_reason_for_ever():
+    lm = ScriptedLM([{"reasoning": "r", "label": "refund"}], adapter="json")
+    with context(lm=lm):
+        ChainOfThought(Classify)(text="x")
+    [entry] = lm.history
+    assert entry.request.response_schema.schema["properties"]["reasoning"]["maxLength"] == 600
+
+
 @both
 def test_a_users_forward_runs_sync_and_async(how):
     with context(lm=ScriptedLM([{"topic": "t"}, {"answer": "long"}, {"shorter": "l"}])):
@@ -406,17 +422,6 @@ class TestState:
 
 
 class TestSettings:
-    def test_each_thread_and_task_sees_its_own_context(self):
-        async def one(number):
-            with context(lm=ScriptedLM(lambda _: {"answer": str(number)})):
-                await asyncio.sleep(0.001)
-                return (await Predict("question -> answer").acall(question="q")).answer
-
-        async def all_of_them():
-            return await asyncio.gather(*(one(number) for number in range(64)))
-
-        assert asyncio.run(all_of_them()) == [str(number) for number in range(64)]
-
     def test_configure_inside_a_context_ends_with_it(self):
         before = settings.num_threads
         with context():

@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from dspex_core import DummyLM, Predict, ScriptedLM, ScriptExhaustedError, context
+from dspex_core.messages import FunctionCall, LMOutput, LMRequest, Message
 
 
 def test_replies_come_in_order_and_then_the_script_is_exhausted():
@@ -68,3 +69,24 @@ def test_calls_are_remembered_and_copies_start_anew():
 def test_a_call_needs_a_prompt_or_messages():
     with pytest.raises(ValueError, match="either a prompt or messages"):
         ScriptedLM([])()
+
+
+def test_a_reply_may_ask_for_function_calls():
+    asked = LMOutput("", tool_calls=(FunctionCall("weather", '{"city": "Oslo"}', "1"),))
+    lm = ScriptedLM([asked], supports_function_calling=True)
+    assert lm.request(LMRequest((Message("user", "x"),))).outputs == (asked,)
+    assert lm.supports_function_calling
+    assert not ScriptedLM([]).supports_function_calling
+
+
+def test_a_reply_is_told_word_by_word_and_its_reasoning_first():
+    lm = ScriptedLM([LMOutput("so  be\nit", reasoning="hm hm"), "two"])
+    told = [(chunk.text, chunk.reasoning, chunk.output) for chunk in lm.stream("x", n=2)]
+    assert told == [
+        ("", "hm", 0),
+        ("", " hm", 0),
+        ("so", "", 0),
+        ("  be", "", 0),
+        ("\nit", "", 0),
+        ("two", "", 1),
+    ]

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
+from dspex_core import Predict
 from dspex_core.errors import SignatureError
 from dspex_core.signature import (
     MISSING,
@@ -254,7 +255,6 @@ def test_dict_form_takes_the_fields_of_another_signature():
         ({"q": str, "a": OutputField()}, r"field 'q' must be InputField\(\)"),
         ({"not a name": OutputField()}, "'not a name' is no name"),
         ({"for": OutputField()}, "'for' is no name"),
-        ({"q": InputField()}, "no output"),
     ],
 )
 def test_dict_form_refuses_what_it_cannot_understand(fields, message):
@@ -454,3 +454,10 @@ def test_importing_and_making_signatures_does_not_load_pydantic():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_signature_of_inputs_only_may_get_its_outputs_later():
+    begun = Signature({"question": InputField()}, "Answer.")
+    assert begun.append("answer", OutputField(), str).signature == "question -> answer"
+    with pytest.raises(SignatureError, match="no output"):
+        Predict(begun)

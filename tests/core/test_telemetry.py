@@ -22,7 +22,9 @@ def test_a_call_tells_of_each_span_inside_the_other():
     ]
     module, predict, lm = events[:3]
     assert (module.parent_id, predict.parent_id, lm.parent_id) == (None, module.span_id, predict.span_id)
-    assert events[3].attributes["usage"].completion_tokens > 0
+    assert events[2].attributes["request"].messages[-1].role == "user"
+    assert events[3].attributes["result"].usage.completion_tokens > 0
+    assert events[1].attributes["inputs"] == {"question": "q"}
     assert events[4].attributes["result"].answer == "a"
     assert 0 <= events[3].duration <= events[5].duration
     assert events[0].duration is None
@@ -63,6 +65,60 @@ def test_a_listener_that_fails_is_logged_and_harms_nothing(caplog):
     with context(listeners=(broken,)), span("thing", {}):
         pass
     assert "broken listener" in caplog.text
+
+
+def test_what_a_block_adds_is_in_its_end_and_not_in_its_start():
+    events = []
+    with context(listeners=[events.append]), span("rerank", {"query": "q"}) as attributes:
+        attributes["kept"] = 3
+    start, stop = events
+    assert (start.kind, start.moment, start.name) == ("rerank", "start", "dspex.rerank.start")
+    assert (start.attributes, stop.attributes) == ({"query": "q"}, {"query": "q", "kept": 3})
+    assert start.span_id == stop.span_id
+    assert start.time <= stop.time
+
+
+def test_a_block_that_nobody_listens_to_takes_attributes_all_the_same():
+    with span("rerank", {"query": "q"}) as attributes:
+        attributes["kept"] = 3
+    assert attributes == {"query": "q", "kept": 3}
+
+
+def test_the_events_of_adapters_are_for_callbacks_alone():
+    events, told = [], []
+    with context(lm=ScriptedLM([{"answer": "a"}]), listeners=[events.append], callbacks=[told.append]):
+        Predict("question -> answer")(question="q")
+    assert {event.kind for event in events} == {"predict", "lm"}
+    assert {event.kind for event in told} == {"predict", "lm", "adapter_format", "adapter_parse"}
+
+
+def test_those_who_listen_when_a_span_begins_are_told_of_its_end():
+    outer, inner = [], []
+    with context(listeners=[outer.append]), span("outer", {}), context(listeners=[inner.append]), span("inner", {}):
+        pass
+    assert [event.name for event in outer] == ["dspex.outer.start", "dspex.outer.stop"]
+    assert [event.name for event in inner] == ["dspex.inner.start", "dspex.inner.stop"]
+    assert inner[0].parent_id == outer[0].span_id
+
+
+def test_a_cancelled_call_is_told_as_an_error():
+    events = []
+
+    class Slow(ScriptedLM):
+        async def acomplete(self, request):
+            await asyncio.sleep(60)
+
+    async def late():
+        async with asyncio.timeout(0.01):
+            await Predict("question -> answer").acall(question="q")
+
+    with context(lm=Slow([]), listeners=[events.append]), pytest.raises(TimeoutError):
+        asyncio.run(late())
+    ends = [event for event in events if event.moment != "start"]
+    assert [(event.name, type(event.attributes["error"])) for event in ends] == [
+        ("dspex.lm.exception", asyncio.CancelledError),
+        ("dspex.predict.exception", asyncio.CancelledError),
+    ]
 
 
 def test_an_evaluation_tells_its_result():

@@ -1,29 +1,32 @@
-"""A chat-completions server on a loopback port that answers, delays and fails as a test tells it to."""
+"""A server of OpenAI's wire formats on a loopback port that answers, delays and fails as a test tells it to."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import re
 import socket
 import socketserver
 import struct
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
-Fault = Literal["reset", "drop", "half_body", "stall", "trickle"]
+Fault = Literal["reset", "drop", "half_body", "stall", "stall_midway", "trickle"]
 
 
 @dataclass(frozen=True)
 class Reply:
     """What the server does with one request.
 
-    `body` is sent as it is (a dict as JSON) instead of a completion with `text`. Faults: `reset`
-    aborts the connection and `drop` closes it, both before any byte of the reply; `half_body` closes
-    it in the middle; `stall` sends nothing until the server ends; `trickle` sends bytes of
-    the body one by one, 20 ms apart.
+    `body` is sent as it is (a dict as JSON) instead of a completion with `text`. When the request asks
+    for a stream, a completion is sent as one, unless it is `plain`, and a list as the data of its
+    events. Unframed, the end of a reply is that of the connection. Faults: `reset` aborts the
+    connection and `drop` closes it, both before any byte of the reply; `half_body` closes it in the
+    middle; `stall` sends nothing until the server ends, `stall_midway` only half of the events;
+    `trickle` sends bytes of the body one by one, 20 ms apart.
     """
 
     text: str | None = "ok"
@@ -33,6 +36,8 @@ class Reply:
     delay: float = 0.0
     fault: Fault | None = None
     chunked: bool = False
+    unframed: bool = False
+    plain: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,7 @@ class OpenAIServer:
         self.requests: list[Received] = []
         self.connections = 0
         self.ended = threading.Event()
+        self.left = threading.Event()  # when a client has closed a connection on which the server stalled midway
         self.replies = deque(replies)
         self._script = script
         self._lock = threading.Lock()
@@ -138,27 +144,151 @@ class _Handler(socketserver.StreamRequestHandler):
             self.server.told.ended.wait()
         if reply.fault in ("reset", "drop", "stall"):
             return False
-        body = completion(reply.text, request.body) if reply.body is None else reply.body
-        payload = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self.wfile.write(_head(reply, len(payload)))
+        events = _events(reply, request)
+        payload = b"".join(events) if events else _plain_body(reply, request)
+        self.wfile.write(_head(reply, len(payload), "text/event-stream" if events else "application/json"))
         if reply.fault == "half_body":
             payload = payload[: len(payload) // 2]
-        if reply.chunked:
-            payload = b"%x\r\n%s\r\n" % (len(payload), payload) + (b"" if reply.fault else b"0\r\n\r\n")
-        if reply.fault == "trickle":
+        if reply.fault == "stall_midway":
+            self.wfile.write(b"".join(events[: len(events) // 2]))
+            if not self.connection.recv(1) and not self.server.told.ended.is_set():
+                self.server.told.left.set()
+        elif reply.fault == "trickle":
             for byte in payload:
                 self.wfile.write(bytes([byte]))
                 self.server.told.ended.wait(0.02)
+        elif reply.chunked:
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(payload), payload) + (b"" if reply.fault else b"0\r\n\r\n"))
         else:
             self.wfile.write(payload)
-        return reply.fault is None
+        return reply.fault is None and not reply.unframed
 
 
-def _head(reply: Reply, length: int) -> bytes:
+def _head(reply: Reply, length: int, kind: str) -> bytes:
     framing = {"Transfer-Encoding": "chunked"} if reply.chunked else {"Content-Length": str(length)}
-    headers = {"Content-Type": "application/json", **framing, **reply.headers}
+    if reply.unframed:
+        framing = {"Connection": "close"}
+    headers = {"Content-Type": kind, **framing, **reply.headers}
     lines = [f"HTTP/1.1 {reply.status} Told", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
     return "\r\n".join(lines).encode()
+
+
+def _plain_body(reply: Reply, request: Received) -> bytes:
+    body = _completion(reply, request) if reply.body is None else reply.body
+    return body if isinstance(body, bytes) else json.dumps(body).encode()
+
+
+def _completion(reply: Reply, request: Received) -> dict[str, Any]:
+    if request.path.endswith("/responses"):
+        return response(reply.text, request.body)
+    make = completion if request.path.endswith("/chat/completions") else text_completion
+    return make(reply.text, request.body)
+
+
+def _events(reply: Reply, request: Received) -> list[bytes]:
+    if not request.body.get("stream") or reply.plain:
+        return []
+    body = _completion(reply, request) if reply.body is None else reply.body
+    if isinstance(body, list):
+        return [event_bytes(event) for event in body]
+    if not isinstance(body, dict):
+        return []
+    if "output" in body:
+        return [event_bytes(event) for event in response_events(body)]
+    if "choices" not in body:
+        return []
+    counted = (request.body.get("stream_options") or {}).get("include_usage")
+    return [event_bytes(event) for event in (*completion_events(body, usage=bool(counted)), b"[DONE]")]
+
+
+def event_bytes(data: Any) -> bytes:
+    """An event of a stream; bytes are its data as they are."""
+    return b"data: %s\n\n" % (data if isinstance(data, bytes) else json.dumps(data, ensure_ascii=False).encode())
+
+
+def completion_events(body: dict[str, Any], *, usage: bool = True) -> Iterator[dict[str, Any]]:
+    """The events of a chat or text completion: word by word, each call in two pieces, at last the reason."""
+    base = {name: value for name, value in body.items() if name not in ("usage", "choices")}
+    if base["object"] == "chat.completion":
+        base["object"] = "chat.completion.chunk"
+    for choice in body["choices"]:
+        for delta in _deltas(choice):
+            yield {**base, "choices": [{"index": choice["index"], "finish_reason": None, **delta}]}
+        last = {"text": ""} if "text" in choice else {"delta": {}}
+        yield {**base, "choices": [{"index": choice["index"], "finish_reason": choice["finish_reason"], **last}]}
+    if usage:
+        yield {**base, "choices": [], "usage": body["usage"]}
+
+
+def _deltas(choice: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    if "text" in choice:
+        yield from ({"text": word} for word in words(choice["text"]))
+        return
+    message = choice["message"]
+    yield {"delta": {"role": "assistant", "content": ""}}
+    for word in words(message.get("reasoning_content") or ""):
+        yield {"delta": {"reasoning_content": word}}
+    for word in words(message["content"] or ""):
+        yield {"delta": {"content": word}}
+    for index, call in enumerate(message.get("tool_calls") or ()):
+        arguments = call["function"]["arguments"]
+        first = {**call, "index": index, "function": {**call["function"], "arguments": arguments[:3]}}
+        yield {"delta": {"tool_calls": [first]}}
+        yield {"delta": {"tool_calls": [{"index": index, "function": {"arguments": arguments[3:]}}]}}
+
+
+def response_events(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The events of a response: those that tell of its text and reasoning, and the last, which holds it whole."""
+    begun = {**body, "status": "in_progress", "output": []}
+    events: list[dict[str, Any]] = [{"type": "response.created", "response": begun}]
+    for place, item in enumerate(body["output"]):
+        where = {"item_id": item["id"], "output_index": place}
+        for index, part in enumerate(item.get("summary") or ()):
+            here = {**where, "summary_index": index}
+            events.append({"type": "response.reasoning_summary_part.added", "part": {**part, "text": ""}, **here})
+            events += [
+                {"type": "response.reasoning_summary_text.delta", "delta": word, **here} for word in words(part["text"])
+            ]
+        for index, part in enumerate(item.get("content") or ()):
+            here = {**where, "content_index": index}
+            events += [{"type": "response.output_text.delta", "delta": word, **here} for word in words(part["text"])]
+    events.append({"type": f"response.{body['status']}", "response": body})
+    yield from ({**event, "sequence_number": number} for number, event in enumerate(events))
+
+
+def words(text: str) -> list[str]:
+    return re.findall(r"\s*\S+|\s+", text)
+
+
+def text_completion(text: str | None, request: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """A text completion with as many equal choices as the request asks for."""
+    made = completion(text, request)
+    choices = [{"index": choice["index"], "finish_reason": "stop", "text": text} for choice in made["choices"]]
+    return {**made, "id": "cmpl-1", "object": "text_completion", "choices": choices}
+
+
+def response(text: str | None, request: Mapping[str, Any] | None = None, *items: dict[str, Any]) -> dict[str, Any]:
+    """A response with a message, unless the text is empty, after other items."""
+    content = [{"type": "output_text", "text": text, "annotations": []}]
+    message = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": content}
+    return {
+        "id": "resp_1",
+        "object": "response",
+        "created_at": 1_700_000_000,
+        "status": "completed",
+        "error": None,
+        "incomplete_details": None,
+        "model": (request or {}).get("model", "fake"),
+        "output": [*items, message] if text else [*items],
+        "usage": {"input_tokens": 7, "output_tokens": 3, "total_tokens": 10},
+        "instructions": None,
+        "metadata": {},
+        "parallel_tool_calls": True,
+        "temperature": 1.0,
+        "tool_choice": "auto",
+        "tools": [],
+        "top_p": 1.0,
+    }
 
 
 def completion(text: str | None, request: Mapping[str, Any] | None = None, **message: Any) -> dict[str, Any]:

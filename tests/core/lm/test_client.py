@@ -17,7 +17,6 @@ from dspex_core.errors import (
     LMNotConfiguredError,
     LMServerError,
     LMTransportError,
-    LMUnsupportedFeatureError,
 )
 from dspex_core.lm.cache import ResponseCache
 from dspex_core.lm.client import LM
@@ -110,10 +109,9 @@ class TestNotConfigured:
         with pytest.raises(ConfigurationError, match="no engine 'quick'"):
             LM(MODEL).complete(HI)
 
-    @pytest.mark.parametrize("model_type", ["text", "responses"])
-    def test_other_kinds_of_api(self, ask, model_type):
-        with pytest.raises(LMUnsupportedFeatureError, match=f"model_type='{model_type}'"):
-            ask(LM(MODEL, model_type))
+    def test_a_kind_of_api_that_does_not_exist(self):
+        with pytest.raises(ConfigurationError, match="no model_type 'images'"):
+            LM(MODEL, "images")
 
 
 class TestLocate:

@@ -1,6 +1,8 @@
 import asyncio
 import copy
+import gc
 import io
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 
@@ -151,6 +153,30 @@ class TestInspectHistory:
         log.extend([1, 2, 3])
         assert list(log) == [2, 3]
         assert Module().history.maxlen == 10_000
+
+    @pytest.mark.parametrize("cache", [False, True])
+    def test_a_call_keeps_less_than_a_kilobyte(self, server, cache):
+        """The texts are short; a server in this process keeps its requests, too, so they are dropped."""
+        lm = LM("openai/a-model", api_base=server.base_url, api_key="k", cache=cache)
+        predict = Predict("question -> answer")
+        server.replies.extend(["[[ ## answer ## ]]\nParis"] * 700)
+
+        def kept_after(calls):
+            for number in range(calls):
+                predict(question=f"What is the capital of country {number}?", lm=lm)
+            server.requests.clear()
+            gc.collect()
+            return tracemalloc.get_traced_memory()[0]
+
+        with context(cache=ResponseCache()):
+            kept_after(200)
+            tracemalloc.start()
+            try:
+                before = kept_after(20)
+                kept = (kept_after(200) - before) / 200
+            finally:
+                tracemalloc.stop()
+        assert 400 < kept < 1000
 
 
 class TestUsage:

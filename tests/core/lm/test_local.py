@@ -13,11 +13,14 @@ from urllib.parse import urlsplit
 import pytest
 import urllib3
 
+from dspex_core.adapters import JSONAdapter
+from dspex_core.config import context
 from dspex_core.errors import ConfigurationError, ContextWindowExceededError, LMNotConfiguredError
 from dspex_core.lm.client import LM
 from dspex_core.lm.local import BUILT_IN, SERVER_VARIABLE, THREADS_VARIABLE, serve
 from dspex_core.lm.weights import find_weights
-from dspex_core.messages import LMRequest, Message
+from dspex_core.messages import LMRequest, Message, ResponseSchema
+from dspex_core.programs.predict import Predict
 
 ENDS_WELL_WITHIN = 20.0  # seconds; the call left behind would take minutes
 
@@ -230,3 +233,35 @@ def _ask(prompt, **options):
 def test_several_outputs_are_as_many_as_asked_for():
     lm = LM(f"local/{BUILT_IN}", cache=False, max_tokens=2)
     assert len(lm("Say hi.", n=2, temperature=0.0)) == 2
+
+
+def test_a_text_ends_at_its_limit_and_the_outputs_after_it_come():
+    lm = LM(f"local/{BUILT_IN}", cache=False, temperature=0, max_tokens=60)
+    tell = Predict("animal -> long_story, mood: Literal['good', 'bad']")
+    with context(lm=lm, adapter=JSONAdapter(shows_types=False, text_limit=40)):
+        prediction = tell(animal="a fox")
+    assert len(prediction.long_story) == 40
+    assert prediction.mood in ("good", "bad")
+
+
+@pytest.mark.parametrize("model_type", ["chat", "text", "responses"])
+def test_every_kind_of_api_answers_and_streams_what_it_answers_without(model_type):
+    lm = LM(f"local/{BUILT_IN}", model_type, temperature=0, max_tokens=12, cache=False)
+    told = []
+    turns = [("system", "Go on."), ("user", "Count."), ("assistant", "One, two,"), ("user", "One, two, three, four,")]
+    messages = tuple(Message(role, text) for role, text in turns)
+    whole = lm.request(LMRequest(messages))
+    streamed = lm.request(LMRequest(messages, on_chunk=told.append))
+    assert streamed == whole
+    assert whole.text
+    assert "".join(chunk.text for chunk in told) == whole.text
+    assert len(told) > 1
+
+
+@pytest.mark.parametrize("model_type", ["chat", "responses"])
+def test_a_schema_holds_in_every_kind_of_api_that_takes_one(model_type):
+    schema = {"type": "object", "properties": {"mood": {"type": "string", "enum": ["good", "bad"]}}}
+    schema |= {"required": ["mood"], "additionalProperties": False}
+    lm = LM(f"local/{BUILT_IN}", model_type, temperature=0, max_tokens=30, cache=False)
+    request = LMRequest((Message("user", "What is my mood?"),), response_schema=ResponseSchema("reply", schema))
+    assert json.loads(lm.request(request).text)["mood"] in ("good", "bad")

@@ -1,0 +1,20 @@
+"""JSON that a model has broken. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_MAX_UNCLOSED = 100  # more is a model caught in a loop, on which json-repair would take seconds
+
+
+def repaired(text: str) -> Iterator[Any]:
+    """Yield the one value that a broken JSON text seems to mean, or nothing."""
+    from json_repair import repair_json  # only broken replies need it
+
+    if text.count("{") + text.count("[") - text.count("}") - text.count("]") <= _MAX_UNCLOSED:
+        with suppress(Exception):  # some replies make it trip over its own assertions
+            yield repair_json(text, return_objects=True, skip_json_loads=True)

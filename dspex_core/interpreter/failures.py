@@ -1,0 +1,120 @@
+"""What goes wrong in the sandbox, as an InterpreterError. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import re
+import tokenize
+from dataclasses import dataclass
+from io import StringIO
+from typing import TYPE_CHECKING
+
+from dspex_core.errors import InterpreterError
+
+if TYPE_CHECKING:
+    from pydantic_monty import Frame, MontyError, ResourceLimits
+
+    from dspex_core.errors import InterpreterLimit
+
+_OS = re.compile(r"\bos\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one execution may take: seconds of its own, bytes, calls inside calls, characters of output."""
+
+    timeout: float
+    max_memory: int
+    max_recursion_depth: int
+    max_output: int
+
+    def of_sandbox(self) -> ResourceLimits:
+        """Return those that the sandbox itself watches."""
+        return {
+            "max_feed_duration_secs": self.timeout,
+            "max_memory": self.max_memory,
+            "max_recursion_depth": self.max_recursion_depth,
+            "max_suspensions": 10**9,  # tool calls of a whole session, which only their tools can judge
+        }
+
+    def reached(self, error: BaseException) -> InterpreterLimit | None:
+        """Return which limit an exception of the sandbox is about."""
+        text = str(error)
+        if isinstance(error, TimeoutError) and text.startswith("feed time limit"):
+            return "time"
+        if isinstance(error, MemoryError) and "memory limit" in text:
+            return "memory"
+        if isinstance(error, RecursionError) and text.startswith("maximum recursion depth"):
+            return "recursion"
+        return None
+
+    def message(self, limit: InterpreterLimit) -> str:
+        """Say what was reached, and which argument raises it."""
+        return {
+            "time": f"the code ran longer than {self.timeout:g} s (timeout)",
+            "memory": f"the code needed more than {self.max_memory:,} bytes of memory (max_memory)",
+            "recursion": f"calls went deeper than {self.max_recursion_depth:,} levels (max_recursion_depth)",
+        }[limit]
+
+
+def crashed(error: Exception, *, printed: str = "") -> InterpreterError:
+    """Return the error for a sandbox that is gone, or could not start."""
+    return InterpreterError(f"the sandbox failed: {error}", kind="crash", printed=printed, state_lost=True)
+
+
+def raised(error: MontyError, limits: Limits, *, printed: str, session_ended: bool) -> InterpreterError:
+    """Return the error for what the sandbox has reported of the code."""
+    from pydantic_monty import MontyCrashedError, MontyRuntimeError, MontySyntaxError  # loaded by then
+
+    if isinstance(error, MontyCrashedError) and error.timed_out:
+        return InterpreterError(limits.message("time"), kind="limit", limit="time", printed=printed, state_lost=True)
+    if not isinstance(error, MontyRuntimeError | MontySyntaxError):
+        return crashed(error, printed=printed)
+    exception, frames = error.exception(), error.traceback()
+    limit = limits.reached(exception)
+    # Code that does not parse has a place, but no function that was running.
+    unread = isinstance(exception, SyntaxError | NotImplementedError) and not any(f.function_name for f in frames)
+    return InterpreterError(
+        limits.message(limit) if limit else error.display("type-msg"),
+        kind="limit" if limit else "syntax" if unread else "exception",
+        exception=type(exception).__name__,
+        line=_line(frames),
+        traceback=error.display(),
+        limit=limit,
+        printed=printed,
+        state_lost=session_ended or limit in {"time", "memory"},
+    )
+
+
+def _line(frames: list[Frame]) -> int | None:
+    """Return the innermost line in the code itself, not in what earlier executions have defined."""
+    own = [frame.line for frame in frames if frame.filename == frames[0].filename]
+    return own[-1] if own else None
+
+
+def refuse_os(code: str) -> None:
+    """Raise for code that imports `os`.
+
+    The sandbox has a module of that name, which can do nothing. Code that reaches for it wants files, processes
+    or the environment: it should learn at once, and before any of it has run, that there are none.
+    """
+    line = _os_import(code) if _OS.search(code) else None
+    if line is not None:
+        message = "ImportError: there is no module 'os' here: no files, processes or environment"
+        raise InterpreterError(message, kind="exception", exception="ImportError", line=line)
+
+
+def _os_import(code: str) -> int | None:
+    try:
+        tokens = list(tokenize.generate_tokens(StringIO(code).readline))
+    except (tokenize.TokenError, SyntaxError):  # the sandbox says better what is wrong with it
+        return None
+    importing, previous = False, ""
+    for token in tokens:
+        if token.string == "os" and (previous in {"import", "from"} or (importing and previous == ",")):
+            return token.start[0]
+        if token.string == "import":
+            importing = True
+        elif token.type == tokenize.NEWLINE or token.string == ";":
+            importing = False
+        previous = token.string
+    return None

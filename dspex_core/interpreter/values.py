@@ -1,0 +1,137 @@
+"""Values on their way into the sandbox and back: JSON-like data. PYTEST_DONT_REWRITE
+
+None, booleans, numbers, texts, lists, and dicts whose keys are such (another key becomes its text).
+What JSON has a form for (models, dataclasses, dates, sets, tuples, ...) takes it.
+"""
+
+from __future__ import annotations
+
+import keyword
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dspex_core.errors import InterpreterError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+_ATOMS = (type(None), bool, int, float, str)
+_MAX_DEPTH = 100
+_MAX_INT_BITS = 14_284  # the 4,300 digits that Python writes
+
+
+def variables_in(variables: Mapping[str, Any] | None, tools: Collection[str] = ()) -> dict[str, Any]:
+    """Return variables as the sandbox takes them.
+
+    Raises:
+        InterpreterError: One cannot be passed, or has the name of a tool; it says which.
+    """
+    taken = [name for name in variables or {} if name in tools]
+    if taken:
+        raise InterpreterError(f"{taken[0]!r} is a tool: give the variable another name", kind="usage")
+    return {name: _variable(name, value) for name, value in (variables or {}).items()}
+
+
+def tool_result_in(value: Any) -> Any:
+    """Return what a tool has returned as the sandbox takes it; what is no data goes in as its text.
+
+    Raises:
+        ValueError: It is nested too deeply, or in itself.
+    """
+    return _Copy(_data_or_text).of(value)
+
+
+def exception_in(error: Exception) -> Exception:
+    """Return what a tool has raised as the sandbox takes it: with a message that can be written."""
+    text = str(error)
+    return error if _can_be_written(text) else RuntimeError(ascii(text))
+
+
+def value_out(value: Any, *, max_size: float = math.inf) -> Any:
+    """Return a value of the sandbox as JSON-like data; what is no data comes as its text.
+
+    Raises:
+        ValueError: It is larger than `max_size` (characters of text, and one for each other value), nested
+            too deeply, or an integer too long to write.
+    """
+    return _Copy(_data_or_text, max_size).of(value)
+
+
+def _variable(name: str, value: Any) -> Any:
+    if not name.isidentifier() or keyword.iskeyword(name):
+        raise InterpreterError(f"{name!r} cannot be the name of a variable; use an identifier", kind="usage")
+    try:
+        return _Copy(_data).of(value)
+    except (ValueError, TypeError) as error:
+        raise InterpreterError(
+            f"the variable {name!r} cannot be passed to the code: {error}; pass JSON-like data", kind="usage"
+        ) from error
+
+
+@dataclass(slots=True)
+class _Copy:
+    """Copies a value as plain data; `other` turns into data what is none."""
+
+    other: Callable[[Any], Any]
+    room: float = math.inf
+
+    def of(self, value: Any, depth: int = 0) -> Any:
+        self.room -= len(value) if isinstance(value, str) else 1
+        if self.room < 0:
+            raise ValueError("it is too large")
+        if depth > _MAX_DEPTH:
+            raise ValueError(f"it is nested in itself, or deeper than {_MAX_DEPTH} levels")
+        kind = type(value)
+        if kind in _ATOMS:
+            if kind is int and value.bit_length() > _MAX_INT_BITS:
+                raise ValueError("it has an integer that is too long to write")
+            if kind is str and not _can_be_written(value):
+                raise ValueError("it has a text with half a character (a lone surrogate)")
+            return value
+        if isinstance(value, dict):
+            return {self._key(key): self.of(item, depth + 1) for key, item in value.items()}
+        if isinstance(value, set | frozenset):
+            value = _in_order(value)
+        if isinstance(value, list | tuple):
+            return [self.of(item, depth + 1) for item in value]
+        return self.of(self.other(value), depth + 1)
+
+    def _key(self, key: Any) -> Any:
+        plain = self.of(key, 1)
+        return plain if type(plain) in _ATOMS else repr(key)
+
+
+def _can_be_written(text: str) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _in_order(values: set[Any] | frozenset[Any]) -> list[Any]:
+    try:
+        return sorted(values)
+    except TypeError:  # of types that do not compare
+        return list(values)
+
+
+def _data(value: Any) -> Any:
+    from pydantic_core import to_jsonable_python  # pydantic is not loaded before it is needed
+
+    return to_jsonable_python(value)
+
+
+def _data_or_text(value: Any) -> Any:
+    from pydantic_core import to_jsonable_python  # as above
+    from pydantic_monty import MontyClassProxy
+
+    if isinstance(value, MontyClassProxy):  # an instance of a class that the code has defined
+        return value.attributes
+    try:
+        return to_jsonable_python(value, fallback=repr)
+    except ValueError:  # bytes that are no text
+        return repr(value)

@@ -1,0 +1,46 @@
+"""What a tool brought, as text for a model. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from dspex_core.example import Record
+
+MAX_CHARACTERS = 100_000
+
+
+def as_observation(value: Any, *, limit: int = MAX_CHARACTERS) -> str:
+    """Write any value for a model: text as it is, an error as its kind and message, what is data as JSON.
+
+    Args:
+        value: What a tool returned or raised.
+        limit: The characters that are kept; what is left out is said.
+    """
+    text = _text(value)
+    if len(text) <= limit:
+        return text
+    return f"{text[:limit]}\n[cut: {len(text) - limit} of {len(text)} characters are left out]"
+
+
+def error_text(error: BaseException) -> str:
+    """Write an error in one line: its kind and its message."""
+    message = str(error)
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, BaseException):
+        return error_text(value)
+    from pydantic_core import to_jsonable_python  # comes with pydantic, which every tool has loaded
+
+    try:
+        return json.dumps(to_jsonable_python(value, fallback=_plain), ensure_ascii=False)
+    except (ValueError, TypeError, RecursionError):  # it holds itself, or bytes that are no text
+        return str(value)
+
+
+def _plain(value: Any) -> Any:
+    return value.toDict() if isinstance(value, Record) else str(value)

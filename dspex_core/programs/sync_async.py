@@ -1,0 +1,32 @@
+"""Awaiting what is sync, and calling what is async. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from dspex_core.flow import Call
+from dspex_core.programs.base import Module
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+
+def asyncify(program: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
+    """Return an async function that calls a program: a module by its `acall`, any other function in a thread."""
+    return program.acall if isinstance(program, Module) else partial(asyncio.to_thread, program)
+
+
+def syncify(program: Callable[..., Any], in_place: bool = True) -> Callable[..., Any]:  # noqa: ARG001, FBT001, FBT002  DSPy's
+    """Return a function that calls an async one and waits; a module, which can be called anyway, is returned itself.
+
+    `in_place` is of no effect; it is there for DSPy's sake.
+    """
+    if isinstance(program, Module):
+        return program
+
+    def call(*args: Any, **inputs: Any) -> Any:
+        return Call(program, args, inputs).run()
+
+    return call

@@ -1,0 +1,78 @@
+"""What a program is made of: finding its modules, replacing and copying them. PYTEST_DONT_REWRITE
+
+Modules are found in attributes, and in lists, tuples and dicts that are attributes. What a
+module is, `base` knows: it is given as `kind`.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_Module = TypeVar("_Module")
+_ATOMS = frozenset({str, int, float, bool, bytes, type(None)})
+
+
+def walk(path: str, value: Any, seen: set[int], kind: type[_Module]) -> Iterator[tuple[str, _Module]]:
+    """Yield every module in a value with its path, each once; that of the value itself is `"self"`."""
+    if id(value) in seen:
+        return
+    if isinstance(value, kind):
+        seen.add(id(value))
+        yield path or "self", value
+        for name, child in vars(value).items():
+            yield from walk(f"{path}.{name}" if path else name, child, seen, kind)
+    elif isinstance(value, list | tuple):
+        for index, child in enumerate(value):
+            yield from walk(f"{path}[{index}]", child, seen, kind)
+    elif isinstance(value, dict):
+        for key, child in value.items():
+            yield from walk(f"{path}[{key!r}]", child, seen, kind)
+
+
+def replace(root: Any, old: Any, new: Any, kind: type[Any]) -> None:
+    """Put `new` wherever a module in the root has `old`; containers that had it are made anew."""
+    for _, module in list(walk("", root, set(), kind)):
+        for name, value in list(vars(module).items()):
+            replaced = _substitute(value, old, new)
+            if replaced is not value:
+                setattr(module, name, replaced)
+
+
+def copied(value: Any, memo: dict[int, Any]) -> Any:
+    """Return a deep copy in which whatever cannot be copied, such as a lock or a connection, is shared."""
+    if type(value) in _ATOMS or id(value) in memo:
+        return memo.get(id(value), value)
+    if type(value) is list:
+        items: list[Any] = []
+        memo[id(value)] = items
+        items += [copied(item, memo) for item in value]
+        return items
+    if type(value) is dict:
+        pairs: dict[Any, Any] = {}
+        memo[id(value)] = pairs
+        pairs.update((key, copied(item, memo)) for key, item in value.items())
+        return pairs
+    if type(value) is tuple:
+        return tuple(copied(item, memo) for item in value)
+    known = len(memo)
+    try:
+        return copy.deepcopy(value, memo)
+    except Exception:  # noqa: BLE001  a class may say in any manner that it cannot be copied
+        while len(memo) > known:
+            memo.popitem()  # halves of copies
+        return value
+
+
+def _substitute(value: Any, old: Any, new: Any) -> Any:
+    """Return the value with `new` wherever `old` is in it; the value itself if it is nowhere."""
+    if value is old:
+        return new
+    if isinstance(value, list | tuple) and any(_substitute(item, old, new) is not item for item in value):
+        return type(value)([_substitute(item, old, new) for item in value])
+    if isinstance(value, dict) and any(_substitute(item, old, new) is not item for item in value.values()):
+        return {key: _substitute(item, old, new) for key, item in value.items()}
+    return value

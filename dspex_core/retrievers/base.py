@@ -1,0 +1,64 @@
+"""The contract of a retriever: one method, `ranked`. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Self
+
+from dspex_core.errors import ConfigurationError
+from dspex_core.example import Prediction
+from dspex_core.flow import Call, adrive, drive
+from dspex_core.telemetry import span
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dspex_core.flow import Flow
+
+
+class Retriever(ABC):
+    """Finds the passages of a corpus that fit a query.
+
+    Copies of a program share its retrievers.
+
+    Args:
+        corpus: The passages.
+        k: How many a call returns.
+    """
+
+    def __init__(self, corpus: Sequence[str], k: int) -> None:
+        if k < 1:
+            raise ConfigurationError(f"k must be at least 1, not {k!r}: it is how many passages are found")
+        self.corpus = list(corpus)
+        self.k = k
+
+    @abstractmethod
+    def ranked(self, query: str, k: int) -> list[tuple[int, float]]:
+        """Return positions in the corpus and scores of at most `k` passages, the best first."""
+
+    def steps(self, query: str, k: int | None = None) -> Flow[Prediction]:
+        """Find passages as a part of a flow: `found = yield from retriever.steps(query)`."""
+        with span("retrieve", {"instance": self, "inputs": {"query": query}}) as attributes:
+            found = yield Call(self.ranked, (query, k or self.k))
+            indices = [position for position, _ in found]
+            prediction = Prediction(
+                passages=[self.corpus[position] for position in indices],
+                indices=indices,
+                scores=[score for _, score in found],
+            )
+            attributes["result"] = prediction
+        return prediction
+
+    def __call__(self, query: str, k: int | None = None) -> Prediction:
+        """Return the `passages` that fit the query best, the best first, with their `indices` and `scores`."""
+        return drive(self.steps(query, k))
+
+    async def acall(self, query: str, k: int | None = None) -> Prediction:
+        """Find passages without blocking the event loop."""
+        return await adrive(self.steps(query, k))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self  # a corpus may be large
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self.corpus)} passages, k={self.k})"

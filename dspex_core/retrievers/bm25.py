@@ -1,0 +1,107 @@
+"""BM25: passages that share words with the query, the rare ones counting most. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from dspex_core.artifacts import read_artifact, write_artifact
+from dspex_core.embedders import best
+from dspex_core.errors import ArtifactError
+from dspex_core.retrievers.base import Retriever
+from dspex_core.retrievers.words import words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from os import PathLike
+
+_KIND = "bm25"
+
+
+class BM25(Retriever):
+    """Finds passages by the words of a query, without a model; those that share none are not found.
+
+    Source: Robertson and Zaragoza 2009, "The Probabilistic Relevance Framework"; Lucene's variant.
+
+    Args:
+        corpus: The passages.
+        k: How many a call returns at most.
+        k1: How much a word counts that a passage has again and again; with 0, no more than once.
+        b: How much it counts against a passage that it is long, from 0 to 1.
+        tokenizer: Turns a text into its words, such as one that stems them. By default words are compared
+            without case, and pairs of characters in scripts without spaces.
+    """
+
+    def __init__(
+        self,
+        corpus: Sequence[str],
+        k: int = 5,
+        *,
+        k1: float = 1.5,
+        b: float = 0.75,
+        tokenizer: Callable[[str], list[str]] | None = None,
+    ) -> None:
+        super().__init__(corpus, k)
+        self.k1 = k1
+        self.b = b
+        self.tokenizer = tokenizer
+        self._index = self._made()
+
+    def ranked(self, query: str, k: int) -> list[tuple[int, float]]:
+        """Return positions and scores of at most `k` passages that share a word with the query."""
+        asked = self._words(query)
+        if not asked or self._index is None:
+            return []
+        return [(position, score) for position, score in best(self._index.get_scores(asked), k) if score > 0]
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the corpus and the settings to a folder, as JSON.
+
+        Raises:
+            ArtifactError: It cannot be written; an older one stays as it was.
+        """
+        state = {"corpus": self.corpus, "k": self.k, "k1": self.k1, "b": self.b, "own_words": self.tokenizer is None}
+        write_artifact(_file(path), _KIND, state)
+
+    @classmethod
+    def from_saved(cls, path: str | PathLike[str], tokenizer: Callable[[str], list[str]] | None = None) -> Self:
+        """Return the retriever that `save` wrote.
+
+        Args:
+            path: The folder.
+            tokenizer: The one that it had, if it had one.
+
+        Raises:
+            ArtifactError: The folder cannot be read, or its retriever had a tokenizer and none is given.
+        """
+        file = _file(path)
+        match read_artifact(file, _KIND):
+            case {
+                "corpus": list(corpus),
+                "k": int(k),
+                "k1": float(k1) | int(k1),
+                "b": float(b) | int(b),
+                "own_words": own,
+            }:
+                if not own and tokenizer is None:
+                    raise ArtifactError("was saved with a tokenizer: pass it to from_saved", path=str(file))
+                return cls(corpus, k, k1=k1, b=b, tokenizer=tokenizer)
+        raise ArtifactError("is a damaged artifact: it lacks a part of the retriever", path=str(file))
+
+    def _words(self, text: str) -> list[str]:
+        return words(text) if self.tokenizer is None else self.tokenizer(text)
+
+    def _made(self) -> Any:
+        """Return the index of bm25s, which has no form for a corpus without a word."""
+        import bm25s  # not needed to import dspex
+
+        tokens = [self._words(passage) for passage in self.corpus]
+        if not any(tokens):
+            return None
+        index = bm25s.BM25(k1=self.k1, b=self.b)
+        index.index(tokens, show_progress=False)
+        return index
+
+
+def _file(path: str | PathLike[str]) -> Path:
+    return Path(path) / "bm25.json"

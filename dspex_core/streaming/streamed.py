@@ -1,0 +1,144 @@
+"""Running a program so that it tells what it writes and does while it runs. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import json
+from contextlib import aclosing
+from dataclasses import asdict
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from dspex_core.adapters.base import to_json
+from dspex_core.config import context, current
+from dspex_core.example import Prediction
+from dspex_core.pipe import AsyncPipe, Pipe
+from dspex_core.streaming.listener import Router, targets
+from dspex_core.streaming.messages import StatusMessage, StatusMessageProvider
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Sequence
+    from contextlib import AbstractContextManager
+
+    from dspex_core.programs.base import Module
+    from dspex_core.streaming.listener import StreamListener
+    from dspex_core.telemetry import Event
+
+    Tell = Callable[[Any], None]
+
+
+def streamify(
+    program: Module,
+    status_message_provider: StatusMessageProvider | None = None,
+    stream_listeners: Sequence[StreamListener] | None = None,
+    include_final_prediction_in_output_stream: bool = True,  # noqa: FBT001, FBT002  DSPy's signature
+    is_async_program: bool = False,  # noqa: ARG001, FBT001, FBT002  DSPy's signature
+    async_streaming: bool = True,  # noqa: FBT001, FBT002  DSPy's signature
+) -> Callable[..., Any]:
+    """Return a function of the program's inputs whose result is iterated over while the program runs.
+
+    Args:
+        program: The program. It is not changed.
+        status_message_provider: Says what is told of its steps; by default, the calls of tools.
+        stream_listeners: The outputs that are told as they are written. Without any, the pieces
+            of all replies are told as they come.
+        include_final_prediction_in_output_stream: Whether the prediction comes last; it does in
+            any case when no listener heard anything.
+        is_async_program: Of no effect, since every program can be awaited; there for DSPy's sake.
+        async_streaming: Whether the iterator is for `async for`; else it is for `for`, and the
+            program runs in a thread.
+
+    The iterator yields `StreamResponse` (or `LMChunk` where there are no listeners),
+    `StatusMessage` and the `Prediction`. The program's error is raised from it. Closing it early
+    cancels the program: one that runs in a thread ends at the next thing that it tells.
+
+    Raises:
+        ConfigurationError: A listener's output is not that of one predictor.
+    """
+    found = targets(program, stream_listeners) if stream_listeners else None
+    provider = status_message_provider or StatusMessageProvider()
+
+    def telling(tell: Tell, router: Router) -> AbstractContextManager[Any]:
+        return context(stream=router, listeners=(*current().listeners, _Statuses(tell, provider)))
+
+    def end(tell: Tell, router: Router, prediction: Any) -> None:
+        if include_final_prediction_in_output_stream or not router.heard:
+            tell(prediction)
+
+    async def arun(tell: Tell, args: tuple[Any, ...], inputs: dict[str, Any]) -> None:
+        router = Router(tell, found)
+        with telling(tell, router):
+            prediction = await program.acall(*args, **inputs)
+        end(tell, router, prediction)
+
+    def run(tell: Tell, args: tuple[Any, ...], inputs: dict[str, Any]) -> None:
+        router = Router(tell, found)
+        with telling(tell, router):
+            prediction = program(*args, **inputs)
+        end(tell, router, prediction)
+
+    async def astreamed(*args: Any, **inputs: Any) -> AsyncGenerator[Any, None]:
+        pipe = AsyncPipe()
+        async with aclosing(pipe.during(arun(pipe.tell, args, inputs))) as told:
+            async for item in told:
+                yield item
+
+    def streamed(*args: Any, **inputs: Any) -> Generator[Any, None, None]:
+        pipe = Pipe()
+        return pipe.during(partial(run, pipe.tell, args, inputs))
+
+    return astreamed if async_streaming else streamed
+
+
+class _Statuses:
+    """Listens to the events of a run and tells what the provider says of them."""
+
+    def __init__(self, tell: Tell, provider: StatusMessageProvider) -> None:
+        self._tell = tell
+        self._provider = provider
+
+    def __call__(self, event: Event) -> None:
+        """Tell what there is to tell of an event."""
+        message = self._start(event) if event.moment == "start" else self._end(event)
+        if message:
+            self._tell(StatusMessage(message))
+
+    def _start(self, event: Event) -> str | None:
+        say, known = self._provider, event.attributes
+        match event.kind:
+            case "tool":
+                return say.tool_start_status_message(known["instance"], known["inputs"])
+            case "lm":
+                return say.lm_start_status_message(known["instance"], known["request"])
+            case "module" | "predict" | "agent":
+                return say.module_start_status_message(known["instance"], known["inputs"])
+        return None
+
+    def _end(self, event: Event) -> str | None:
+        say, result = self._provider, event.attributes.get("result")
+        match event.kind:
+            case "tool":
+                return say.tool_end_status_message(result)
+            case "lm":
+                return say.lm_end_status_message(result)
+            case "module" | "predict" | "agent":
+                return say.module_end_status_message(result)
+        return None
+
+
+async def streaming_response(streamer: AsyncIterable[Any]) -> AsyncGenerator[str, None]:
+    """Write what `streamify` yields as server-sent events, for a web service to send on.
+
+    Each is a line `data: {...}` with the keys `chunk`, `status` or `prediction`; the last is `data: [DONE]`.
+    """
+    async for item in streamer:
+        yield f"data: {json.dumps(_event(item), ensure_ascii=False)}\n\n"
+    yield "data: [DONE]\n\n"
+
+
+def _event(item: Any) -> dict[str, Any]:
+    match item:
+        case Prediction():
+            return {"prediction": to_json(item.toDict())}
+        case StatusMessage(message):
+            return {"status": message}
+    return {"chunk": asdict(item)}

@@ -1,0 +1,7 @@
+"""Tools: what a model may ask to have called. PYTEST_DONT_REWRITE"""
+
+from dspex_core.tools.mcp_server import MCPTools
+from dspex_core.tools.registry import ToolRegistry
+from dspex_core.tools.tool import Tool, as_tool
+
+__all__ = ["MCPTools", "Tool", "ToolRegistry", "as_tool"]

@@ -1,0 +1,222 @@
+"""What a tool takes: the schemas of its arguments for a model, and their check. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, Literal
+
+from dspex_core import schemas
+from dspex_core.errors import ConfigurationError
+from dspex_core.observation import error_text
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+Schema = Mapping[str, Any]
+
+_OF_JSON = {"string": str, "integer": int, "number": int | float, "boolean": bool, "array": list, "object": dict}
+_WITHOUT_VALUE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """The named arguments of a tool.
+
+    Args:
+        schemas: The JSON schema of each, by name.
+        types: The Python type of each, by name.
+        required: Those that a call must give.
+        is_open: Whether it takes others, too.
+        model: The pydantic model whose fields they are; it checks them as a whole.
+    """
+
+    schemas: Mapping[str, Schema]
+    types: Mapping[str, Any]
+    required: frozenset[str] = frozenset()
+    is_open: bool = False
+    model: type[Any] | None = None
+
+    @cached_property
+    def parameters(self) -> dict[str, Any]:
+        """The JSON schema of all arguments, as a request has it."""
+        required = [name for name in self.schemas if name in self.required]
+        return {"type": "object", "properties": dict(self.schemas), "required": required}
+
+    def validated(self, given: Mapping[str, Any]) -> Any:
+        """Return the arguments as their types, by pydantic's lax rules: a dict, or an instance of the model.
+
+        Raises:
+            ValueError: They do not fit; the message lists each problem, in words for a model.
+        """
+        from pydantic import ValidationError  # as in _validator
+
+        problems = [] if self.is_open else [f"{name!r} is unknown" for name in given if name not in self.schemas]
+        taken = given if self.is_open else {name: value for name, value in given.items() if name in self.schemas}
+        try:
+            value = self._validator.validate_python(taken)
+        except ValidationError as error:
+            problems = [*_problems(error), *problems]
+        except Exception as error:  # noqa: BLE001  a validator of the user's, on what a model wrote
+            problems = [error_text(error), *problems]
+        if problems:
+            raise ValueError(f"the arguments do not fit: {'; '.join(problems)}. It takes: {self.text()}")
+        return value
+
+    def text(self) -> str:
+        """Say in a few words what each argument is: `query (str): what to look for; limit (int, 3 by default)`."""
+        return "; ".join(map(self._described, self.schemas)) or "nothing"
+
+    def with_given(
+        self,
+        schemas: Mapping[str, Schema] | None,
+        types: Mapping[str, Any] | None,
+        words: Mapping[str, str] | None,
+    ) -> Arguments:
+        """Return them with what a user has said of them: all schemas, some types, some descriptions."""
+        shown = dict(self.schemas if schemas is None else schemas)
+        for name, description in (words or {}).items():
+            if name in shown:
+                shown[name] = {**shown[name], "description": description}
+        known = {**({} if schemas is None else types_of(shown)), **self.types, **(types or {})}
+        optional = self.types.keys() - self.required
+        required = frozenset(name for name in shown if "default" not in shown[name] and name not in optional)
+        return replace(self, schemas=shown, types={name: known[name] for name in shown}, required=required)
+
+    def _described(self, name: str) -> str:
+        schema = self.schemas[name]
+        kind = schemas.describe(schema)
+        if name not in self.required:
+            kind += f", {schema['default']!r} by default" if schema.get("default") is not None else ", optional"
+        words = " ".join(str(schema.get("description", "")).split())
+        return f"{name} ({kind}){words and f': {words}'}"
+
+    @cached_property
+    def _validator(self) -> TypeAdapter[Any]:
+        import pydantic  # heavy, not needed before the first call
+        from typing_extensions import TypedDict  # comes with pydantic, which on Python 3.11 takes no other
+
+        if self.model is not None:
+            return pydantic.TypeAdapter(self.model)
+        fields = {
+            name: typing.Required[kind] if name in self.required else typing.NotRequired[kind]
+            for name, kind in self.types.items()
+        }
+        config = pydantic.with_config(pydantic.ConfigDict(extra="allow", arbitrary_types_allowed=True))
+        taken: Any = TypedDict("taken", fields)  # type: ignore[misc]  # known at run time only
+        return pydantic.TypeAdapter(config(taken))
+
+
+def of_function(function: Callable[..., Any]) -> Arguments:
+    """Read what a function takes from its signature.
+
+    Raises:
+        ConfigurationError: It has no signature, or a type in it cannot be found.
+    """
+    try:
+        parameters = inspect.signature(function).parameters
+        hints = typing.get_type_hints(_annotated(function), include_extras=True)
+    except (ValueError, TypeError, NameError) as error:
+        message = (
+            f"{function!r} cannot be a tool: {error}. Its types must be found where it is defined (not under "
+            "TYPE_CHECKING); or wrap it in a function with type hints"
+        )
+        raise ConfigurationError(message) from error
+    named = {name: found for name, found in parameters.items() if found.kind not in _WITHOUT_VALUE}
+    if any(found.kind is inspect.Parameter.POSITIONAL_ONLY for found in named.values()):
+        message = f"{function!r} cannot be a tool: tools are called with named arguments; wrap it in a function"
+        raise ConfigurationError(message)
+    defaults = {name: found.default for name, found in named.items() if found.default is not inspect.Parameter.empty}
+    is_open = any(found.kind is inspect.Parameter.VAR_KEYWORD for found in parameters.values())
+    return of_types({name: hints.get(name, Any) for name in named}, defaults, is_open=is_open)
+
+
+def of_types(types: Mapping[str, Any], defaults: Mapping[str, Any], *, is_open: bool = False) -> Arguments:
+    """Make them of types by name; what has a default may be left out."""
+    shown = {name: _schema(kind) for name, kind in types.items()}
+    for name, default in defaults.items():
+        shown[name] = {**shown[name], "default": _plain(default)}
+    return Arguments(shown, types, frozenset(types) - defaults.keys(), is_open)
+
+
+def of_model(model: type[Any]) -> Arguments:
+    """Read what a pydantic model takes from its schema."""
+    return replace(of_schema(model.model_json_schema()), model=model)
+
+
+def of_schema(schema: Schema) -> Arguments:
+    """Read what a tool takes from the JSON schema of its arguments, an object."""
+    shown = resolved(schema).get("properties", {})
+    is_open = bool(schema.get("additionalProperties"))
+    return Arguments(shown, types_of(shown), frozenset(schema.get("required", ())), is_open)
+
+
+def types_of(shown: Mapping[str, Schema]) -> dict[str, Any]:
+    """Return the Python type of each argument as far as its JSON schema says it in one word."""
+    return {name: _type_of(schema) for name, schema in shown.items()}
+
+
+def resolved(schema: Schema) -> dict[str, Any]:
+    """Return a JSON schema without references; where a type holds itself, the inner one is any object."""
+    shared = {**schema.get("definitions", {}), **schema.get("$defs", {})}
+
+    def expand(part: Any, within: tuple[str, ...]) -> Any:
+        if isinstance(part, list):
+            return [expand(item, within) for item in part]
+        if not isinstance(part, Mapping):
+            return part
+        name = str(part.get("$ref", "")).rpartition("/")[2]
+        if name in within:
+            return {"type": "object"}
+        rest = {key: expand(value, within) for key, value in part.items() if key not in ("$ref", "$defs")}
+        return {**expand(shared[name], (*within, name)), **rest} if name in shared else rest
+
+    expanded: dict[str, Any] = expand(schema, ())
+    return expanded
+
+
+def _type_of(schema: Schema) -> Any:
+    if isinstance(schema.get("enum"), list) and schema["enum"]:
+        return Literal[tuple(schema["enum"])]
+    kind = schema.get("type")
+    return _OF_JSON.get(kind, Any) if isinstance(kind, str) else Any
+
+
+def _schema(kind: Any) -> dict[str, Any]:
+    import pydantic  # heavy, not needed before the first tool
+
+    try:
+        return resolved(pydantic.TypeAdapter(kind).json_schema())
+    except (pydantic.errors.PydanticUserError, pydantic.errors.PydanticInvalidForJsonSchema):
+        return {}  # such as a connection with a default: no model can write one
+
+
+def _plain(value: Any) -> Any:
+    from pydantic_core import to_jsonable_python  # as in _schema
+
+    return to_jsonable_python(value, fallback=str)
+
+
+def _annotated(function: Any) -> Any:
+    """Return what has the annotations: the function inside a partial, the `__call__` of an object."""
+    while isinstance(function, partial):
+        function = function.func
+    if isinstance(function, type):
+        return function.__init__  # type: ignore[misc]  # that of this class is meant
+    return function if inspect.isroutine(function) else type(function).__call__
+
+
+def _problems(error: Any) -> list[str]:
+    """Say what is wrong with which argument."""
+    problems = []
+    for detail in error.errors(include_url=False, include_context=False):
+        name = ".".join(map(str, detail["loc"]))
+        if detail["type"] == "missing":
+            problems.append(f"{name!r} is missing")
+        else:
+            what = f"{name!r}: " if name else ""
+            problems.append(f"{what}{detail['msg']}, not {repr(detail['input'])[:100]}")
+    return problems

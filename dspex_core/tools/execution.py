@@ -1,0 +1,159 @@
+"""Calling a tool, sync or async, within a time limit. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dspex_core.errors import ToolServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from dspex_core.errors import ToolErrorKind
+
+_GRACE = 1.0  # seconds that an async tool has to end after it was cancelled, before it is left behind
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a call ended: with a result, or with an error; that of the kind `"raised"` is the tool's own."""
+
+    result: Any = None
+    error: Exception | None = None
+    kind: ToolErrorKind = "raised"
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """A call of a tool with its arguments, ready to be made in one manner or both.
+
+    Args:
+        call: Makes it in this thread.
+        acall: Makes it in an event loop.
+        loop: The only loop in which `acall` works, such as the one that a connection belongs to.
+    """
+
+    call: Callable[[], Any] | None = None
+    acall: Callable[[], Awaitable[Any]] | None = None
+    loop: asyncio.AbstractEventLoop | None = None
+
+    def run(self, seconds: float | None) -> Outcome:
+        """Make it and wait; what is async runs in its loop, or in one of its own."""
+        if self.call is None:
+            return self._run_async(self._awaitable, seconds)
+        call = self.call
+        outcome = _attempt(call) if seconds is None else _result(_started(lambda: _attempt(call)), seconds)
+        if not inspect.isawaitable(outcome.result):
+            return outcome
+        awaited = self._run_async(lambda: outcome.result, seconds)
+        if awaited is _IN_A_LOOP and inspect.iscoroutine(outcome.result):
+            outcome.result.close()  # it will not be awaited
+        return awaited
+
+    async def arun(self, seconds: float | None) -> Outcome:
+        """Make it without blocking the event loop; what is sync runs in a thread."""
+        if self.call is not None and self.acall is None:
+            call = self.call
+            outcome = await _unwrapped(_limited(lambda: asyncio.wrap_future(_started(lambda: _attempt(call))), seconds))
+            if inspect.isawaitable(outcome.result):
+                return await _limited(lambda: outcome.result, seconds)
+            return outcome
+        if self.loop is None or self.loop is asyncio.get_running_loop():
+            return await _limited(self._awaitable, seconds)
+        if not self.loop.is_running():
+            return _LOOP_ENDED
+        return await asyncio.wrap_future(
+            asyncio.run_coroutine_threadsafe(_limited(self._awaitable, seconds), self.loop)
+        )
+
+    def _awaitable(self) -> Awaitable[Any]:
+        assert self.acall is not None
+        return self.acall()
+
+    def _run_async(self, awaitable: Callable[[], Awaitable[Any]], seconds: float | None) -> Outcome:
+        here = _running_loop()
+        if self.loop is not None and self.loop is not here:
+            if not self.loop.is_running():
+                return _LOOP_ENDED
+            future = asyncio.run_coroutine_threadsafe(_limited(awaitable, seconds), self.loop)
+            return _result(future, seconds, grace=_GRACE)
+        if here is not None:
+            return _IN_A_LOOP
+        if seconds is None:
+            return asyncio.run(_limited(awaitable, seconds))
+        # In a thread, as a tool may block its event loop, and then cannot be cancelled.
+        return _result(_started(lambda: asyncio.run(_limited(awaitable, seconds))), seconds, grace=_GRACE)
+
+
+def _attempt(call: Callable[[], Any]) -> Outcome:
+    """Call a function; its error is handed on as a value, as no future takes a `StopIteration`."""
+    try:
+        return Outcome(call())
+    except Exception as error:  # noqa: BLE001  whatever it is, the caller decides
+        return Outcome(error=error)
+
+
+async def _limited(awaitable: Callable[[], Awaitable[Any]], seconds: float | None) -> Outcome:
+    """Await something within a time limit; what is late is cancelled."""
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            return Outcome(await awaitable())
+    except TimeoutError as error:
+        return _late(seconds) if limit.expired() else Outcome(error=error)
+    except Exception as error:  # noqa: BLE001  as in _attempt
+        return Outcome(error=error)
+
+
+async def _unwrapped(waiting: Awaitable[Outcome]) -> Outcome:
+    """Return the outcome of a thread, or that of waiting for it where that went wrong."""
+    outcome = await waiting
+    return outcome.result if isinstance(outcome.result, Outcome) else outcome
+
+
+def _started(work: Callable[[], Outcome]) -> Future[Outcome]:
+    """Do some work in a thread that ends with the process: one that is late is left behind."""
+    future: Future[Outcome] = Future()
+    future.set_running_or_notify_cancel()  # who no longer waits cannot cancel it
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001  who waits for it gets it
+            future.set_exception(error)
+
+    context = contextvars.copy_context()
+    threading.Thread(target=context.run, args=(run,), name="dspex-tool", daemon=True).start()
+    return future
+
+
+def _result(future: Future[Outcome], seconds: float | None, *, grace: float = 0.0) -> Outcome:
+    try:
+        return future.result(None if seconds is None else seconds + grace)
+    except TimeoutError:
+        return _late(seconds)
+
+
+def _late(seconds: float | None) -> Outcome:
+    return Outcome(error=TimeoutError(f"it was not done within {seconds:g} s"), kind="timeout")
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+_IN_A_LOOP = Outcome(
+    error=RuntimeError("it is async and an event loop runs in this thread; await acall instead"), kind="needs_async"
+)
+_LOOP_ENDED = Outcome(
+    error=ToolServerError("the connection is closed: the event loop that it belongs to does not run any more")
+)

@@ -1,0 +1,107 @@
+"""Tools by their names, for as long as they are wanted. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import difflib
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from dspex_core.errors import ConfigurationError, ToolExecutionError
+from dspex_core.tools.tool import Tool, as_tool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from dspex_core.flow import Flow
+
+T = TypeVar("T")
+
+
+class ToolRegistry:
+    """Tools by their names: what an agent may call. Threads and tasks may share it.
+
+        tools = ToolRegistry([search, Tool(order, timeout=10)])
+
+        @tools.register
+        def refund(order_id: str) -> str: ...
+
+        with tools.scope() as session:  # sees those of `tools`, too
+            session.register(Tool.from_mcp_tool(connection, tool))
+            ReAct("question -> answer", tools=session)(question="...")
+
+    Args:
+        tools: Tools, or what they are made of.
+        parent: Whose tools are among these, unless one here has the name.
+    """
+
+    def __init__(self, tools: Iterable[Any] = (), *, parent: ToolRegistry | None = None) -> None:
+        self._tools: dict[str, Tool] = {}
+        self._parent = parent
+        for tool in tools:
+            self.register(tool)
+
+    def register(self, tool: T) -> T:
+        """Add a tool, or what one is made of, and return it as it is; good as a decorator.
+
+        Raises:
+            ConfigurationError: Another one here has the name, or it cannot be a tool.
+        """
+        made = as_tool(tool)
+        if self._tools.setdefault(made.name, made) is not made:  # one step, so no lock is needed
+            message = f"there is a tool {made.name!r} already; give this one another: Tool({made.func!r}, name=...)"
+            raise ConfigurationError(message)
+        return tool
+
+    @contextmanager
+    def scope(self) -> Iterator[ToolRegistry]:
+        """Open a registry that sees these tools, and whose own end with the block."""
+        inner = ToolRegistry(parent=self)
+        try:
+            yield inner
+        finally:
+            inner._tools.clear()
+
+    def get(self, name: str) -> Tool:
+        """Return the tool of a name.
+
+        Raises:
+            ToolExecutionError: There is none; the reason names those that there are.
+        """
+        return self._found(name, {})
+
+    def steps(self, name: str, args: Mapping[str, Any]) -> Flow[Any]:
+        """Call a tool by its name as a part of a flow: `result = yield from tools.steps(name, args)`.
+
+        Raises:
+            ToolExecutionError: There is no such tool, or its call brought no result.
+        """
+        return (yield from self._found(name, args).steps(args))
+
+    def __iter__(self) -> Iterator[Tool]:
+        """Go through the tools as they are now, those of the parent first."""
+        return iter(self._all().values())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._all()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self  # as each tool: programs are copied, what they use is shared
+
+    def __repr__(self) -> str:
+        return f"ToolRegistry({', '.join(self._all())})"
+
+    def _all(self) -> dict[str, Tool]:
+        inherited = self._parent._all() if self._parent else {}  # noqa: SLF001  its own kind
+        return {**inherited, **self._tools}
+
+    def _found(self, name: str, args: Mapping[str, Any]) -> Tool:
+        tools = self._all()
+        if name in tools:
+            return tools[name]
+        similar = difflib.get_close_matches(name, tools, n=1)
+        meant = f"; did you mean {similar[0]!r}?" if similar else "."
+        reason = f"there is no such tool{meant} There are: {', '.join(tools) or 'none'}"
+        raise ToolExecutionError(name, args, reason, kind="unknown_tool")

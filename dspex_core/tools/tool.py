@@ -1,0 +1,242 @@
+"""Tools: what a model may ask to have called. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
+
+from dspex_core.content import FunctionTool
+from dspex_core.errors import ConfigurationError, ToolArgumentsError, ToolExecutionError
+from dspex_core.messages import FunctionSpec
+from dspex_core.observation import error_text
+from dspex_core.telemetry import span
+from dspex_core.tools.sources import source_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from contextlib import AbstractContextManager
+
+    from langchain_core.tools import BaseTool
+    from mcp import types as mcp_types
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+    from pydantic_core import CoreSchema
+
+    from dspex_core.flow import Flow
+    from dspex_core.tools.execution import Invocation, Outcome
+    from dspex_core.tools.mcp import MCPSession, ResultMode
+    from dspex_core.tools.sources import Source
+
+
+class Tool(FunctionTool):
+    """Something that a model may ask to have called, with what the model needs to know of it.
+
+        def search(query: str, limit: int = 3) -> list[str]:
+            \"\"\"Find pages that say something about the query.\"\"\"
+
+        tool = Tool(search)
+        tool(query="otters")
+        await tool.acall(query="otters", limit="5")
+
+    It is made of a function (sync or async), a method, a callable object, a `functools.partial`; of a
+    pydantic model, whose fields are then the arguments and whose instance is the result; or of a program.
+    Arguments are checked and read as their types by pydantic's lax rules: `"5"` is an `int`, and a
+    nested model arrives as an instance.
+
+    Args:
+        func: What it is made of.
+        name: Its name, by default the function's.
+        desc: What it does, by default the docstring.
+        args: The JSON schema of each argument by name, instead of those that the type hints say.
+        arg_types: The types of arguments by name, over the type hints.
+        arg_desc: Descriptions of arguments by name.
+        timeout: Seconds that a call may take. An async tool that is late is cancelled. A sync one cannot
+            be: it is left behind in its thread, which ends with the process, and what it does is lost.
+
+    Raises on a call:
+        ToolArgumentsError: The arguments do not fit; it is a `ValueError`, too.
+        ToolExecutionError: It was late, or it is async and an event loop runs in this thread.
+
+    What the function itself raises is raised as it is.
+    """
+
+    def __init__(
+        self,
+        func: Any,
+        name: str | None = None,
+        desc: str | None = None,
+        args: Mapping[str, Mapping[str, Any]] | None = None,
+        arg_types: Mapping[str, Any] | None = None,
+        arg_desc: Mapping[str, str] | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> None:
+        source = source_of(func)
+        if not (name or source.name):
+            raise ConfigurationError(f"{func!r} has no name that a model could call it by: give one with name=...")
+        arguments = source.arguments
+        if args is not None or arg_types or arg_desc:
+            arguments = arguments.with_given(args, arg_types, arg_desc)
+        self.func = func
+        self.timeout = timeout
+        self._source = replace(
+            source,
+            name=name or source.name,
+            desc=source.desc if desc is None else desc,
+            arguments=arguments,
+        )
+
+    @classmethod
+    def from_mcp_tool(
+        cls,
+        session: MCPSession,
+        tool: mcp_types.Tool,
+        *,
+        result_mode: ResultMode = "text",
+        timeout: float | None = None,
+    ) -> Self:
+        """Make a tool of one that an MCP server offers.
+
+        Its calls run in the event loop that the session belongs to: the one that runs when this is called.
+        Programs in other threads may call it sync; in the loop's own thread only `acall` works.
+
+        Args:
+            session: The connection: a `ClientSession`, or a `Client` of the `mcp` package's version 2.
+            tool: One of those that `list_tools` returns.
+            result_mode: `"text"` returns the text (a list of them, if there are several; without any, what
+                else came), `"structured"` the structured content where the server gives it.
+            timeout: Seconds that a call may take.
+        """
+        from dspex_core.tools.mcp import mcp_source  # its library is an extra
+
+        return cls(mcp_source(session, tool, result_mode), timeout=timeout)
+
+    @classmethod
+    def from_langchain(cls, tool: BaseTool, *, timeout: float | None = None) -> Self:
+        """Make a tool of one of LangChain."""
+        from dspex_core.tools.langchain import langchain_source  # its library is an extra
+
+        return cls(langchain_source(tool), timeout=timeout)
+
+    @property
+    def name(self) -> str:
+        """What the model calls it."""
+        assert self._source.name is not None
+        return self._source.name
+
+    @property
+    def desc(self) -> str:
+        """What it does."""
+        return self._source.desc
+
+    @property
+    def args(self) -> dict[str, Any]:
+        """The JSON schema of each argument by name."""
+        return dict(self._source.arguments.schemas)
+
+    @property
+    def arg_types(self) -> dict[str, Any]:
+        """The type of each argument by name."""
+        return dict(self._source.arguments.types)
+
+    @property
+    def has_kwargs(self) -> bool:
+        """Whether it takes arguments of any other name, too."""
+        return self._source.arguments.is_open
+
+    def spec(self) -> FunctionSpec:
+        """Return it as a request describes it."""
+        return FunctionSpec(self.name, self.desc, self._source.arguments.parameters)
+
+    def format_as_litellm_function_call(self) -> dict[str, Any]:
+        """Return it in OpenAI's form."""
+        return self.spec().to_json()
+
+    def format(self) -> str:
+        """Write it for a prompt, in one line."""
+        words = " ".join(self.desc.split()).rstrip(".")
+        return f"{self.name}: {words and f'{words}. '}Arguments: {self._source.arguments.text()}"
+
+    def __call__(self, /, **args: Any) -> Any:
+        """Call it and return its result; an async one runs in an event loop of its own."""
+        return _Calling(self, self._source, args).run()
+
+    async def acall(self, /, **args: Any) -> Any:
+        """Call it without blocking the event loop; a sync one runs in a thread."""
+        return await _Calling(self, self._source, args).arun()
+
+    def steps(self, args: Mapping[str, Any]) -> Flow[Any]:
+        """Call it as a part of a flow, as an agent does: `result = yield from tool.steps(args)`.
+
+        Raises:
+            ToolExecutionError: It brought no result, for whatever reason; what it raised is the cause.
+        """
+        return (yield _Calling(self, self._source, args, wraps=True))
+
+    def __repr__(self) -> str:
+        return f"Tool(name={self.name!r}, desc={self.desc!r}, args={self.args!r})"
+
+    def __str__(self) -> str:
+        return self.format()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self  # programs are copied, the tools that they use are shared
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        from pydantic_core import core_schema  # loaded by pydantic, which asks for this
+
+        text = core_schema.to_string_ser_schema()
+        return core_schema.no_info_plain_validator_function(as_tool, serialization=text)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "string", "format": "tool"}
+
+
+def as_tool(value: Any) -> Tool:
+    """Return the tool itself, or the one that is made of a function, a model or a program.
+
+    Raises:
+        ConfigurationError: None can be made of it.
+    """
+    return value if isinstance(value, Tool) else Tool(value)
+
+
+@dataclass(frozen=True, slots=True)
+class _Calling:
+    """The step of calling a tool; one that `wraps` makes every failure a `ToolExecutionError`."""
+
+    tool: Tool
+    source: Source
+    args: Mapping[str, Any]
+    wraps: bool = False
+
+    def run(self) -> Any:
+        with self._span() as attributes:
+            attributes["result"] = result = self._result(self._checked().run(self.tool.timeout))
+        return result
+
+    async def arun(self) -> Any:
+        with self._span() as attributes:
+            attributes["result"] = result = self._result(await self._checked().arun(self.tool.timeout))
+        return result
+
+    def _span(self) -> AbstractContextManager[dict[str, Any]]:
+        return span("tool", {"instance": self.tool, "inputs": self.args})
+
+    def _checked(self) -> Invocation:
+        try:
+            checked = self.source.arguments.validated(self.args)
+        except ValueError as error:
+            raise ToolArgumentsError(self.tool.name, self.args, str(error)) from None
+        return self.source.invocation(checked)
+
+    def _result(self, outcome: Outcome) -> Any:
+        error = outcome.error
+        if error is None:
+            return outcome.result
+        if outcome.kind != "raised":
+            raise ToolExecutionError(self.tool.name, self.args, str(error), kind=outcome.kind)
+        if self.wraps:
+            raise ToolExecutionError(self.tool.name, self.args, error_text(error)) from error
+        raise error
