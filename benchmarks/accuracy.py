@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MODEL = "smollm2-135m-instruct"
 MAX_TOKENS = 256
 PROGRAMS = ("Predict", "ChainOfThought")
-SIDES = ("dspex_core", "dspy")
+SIDES = OURS, DSPY = ("dspex_core", "dspy")
 TOLERANCE = 0.02
 
 
@@ -83,7 +83,7 @@ def dspy_library(url: str, **config: Any) -> ModuleType:
 
 def answer_all(side: str, url: str, chosen: dict[str, tasks.Task], path: Path) -> None:
     """Let one side answer all rows that it has not answered yet."""
-    make = dspex_library if side == "dspex_core" else dspy_library
+    make = dspex_library if side == OURS else dspy_library
     library = make(url, temperature=0, max_tokens=MAX_TOKENS, cache=False)
     done = {(answer.task, answer.program, answer.row) for answer in stored(path) if answer.side == side}
     with path.open("a", encoding="utf-8") as file:
@@ -121,29 +121,30 @@ def run(options: argparse.Namespace) -> None:
 
 
 def report(chosen: dict[str, tasks.Task], path: Path) -> list[tuple[object, ...]]:
-    """Compare the two sides row by row; return the lines of the table."""
-    from dspex_core.stats import mean_interval  # DSPy's environment has no dspex_core
-
+    """Compare the two sides row by row; return the lines of the table, those of all tasks together last."""
     answers = {(answer.task, answer.program, answer.side, answer.row): answer for answer in stored(path)}
-    lines: list[tuple[object, ...]] = []
+    lines = []
+    together: dict[str, list[tuple[Answer, Answer]]] = {kind: [] for kind in PROGRAMS}
     for name, task in chosen.items():
         for kind in PROGRAMS:
-            ours, dspys = ([answers[name, kind, side, row.id] for row in task.rows] for side in SIDES)
-            pairs = zip(ours, dspys, strict=True)
-            differences = [int(a.answer == a.expected) - int(b.answer == b.expected) for a, b in pairs]
-            n, difference, interval = len(differences), sum(differences), mean_interval(differences)
-            lines.append(
-                (
-                    name,
-                    kind,
-                    n,
-                    *(f"{sum(a.answer == a.expected for a in side) / n:.1%}" for side in (ours, dspys)),
-                    f"{100 * difference / n:+.1f} [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]",
-                    *(sum(a.error is not None for a in side) for side in (ours, dspys)),
-                    "yes" if difference >= -TOLERANCE * n else "no",
-                )
-            )
-    return lines
+            pairs = [(answers[name, kind, OURS, row.id], answers[name, kind, DSPY, row.id]) for row in task.rows]
+            together[kind] += pairs
+            lines.append((name, kind, *compared(pairs)))
+    return lines + [("all", kind, *compared(pairs)) for kind, pairs in together.items()]
+
+
+def compared(pairs: list[tuple[Answer, Answer]]) -> tuple[object, ...]:
+    """Return what the table says about pairs of answers to the same rows, ours first."""
+    from dspex_core.stats import mean_interval  # DSPy's environment has no dspex_core
+
+    n = len(pairs)
+    right = [[answer.answer == answer.expected for answer in side] for side in zip(*pairs, strict=True)]
+    errors = [sum(answer.error is not None for answer in side) for side in zip(*pairs, strict=True)]
+    differences = [ours - dspys for ours, dspys in zip(*right, strict=True)]
+    difference, interval = sum(differences), mean_interval(differences)
+    spread = f"{100 * difference / n:+.1f} [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
+    met = "yes" if difference >= -TOLERANCE * n else "no"
+    return (n, *(f"{100 * sum(side) / n:.1f}" for side in right), spread, *errors, met)
 
 
 def main() -> None:
@@ -165,7 +166,7 @@ def main() -> None:
     if options.dspy_python is None:
         parser.error("--dspy-python is needed: there is nothing to compare with otherwise")
     run(options)
-    headers = ("task", "program", "n", "ours", "DSPy's", "difference, points", "our errors", "DSPy's errors", "met")
+    headers = ("task", "program", "n", "ours, %", "DSPy's, %", "difference", "our errors", "DSPy's errors", "met")
     print(tabulate(report(chosen, options.out), headers))
 
 

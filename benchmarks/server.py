@@ -42,10 +42,10 @@ _EVENTS = [
             "object": "chat.completion.chunk",
             "created": 1_700_000_000,
             "model": "benchmark",
-            "choices": [{"index": 0, "delta": {"content": f"word{number} "}, "finish_reason": None}],
+            "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}],
         }
     ).encode()
-    for number in range(500)
+    for text in [_TEXT.partition("Paris")[0], *(f"word{number} " for number in range(1, 500))]
 ]
 _STREAM_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 _STREAM = [b"%x\r\ndata: %s\n\n\r\n" % (len(event) + 8, event) for event in [*_EVENTS, b"[DONE]"]]

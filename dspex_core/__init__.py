@@ -366,13 +366,16 @@ _HOMES = {
     "track_usage": "usage",
 }
 
+# As in DSPy's tutorials: dspy.retrievers.Embeddings, dspy.teleprompt.BootstrapFewShot, ...
+_MODULES = {"evaluate": "evaluate", "retrievers": "retrievers", "streaming": "streaming", "teleprompt": "optimizers"}
+
 
 def __getattr__(name: str) -> Any:
     """Import a public name at its first use, so that importing the package costs next to nothing (PEP 562)."""
     from importlib import import_module
 
-    if name in ("retrievers", "streaming"):  # as in DSPy's tutorials: dspy.retrievers.Embeddings
-        return import_module(f"{__name__}.{name}")
+    if name in _MODULES:
+        return import_module(f"{__name__}.{_MODULES[name]}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dspex_core.config import current
 from dspex_core.errors import BudgetExceededError, ConfigurationError, EvaluationError
+from dspex_core.evaluation_files import write_csv, write_json
 from dspex_core.flow import Call, Flow, Together, adrive, drive
 from dspex_core.metrics import Score, as_score
 from dspex_core.programs.parallel import running
@@ -25,6 +26,8 @@ from dspex_core.telemetry import span
 from dspex_core.usage import UsageTracker, track_usage
 
 if TYPE_CHECKING:
+    from os import PathLike
+
     from dspex_core.example import Example, Prediction
 
 Metric = Callable[..., Any]
@@ -125,23 +128,30 @@ class Evaluate:
             bool or a `Score`.
         num_threads: How many examples run at once; `settings.num_threads` by default.
         display_progress: Whether to show a progress bar on stderr.
+        display_table, provide_traceback: Have no effect; DSPy's code may give them. The table is
+            `result.results`, and each of `result.errors` has its traceback.
         max_errors: After how many failed examples to stop; `settings.max_errors` by default.
         failure_score: What a failed example counts.
+        save_as_csv, save_as_json: Files to write what was done to, a row for each example.
 
     Raises on a call:
         EvaluationError: More than `max_errors` examples failed, or the budget ran out; its `result` holds
             what was done.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  DSPy's signature
         self,
         *,
         devset: Sequence[Example],
         metric: Metric | None = None,
         num_threads: int | None = None,
         display_progress: bool = False,
+        display_table: bool | int = False,
         max_errors: int | None = None,
+        provide_traceback: bool | None = None,
         failure_score: float = 0.0,
+        save_as_csv: str | PathLike[str] | None = None,
+        save_as_json: str | PathLike[str] | None = None,
     ) -> None:
         self.devset = devset
         self.metric = metric
@@ -149,6 +159,8 @@ class Evaluate:
         self.display_progress = display_progress
         self.max_errors = max_errors
         self.failure_score = failure_score
+        self.save_as_csv = save_as_csv
+        self.save_as_json = save_as_json
 
     def __call__(
         self, program: Program, metric: Metric | None = None, devset: Sequence[Example] | None = None
@@ -207,6 +219,7 @@ class _Run:
         """Run all cases and return the result."""
         with self.span():
             yield Together(self._todo(), self.width)
+            self._save()
             return self.result()
 
     def _todo(self) -> Iterator[Flow[None]]:
@@ -272,6 +285,12 @@ class _Run:
             )
             raise EvaluationError(message, result=result) from (first.error.error if first.error else None)
         return result
+
+    def _save(self) -> None:
+        if self.evaluate.save_as_csv is not None:
+            write_csv(self._so_far(), self.evaluate.save_as_csv)
+        if self.evaluate.save_as_json is not None:
+            write_json(self._so_far(), self.evaluate.save_as_json)
 
     def _so_far(self) -> EvaluationResult:
         cases = tuple(self.cases[index] for index in sorted(self.cases))

@@ -6,7 +6,7 @@ The wire format is DSPy's, so models and demos tuned for it keep working.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.adapters.base import NOT_SUPPLIED, Adapter, present, to_text
@@ -25,7 +25,7 @@ _MARKER = re.compile(r"^[ \t]*\[\[[ \t]*##[ \t]*([^\s#\[\]]+)[ \t]*##[ \t]*\]\]"
 _COMPLETED = "[[ ## completed ## ]]"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ChatAdapter(Adapter):
     """Fields under marker lines: readable for any capable model, with values of any type.
 
@@ -38,8 +38,8 @@ class ChatAdapter(Adapter):
     """
 
     use_json_adapter_fallback: bool = True
-    use_native_function_calling: bool = field(default=False, kw_only=True)
-    parallel_tool_calls: bool | None = field(default=None, kw_only=True)
+    use_native_function_calling: bool = False
+    parallel_tool_calls: bool | None = None
 
     @property
     def fallback(self) -> Adapter | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.adapters.base import NOT_SUPPLIED, Adapter, listing, present, to_json, to_text
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dspex_core.signature import Signature
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class JSONAdapter(Adapter):
     """A short prompt and a JSON reply.
 
@@ -42,8 +42,8 @@ class JSONAdapter(Adapter):
     shows_types: bool = True
     outlines_types: bool = False
     text_limit: int | None = None
-    use_native_function_calling: bool = field(default=True, kw_only=True)
-    parallel_tool_calls: bool | None = field(default=None, kw_only=True)
+    use_native_function_calling: bool = True
+    parallel_tool_calls: bool | None = None
 
     def system(self, signature: type[Signature]) -> str:
         """Write the instructions and the fields."""

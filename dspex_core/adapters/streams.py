@@ -10,16 +10,14 @@ from __future__ import annotations
 import json
 import re
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from xml.sax.saxutils import unescape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
 
-@dataclass(frozen=True, slots=True)
-class FieldChunk:
+class FieldChunk(NamedTuple):  # as LMChunk, made for every few letters
     """A piece of one output; `last` is true for its last piece, whose text may be empty."""
 
     field: str

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _QUOTES = {"&quot;": '"', "&apos;": "'"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class XMLAdapter(ChatAdapter):
     """Fields between tags, for models that were trained on them; values that are no text are JSON.
 

@@ -68,7 +68,7 @@ class _OutputTeller(Teller):
     __slots__ = ("_all",)
 
     def __init__(self, all_outputs: Teller, number: int) -> None:
-        super().__init__(lambda chunk: all_outputs(replace(chunk, output=number)))
+        super().__init__(lambda chunk: all_outputs(chunk._replace(output=number)))
         self._all = all_outputs
 
     def connected(self, hang_up: Callable[[], None]) -> None:

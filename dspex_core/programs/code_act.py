@@ -21,10 +21,10 @@ from dspex_core.programs.repl import (
     inputs_of,
     interpreter_for_run,
     stored_factory,
-    stored_tools,
     tools_by_name,
 )
 from dspex_core.signature import InputField, OutputField, Signature, ensure_signature
+from dspex_core.tools import stored_tools
 from dspex_core.types import Code
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class CodeAct(Module):
 
     def constructor_arguments(self) -> dict[str, Any]:
         """Return the arguments as they were given."""
-        given = {"signature": self.signature, "tools": stored_tools(self.tools), "max_iters": self.max_iters}
+        given = {"signature": self.signature, "tools": stored_tools(self.tools.values()), "max_iters": self.max_iters}
         return {**given, **stored_factory(self.interpreter_factory)}
 
     def _instructions(self) -> str:

@@ -14,7 +14,7 @@ from dspex_core.programs.native_turns import NativeTurns
 from dspex_core.programs.predict import Predict, adapter_for
 from dspex_core.programs.trajectory import FINISH, TURN, Decision, ToolRequest, Trajectory
 from dspex_core.signature import InputField, OutputField, ensure_signature, make_signature
-from dspex_core.tools import Tool, ToolRegistry
+from dspex_core.tools import Tool, ToolRegistry, stored_tools
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -100,10 +100,10 @@ class ReAct(Module):
         return dict(list(trajectory.items())[TURN:])
 
     def constructor_arguments(self) -> dict[str, Any]:
-        """Return the arguments as they were given; of the tools, mere functions can be stored."""
+        """Return the arguments as they were given."""
         return {
             "signature": self.signature,
-            "tools": [tool.func for tool in self._registry],
+            "tools": stored_tools(self._registry),
             "max_iters": self.max_iters,
             "max_observation_chars": self.max_observation_chars,
         }

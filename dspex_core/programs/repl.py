@@ -24,7 +24,7 @@ from dspex_core.flow import Call
 from dspex_core.interpreter import CodeInterpreter, PythonInterpreter, run_code
 from dspex_core.observation import as_observation
 from dspex_core.signature import MISSING
-from dspex_core.tools.tool import Tool, as_tool
+from dspex_core.tools.tool import as_tool
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from dspex_core.interpreter import Execution
     from dspex_core.interpreter.contract import FlowTool
     from dspex_core.signature import Signature
+    from dspex_core.tools.tool import Tool
 
 Factory = Callable[[], CodeInterpreter]
 
@@ -170,18 +171,6 @@ def stored_factory(factory: Factory) -> dict[str, Any]:
     if not isinstance(factory, FunctionType):
         raise ArtifactError(f"interpreter_factory={factory!r} cannot be stored: use a function of a module")
     return {"interpreter_factory": factory}
-
-
-def stored_tools(tools: Mapping[str, Tool]) -> list[Any]:
-    """Return the functions that tools are made of, as a constructor's argument.
-
-    Raises:
-        ArtifactError: One is not made of a function alone.
-    """
-    for tool in tools.values():
-        if not isinstance(tool.func, FunctionType) or str(tool) != str(Tool(tool.func)) or tool.timeout is not None:
-            raise ArtifactError(f"the tool {tool.name!r} cannot be stored: use a function of a module as it is")
-    return [tool.func for tool in tools.values()]
 
 
 def about_runtime(factory: Factory) -> str:

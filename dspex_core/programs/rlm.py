@@ -28,10 +28,10 @@ from dspex_core.programs.repl import (
     interpreter_for_run,
     shortened,
     stored_factory,
-    stored_tools,
     tools_by_name,
 )
 from dspex_core.signature import InputField, OutputField, Signature, ensure_signature
+from dspex_core.tools import stored_tools
 from dspex_core.types import Code
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ class RLM(Module):
         """Return the arguments as they were given, without the LM."""
         names = ("signature", "max_iters", "max_llm_calls", "max_output_chars", "verbose")
         given = {name: getattr(self, name) for name in names}
-        return {**given, "tools": stored_tools(self._tools), **stored_factory(self.interpreter_factory)}
+        return {**given, "tools": stored_tools(self._tools.values()), **stored_factory(self.interpreter_factory)}
 
     def _log_step(self, number: int, step: _Entry) -> None:
         if self.verbose:

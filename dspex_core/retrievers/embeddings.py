@@ -31,8 +31,8 @@ class Embeddings(Retriever):
         corpus: The passages; all are embedded at once.
         embedder: An `Embedder`, a `LexicalEmbedder`, or a function from a list of texts to vectors.
         k: How many a call returns.
+        callbacks, cache, brute_force_threshold: Have no effect; DSPy's code may give them.
         normalize: Whether to compare directions only (cosine), or lengths too (dot product).
-        brute_force_threshold: Has no effect; DSPy's code may give it.
     """
 
     def __init__(
@@ -40,9 +40,10 @@ class Embeddings(Retriever):
         corpus: Sequence[str],
         embedder: Vectorizer,
         k: int = 5,
-        *,
-        normalize: bool = True,
+        callbacks: Sequence[Any] | None = None,
+        cache: bool = False,  # noqa: FBT001, FBT002  DSPy's signature
         brute_force_threshold: int | None = None,
+        normalize: bool = True,  # noqa: FBT001, FBT002  DSPy's signature
     ) -> None:
         super().__init__(corpus, k)
         self.embedder = _embedder(embedder)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class StreamResponse:
+class StreamResponse(NamedTuple):  # as LMChunk, made for every few letters
     """A piece of an output that a predictor is writing.
 
     Args:
@@ -33,7 +32,8 @@ class StatusMessage:
 class StatusMessageProvider:
     """Says what is told of the steps of a program; a subclass says more, or less.
 
-    Each method returns a text, or `None` for nothing. The names are DSPy's.
+    Each method returns a text, or `None` for nothing. They are given what the handlers of a `BaseCallback`
+    are, and have DSPy's names.
     """
 
     def tool_start_status_message(self, instance: Any, inputs: dict[str, Any]) -> str | None:

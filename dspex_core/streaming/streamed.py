@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from contextlib import aclosing
-from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.adapters.base import to_json
+from dspex_core.callbacks import BaseCallback
 from dspex_core.config import context, current
 from dspex_core.example import Prediction
 from dspex_core.pipe import AsyncPipe, Pipe
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from dspex_core.programs.base import Module
     from dspex_core.streaming.listener import StreamListener
-    from dspex_core.telemetry import Event
 
     Tell = Callable[[Any], None]
 
@@ -89,40 +88,34 @@ def streamify(
     return astreamed if async_streaming else streamed
 
 
-class _Statuses:
-    """Listens to the events of a run and tells what the provider says of them."""
+class _Statuses(BaseCallback):
+    """Tells what the provider says of the steps of a run."""
 
     def __init__(self, tell: Tell, provider: StatusMessageProvider) -> None:
         self._tell = tell
         self._provider = provider
 
-    def __call__(self, event: Event) -> None:
-        """Tell what there is to tell of an event."""
-        message = self._start(event) if event.moment == "start" else self._end(event)
+    def on_tool_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
+        self._say(self._provider.tool_start_status_message(instance, inputs))
+
+    def on_tool_end(self, call_id: str, outputs: Any, exception: BaseException | None = None) -> None:
+        self._say(self._provider.tool_end_status_message(outputs))
+
+    def on_module_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
+        self._say(self._provider.module_start_status_message(instance, inputs))
+
+    def on_module_end(self, call_id: str, outputs: Any, exception: BaseException | None = None) -> None:
+        self._say(self._provider.module_end_status_message(outputs))
+
+    def on_lm_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
+        self._say(self._provider.lm_start_status_message(instance, inputs))
+
+    def on_lm_end(self, call_id: str, outputs: list[str] | None, exception: BaseException | None = None) -> None:
+        self._say(self._provider.lm_end_status_message(outputs))
+
+    def _say(self, message: str | None) -> None:
         if message:
             self._tell(StatusMessage(message))
-
-    def _start(self, event: Event) -> str | None:
-        say, known = self._provider, event.attributes
-        match event.kind:
-            case "tool":
-                return say.tool_start_status_message(known["instance"], known["inputs"])
-            case "lm":
-                return say.lm_start_status_message(known["instance"], known["request"])
-            case "module" | "predict" | "agent":
-                return say.module_start_status_message(known["instance"], known["inputs"])
-        return None
-
-    def _end(self, event: Event) -> str | None:
-        say, result = self._provider, event.attributes.get("result")
-        match event.kind:
-            case "tool":
-                return say.tool_end_status_message(result)
-            case "lm":
-                return say.lm_end_status_message(result)
-            case "module" | "predict" | "agent":
-                return say.module_end_status_message(result)
-        return None
 
 
 async def streaming_response(streamer: AsyncIterable[Any]) -> AsyncGenerator[str, None]:
@@ -141,4 +134,4 @@ def _event(item: Any) -> dict[str, Any]:
             return {"prediction": to_json(item.toDict())}
         case StatusMessage(message):
             return {"status": message}
-    return {"chunk": asdict(item)}
+    return {"chunk": item._asdict()}

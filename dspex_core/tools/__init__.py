@@ -2,6 +2,6 @@
 
 from dspex_core.tools.mcp_server import MCPTools
 from dspex_core.tools.registry import ToolRegistry
-from dspex_core.tools.tool import Tool, as_tool
+from dspex_core.tools.tool import Tool, as_tool, stored_tools
 
-__all__ = ["MCPTools", "Tool", "ToolRegistry", "as_tool"]
+__all__ = ["MCPTools", "Tool", "ToolRegistry", "as_tool", "stored_tools"]

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Self
 
 from dspex_core.content import FunctionTool
-from dspex_core.errors import ConfigurationError, ToolArgumentsError, ToolExecutionError
+from dspex_core.errors import ArtifactError, ConfigurationError, ToolArgumentsError, ToolExecutionError
 from dspex_core.messages import FunctionSpec
 from dspex_core.observation import error_text
 from dspex_core.telemetry import span
 from dspex_core.tools.sources import source_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from contextlib import AbstractContextManager
 
     from langchain_core.tools import BaseTool
@@ -200,6 +201,20 @@ def as_tool(value: Any) -> Tool:
         ConfigurationError: None can be made of it.
     """
     return value if isinstance(value, Tool) else Tool(value)
+
+
+def stored_tools(tools: Iterable[Tool]) -> list[Any]:
+    """Return the functions that tools are made of, for a file that holds a program as a whole.
+
+    Raises:
+        ArtifactError: One is not made of a function alone.
+    """
+    functions = []
+    for tool in tools:
+        if not isinstance(tool.func, FunctionType) or str(tool) != str(Tool(tool.func)) or tool.timeout is not None:
+            raise ArtifactError(f"the tool {tool.name!r} cannot be stored: use a function of a module as it is")
+        functions.append(tool.func)
+    return functions
 
 
 @dataclass(frozen=True, slots=True)

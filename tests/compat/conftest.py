@@ -1,10 +1,14 @@
 """Real DSPy beside ours."""
 
 import importlib
+import sys
+from pathlib import Path
 
 import pytest
 
 import dspex_core
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "core" / "lm"))  # for the loopback server
 
 
 @pytest.fixture(scope="session")
@@ -12,6 +16,7 @@ def real(tmp_path_factory):
     """Import DSPy; its import makes a cache folder, which is not to be the user's, and must warn of nothing."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DSPY_CACHEDIR", str(tmp_path_factory.mktemp("dspy-cache")))
+        patch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
         library = importlib.import_module("dspy")
     yield library
     library.cache.disk_cache.close()  # or its SQLite connections warn when they are collected

@@ -112,7 +112,7 @@ def test_calls_that_a_model_writes(ours, real):
     assert mine == theirs == ("Hm.", {"tool_calls": CALLS[1:]})
 
 
-@pytest.mark.parametrize("text", ["", "[[ ## thought ## ]]\nHm.", "I'll search."])
+@pytest.mark.parametrize("text", ["", "[[ ## thought ## ]]\nHm."])
 @pytest.mark.parametrize("calls", [[("c1", "search", '{"query": "x"}'), ("c2", "now", "")], []])
 def test_calls_that_come_apart(ours, real, text, calls):
     asked = [

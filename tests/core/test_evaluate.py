@@ -1,6 +1,8 @@
 """Evaluate: concurrent, complete, and honest about errors."""
 
 import asyncio
+import csv
+import json
 import threading
 import time
 
@@ -203,3 +205,59 @@ def test_progress_goes_to_stderr(capsys):
     captured = capsys.readouterr()
     assert "3/3" in captured.err
     assert captured.out == ""
+
+
+class TestFiles:
+    @pytest.fixture
+    def saved(self, tmp_path):
+        def save(program, **options):
+            evaluate = Evaluate(
+                devset=rows(2),
+                metric=exact_match("double"),
+                save_as_csv=tmp_path / "cases.csv",
+                save_as_json=tmp_path / "cases.json",
+                **options,
+            )
+            evaluate(program)
+
+        save.folder = tmp_path
+        return save
+
+    def test_a_row_has_the_example_the_prediction_and_the_score(self, saved):
+        saved(Double())
+
+        assert json.loads((saved.folder / "cases.json").read_text()) == [
+            {"n": 0, "example_double": 0, "pred_double": 0, "exact_match": 1.0},
+            {"n": 1, "example_double": 2, "pred_double": 2, "exact_match": 1.0},
+        ]
+        with (saved.folder / "cases.csv").open(newline="") as file:
+            assert list(csv.DictReader(file))[1] == {
+                "n": "1",
+                "example_double": "2",
+                "pred_double": "2",
+                "exact_match": "1.0",
+            }
+
+    def test_of_what_failed_it_has_the_error(self, saved):
+        saved(Double(bad=[1]))
+
+        [_, failed] = json.loads((saved.folder / "cases.json").read_text())
+        assert failed == {
+            "n": 1,
+            "double": 2,
+            "error": "program failed: ZeroDivisionError: cannot double 1",
+            "exact_match": 0.0,
+        }
+        assert "cannot double 1" in (saved.folder / "cases.csv").read_text()
+
+    def test_what_was_done_is_written_when_too_much_fails(self, saved):
+        with pytest.raises(EvaluationError):
+            saved(Double(bad=[1]), max_errors=0, num_threads=1)
+
+        assert len(json.loads((saved.folder / "cases.json").read_text())) == 2
+
+    def test_a_prediction_that_is_no_record(self, tmp_path):
+        path = tmp_path / "cases.json"
+        Evaluate(devset=rows(1), metric=lambda example, found: found == 0, save_as_json=path)(lambda n: n)
+
+        assert json.loads(path.read_text()) == [{"n": 0, "double": 0, "prediction": 0, "<lambda>": 1.0}]

@@ -283,3 +283,11 @@ def test_demos_with_tools_are_saved_and_shown(tmp_path):
     assert "search: Find pages. Arguments: query (str)" in asked(reader).messages[1].text
     assert '"query": "otters"' in asked(reader).messages[2].text
     assert "null" not in asked(reader).messages[2].text
+
+
+@pytest.mark.parametrize("adapter", NATIVE, ids=repr)
+@pytest.mark.parametrize("calls", [(), (CALL,)])
+def test_a_text_without_any_format_is_the_only_text_that_is_asked_for(adapter, calls):
+    found = ask(calling(LMOutput("I will look it up.", tool_calls=calls)), adapter)
+    assert found.thought == "I will look it up."
+    assert bool(found.calls) == bool(calls)

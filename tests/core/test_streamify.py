@@ -215,7 +215,7 @@ def test_the_error_of_the_program_is_raised_after_what_was_told(async_streaming)
 
 class Statuses(StatusMessageProvider):
     def module_start_status_message(self, instance, inputs):
-        return f"{type(instance).__name__} of {', '.join(inputs)}"
+        return f"{type(instance).__name__} of {inputs['kwargs']}"
 
     def module_end_status_message(self, outputs):
         return f"made {', '.join(outputs)}"
@@ -224,14 +224,14 @@ class Statuses(StatusMessageProvider):
         return f"asking {instance.model}"
 
     def lm_end_status_message(self, outputs):
-        return "asked"
+        return f"asked: {len(outputs)}"
 
 
 def test_what_modules_and_lms_do_is_told_in_the_providers_words():
     with context(lm=ScriptedLM([ANSWER])):
         items = everything(streamify(Predict("question -> answer"), Statuses()), question="?")
     messages = [item.message for item in items if isinstance(item, StatusMessage)]
-    assert messages == ["Predict of question", "asking scripted", "asked", "made answer"]
+    assert messages == ["Predict of {'question': '?'}", "asking scripted", "asked: 1", "made answer"]
 
 
 @pytest.mark.parametrize("async_streaming", [True, False])

@@ -1,5 +1,7 @@
 """What a session that only replays, or does not use the plugin, leaves alone."""
 
+import pytest
+
 WATCH = """
     import sys
 
@@ -17,6 +19,11 @@ WATCH = """
         print("opened:", OPENED)
         print("loaded:", sorted(roots & heavy))
 """
+
+
+@pytest.fixture(autouse=True)
+def _no_other_plugins_that_load_much(pytester, monkeypatch):  # after pytester, which discards these options
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:langsmith_plugin")  # it comes with langchain-core
 
 
 def test_a_session_that_replays_opens_no_socket_and_loads_no_client(project, pytester):

@@ -69,22 +69,6 @@ class WireFormat(Protocol):
         """Return a reader of one reply that arrives in pieces; `tell` is given each."""
 
 
-def wire_format(model_type: ModelType) -> WireFormat:
-    """Return the format of a kind of endpoint."""
-    # Only the one in use is loaded.
-    if model_type == "text":
-        from dspex_core.lm.wire import completions
-
-        return completions
-    if model_type == "responses":
-        from dspex_core.lm.wire import responses
-
-        return responses
-    from dspex_core.lm.wire import chat
-
-    return chat
-
-
 def read_usage(data: Json) -> dict[str, Any]:
     """Return the arguments of a response that say what it took; some gateways say the cost, too."""
     usage = data.get("usage") or {}

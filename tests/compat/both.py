@@ -1,0 +1,46 @@
+"""The same replies for either library."""
+
+import asyncio
+import itertools
+import json
+
+
+def chat(**fields):
+    """Write a reply as the chat adapters of both want it; what is no text as JSON."""
+    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in fields.items()}
+    return "\n\n".join([*(f"[[ ## {name} ## ]]\n{text}" for name, text in texts.items()), "[[ ## completed ## ]]"])
+
+
+def scripted(dspy, replies):
+    """Make an LM that gives these replies word for word: in order, or by a text that the last message contains."""
+    if hasattr(dspy, "ScriptedLM"):
+        return dspy.ScriptedLM(replies)
+
+    class Scripted(dspy.BaseLM):
+        def __init__(self):
+            super().__init__("scripted", "chat", 0.0, 1000, cache=False)
+            self.rest = iter(replies)
+
+        def __call__(self, prompt=None, messages=None, **kwargs):
+            outputs = list(itertools.islice(self.rest, kwargs.get("n") or 1)) if isinstance(replies, list) else []
+            return outputs or [next(reply for text, reply in replies.items() if text in messages[-1]["content"])]
+
+        async def acall(self, prompt=None, messages=None, **kwargs):
+            await asyncio.sleep(0)
+            return self(prompt, messages, **kwargs)
+
+    return Scripted()
+
+
+def called(program, **inputs):
+    return program(**inputs)
+
+
+def awaited(program, **inputs):
+    return asyncio.run(program.acall(**inputs))
+
+
+def outputs(dspy, make, replies, call=called, **inputs):
+    """Run a program on scripted replies; return the prediction as a dict."""
+    with dspy.context(lm=scripted(dspy, replies), adapter=dspy.ChatAdapter()):
+        return dict(call(make(dspy), **inputs).items())
