@@ -14,6 +14,7 @@ import atexit
 import gc
 import importlib
 import inspect
+import itertools
 import os
 import resource
 import statistics
@@ -21,7 +22,7 @@ import subprocess
 import sys
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -42,6 +43,9 @@ REPLIES = {
     "[[ ## completed ## ]]",
     "JSONAdapter": '{"label": "good", "count": 3, "tags": ["a", "b"]}',
 }
+TURN = "[[ ## next_thought ## ]]\nI look.\n\n[[ ## next_tool_name ## ]]\n{}\n\n[[ ## next_tool_args ## ]]\n{}"
+SEARCHES, FINISH = TURN.format("search", '{"query": "Paris", "limit": 3}'), TURN.format("finish", "{}")
+AGENT_RUN = [*[SEARCHES] * 9, FINISH, "[[ ## reasoning ## ]]\nSo it says.\n\n[[ ## answer ## ]]\nParis"]
 CONCURRENCY = 64
 LATENCY = 0.005
 KEPT_CALLS = 2000
@@ -74,6 +78,30 @@ def hit(library: Library, url: str, *, demos: int) -> Calls:
     predict = predictor(library, url, cache=True)
     predict.demos = rows(demos)
     return repeated(lambda: predict(question=QUESTION))
+
+
+def react(library: Library, _url: str) -> Calls:
+    """Let an agent take ten turns and answer; the replies are there already."""
+    agent = library.ReAct(SIGNATURE, tools=[search])
+    library.configure(lm=scripted(library, itertools.cycle(AGENT_RUN)), adapter=library.ChatAdapter())
+    return repeated(lambda: agent(question=QUESTION))
+
+
+def search(query: str, limit: int = 3) -> list[str]:
+    """Find sentences about something."""
+    return [f"{query} is mentioned in sentence {number}." for number in range(limit)]
+
+
+def scripted(library: Library, replies: Iterator[str]) -> Any:
+    """Return an LM with the least that each library lets one have: ours with its history, DSPy's without."""
+    if not is_dspy(library):
+        return library.ScriptedLM(lambda _: next(replies))
+
+    class Scripted(library.BaseLM):  # type: ignore[misc]  # of either library
+        def __call__(self, prompt: Any = None, messages: Any = None, **_: Any) -> list[str]:
+            return [next(replies)]
+
+    return Scripted("scripted", "chat", 0.0, 1000, cache=False)
 
 
 def keep_live(library: Library, url: str, *, demos: int) -> Calls:
@@ -215,6 +243,7 @@ MEASUREMENTS = {
     "parse_json": Measurement("three typed fields, JSON", partial(parse, adapter="JSONAdapter"), 1 / 4),
     "hit": Measurement("Predict, memory cache hit", partial(hit, demos=0), 1 / 10),
     "hit_16": Measurement("the same with 16 demos", partial(hit, demos=16), 1 / 30),
+    "react": Measurement("ReAct, ten turns and the answer", react, 1 / 4, calls=50, unit=("ms", 1e3)),
     "signature": Measurement('Signature("q -> a")', make_signature, 1 / 3),
     "tasks": AtOnce(f"a call, {CONCURRENCY} tasks at once, wall", tasks),
     "threads": AtOnce(f"a call, {CONCURRENCY} threads at once, wall", threads),

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from dspex_core.interpreter import CodeInterpreter as CodeInterpreter
     from dspex_core.interpreter import FinalOutput as FinalOutput
     from dspex_core.interpreter import PythonInterpreter as PythonInterpreter
+    from dspex_core.judges import SemanticF1 as SemanticF1
     from dspex_core.lm.base import BaseLM as BaseLM
     from dspex_core.lm.base import CallResult as CallResult
     from dspex_core.lm.cache import ResponseCache as ResponseCache
@@ -213,6 +214,7 @@ __all__ = [
     "Score",
     "ScriptExhaustedError",
     "ScriptedLM",
+    "SemanticF1",
     "Signature",
     "SignatureError",
     "Teleprompter",
@@ -334,6 +336,7 @@ _HOMES = {
     "Score": "metrics",
     "ScriptExhaustedError": "errors",
     "ScriptedLM": "lm.scripted",
+    "SemanticF1": "judges",
     "Signature": "signature",
     "SignatureError": "errors",
     "Teleprompter": "optimizers",

@@ -19,6 +19,7 @@ from dspex_core.config import current
 from dspex_core.errors import BudgetExceededError, ConfigurationError, EvaluationError
 from dspex_core.evaluation_files import write_csv, write_json
 from dspex_core.flow import Call, Flow, Together, adrive, drive
+from dspex_core.judges import SemanticF1
 from dspex_core.metrics import Score, as_score
 from dspex_core.programs.parallel import running
 from dspex_core.stats import Interval, mean_interval
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from dspex_core.example import Example, Prediction
+
+__all__ = ["CaseError", "CaseResult", "Evaluate", "EvaluationResult", "SemanticF1", "metric_name"]
 
 Metric = Callable[..., Any]
 Program = Callable[..., Any]  # a module, or a function

@@ -116,6 +116,14 @@ def test_getting_started_works_step_by_step_with_the_embedded_lm(project):
     assert "held-out" in optimized.stdout
 
 
+def test_the_test_of_an_agent_in_getting_started_passes(tmp_path):
+    text = (ROOT / "docs/getting-started.md").read_text().partition("## Test an agent")[2]
+    [code] = [block[2] for block in BLOCK.finditer(text)]
+    (tmp_path / "test_agent.py").write_text(code)
+    done = run_pytest(tmp_path)
+    assert (done.returncode, "1 passed" in done.stdout) == (0, True), done.stdout
+
+
 def test_the_code_about_observability_runs():
     text = (ROOT / "docs/observability.md").read_text()
     blocks = [block[2] for block in BLOCK.finditer(text) if block[1] == "python"]
@@ -128,6 +136,37 @@ dspex_core.configure(lm=dspex_core.ScriptedLM(lambda _: {"reasoning": "r", "answ
     with answering_once() as url:
         code = "\n".join([setup, *blocks]).replace(endpoint, url)
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+AGENT_REPLIES = [
+    {"next_thought": "look", "next_tool_name": "find_order", "next_tool_args": {"order_id": "A1"}},
+    {"next_thought": "enough", "next_tool_name": "finish", "next_tool_args": {}},
+    {"reasoning": "It says so.", "answer": "It was shipped."},
+    {"next_thought": "add", "next_tool_name": "add", "next_tool_args": {"a": 2, "b": 3}},
+    {"next_thought": "enough", "next_tool_name": "finish", "next_tool_args": {}},
+    {"reasoning": "It says so.", "answer": "5"},
+    {"reasoning": "Multiply.", "generated_code": "SUBMIT(3 * 80.0)"},
+    {"reasoning": "As computed.", "answer": "240.0"},
+    {"reasoning": "It says so.", "response": "Otters do."},
+    {"reasoning": "It says so.", "response": "Foxes, which dig dens."},
+    {"reasoning": "It says so.", "response": "Foxes do."},
+    *[{"reasoning": "It says so.", "response": "Herons do."}] * 3,
+]
+
+
+def test_the_code_about_agents_and_streaming_runs():
+    text = (ROOT / "docs/agents-and-streaming.md").read_text()
+    code = "\n".join(block[2] for block in BLOCK.finditer(text) if block[1] == "python")
+    server = [str(ROOT / "tests/core/mcp_server.py")]
+    for written, meant in {
+        'dspy.LM("openai/gpt-4o-mini")': f"dspy.ScriptedLM({AGENT_REPLIES!r})",
+        'command="orders-server"': f"command={sys.executable!r}, args={server!r}",
+    }.items():
+        assert code.count(written) == 1
+        code = code.replace(written, meant)
+    code += "\nassert answer == '5' and len(dspy.settings.lm.history) == 14"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=100)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 

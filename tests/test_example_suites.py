@@ -13,7 +13,13 @@ from dspex_core.datasets import overlap
 
 SUITES = Path(__file__).parent.parent / "example_suites"
 NAMES = sorted(path.parent.name for path in SUITES.glob("*/conftest.py"))
-INPUTS = {"extract_contact": "text", "review_sentiment": "review", "support_intents": "text"}
+INPUTS = {
+    "extract_contact": "text",
+    "handbook_rag": "question",
+    "review_sentiment": "review",
+    "support_agent": "question",
+    "support_intents": "text",
+}
 
 NO_NETWORK = """
 import sys
@@ -29,6 +35,7 @@ sys.addaudithook(refuse)
 def test_all_suites_replay_without_a_network(tmp_path):
     (tmp_path / "sitecustomize.py").write_text(NO_NETWORK)
     command = [sys.executable, "-m", "pytest", str(SUITES), "-q", "-p", "no:cacheprovider"]
+    command += ["-p", "no:langsmith_plugin"]  # which comes with langchain-core, and opens a socket
     done = subprocess.run(
         command,
         env={"PYTHONPATH": str(tmp_path), "PATH": "", "HOME": str(tmp_path)},
@@ -49,8 +56,17 @@ def test_the_files_of_a_suite_do_not_overlap(name):
     }
     for left, right in [("train", "val"), ("train", "test"), ("val", "test")]:
         assert overlap(parts[left], parts[right]) == []
-    if name != "extract_contact":
+    if name in ("review_sentiment", "support_intents"):
         assert sum(map(len, parts.values())) >= 120
+
+
+def test_what_the_handbook_is_asked_stands_in_the_passage_that_a_row_names():
+    folder = SUITES / "handbook_rag" / "data"
+    passages = {entry.topic: entry.text.casefold() for entry in load_dataset(folder / "handbook.jsonl")}
+    assert len(passages) == 40
+    for part in ("train", "val", "test"):
+        for row in load_dataset(folder / f"{part}.jsonl"):
+            assert row.answer.casefold() in passages[row.topic], row.id
 
 
 def test_the_artifact_says_how_good_it_was_on_the_held_out_rows():

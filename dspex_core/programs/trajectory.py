@@ -52,6 +52,7 @@ class Trajectory:
     def __init__(self, limit: int, truncate: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         self.values: dict[str, Any] = {}
         self._shown: dict[str, Any] = {}
+        self._lines: dict[str, tuple[Any, str]] = {}  # each value as it is written, as prompt after prompt shows it
         self.limit = limit
         self._truncate = truncate
 
@@ -68,7 +69,7 @@ class Trajectory:
 
     def text(self) -> str:
         """Write it for a prompt, each value after its name."""
-        return "\n".join([f"{name}: {as_observation(value, limit=self.limit)}" for name, value in self._shown.items()])
+        return "\n".join([self._line(name, value) for name, value in self._shown.items()])
 
     def asking(self, module: Module, inputs: Mapping[str, Any]) -> Flow[Any]:
         """Run a module on inputs and this trajectory; when that is too long, without its oldest turns.
@@ -85,3 +86,10 @@ class Trajectory:
                 except ValueError:
                     raise error from None
         return (yield from Module.steps(module, **inputs, trajectory=self.text()))
+
+    def _line(self, name: str, value: Any) -> str:
+        written, line = self._lines.get(name, (None, ""))
+        if not line or written is not value:  # what is shown may be another value than what there was
+            line = f"{name}: {as_observation(value, limit=self.limit)}"
+            self._lines[name] = value, line
+        return line

@@ -211,9 +211,11 @@ def stored_tools(tools: Iterable[Tool]) -> list[Any]:
     """
     functions = []
     for tool in tools:
-        if not isinstance(tool.func, FunctionType) or str(tool) != str(Tool(tool.func)) or tool.timeout is not None:
-            raise ArtifactError(f"the tool {tool.name!r} cannot be stored: use a function of a module as it is")
-        functions.append(tool.func)
+        func, name = tool.func, tool.name
+        is_plain = isinstance(func, FunctionType) and name == func.__name__ and tool.timeout is None
+        if not is_plain or str(tool) != str(Tool(func, name)):
+            raise ArtifactError(f"the tool {name!r} cannot be stored: use a function of a module as it is")
+        functions.append(func)
     return functions
 
 

@@ -1,5 +1,6 @@
 """Real DSPy beside ours."""
 
+import asyncio
 import importlib
 import sys
 from pathlib import Path
@@ -17,8 +18,9 @@ def real(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DSPY_CACHEDIR", str(tmp_path_factory.mktemp("dspy-cache")))
         patch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+        asyncio.run(asyncio.sleep(0))  # or LiteLLM's sync calls make an event loop that nobody closes
         library = importlib.import_module("dspy")
-    yield library
+        yield library
     library.cache.disk_cache.close()  # or its SQLite connections warn when they are collected
 
 

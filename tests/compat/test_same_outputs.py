@@ -6,6 +6,7 @@ import io
 
 import pytest
 import user_code
+from both import chat, outputs, scripted
 from hypothesis import given
 from hypothesis import strategies as st
 from user_code import Address, Person
@@ -14,32 +15,6 @@ PEOPLE = [
     {"name": "Anna", "age": 30, "addresses": [{"street": "Ring 1", "city": "Graz"}]},
     {"name": "Ben Ünal", "age": None, "addresses": [{"street": "A\nB", "city": "Linz", "postcode": "4020"}] * 2},
 ]
-
-
-def outputs(dspy, program, replies, **inputs):
-    """Run a program on scripted replies; return the prediction as a dict."""
-    with dspy.context(lm=scripted(dspy, replies), adapter=dspy.ChatAdapter()):
-        return dict(program(dspy)(**inputs).items())
-
-
-def scripted(dspy, replies):
-    """Make an LM that gives these replies word for word."""
-    if hasattr(dspy, "ScriptedLM"):
-        return dspy.ScriptedLM(replies)
-
-    class Scripted(dspy.BaseLM):
-        def __init__(self):
-            super().__init__("scripted", "chat", 0.0, 1000, cache=False)
-            self.rest = iter(replies)
-
-        def __call__(self, prompt=None, messages=None, **kwargs):
-            return [next(self.rest)]
-
-    return Scripted()
-
-
-def chat(**fields):
-    return "\n\n".join([*(f"[[ ## {name} ## ]]\n{value}" for name, value in fields.items()), "[[ ## completed ## ]]"])
 
 
 @pytest.mark.parametrize("case", ["completed", "padded", "chatty", "unfinished", "fallback to JSON"])

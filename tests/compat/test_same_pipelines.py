@@ -35,7 +35,7 @@ def test_rag(ours, real):
 
 def test_an_index_with_lengths_and_another_k(ours, real):
     mine, theirs = (
-        dspy.retrievers.Embeddings(tutorials.CORPUS, dspy.Embedder(tutorials.embed), 3, None, False, 20_000, False)
+        dspy.retrievers.Embeddings(tutorials.CORPUS, dspy.Embedder(tutorials.embed), 3, None, normalize=False)
         for dspy in (ours, real)
     )
     mine, theirs = mine(QUESTION), theirs(QUESTION)
@@ -185,6 +185,24 @@ def test_evaluation(ours, real):
     assert mine == theirs
 
 
+@pytest.mark.parametrize("decompositional", [False, True])
+def test_a_rag_judged_by_a_model(ours, real, decompositional):
+    judged = chat(reasoning="r", recall="1.0", precision="0.5")
+    if decompositional:
+        ideas = dict.fromkeys(("ground_truth_key_ideas", "system_response_key_ideas", "discussion"), "i")
+        judged = chat(reasoning="r", **ideas, recall="1.2", precision="0.5")
+
+    def use(dspy):
+        rows = [dspy.Example(question=QUESTION, response="Otters do.").with_inputs("question")]
+        metric = dspy.evaluate.SemanticF1(decompositional=decompositional)
+        result = dspy.Evaluate(devset=rows, metric=metric, num_threads=1)(tutorials.rag(dspy))
+        return result.score, metric(rows[0], dspy.Prediction(response="No."), trace=[]).score
+
+    mine, theirs = in_both(ours, real, use, [RESPONSE, judged, judged])
+
+    assert mine == theirs == (66.67, True)
+
+
 def test_the_file_of_an_evaluation(ours, real, tmp_path):
     def use(dspy):
         rows = [dspy.Example(question="What do otters do?", response="They dive.").with_inputs("question")]
@@ -212,7 +230,10 @@ def test_a_bootstrapped_rag(ours, real):
     assert mine == theirs
 
 
-PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+PIXEL = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
+    "+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 
 
 def sent(dspy, make, **inputs):

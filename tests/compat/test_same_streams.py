@@ -8,6 +8,8 @@ import tutorials
 from both import chat
 from openai_server import OpenAIServer
 
+pytestmark = pytest.mark.filterwarnings("ignore:Item .* on TypedDict")  # of LiteLLM, about its own types
+
 QUESTION = {"question": "Who dives?"}
 REPLY = chat(reasoning="Otters dive,\nherons do not.", answer="It is the otter.")
 
@@ -58,9 +60,7 @@ def told(dspy, items):
 def test_the_text_of_the_outputs_that_are_listened_to(ours, real, fields, async_streaming):
     def use(dspy):
         program = dspy.ChainOfThought("question -> answer")
-        streamed = dspy.streamify(
-            program, stream_listeners=listeners(dspy, *fields), async_streaming=async_streaming
-        )
+        streamed = dspy.streamify(program, stream_listeners=listeners(dspy, *fields), async_streaming=async_streaming)
         return told(dspy, collected(streamed, **QUESTION) if async_streaming else list(streamed(**QUESTION)))
 
     mine, theirs = (served(dspy, use, [REPLY]) for dspy in (ours, real))

@@ -242,6 +242,34 @@ def test_a_subclass_may_choose_what_is_left_out():
         assert agent(question="?").answer == "sunny"
 
 
+def test_a_subclass_may_show_a_shorter_value():
+    class Brief(ReAct):
+        def truncate_trajectory(self, trajectory):
+            return {**trajectory, "observation_0": "a lot of c"}
+
+    agent = Brief("question -> answer", [Tool(lambda city: city * 2000, name="echo")])
+    lm = SmallContext([turn("once", "echo", city="c"), turn("enough", "finish"), ANSWER], room=2000)
+    with context(lm=lm):
+        prediction = agent(question="?")
+    assert "observation_0: a lot of c\n" in agent.history[-1].request.messages[-1].text
+    assert prediction.trajectory["observation_0"] == "c" * 2000
+
+
+def test_a_result_is_written_once_however_many_prompts_show_it():
+    written = []
+
+    class Large:
+        def __str__(self):
+            written.append(self)
+            return "large"
+
+    agent = ReAct("question -> answer", [Tool(Large, name="find")])
+    with context(lm=ScriptedLM([turn("look", "find"), turn("again", "find"), turn("enough", "finish"), ANSWER])):
+        agent(question="?")
+    assert len(written) == 2
+    assert agent.history[-1].request.messages[-1].text.count("large") == 2
+
+
 def test_the_tools_of_a_registry_are_those_of_its_session():
     registry = ToolRegistry([weather])
     with registry.scope() as session:

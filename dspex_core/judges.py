@@ -1,0 +1,74 @@
+"""Metrics that ask a model. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dspex_core.example import Prediction
+from dspex_core.programs.base import Module
+from dspex_core.programs.chain_of_thought import ChainOfThought
+from dspex_core.signature import InputField, OutputField, Signature
+
+if TYPE_CHECKING:
+    from dspex_core.example import Example
+    from dspex_core.flow import Flow
+
+
+class SemanticRecallPrecision(Signature):
+    """Judge how far a response says the same as the right one, idea by idea, whatever its words."""
+
+    question: str = InputField()
+    ground_truth: str = InputField(desc="the right response")
+    system_response: str = InputField(desc="the response to judge")
+    recall: float = OutputField(desc="from 0 to 1: how much of the right response it says")
+    precision: float = OutputField(desc="from 0 to 1: how much of what it says is in the right response")
+
+
+class DecompositionalSemanticRecallPrecision(Signature):
+    """Judge how far a response says the same as the right one: list the ideas of both, then compare them."""
+
+    question: str = InputField()
+    ground_truth: str = InputField(desc="the right response")
+    system_response: str = InputField(desc="the response to judge")
+    ground_truth_key_ideas: str = OutputField()
+    system_response_key_ideas: str = OutputField()
+    discussion: str = OutputField(desc="which ideas are in both")
+    recall: float = OutputField(desc="from 0 to 1: how much of the right response it says")
+    precision: float = OutputField(desc="from 0 to 1: how much of what it says is in the right response")
+
+
+class SemanticF1(Module):
+    """A metric: the harmonic mean of recall and precision of the ideas in `response`, as a model judges them.
+
+    Examples have a `question` and a `response`, predictions a `response`.
+
+    Args:
+        threshold: The score that is good enough for a demo, while an optimizer collects them.
+        decompositional: Whether the model lists the ideas of both responses first.
+    """
+
+    def __init__(
+        self,
+        threshold: float = 0.66,
+        decompositional: bool = False,  # noqa: FBT001, FBT002  DSPy's signature
+    ) -> None:
+        self.threshold = threshold
+        self.decompositional = decompositional
+        asked = DecompositionalSemanticRecallPrecision if decompositional else SemanticRecallPrecision
+        self.module = ChainOfThought(asked)
+
+    def flow(self, example: Example, pred: Prediction, trace: Any = None) -> Flow[Prediction]:
+        """Return a prediction with the `score`; with a trace, whether that reaches the threshold."""
+        found = yield from Module.steps(
+            self.module,
+            question=example.question,
+            ground_truth=example.response,
+            system_response=pred.response,
+        )
+        recall, precision = (min(1.0, max(0.0, share)) for share in (found.recall, found.precision))
+        score = 2 * recall * precision / (recall + precision) if recall + precision else 0.0
+        return Prediction(score=score if trace is None else score >= self.threshold)
+
+    def constructor_arguments(self) -> dict[str, Any]:
+        """Return the arguments as they were given."""
+        return {"threshold": self.threshold, "decompositional": self.decompositional}
