@@ -64,7 +64,7 @@ class LM(BaseLM):
         model: `provider/model`, such as `"openai/gpt-4o-mini"` or `"local/smollm2-135m-instruct"`.
         model_type: The kind of API: `"chat"`, `"text"` (completions: one prompt, no roles) or `"responses"`.
         temperature: Sampling temperature; `None` leaves it to the provider.
-        max_tokens: The longest reply in tokens; `None` leaves it to the provider.
+        max_tokens: The longest reply in tokens; `None` leaves it to the provider, which is 1,000 for `local/`.
         cache: Whether answers are kept and equal calls answered from there.
         callbacks: Told of this LM's calls, beside those in the settings.
         num_retries: How many more tries a call gets when a failure may pass.

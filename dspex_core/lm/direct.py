@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _OK = 200
 _DONE = b"[DONE]"
 _EXCERPT = 500
+_LOCAL_LIMIT = 1000  # tokens: a small model that repeats itself would go on until the time limit, and again
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 # What `json.loads` does around the scanner takes as long again, and a stream has hundreds of events.
 _scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # typeshed lacks it
@@ -114,9 +115,12 @@ class DirectEngine:
         }
         if self._renames_limit and "max_tokens" in payload:
             payload["max_completion_tokens"] = payload.pop("max_tokens")
-        if endpoint.provider == "local" and endpoint.model_type == "responses" and request.response_schema is not None:
-            # llama.cpp looks for the schema of a response where a chat has it.
-            payload["response_format"] = {"type": "json_schema", "json_schema": request.response_schema.to_json()}
+        if endpoint.provider == "local":
+            is_response = endpoint.model_type == "responses"
+            payload.setdefault("max_output_tokens" if is_response else "max_tokens", _LOCAL_LIMIT)
+            if is_response and request.response_schema is not None:
+                # llama.cpp looks for the schema of a response where a chat has it.
+                payload["response_format"] = {"type": "json_schema", "json_schema": request.response_schema.to_json()}
         if request.on_chunk is not None:
             payload["stream"] = True
             if endpoint.takes_stream_options:

@@ -391,3 +391,10 @@ class TestCopies:
     def test_its_state_is_the_model_and_the_config_only(self):
         lm = LM(MODEL, temperature=0.0, api_key="sk-secret", api_base="http://private/v1")
         assert lm.dump_state() == {"model": MODEL, "temperature": 0.0}
+
+
+@pytest.mark.parametrize(("given", "sent"), [({}, 1000), ({"max_tokens": 5}, 5)])
+def test_a_reply_of_a_local_model_has_a_limit(server, monkeypatch, given, sent):
+    monkeypatch.setenv("DSPEX_LOCAL_SERVER", server.base_url)
+    LM("local/smollm2-135m-instruct", cache=False, **given)("hi")
+    assert server.requests[-1].body["max_tokens"] == sent
