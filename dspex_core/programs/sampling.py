@@ -57,6 +57,8 @@ class BestOfN(Module):
         threshold: float | None,
         fail_count: int | None = None,
     ) -> None:
+        if not isinstance(module, Module):
+            raise ConfigurationError(f"module must be a program, not {module!r}; wrap a function in a Module's forward")
         if N < 1:
             raise ConfigurationError(f"N must be at least 1, not {N!r}: it is how many attempts are made")
         self.module = module

@@ -29,6 +29,8 @@ class Retriever(ABC):
     def __init__(self, corpus: Sequence[str], k: int) -> None:
         if k < 1:
             raise ConfigurationError(f"k must be at least 1, not {k!r}: it is how many passages are found")
+        if isinstance(corpus, str) or not all(isinstance(passage, str) for passage in corpus):
+            raise ConfigurationError(f"a corpus is a list of texts, not {repr(corpus)[:100]}")
         self.corpus = list(corpus)
         self.k = k
 
@@ -38,6 +40,8 @@ class Retriever(ABC):
 
     def steps(self, query: str, k: int | None = None) -> Flow[Prediction]:
         """Find passages as a part of a flow: `found = yield from retriever.steps(query)`."""
+        if not isinstance(query, str):
+            raise ConfigurationError(f"a query is a text, not {query!r}")
         with span("retrieve", {"instance": self, "inputs": {"query": query}}) as attributes:
             found = yield Call(self.ranked, (query, k or self.k))
             indices = [position for position, _ in found]

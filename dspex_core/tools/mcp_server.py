@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from dspex_core.tools.mcp import ResultMode
 
 
+_CONNECT_SECONDS = 60.0  # how long a server may take to say which tools it has
+
+
 class MCPTools:
     """A connection to an MCP server, open for a block, which gets the server's tools as a list.
 
@@ -37,7 +40,7 @@ class MCPTools:
         timeout: Seconds that each call may take.
 
     Raises on entering:
-        ToolServerError: The server cannot be reached.
+        ToolServerError: The server cannot be reached, or does not say within a minute which tools it has.
     """
 
     def __init__(self, server: Any, *, result_mode: ResultMode = "text", timeout: float | None = None) -> None:
@@ -71,17 +74,22 @@ class MCPTools:
         self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()
         lost: asyncio.Future[str] = self._loop.create_future()
         try:
-            await self._connected(lost)
+            async with asyncio.timeout(_CONNECT_SECONDS) as limit:
+                await self._connected(lost, limit)
         except Exception as error:  # noqa: BLE001  of any kind; who waits for the tools or for a call is told
-            reason = error_text(_first(error))
+            late = isinstance(error, TimeoutError) and not self._ready.done()
+            reason = f"no answer within {_CONNECT_SECONDS:g} s" if late else error_text(_first(error))
             if not self._ready.done():
                 self._ready.set_exception(ToolServerError(f"the MCP server cannot be reached: {reason}"))
             elif not lost.done():
                 lost.set_result(reason)
                 await self._closing.wait()
 
-    async def _connected(self, lost: asyncio.Future[str]) -> None:
-        from mcp import Client  # an extra, and heavy
+    async def _connected(self, lost: asyncio.Future[str], limit: asyncio.Timeout) -> None:
+        try:
+            from mcp import Client  # an extra, and heavy
+        except ImportError as error:
+            raise ImportError('the `mcp` package of version 2 is needed; pip install "pytest-dspex[mcp]"') from error
 
         async with Client(self._server) as client:
             connection, tools, cursor = _Connection(client, lost), [], None
@@ -91,6 +99,7 @@ class MCPTools:
                 cursor = page.next_cursor
                 if not cursor:
                     break
+            limit.reschedule(None)  # from here on each call has its own
             self._ready.set_result(
                 [
                     Tool.from_mcp_tool(connection, tool, result_mode=self._result_mode, timeout=self._timeout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -10,7 +11,7 @@ from dspex_core.errors import ConfigurationError, ToolExecutionError
 from dspex_core.tools.tool import Tool, as_tool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator
 
     from dspex_core.flow import Flow
 
@@ -37,6 +38,9 @@ class ToolRegistry:
     def __init__(self, tools: Iterable[Any] = (), *, parent: ToolRegistry | None = None) -> None:
         self._tools: dict[str, Tool] = {}
         self._parent = parent
+        if callable(tools) or isinstance(tools, str | Mapping) or not isinstance(tools, Iterable):
+            message = f"tools are given as a list, not as {tools!r}; Tool(function, name=...) gives one another name"
+            raise ConfigurationError(message)
         for tool in tools:
             self.register(tool)
 

@@ -234,3 +234,15 @@ class TestASessionOfTheUsers:
                 Tool.from_mcp_tool(session, listed["add"], result_mode="pictures")
 
         asyncio.run(self.session(use))
+
+
+def test_a_server_that_says_nothing_is_an_error_and_no_hang(monkeypatch):
+    monkeypatch.setattr("dspex_core.tools.mcp_server._CONNECT_SECONDS", 0.3)
+    silent = StdioServerParameters(command=sys.executable, args=["-c", "import time; time.sleep(600)"])
+    before = threading.active_count()
+    with pytest.raises(ToolServerError, match=r"no answer within 0\.3 s"), MCPTools(silent):
+        pytest.fail("it has opened")
+    deadline = time.monotonic() + 20
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert threading.active_count() <= before

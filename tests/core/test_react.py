@@ -424,3 +424,9 @@ def test_an_agent_inside_a_program_is_a_module_like_others():
     assert program(question="?").answer == "sunny"
     assert isinstance(program.get_lm(), BaseLM)
     assert dspex_core.ReAct is ReAct
+
+
+@pytest.mark.parametrize("tools", [weather, {"weather": weather}, "weather", None])
+def test_tools_that_are_no_list_are_an_error_that_says_so(tools):
+    with pytest.raises(ConfigurationError, match="tools are given as a list"):
+        ReAct("question -> answer", tools)

@@ -312,3 +312,14 @@ def test_a_retriever_of_ones_own_needs_one_method():
             return [(index, float(len(self.corpus[index]))) for index in order[:k]]
 
     assert find("async", Longest(CORPUS, 1), "any").passages == [CORPUS[3]]
+
+
+@pytest.mark.parametrize("corpus", ["one text", [1, 2]])
+def test_a_corpus_that_is_no_list_of_texts_is_an_error(corpus):
+    with pytest.raises(ConfigurationError, match="a corpus is a list of texts"):
+        BM25(corpus)
+
+
+def test_a_query_that_is_no_text_is_an_error():
+    with pytest.raises(ConfigurationError, match="a query is a text, not None"):
+        BM25(["a passage"])(None)

@@ -464,3 +464,8 @@ class TestRefine:
             if "hint_" in entry.request.messages[-1].text and "reward_code" not in entry.request.messages[-1].text
         ]
         assert [("inner" in text, "outer" in text) for text in hints] == [(True, False), (False, True), (True, False)]
+
+
+def test_what_is_no_program_is_an_error():
+    with pytest.raises(ConfigurationError, match="module must be a program"):
+        BestOfN(len, N=2, reward_fn=lambda inputs, prediction: 1.0, threshold=1.0)
