@@ -207,9 +207,7 @@ class TimeLimit:
 
     def run(self) -> Any:
         """Run it in a thread and wait."""
-        future: Future[Any] = Future()
-        context = contextvars.copy_context()
-        threading.Thread(target=_settle, args=(future, context, self.flow), name="dspex-limited", daemon=True).start()
+        future = in_thread(lambda: drive(self.flow))
         try:
             return future.result(self.seconds)
         except TimeoutError:
@@ -232,8 +230,17 @@ class TimeLimit:
         return TimeoutError(f"it was not done within {self.seconds:g} s")
 
 
-def _settle(future: Future[Any], context: contextvars.Context, flow: Flow[Any]) -> None:
-    try:
-        future.set_result(context.run(drive, flow))
-    except BaseException as error:  # noqa: BLE001  who waits for it gets it
-        future.set_exception(error)
+def in_thread(work: Callable[[], T]) -> Future[T]:
+    """Do some work in a thread that ends with the process: work that is late can be left behind."""
+    future: Future[T] = Future()
+    future.set_running_or_notify_cancel()  # who no longer waits cannot cancel it
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001  who waits for it gets it
+            future.set_exception(error)
+
+    context = contextvars.copy_context()
+    threading.Thread(target=context.run, args=(run,), name="dspex-work", daemon=True).start()
+    return future

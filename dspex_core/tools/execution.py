@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import inspect
-import threading
-from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import ToolServerError
+from dspex_core.flow import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from concurrent.futures import Future
 
     from dspex_core.errors import ToolErrorKind
 
@@ -48,7 +47,7 @@ class Invocation:
         if self.call is None:
             return self._run_async(self._awaitable, seconds)
         call = self.call
-        outcome = _attempt(call) if seconds is None else _result(_started(lambda: _attempt(call)), seconds)
+        outcome = _attempt(call) if seconds is None else _result(in_thread(lambda: _attempt(call)), seconds)
         if not inspect.isawaitable(outcome.result):
             return outcome
         awaited = self._run_async(lambda: outcome.result, seconds)
@@ -60,7 +59,9 @@ class Invocation:
         """Make it without blocking the event loop; what is sync runs in a thread."""
         if self.call is not None and self.acall is None:
             call = self.call
-            outcome = await _unwrapped(_limited(lambda: asyncio.wrap_future(_started(lambda: _attempt(call))), seconds))
+            outcome = await _unwrapped(
+                _limited(lambda: asyncio.wrap_future(in_thread(lambda: _attempt(call))), seconds)
+            )
             if inspect.isawaitable(outcome.result):
                 return await _limited(lambda: outcome.result, seconds)
             return outcome
@@ -88,7 +89,7 @@ class Invocation:
         if seconds is None:
             return asyncio.run(_limited(awaitable, seconds))
         # In a thread, as a tool may block its event loop, and then cannot be cancelled.
-        return _result(_started(lambda: asyncio.run(_limited(awaitable, seconds))), seconds, grace=_GRACE)
+        return _result(in_thread(lambda: asyncio.run(_limited(awaitable, seconds))), seconds, grace=_GRACE)
 
 
 def _attempt(call: Callable[[], Any]) -> Outcome:
@@ -115,22 +116,6 @@ async def _unwrapped(waiting: Awaitable[Outcome]) -> Outcome:
     """Return the outcome of a thread, or that of waiting for it where that went wrong."""
     outcome = await waiting
     return outcome.result if isinstance(outcome.result, Outcome) else outcome
-
-
-def _started(work: Callable[[], Outcome]) -> Future[Outcome]:
-    """Do some work in a thread that ends with the process: one that is late is left behind."""
-    future: Future[Outcome] = Future()
-    future.set_running_or_notify_cancel()  # who no longer waits cannot cancel it
-
-    def run() -> None:
-        try:
-            future.set_result(work())
-        except BaseException as error:  # noqa: BLE001  who waits for it gets it
-            future.set_exception(error)
-
-    context = contextvars.copy_context()
-    threading.Thread(target=context.run, args=(run,), name="dspex-tool", daemon=True).start()
-    return future
 
 
 def _result(future: Future[Outcome], seconds: float | None, *, grace: float = 0.0) -> Outcome:
