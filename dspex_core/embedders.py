@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from dspex_core.errors import ArtifactError, ConfigurationError
 from dspex_core.flow import Call, adrive, drive
+from dspex_core.plain.secrets import is_private, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -95,7 +96,7 @@ class Embedder:
         if not isinstance(self.model, str):
             message = f"an embedder that is a function cannot be stored: {self.model!r}; use one with a model string"
             raise ArtifactError(message)
-        return {"kind": "model", "model": self.model, "config": dict(self.default_kwargs)}
+        return {"kind": "model", "model": self.model, "config": without_secrets(self.default_kwargs, is_private)}
 
     def _flow(
         self, inputs: str | Sequence[str], batch_size: int, *, caching: bool | None, kwargs: dict[str, Any]
@@ -168,10 +169,15 @@ def embedder_from_json(stored: Mapping[str, Any]) -> LexicalEmbedder | Embedder:
     match stored:
         case {"kind": "lexical", "analyzer": str(analyzer), "ngram_range": [int(shortest), int(longest)]}:
             return LexicalEmbedder(analyzer, (shortest, longest))
-        case {"kind": "model", "model": str(model), "config": dict(config)} if not _CONNECTION & config.keys():
+        case {"kind": "model", "model": str(model), "config": dict(config)} if not _is_connecting(config):
             return Embedder(model, **config)
     message = f"is no stored embedder that this version knows: {dict(stored)!r}"
     raise ArtifactError(message)
+
+
+def _is_connecting(config: Mapping[str, Any]) -> bool:
+    """Say whether a stored configuration holds what no file may set: an address, a key, how to connect."""
+    return bool(_CONNECTION & config.keys()) or without_secrets(config, is_private) != config
 
 
 class NearestIndex:

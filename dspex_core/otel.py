@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from dspex_core.adapters.base import to_json
 from dspex_core.example import Record
 from dspex_core.messages import TextPart
+from dspex_core.plain.secrets import masked, without_secrets
 
 try:
     from opentelemetry import context, trace
@@ -127,7 +128,7 @@ class OpenTelemetry:
         span.set_attribute("error.type", name)
         if self._capture_content:
             span.record_exception(error)
-        span.set_status(trace.StatusCode.ERROR, str(error) if self._capture_content else None)
+        span.set_status(trace.StatusCode.ERROR, masked(str(error)) if self._capture_content else None)
 
 
 def _begun(event: Event) -> tuple[str, Attributes]:
@@ -213,10 +214,10 @@ def _asked(event: Event) -> Attributes:
             tools = [tool.to_json() for tool in known["request"].tools]
             return {**asked, "gen_ai.tool.definitions": _json(tools)} if tools else asked
         case "tool":
-            return {"gen_ai.tool.call.arguments": _json(known["inputs"])}
+            return {"gen_ai.tool.call.arguments": _json(without_secrets(known["inputs"]))}
         case "evaluate" | "optimize":  # whole data sets
             return {}
-    return {"dspex.inputs": _json(known["inputs"])} if "inputs" in known else {}
+    return {"dspex.inputs": _json(without_secrets(known["inputs"]))} if "inputs" in known else {}
 
 
 def _answered(event: Event) -> Attributes:

@@ -20,6 +20,7 @@ from dspex_core.lm.retries import with_retries
 from dspex_core.lm.streaming import for_output, telling, was_told
 from dspex_core.lm.timeouts import TimeoutProfile, timeout_seconds
 from dspex_core.messages import LMResponse, Usage
+from dspex_core.plain.secrets import is_private, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -181,7 +182,7 @@ class LM(BaseLM):
 
     def dump_state(self) -> dict[str, Any]:
         """Return what a stored program keeps of its LM: never a key or an address."""
-        return {"model": self.model, **self.config}
+        return {"model": self.model, **without_secrets(self.config, is_private)}
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_target": None, "_engine": None}
@@ -189,8 +190,7 @@ class LM(BaseLM):
     def _as_fallback(self, lm: BaseLM | str) -> BaseLM:
         if not isinstance(lm, str):
             return lm
-        # Headers may hold a key, which is another provider's.
-        config = {name: value for name, value in self.config.items() if name not in ("headers", "extra_headers")}
+        config = without_secrets(self.config, is_private)  # which are another provider's
         return LM(lm, cache=self.cache, num_retries=self.num_retries, timeout=self.timeout, **config)
 
     def _answer_and_tell(self, request: LMRequest) -> Flow[LMResponse]:

@@ -18,9 +18,10 @@ from dspex_core.example import Prediction, Record
 from dspex_core.flow import Call, Flow, adrive, drive
 from dspex_core.interop import dspy
 from dspex_core.lm.history import CallLog, noting_in
+from dspex_core.plain.secrets import is_private, without_secrets
 from dspex_core.programs.batch import Batch
 from dspex_core.programs.demos import selector_from_json
-from dspex_core.programs.recipe import RECIPE_KIND, is_private, recipe_file, recipe_of
+from dspex_core.programs.recipe import RECIPE_KIND, recipe_file, recipe_of
 from dspex_core.programs.state import damage, typed
 from dspex_core.programs.tree import copied, replace, walk
 from dspex_core.telemetry import in_span
@@ -336,7 +337,7 @@ class Predictor(Module):
             "signature": self.signature.dump_state(),
             "demos": [Record(demo).toDict() for demo in self.demos],
             "demo_selector": self.demo_selector.to_json() if self.demo_selector else None,
-            "config": {name: value for name, value in self.config.items() if not is_private(name)},
+            "config": without_secrets(self.config, is_private),
         }
 
     def with_state(self, state: Mapping[str, Any]) -> Self:

@@ -9,7 +9,6 @@ state is that of the whole, so a program among the arguments has none of its own
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import FunctionType
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from dspex_core.class_paths import class_path, find_class, find_function
 from dspex_core.errors import ArtifactError
+from dspex_core.plain.secrets import is_private
 from dspex_core.signature import SignatureMeta
 from dspex_core.signature_json import signature_from_json, signature_to_json
 
@@ -26,17 +26,8 @@ if TYPE_CHECKING:
     from dspex_core.programs.base import Module
 
 RECIPE_KIND = "whole program"
-_PRIVATE = re.compile(
-    "api_key|access_key|secret|password|credential|authorization|(ad|access|auth|session)_token"
-    "|api_base|base_url|endpoint|headers|model_list"
-)
 _DAMAGED = "is a damaged artifact: it lacks a part of the program"
 _Program = TypeVar("_Program", bound="Module")
-
-
-def is_private(name: str) -> bool:
-    """Whether an argument of this name holds a key or an endpoint: files have none, and none is taken from them."""
-    return bool(_PRIVATE.search(name))
 
 
 def recipe_file(path: str | PathLike[str]) -> Path:

@@ -1,4 +1,4 @@
-"""What never gets into a cassette: credentials, told by the name of their parameter. PYTEST_DONT_REWRITE
+"""What never gets into a cassette: credentials, and the names of accounts. PYTEST_DONT_REWRITE
 
 LM clients keep credentials out of requests, but a user may pass `api_key=` along with the
 sampling parameters of a call. Parameters are dropped by name and all others are kept: an
@@ -7,19 +7,14 @@ allow-list would give two requests that differ in a parameter it does not know o
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from dspex_core.messages import Json
+from dspex_core.plain import secrets
 
-# Looked for in names that are in lower case and without separators: "X-Api-Key" is "xapikey".
-_SECRET = re.compile(
-    r"apikey|accesskey|privatekey|secret|passw(or)?d|passphrase|authorization|bearer|credential|cookie|header"
-    r"|organization|tokenprovider|auth$|(?<!eos)(?<!bos)(?<!pad)(?<!stop)token$"
-)
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dspex_core.messages import Json
 
 
 def without_secrets(parameters: Mapping[str, Any]) -> Json:
@@ -27,26 +22,9 @@ def without_secrets(parameters: Mapping[str, Any]) -> Json:
 
     The fields that a JSON schema describes under `properties` are kept, whatever their names.
     """
-    return _without_secrets(parameters, within="")
+    return secrets.without_secrets(parameters, is_secret)
 
 
-@lru_cache(maxsize=1024)
 def is_secret(name: str) -> bool:
     """Say whether a parameter or a header of this name carries a credential or names an account."""
-    return _SECRET.search(re.sub(r"[^a-z0-9]", "", name.lower())) is not None
-
-
-def _without_secrets(parameters: Mapping[Any, Any], *, within: str) -> Json:
-    return {
-        name: _clean(value, str(name))
-        for name, value in parameters.items()
-        if not is_secret(str(name)) or (within == "properties" and isinstance(value, Mapping))
-    }
-
-
-def _clean(value: Any, name: str) -> Any:
-    if isinstance(value, Mapping):
-        return _without_secrets(value, within=name)
-    if isinstance(value, list | tuple):
-        return [_clean(item, name) for item in value]
-    return value
+    return "organization" in name.lower() or secrets.is_secret(name)

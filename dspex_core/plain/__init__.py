@@ -1,0 +1,1 @@
+"""Values as plain data: which of them may be shown and stored. PYTEST_DONT_REWRITE"""

@@ -1,0 +1,136 @@
+"""The one list of secrets: which names and texts carry credentials, and how they stay out of sight. PYTEST_DONT_REWRITE
+
+Names decide first, whatever their case and separators: `apiKey`, `API_KEY` and `X-Api-Key` are the same.
+Of texts, only those with an unmistakable form count, such as `Bearer ...` or a URL with a password.
+All other names and texts are kept: a list of allowed names would lose what it does not know.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HIDDEN = "[secret]"
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+# Unmistakable in a name without separators, wherever they stand there.
+_ANYWHERE = re.compile(
+    r"apikey|accesskey|privatekey|secret(?!ar)|passw(or)?d|passphrase|passcode|authorization|bearer|credential|cookie"
+    r"|headers|sessionid|sessionkey|subscriptionkey|functionskey|sshkey|serviceaccount|keyfile|connectionstr"
+    r"|tokenprovider|accesssignature|amzsignature|hubsignature|githubpat|(access|auth|refresh|session|api|bearer)tokens"
+)
+# Too short to be looked for inside of other words.
+_WHOLE_WORDS = frozenset("pwd jwt sas dsn hmac otp csrf xsrf auth oauth netrc".split())  # noqa: SIM905  reads better
+# `..._key` is a secret behind these; `cache_key`, `primary_key` or `sort_key` are not.
+_KEY_OWNERS = tuple(
+    "account admin anthropic app application auth aws azure client cohere consumer databricks datadog deepseek deploy "  # noqa: SIM905  as above
+    "encryption fireworks function gcp gemini google groq hf huggingface langfuse langsmith license master mistral "
+    "openai openrouter pinecone provider qdrant replicate serper service shared signing storage stripe tavily together "
+    "vertex wandb weaviate webhook write xai".split()
+)
+# `..._token` is a secret, but not behind these: there it is a piece of text, or a place in a list.
+_TOKEN_KINDS = frozenset(
+    "audio begin bos cls continuation each end eos first image input last mask max min new next num output pad page "  # noqa: SIM905  as above
+    "per prefix prompt sep special start stop suffix think thinking unk video".split()
+)
+_ADDRESSES = ("apibase", "baseurl", "endpoint", "modellist", "proxy", "proxies")
+_PASSWORD_IN_URL = r"(?<=://)[^/\s@:]*:[^/\s@]+(?=@)"  # noqa: S105  a pattern
+_FORMS = (
+    r"\bsk-[A-Za-z0-9_-]{6,}|\b(?:ghp|gho|ghs|ghu|hf|gsk|xai|tvly|pplx|r8)[_-][A-Za-z0-9]{16,}|\bgithub_pat_\w{16,}"
+    r"|\bA(?:KIA|SIA)[0-9A-Z]{16}\b|\bAIza[0-9A-Za-z_-]{30,}|\bxox[abprs]-[0-9A-Za-z-]{8,}"
+    r"|\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*|(?<=\bBearer )[^\s\"',;]{6,}|(?<=\bBasic )[A-Za-z0-9+/=]{8,}"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
+)
+_IN_TEXT = re.compile(f"{_PASSWORD_IN_URL}|{_FORMS}")
+_WHOLE = re.compile(rf"\s*(?:(?:Bearer|Basic) )?(?:{_FORMS})\s*|\s*[\w+.-]+://[^/\s@:]*:[^/\s@]+@\S*\s*")
+_SHORTEST = 9  # characters of a text that has the form of a secret
+
+
+class SecretText(str):
+    """A text that is sent and never shown: its `repr` hides it, so that tracebacks that show arguments do, too."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(HIDDEN)
+
+
+class SecretMapping(dict[str, Any]):
+    """Headers and the like: a dictionary whose `repr` says the names only."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(dict.fromkeys(self, HIDDEN))
+
+    def copy(self) -> SecretMapping:
+        """Return a copy that shows as little."""
+        return SecretMapping(self)
+
+
+@lru_cache(maxsize=4096)
+def is_secret(name: str) -> bool:
+    """Say whether a parameter, header or variable of this name carries a credential."""
+    words = [word.lower() for word in _WORDS.findall(name)]
+    compact = "".join(words)
+    if _ANYWHERE.search(compact) or not _WHOLE_WORDS.isdisjoint(words):
+        return True
+    if compact.endswith("key"):
+        return compact.removesuffix("key").endswith(_KEY_OWNERS)
+    if compact.endswith("token"):
+        before = words[-1].removesuffix("token") or (words[-2] if len(words) > 1 else "")
+        return before not in _TOKEN_KINDS
+    return False
+
+
+@lru_cache(maxsize=4096)
+def is_private(name: str) -> bool:
+    """Say whether a value of this name has no place in a file that others read: a credential, or an address."""
+    return is_secret(name) or "".join(_WORDS.findall(name)).lower().endswith(_ADDRESSES)
+
+
+def looks_secret(text: str) -> bool:
+    """Say whether a text as a whole has the form of a credential: a key, `Bearer ...`, a URL with a password."""
+    return len(text) >= _SHORTEST and _WHOLE.fullmatch(text) is not None
+
+
+def masked(text: str) -> str:
+    """Return a text in which the credentials of an unmistakable form are hidden."""
+    return _IN_TEXT.sub(HIDDEN, text)
+
+
+def without_secrets(parameters: Mapping[Any, Any], drops: Callable[[str], bool] = is_secret) -> dict[Any, Any]:
+    """Return a copy of parameters without those that carry credentials, at any depth, in dictionaries and lists.
+
+    The fields that a JSON schema describes under `properties` are kept, whatever their names.
+
+    Args:
+        parameters: They are not changed.
+        drops: Says of a name whether its value is left out; `is_private` leaves out addresses, too.
+    """
+    return _without(parameters, within="", drops=drops)
+
+
+def _without(parameters: Mapping[Any, Any], *, within: str, drops: Callable[[str], bool]) -> dict[Any, Any]:
+    described = within == "properties"
+    return {
+        name: _cleaned(value, str(name), drops)
+        for name, value in parameters.items()
+        if (described and isinstance(value, Mapping)) or not (drops(str(name)) or _is_secret_text(value))
+    }
+
+
+def _cleaned(value: Any, name: str, drops: Callable[[str], bool]) -> Any:
+    if isinstance(value, Mapping):
+        return _without(value, within=name, drops=drops)
+    if isinstance(value, list | tuple):
+        return [_cleaned(item, name, drops) for item in value if not _is_secret_text(item)]
+    return value
+
+
+def _is_secret_text(value: Any) -> bool:
+    return isinstance(value, SecretText) or (isinstance(value, str) and looks_secret(value))
