@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dspex_core.config import context
+from dspex_core.foreign_code import ignore_foreign_warnings
 from pytest_dspex.keys import (
     CASE,
     EXPECTED,
@@ -75,6 +76,7 @@ def _open_recorder(item: pytest.Item) -> Recorder:
 def around(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
     """Put the item's cassette before all LM calls, its fixtures' included."""
     item.stash[NEXT_ITEM] = nextitem
+    ignore_foreign_warnings()  # pytest has just set this test's filters; calls made ahead are under way
     with context(recorder=recorder_for(item)):
         yield
     if RECORDING in item.config.stash:

@@ -11,28 +11,22 @@ import json
 import os
 import re
 import time
-import warnings
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else importing it downloads a price list
 
-import httpx  # comes with LiteLLM
-import openai  # comes with LiteLLM, whose errors derive from it
+from dspex_core.foreign_code import foreign_code
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # of LiteLLM's own models, as they are made: at the import and the first response
+with foreign_code():
+    import httpx  # comes with LiteLLM
     import litellm
-    from litellm.types.utils import ModelResponseStream
-
-    litellm.ModelResponse()
-    ModelResponseStream()
-
-from litellm.exceptions import ContextWindowExceededError as TooLongError
-from litellm.exceptions import MidStreamFallbackError, UnsupportedParamsError
-from litellm.exceptions import Timeout as LiteLLMTimeout
-from litellm.litellm_core_utils.logging_worker import GLOBAL_LOGGING_WORKER
+    import openai  # comes with LiteLLM, whose errors derive from it
+    from litellm.exceptions import ContextWindowExceededError as TooLongError
+    from litellm.exceptions import MidStreamFallbackError, UnsupportedParamsError
+    from litellm.exceptions import Timeout as LiteLLMTimeout
+    from litellm.litellm_core_utils.logging_worker import GLOBAL_LOGGING_WORKER
 
 from dspex_core.errors import (
     ContextWindowExceededError,
@@ -103,8 +97,9 @@ class LiteLLMEngine:
             self._fixed["api_key"] = "none"  # a server of the user's own needs no key, but LiteLLM asks for one
         if endpoint.provider == "local":
             self._fixed["model"] = f"openai/{endpoint.name}"
-        self._check_provider()
-        self._supports_schema = endpoint.provider == "local" or litellm.supports_response_schema(endpoint.model)
+        with foreign_code():
+            self._check_provider()
+            self._supports_schema = endpoint.provider == "local" or litellm.supports_response_schema(endpoint.model)
 
     def _check_provider(self) -> None:
         try:
@@ -124,7 +119,8 @@ class LiteLLMEngine:
         """
         deadline = time.monotonic() + timeout
         try:
-            reply = self._call(**self._fixed, **self._arguments(request), timeout=timeout)
+            with foreign_code():
+                reply = self._call(**self._fixed, **self._arguments(request), timeout=timeout)
             pieces = self._pieces(request)
             return self._response(reply) if pieces is None else self._streamed(reply, pieces, deadline)
         except _FAILURES as error:
@@ -136,7 +132,8 @@ class LiteLLMEngine:
         try:
             # LiteLLM's timeout starts anew with each piece of a reply.
             async with asyncio.timeout(timeout):
-                reply = await self._acall(**self._fixed, **self._arguments(request), timeout=timeout)
+                with foreign_code():
+                    reply = await self._acall(**self._fixed, **self._arguments(request), timeout=timeout)
                 pieces = self._pieces(request)
                 return self._response(reply) if pieces is None else await self._astreamed(reply, pieces)
         except _FAILURES as error:
@@ -149,7 +146,8 @@ class LiteLLMEngine:
             LMError: As `complete` does.
         """
         try:
-            reply = litellm.embedding(**self._fixed, **config, input=list(texts), timeout=timeout)
+            with foreign_code():
+                reply = litellm.embedding(**self._fixed, **config, input=list(texts), timeout=timeout)
         except openai.OpenAIError as error:
             raise self._error(error, timeout) from error
         return self._vectors(reply, len(texts))
@@ -165,14 +163,15 @@ class LiteLLMEngine:
         await _clients.get()
         try:
             async with asyncio.timeout(timeout):
-                reply = await litellm.aembedding(**self._fixed, **config, input=list(texts), timeout=timeout)
+                with foreign_code():
+                    reply = await litellm.aembedding(**self._fixed, **config, input=list(texts), timeout=timeout)
         except (openai.OpenAIError, TimeoutError) as error:
             raise self._error(error, timeout) from error
         return self._vectors(reply, len(texts))
 
     def _vectors(self, reply: Any, n: int) -> LMResponse:
         try:
-            response = to_vectors(reply.model_dump(), n=n)
+            response = to_vectors(_plain(reply), n=n)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise self._fail(LMResponseError, f"the reply does not hold {n} embeddings") from error
         return replace(response, cost=reply._hidden_params.get("response_cost"))  # noqa: SLF001  as in _response
@@ -196,36 +195,36 @@ class LiteLLMEngine:
 
     def _response(self, reply: Any) -> LMResponse:
         try:
-            response = self._wire.response(reply.model_dump())
+            response = self._wire.response(_plain(reply))
         except _MISREAD as error:
             raise self._fail(LMResponseError, f"the reply is not {self._wire.EXPECTED}") from error
         return replace(response, cost=reply._hidden_params.get("response_cost"))  # noqa: SLF001  where LiteLLM's documentation has it
 
     def _streamed(self, reply: Any, pieces: ReplyInPieces, deadline: float) -> LMResponse:
-        _ignore_own_warnings()
         try:
-            for event in reply:
+            while (event := _next(reply)) is not None:
                 self._take(event, pieces)
                 if time.monotonic() > deadline:
                     raise TimeoutError
         finally:
             source = reply.completion_stream  # which LiteLLM leaves open when nobody reads on
             if hasattr(source, "close"):
-                source.close()
+                with foreign_code():
+                    source.close()
         return self._whole(pieces)
 
     async def _astreamed(self, reply: Any, pieces: ReplyInPieces) -> LMResponse:
-        _ignore_own_warnings()
         try:
-            async for event in reply:
+            while (event := await _anext(reply)) is not None:
                 self._take(event, pieces)
         finally:
-            await reply.aclose()
+            with foreign_code():
+                await reply.aclose()
         return self._whole(pieces)
 
     def _take(self, event: Any, pieces: ReplyInPieces) -> None:
         try:
-            pieces.read(event.model_dump())
+            pieces.read(_plain(event))
         except RefusedError as error:
             raise refusal(self._endpoint, 200, {}, json.dumps(error.said).encode()) from error
         except _MISREAD as error:
@@ -270,22 +269,33 @@ async def _tidy_up() -> AsyncGenerator[None, None]:
     try:
         yield
     finally:
-        await GLOBAL_LOGGING_WORKER.clear_queue()  # type: ignore[no-untyped-call]  # it has no annotations
-        kept = litellm.in_memory_llm_clients_cache.cache_dict
-        mark = f"-{id(asyncio.get_running_loop())}"  # how LiteLLM tells the clients of event loops apart
-        for key in [key for key in kept if key.endswith(mark)]:
-            await kept.pop(key).close()
+        with foreign_code():
+            await GLOBAL_LOGGING_WORKER.clear_queue()  # type: ignore[no-untyped-call]  # it has no annotations
+            kept = litellm.in_memory_llm_clients_cache.cache_dict
+            mark = f"-{id(asyncio.get_running_loop())}"  # how LiteLLM tells the clients of event loops apart
+            for key in [key for key in kept if key.endswith(mark)]:
+                await kept.pop(key).close()
 
 
 _clients = PerLoop(_tidy_up)
 
 
-def _ignore_own_warnings() -> None:
-    """Let what LiteLLM does with pydantic while it streams not fail a call where warnings are errors, as in tests.
+def _next(stream: Any) -> Any:
+    """Return a stream's next event, or `None` at its end. The caller hands it on outside of LiteLLM's code."""
+    with foreign_code():
+        return next(stream, None)
 
-    Those at its import can be caught there; these come while other threads run, and each test has filters of its own.
-    """
-    warnings.filterwarnings("ignore", "Accessing the 'model_", DeprecationWarning, module=r"litellm\.")
+
+async def _anext(stream: Any) -> Any:
+    """`_next` without blocking the event loop."""
+    with foreign_code():
+        return await anext(stream, None)
+
+
+def _plain(reply: Any) -> Any:
+    """Return a reply of LiteLLM's as plain data."""
+    with foreign_code():
+        return reply.model_dump()
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
