@@ -16,6 +16,16 @@ if TYPE_CHECKING:
     from dspex_core.config import context as context
     from dspex_core.config import settings as settings
     from dspex_core.datasets import load_dataset as load_dataset
+    from dspex_core.dspy_paths import clients as clients
+    from dspex_core.dspy_paths import core as core
+    from dspex_core.dspy_paths import dsp as dsp
+    from dspex_core.dspy_paths import experimental as experimental
+    from dspex_core.dspy_paths import predict as predict
+    from dspex_core.dspy_paths import primitives as primitives
+    from dspex_core.dspy_paths import signatures as signatures
+    from dspex_core.dspy_paths import teleprompt as teleprompt
+    from dspex_core.dspy_paths import utils as utils
+    from dspex_core.dspy_paths.top_level import *  # noqa: F403  DSPy's other names
     from dspex_core.embedders import Embedder as Embedder
     from dspex_core.embedders import LexicalEmbedder as LexicalEmbedder
     from dspex_core.errors import AdapterParseError as AdapterParseError
@@ -369,18 +379,18 @@ _HOMES = {
     "track_usage": "usage",
 }
 
-# As in DSPy's tutorials: dspy.retrievers.Embeddings, dspy.teleprompt.BootstrapFewShot, ...
-_MODULES = {"evaluate": "evaluate", "retrievers": "retrievers", "streaming": "streaming", "teleprompt": "optimizers"}
+# DSPy's module paths, such as `dspex_core.teleprompt`, stand in a folder of their own.
+__path__.append(f"{__path__[0]}/dspy_paths")  # noqa: F405  every package has it
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name at its first use, so that importing the package costs next to nothing (PEP 562)."""
     from importlib import import_module
 
-    if name in _MODULES:
-        return import_module(f"{__name__}.{_MODULES[name]}")
     if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from dspex_core.dspy_paths import of_root
+
+        return of_root(name)
     value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     return value
 

@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from dspex_core.config import current
+from dspex_core.dspy_paths import folder_of, submodules
 from dspex_core.errors import BudgetExceededError, ConfigurationError, EvaluationError
 from dspex_core.evaluation_files import write_csv, write_json
 from dspex_core.flow import Call, Flow, Together, adrive, drive
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
     from dspex_core.example import Example, Prediction
 
 __all__ = ["CaseError", "CaseResult", "Evaluate", "EvaluationResult", "SemanticF1", "metric_name"]
+
+__path__ = [folder_of(__name__)]  # DSPy's submodules
+if not TYPE_CHECKING:  # a type checker finds them by itself
+    __getattr__ = submodules(__name__)
 
 Metric = Callable[..., Any]
 Program = Callable[..., Any]  # a module, or a function

@@ -152,3 +152,6 @@ def _read_vectors(file: Path, name: Any, n: int) -> Any:
             f"does not hold a row for each of {n} passages, its shape is {vectors.shape}", path=str(place)
         )
     return vectors
+
+
+EmbeddingsWithScores = Embeddings  # DSPy's name for one that returns scores, too

@@ -1,5 +1,8 @@
 """Programs that tell what they write and do while they run. PYTEST_DONT_REWRITE"""
 
+from typing import TYPE_CHECKING
+
+from dspex_core.dspy_paths import folder_of, submodules
 from dspex_core.streaming.listener import StreamListener
 from dspex_core.streaming.messages import StatusMessage, StatusMessageProvider, StreamResponse
 from dspex_core.streaming.streamed import streamify, streaming_response
@@ -12,3 +15,9 @@ __all__ = [
     "streamify",
     "streaming_response",
 ]
+
+__path__.append(folder_of(__name__))  # DSPy's submodules
+if not TYPE_CHECKING:  # a type checker finds them by itself
+    __getattr__ = submodules(__name__)
+    __getattr__("streamify")  # the module; imported later, it would take the function's place here
+    from dspex_core.streaming.streamed import streamify

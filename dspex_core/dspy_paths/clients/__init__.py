@@ -1,0 +1,15 @@
+"""DSPy's `dspy.clients`: language models and embedders. PYTEST_DONT_REWRITE"""
+
+from typing import TYPE_CHECKING
+
+from dspex_core.dspy_paths import submodules
+from dspex_core.dspy_paths.not_there_yet import Provider, TrainingJob
+from dspex_core.embedders import Embedder
+from dspex_core.lm.base import BaseLM
+from dspex_core.lm.client import LM
+from dspex_core.lm.history import inspect_history
+
+__all__ = ["LM", "BaseLM", "Embedder", "Provider", "TrainingJob", "inspect_history"]
+
+if not TYPE_CHECKING:  # a type checker finds them by itself
+    __getattr__ = submodules(__name__)

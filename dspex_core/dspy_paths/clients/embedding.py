@@ -1,0 +1,5 @@
+"""DSPy's `dspy.clients.embedding`: vectors of texts. PYTEST_DONT_REWRITE"""
+
+from dspex_core.embedders import Embedder
+
+__all__ = ["Embedder"]

@@ -1,0 +1,111 @@
+"""What DSPy has and this does not: importable, so that a file which only imports it runs. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, NoReturn
+
+from dspex_core.errors import ConfigurationError
+
+__all__ = [
+    "COPRO",
+    "GEPA",
+    "SIMBA",
+    "AvatarOptimizer",
+    "BetterTogether",
+    "BootstrapFewShotWithOptuna",
+    "BootstrapFinetune",
+    "ColBERTv2",
+    "Ensemble",
+    "Flex",
+    "InferRules",
+    "MIPROv2",
+    "Provider",
+    "Retrieve",
+    "TrainingJob",
+]
+
+
+class _NotThereYet:
+    """A class of DSPy that cannot be made here; `instead` says what to do."""
+
+    instead: ClassVar[str] = "BootstrapFewShotWithRandomSearch chooses demos by a metric"
+
+    def __new__(cls, *_: Any, **__: Any) -> NoReturn:
+        raise ConfigurationError(
+            f"{cls.__name__} of DSPy is not there yet; {cls.instead}. "
+            "docs/migrating-from-dspy.md lists everything that is missing"
+        )
+
+
+class AvatarOptimizer(_NotThereYet):
+    """An optimizer of tool use."""
+
+
+class BetterTogether(_NotThereYet):
+    """An optimizer of prompts and weights."""
+
+
+class BootstrapFewShotWithOptuna(_NotThereYet):
+    """An optimizer that searches sets of demos with Optuna."""
+
+
+class BootstrapFinetune(_NotThereYet):
+    """An optimizer of weights."""
+
+    instead = "weights are not trained: export examples and train with the provider's own tools"
+
+
+class COPRO(_NotThereYet):
+    """An optimizer of instructions."""
+
+
+class GEPA(_NotThereYet):
+    """An optimizer of instructions by reflection."""
+
+
+class InferRules(_NotThereYet):
+    """An optimizer that adds rules to instructions."""
+
+
+class MIPROv2(_NotThereYet):
+    """An optimizer of instructions and demos."""
+
+
+class SIMBA(_NotThereYet):
+    """An optimizer of instructions and demos by mini-batches."""
+
+
+class Ensemble(_NotThereYet):
+    """Several programs as one."""
+
+    instead = "write a module that calls them and ends in `majority`"
+
+
+class Flex(_NotThereYet):
+    """A module whose code is generated."""
+
+    instead = "write a module with `forward`"
+
+
+class Provider(_NotThereYet):
+    """Where weights are trained."""
+
+    instead = "weights are not trained: use the provider's own tools"
+
+
+class TrainingJob(_NotThereYet):
+    """A training of weights."""
+
+    instead = "weights are not trained: use the provider's own tools"
+
+
+class ColBERTv2(_NotThereYet):
+    """A client of a search server."""
+
+    instead = "call your search server in a function, or use `BM25` or `Embeddings`"
+
+
+class Retrieve(_NotThereYet):
+    """A retriever that the settings name."""
+
+    instead = "call a retriever itself: `BM25`, `Embeddings`, or any function"

@@ -1,0 +1,35 @@
+"""DSPy's `dspy.predict`: the modules that ask language models. PYTEST_DONT_REWRITE"""
+
+from typing import TYPE_CHECKING
+
+from dspex_core.dspy_paths import submodules
+from dspex_core.programs import ChainOfThought, Predict
+from dspex_core.programs.aggregation import majority
+from dspex_core.programs.code_act import CodeAct
+from dspex_core.programs.comparison import MultiChainComparison
+from dspex_core.programs.knn import KNN
+from dspex_core.programs.parallel import Parallel
+from dspex_core.programs.program_of_thought import ProgramOfThought
+from dspex_core.programs.react import ReAct
+from dspex_core.programs.rlm import RLM
+from dspex_core.programs.sampling import BestOfN, Refine
+from dspex_core.tools import Tool
+
+__all__ = [
+    "KNN",
+    "RLM",
+    "BestOfN",
+    "ChainOfThought",
+    "CodeAct",
+    "MultiChainComparison",
+    "Parallel",
+    "Predict",
+    "ProgramOfThought",
+    "ReAct",
+    "Refine",
+    "Tool",
+    "majority",
+]
+
+if not TYPE_CHECKING:  # a type checker finds them by itself
+    __getattr__ = submodules(__name__)

@@ -1,0 +1,5 @@
+"""DSPy's `dspy.predict.aggregation`: majority votes. PYTEST_DONT_REWRITE"""
+
+from dspex_core.programs.aggregation import default_normalize, majority
+
+__all__ = ["default_normalize", "majority"]

@@ -1,0 +1,1 @@
+"""DSPy's submodules of `dspex_core.retrievers`, on whose `__path__` this folder stands. PYTEST_DONT_REWRITE"""

@@ -1,0 +1,47 @@
+"""DSPy's `dspy.teleprompt`: optimizers. PYTEST_DONT_REWRITE"""
+
+from typing import TYPE_CHECKING
+
+from dspex_core.dspy_paths import submodules
+from dspex_core.dspy_paths.not_there_yet import (
+    COPRO,
+    GEPA,
+    SIMBA,
+    AvatarOptimizer,
+    BetterTogether,
+    BootstrapFewShotWithOptuna,
+    BootstrapFinetune,
+    Ensemble,
+    InferRules,
+    MIPROv2,
+)
+from dspex_core.optimizers import (
+    BootstrapFewShot,
+    BootstrapFewShotWithRandomSearch,
+    BootstrapRS,
+    KNNFewShot,
+    LabeledFewShot,
+    Teleprompter,
+)
+
+__all__ = [
+    "COPRO",
+    "GEPA",
+    "SIMBA",
+    "AvatarOptimizer",
+    "BetterTogether",
+    "BootstrapFewShot",
+    "BootstrapFewShotWithOptuna",
+    "BootstrapFewShotWithRandomSearch",
+    "BootstrapFinetune",
+    "BootstrapRS",
+    "Ensemble",
+    "InferRules",
+    "KNNFewShot",
+    "LabeledFewShot",
+    "MIPROv2",
+    "Teleprompter",
+]
+
+if not TYPE_CHECKING:  # a type checker finds them by itself
+    __getattr__ = submodules(__name__)

@@ -1,0 +1,47 @@
+"""Those of DSPy's top-level names that are not among ours: `dspex_core.DSPyError`, ... PYTEST_DONT_REWRITE"""
+
+from dspex_core.dspy_paths.not_there_yet import (
+    COPRO,
+    GEPA,
+    SIMBA,
+    AvatarOptimizer,
+    BetterTogether,
+    BootstrapFewShotWithOptuna,
+    BootstrapFinetune,
+    ColBERTv2,
+    Ensemble,
+    Flex,
+    InferRules,
+    MIPROv2,
+    Provider,
+    Retrieve,
+    TrainingJob,
+)
+from dspex_core.dspy_paths.primitives import BaseModule, CodeExecutionError, CodeInterpreterError
+from dspex_core.dspy_paths.utils.exceptions import DSPyError
+from dspex_core.signature import SignatureMeta, ensure_signature, make_signature
+
+__all__ = [
+    "COPRO",
+    "GEPA",
+    "SIMBA",
+    "AvatarOptimizer",
+    "BaseModule",
+    "BetterTogether",
+    "BootstrapFewShotWithOptuna",
+    "BootstrapFinetune",
+    "CodeExecutionError",
+    "CodeInterpreterError",
+    "ColBERTv2",
+    "DSPyError",
+    "Ensemble",
+    "Flex",
+    "InferRules",
+    "MIPROv2",
+    "Provider",
+    "Retrieve",
+    "SignatureMeta",
+    "TrainingJob",
+    "ensure_signature",
+    "make_signature",
+]

@@ -1,0 +1,13 @@
+"""DSPy's `dspy.utils`: callbacks and what tests need. PYTEST_DONT_REWRITE"""
+
+from typing import TYPE_CHECKING
+
+from dspex_core.callbacks import BaseCallback
+from dspex_core.dspy_paths import submodules
+from dspex_core.lm.scripted import DummyLM
+from dspex_core.streaming import StatusMessage, StatusMessageProvider
+
+__all__ = ["BaseCallback", "DummyLM", "StatusMessage", "StatusMessageProvider"]
+
+if not TYPE_CHECKING:  # a type checker finds them by itself
+    __getattr__ = submodules(__name__)
