@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import typing
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dspex_core.messages import MediaPart, Part, TextPart, part_from_json
@@ -20,7 +21,28 @@ if TYPE_CHECKING:
 Content = str | tuple[Part, ...]
 
 
-class PromptValue:
+class FieldType:
+    """Base of the types made for the fields of signatures."""
+
+    __slots__ = ()
+
+    @classmethod
+    def description(cls) -> str:
+        """Return words about the type for prompts, beside those of the field; empty by default."""
+        return ""
+
+    @classmethod
+    def is_streamable(cls) -> bool:
+        """Whether an output of this type can be streamed in a form of its own."""
+        return False
+
+    @classmethod
+    def extract_custom_type_from_annotation(cls, annotation: Any) -> list[type[FieldType]]:
+        """Return the types of this kind in an annotation such as `list[Image] | None`."""
+        return [kind for kind in classes_in(annotation) if issubclass(kind, FieldType)]
+
+
+class PromptValue(FieldType):
     """Base of the types whose values say how they appear in a message; `format` says it.
 
     A type with `is_text` is written by a model as plain text, not as JSON.
@@ -46,7 +68,7 @@ class ModelReasoning:
     __slots__ = ()
 
 
-class FunctionTool:
+class FunctionTool(FieldType):
     """Base of `Tool`: what a model may ask to have called."""
 
     __slots__ = ()
@@ -56,7 +78,7 @@ class FunctionTool:
         raise NotImplementedError(f"{type(self).__name__} must define spec(self)")
 
 
-class FunctionCalls:
+class FunctionCalls(FieldType):
     """Base of `ToolCalls`: the calls of tools that a model asks for, maybe with what they brought."""
 
     __slots__ = ()
@@ -117,6 +139,14 @@ class Placement:
         for quoted, bare, rest in zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True):
             parts += [*self._parts[int(quoted or bare)], TextPart(rest)]
         return tuple(_joined(parts))
+
+
+def classes_in(annotation: Any) -> list[type]:
+    """Return the classes in a type: of `list[Image] | None`, `Image` and that of None."""
+    inside = typing.get_args(annotation)
+    if inside:
+        return [kind for part in inside for kind in classes_in(part)]
+    return [annotation] if isinstance(annotation, type) else []
 
 
 def _joined(parts: Sequence[Part]) -> list[Part]:

@@ -30,7 +30,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from dspex_core import schemas
-from dspex_core.content import EarlierTurns, FunctionCalls, FunctionTool, ModelReasoning, PromptValue
+from dspex_core.content import (
+    EarlierTurns,
+    FunctionCalls,
+    FunctionTool,
+    ModelReasoning,
+    PromptValue,
+    classes_in,
+)
 from dspex_core.errors import SignatureError
 from dspex_core.signature_string import parse_signature
 
@@ -103,28 +110,34 @@ class SignatureField:
     @cached_property
     def shows_itself(self) -> bool:
         """Whether its values say how they appear in a prompt: an image, a list of images, `Image | None`, ..."""
-        return any(issubclass(kind, PromptValue) for kind in _classes(self.annotation))
+        return any(issubclass(kind, PromptValue) for kind in classes_in(self.annotation))
+
+    @cached_property
+    def meaning(self) -> str:
+        """What it means, for the prompt: its description, and those of the types that describe themselves."""
+        kinds = [kind for kind in classes_in(self.annotation) if issubclass(kind, PromptValue)]
+        return " ".join(filter(None, [self.desc, *(kind.description() for kind in kinds)]))
 
     @cached_property
     def is_history(self) -> bool:
         """Whether it is the earlier turns of a conversation: an input of the type `History`."""
-        return self.is_input and any(issubclass(kind, EarlierTurns) for kind in _classes(self.annotation))
+        return self.is_input and any(issubclass(kind, EarlierTurns) for kind in classes_in(self.annotation))
 
     @cached_property
     def is_reasoning(self) -> bool:
         """Whether it is the model's reasoning: an output of the type `Reasoning`."""
-        kinds = _classes(self.annotation)
+        kinds = classes_in(self.annotation)
         return not self.is_input and any(issubclass(kind, ModelReasoning) for kind in kinds)
 
     @cached_property
     def is_tools(self) -> bool:
         """Whether it is what the model may call: an input of the type `Tool` or `list[Tool]`."""
-        return self.is_input and any(issubclass(kind, FunctionTool) for kind in _classes(self.annotation))
+        return self.is_input and any(issubclass(kind, FunctionTool) for kind in classes_in(self.annotation))
 
     @cached_property
     def is_tool_calls(self) -> bool:
         """Whether it is what the model wants called: an output of the type `ToolCalls`."""
-        return not self.is_input and any(issubclass(kind, FunctionCalls) for kind in _classes(self.annotation))
+        return not self.is_input and any(issubclass(kind, FunctionCalls) for kind in classes_in(self.annotation))
 
     @cached_property
     def takes_none(self) -> bool:
@@ -496,14 +509,6 @@ def _made(name: str, fields: Fields, instructions: str | None) -> type[Signature
 
 def _derived(cls: SignatureMeta, fields: Fields, instructions: str | None) -> type[Signature]:
     return _made(cls.__name__, fields, instructions)
-
-
-def _classes(annotation: Any) -> list[type]:
-    """Return the classes in a type: of `list[Image] | None`, `Image` and that of None."""
-    inside = typing.get_args(annotation)
-    if inside:
-        return [kind for part in inside for kind in _classes(part)]
-    return [annotation] if isinstance(annotation, type) else []
 
 
 def _quoted(names: Iterable[str]) -> str:

@@ -254,7 +254,7 @@ def present(fields: Mapping[str, SignatureField], values: Mapping[str, Any]) -> 
 
 def listing(title: str, fields: Iterable[SignatureField]) -> str:
     """Write a line for each field, with its type and description; nothing where there are none."""
-    lines = [f"- {field.name} ({field.type_text()}){field.desc and f': {field.desc}'}" for field in fields]
+    lines = [f"- {field.name} ({field.type_text()}){field.meaning and f': {field.meaning}'}" for field in fields]
     return "\n".join([title, *lines]) if lines else ""
 
 

@@ -105,7 +105,7 @@ def _marker(name: str) -> str:
 
 def _listing(title: str, fields: Iterable[SignatureField]) -> str:
     lines = [
-        f"{number}. `{field.name}` ({field.type_text()}){field.desc and f': {field.desc}'}"
+        f"{number}. `{field.name}` ({field.type_text()}){field.meaning and f': {field.meaning}'}"
         for number, field in enumerate(fields, start=1)
     ]
     return "\n".join([title, *lines])

@@ -49,7 +49,7 @@ class JSONAdapter(Adapter):
         """Write the instructions and the fields."""
         inputs, outputs = signature.input_fields.values(), signature.output_fields.values()
         if not self.shows_types:
-            described = [f"- {field.name}: {field.desc}" for field in (*inputs, *outputs) if field.desc]
+            described = [f"- {field.name}: {field.meaning}" for field in (*inputs, *outputs) if field.meaning]
             wanted = [f"Reply with a JSON object with: {', '.join(signature.output_fields)}"] if outputs else []
             return "\n".join([signature.instructions, *described, *wanted])
         reply = (
@@ -102,7 +102,7 @@ def _limit_texts(schema: dict[str, Any], signature: type[Signature], limit: int)
 def _outline(signature: type[Signature]) -> str:
     schema = object_schema(signature.output_fields)
     described = {
-        name: {**schema["properties"][name], "description": field.desc}
+        name: {**schema["properties"][name], "description": field.meaning}
         for name, field in signature.output_fields.items()
     }
     return outline({**schema, "properties": described})

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import io
+import wave
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import pydantic
 
-from dspex_core.messages import MediaPart
 from dspex_core.types.base import Type
-from dspex_core.types.media import Media
+from dspex_core.types.media import Media, only_one
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from os import PathLike
 
+_LOUDEST = 32767  # in 16 bits
 _FORMATS = {"mpeg": "mp3", "wave": "wav", "vnd.wave": "wav"}  # media types whose format has another name
 
 
@@ -25,7 +27,8 @@ class Audio(Type):
         data: The bytes in base64, in place of a source.
         audio_format: `"wav"`, `"mp3"`, ...
 
-    A file is read by `from_path`, a URL downloaded by `from_url`; nothing else reads or fetches.
+    Samples are encoded by `from_array`. A file is read by `from_path`, a URL downloaded by `from_url`;
+    nothing else reads or fetches.
     """
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
@@ -33,13 +36,41 @@ class Audio(Type):
     data: str
     audio_format: str = pydantic.Field(pattern=r"^[a-zA-Z0-9.+-]+$")
 
-    def __init__(self, source: str | bytes | None = None, /, **data: Any) -> None:
-        if isinstance(source, bytes):
-            media_type = f"audio/{data.pop('audio_format', 'wav')}"
-            data |= _fields(Media.of(source, media_type))
-        elif source is not None:
-            data |= _fields(Media.from_uri(source))
+    def __init__(self, source: str | bytes | Audio | Mapping[str, Any] | None = None, /, **data: Any) -> None:
+        only_one(type(self), source, data, "data")
+        if source is not None and "sampling_rate" in data:
+            raise TypeError("sampling_rate is for samples: Audio.from_array(samples, sampling_rate)")
+        match source:
+            case bytes():
+                data |= _fields(Media.of(source, f"audio/{data.pop('audio_format', 'wav')}"))
+            case str():
+                data |= _fields(Media.from_uri(source))
+            case Audio():
+                data |= {"data": source.data, "audio_format": source.audio_format}
+            case Mapping():
+                data |= source
+            case None:
+                pass
+            case _:
+                message = f"a sound is a data URI or bytes, not {type(source).__name__}; samples: Audio.from_array"
+                raise ValueError(message)
         super().__init__(**data)
+
+    @classmethod
+    def from_array(cls, array: Any, sampling_rate: int, format: str = "wav") -> Self:  # noqa: A002  DSPy's name
+        """Encode samples as a WAV file of 16 bits: floats from -1 to 1, or integers of 16 bits.
+
+        Args:
+            array: A sample, or one for each channel, per row.
+            sampling_rate: Samples per second.
+            format: `"wav"`.
+
+        Raises:
+            ValueError: The format is another one, or the array has more than two dimensions.
+        """
+        if format != "wav":
+            raise ValueError(f"samples are encoded as 'wav', not {format!r}; give the bytes of another format")
+        return cls(_wave(array, sampling_rate), audio_format="wav")
 
     @classmethod
     def from_path(cls, path: str | PathLike[str]) -> Self:
@@ -58,9 +89,9 @@ class Audio(Type):
         """Download a sound. Any address is taken: to allow only some is the caller's part."""
         return cls(Media.fetch(url, verify=verify, timeout=timeout).uri)
 
-    def format(self) -> Sequence[MediaPart]:
-        """Return the sound as a part of a message."""
-        return (MediaPart("input_audio", {"data": self.data, "format": self.audio_format}),)
+    def format(self) -> list[dict[str, Any]]:
+        """Return the sound as a part of a message, in OpenAI's form."""
+        return [{"type": "input_audio", "input_audio": {"data": self.data, "format": self.audio_format}}]
 
     def __repr__(self) -> str:
         return f"Audio(<{len(self.data)} characters>, audio_format={self.audio_format!r})"
@@ -83,6 +114,24 @@ class Audio(Type):
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: Any, handler: pydantic.GetJsonSchemaHandler) -> dict[str, Any]:
         return {"type": "string", "format": "audio"}
+
+
+def _wave(array: Any, sampling_rate: int) -> bytes:
+    """Write samples as the bytes of a WAV file."""
+    import numpy as np  # heavy, and only samples need it
+
+    samples = np.asarray(array)
+    if samples.ndim not in (1, 2):
+        raise ValueError(f"samples have one dimension, or a second one for channels, not {samples.ndim}")
+    if samples.dtype.kind == "f":
+        samples = np.round(np.clip(samples, -1.0, 1.0) * _LOUDEST)
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setnchannels(1 if samples.ndim == 1 else samples.shape[1])
+        file.setsampwidth(2)
+        file.setframerate(sampling_rate)
+        file.writeframes(samples.astype("<i2").tobytes())
+    return buffer.getvalue()
 
 
 def _fields(media: Media) -> dict[str, str]:

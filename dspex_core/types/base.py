@@ -27,5 +27,9 @@ class Type(pydantic.BaseModel, PromptValue):
         """Write the value as JSON, or in a prompt (there the context is a `Placement`) what stands for it."""
         return info.context.place(self) if isinstance(info.context, Placement) else self._stored(handler)
 
+    def serialize_model(self) -> Any:
+        """Return how the value appears in a prompt, as plain data: a text or the parts of a message."""
+        return self.format()
+
     def _stored(self, handler: pydantic.SerializerFunctionWrapHandler) -> Any:
         return handler(self)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import pydantic
+from pydantic.json_schema import SkipJsonSchema
 
+from dspex_core.content import FieldType
 from dspex_core.messages import MediaPart
 from dspex_core.types.base import Type
+from dspex_core.types.media import only_one
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 _PDF = "application/pdf"
 
@@ -33,6 +36,7 @@ class Document(Type):
     context: str | None = None
 
     def __init__(self, data: str | None = None, /, **values: Any) -> None:
+        only_one(type(self), data, values, "data")
         super().__init__(**(values if data is None else {"data": data, **values}))
 
     def format(self) -> str | Sequence[MediaPart | dict[str, str]]:
@@ -54,6 +58,7 @@ class Citation(pydantic.BaseModel):
     """A passage of a document that supports an answer.
 
     Args:
+        type: How the place is given: in characters.
         cited_text: The passage, word for word.
         document_index: Which document, counted from 0.
         document_title: Its title.
@@ -64,6 +69,7 @@ class Citation(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(frozen=True)
 
+    type: SkipJsonSchema[str] = "char_location"
     cited_text: str
     document_index: int = pydantic.Field(ge=0)
     document_title: str | None = None
@@ -71,24 +77,53 @@ class Citation(pydantic.BaseModel):
     end_char_index: int | None = None
     supported_text: str | None = None
 
+    def format(self) -> dict[str, Any]:
+        """Return the citation as a dict, without its titles and texts that are not known."""
+        optional = {name for name in ("document_title", "supported_text") if vars(self)[name] is None}
+        return self.model_dump(exclude=optional)
 
-class Citations(pydantic.BaseModel):
+
+_Citation = Citation  # inside the class below, the name is an attribute
+
+
+class Citations(pydantic.BaseModel, FieldType):
     """The citations of an answer, as the model writes them."""
 
     model_config = pydantic.ConfigDict(frozen=True)
 
-    citations: list[Citation]
+    Citation: ClassVar[type[_Citation]] = Citation
+
+    citations: list[_Citation]
+
+    @classmethod
+    def from_dict_list(cls, citations_dicts: Sequence[Mapping[str, Any]]) -> Self:
+        """Make it of citations as dicts."""
+        return cls.model_validate({"citations": list(citations_dicts)})
+
+    @classmethod
+    def description(cls) -> str:
+        """Say what citations are."""
+        return "Passages of the documents, word for word, with the place of each."
+
+    @classmethod
+    def is_streamable(cls) -> bool:
+        """Say that citations are streamed."""
+        return True
+
+    def format(self) -> list[dict[str, Any]]:
+        """Return the citations as dicts."""
+        return [citation.format() for citation in self.citations]
 
     @pydantic.model_validator(mode="before")
     @classmethod
     def _from_list(cls, value: Any) -> Any:
         return {"citations": value} if isinstance(value, list) else value
 
-    def __iter__(self) -> Iterator[Citation]:  # type: ignore[override]  # DSPy's iterates over citations, pydantic's over fields
+    def __iter__(self) -> Iterator[_Citation]:  # type: ignore[override]  # DSPy's iterates over citations, pydantic's over fields
         return iter(self.citations)
 
     def __len__(self) -> int:
         return len(self.citations)
 
-    def __getitem__(self, index: int) -> Citation:
+    def __getitem__(self, index: int) -> _Citation:
         return self.citations[index]

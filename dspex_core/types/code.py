@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import pydantic
 
 from dspex_core.types.base import Type
+from dspex_core.types.media import only_one
 
 _OPENING = re.compile(r"^[ \t]*(`{3,})[^\n`]*\n", re.MULTILINE)
 _INLINE = re.compile(r"\s*```([^\n`]+)```\s*")
@@ -30,10 +31,16 @@ class Code(Type):
     code: str
 
     def __init__(self, source: str | None = None, /, **data: Any) -> None:
+        only_one(type(self), source, data, "code")
         super().__init__(**(data if source is None else {"code": _unwrapped(source), **data}))
 
     def __class_getitem__(cls, language: str) -> type[Code]:  # type: ignore[override]  # pydantic's is for generic models
         return _code_in(language)
+
+    @classmethod
+    def description(cls) -> str:
+        """Say in which form code is written."""
+        return f"Write it in one fenced block that starts with ```{cls.language}."
 
     def format(self) -> str:
         """Return the code as a fenced block."""

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import pydantic
 
-from dspex_core.messages import MediaPart
 from dspex_core.types.base import Type
-from dspex_core.types.media import Media
+from dspex_core.types.media import Media, only_one
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from os import PathLike
 
 _ANY = "application/octet-stream"
@@ -36,8 +35,11 @@ class File(Type):
     file_id: str | None = None
     filename: str | None = None
 
-    def __init__(self, source: str | bytes | None = None, /, **data: Any) -> None:
-        if source is not None:
+    def __init__(self, source: str | bytes | Mapping[str, Any] | None = None, /, **data: Any) -> None:
+        only_one(type(self), source, data, "file_data", "file_id")
+        if isinstance(source, Mapping):
+            data.update(source)
+        elif source is not None:
             data["file_data"] = Media.of(source, _ANY).uri if isinstance(source, bytes) else source
         super().__init__(**data)
 
@@ -56,9 +58,9 @@ class File(Type):
         """Name a file that the provider already has."""
         return cls(file_id=file_id, filename=filename)
 
-    def format(self) -> Sequence[MediaPart]:
-        """Return the file as a part of a message."""
-        return (MediaPart("file", self.model_dump(exclude_none=True)),)
+    def format(self) -> list[dict[str, Any]]:
+        """Return the file as a part of a message, in OpenAI's form."""
+        return [{"type": "file", "file": self.model_dump(exclude_none=True)}]
 
     def __repr__(self) -> str:
         size = f"<{len(self.file_data)} characters>, " if self.file_data is not None else ""

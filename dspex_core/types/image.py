@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import io
+import mimetypes
+from collections.abc import Mapping
 from typing import IO, TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
+from urllib.parse import urlsplit
 
 import pydantic
 
-from dspex_core.messages import MediaPart
 from dspex_core.types.base import Type
-from dspex_core.types.media import Media, is_url
+from dspex_core.types.media import Media, is_url, only_one
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from os import PathLike
 
+_TIMEOUT = 30.0  # seconds for a download
 _SHOWN = 100  # characters; a URL is shown, data is not
 _SIGNATURES = {
     b"\x89PNG\r\n\x1a\n": "image/png",
@@ -39,17 +41,34 @@ class Image(Type):
 
     Args:
         source: A URL (http, https, gs), a data URI, the bytes of an image file, or a PIL image.
+        download: Whether to download a `source` that is a URL now, as `from_url` does.
+        verify: Whether a download checks the server's certificate.
 
-    A file is read by `from_path`, a URL downloaded by `from_url`; nothing else reads or fetches.
+    A file is read by `from_path`, a URL downloaded by `from_url` or with `download`; nothing else reads or fetches.
     """
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
 
     url: str
 
-    def __init__(self, source: str | bytes | PILImage | None = None, /, **data: Any) -> None:
-        if source is not None:
-            data["url"] = _address(source)
+    def __init__(
+        self,
+        source: str | bytes | PILImage | Mapping[str, Any] | None = None,
+        /,
+        *,
+        download: bool | None = None,
+        verify: bool | None = None,
+        **data: Any,
+    ) -> None:
+        only_one(type(self), source, data, "url")
+        if source is None:  # so values from outside are made, by pydantic: they may not ask for a download
+            data |= {name: value for name, value in (("download", download), ("verify", verify)) if value is not None}
+        elif isinstance(source, Mapping):
+            data.update(source)
+        else:
+            url = _address(source)
+            wanted = download and is_url(url, "http", "https")
+            data["url"] = Media.fetch(url, verify=verify is not False, timeout=_TIMEOUT).uri if wanted else url
         super().__init__(**data)
 
     @classmethod
@@ -64,7 +83,7 @@ class Image(Type):
         cls,
         url: str,
         verify: bool = True,  # noqa: FBT001, FBT002  DSPy's signature
-        timeout: float | None = 30.0,
+        timeout: float | None = _TIMEOUT,
     ) -> Self:
         """Download an image. Any address is taken: to allow only some is the caller's part."""
         return cls(Media.fetch(url, verify=verify, timeout=timeout).uri)
@@ -86,9 +105,9 @@ class Image(Type):
         image.save(buffer, format=format_)
         return cls(Media.of(buffer.getvalue(), f"image/{format_.lower()}").uri)
 
-    def format(self) -> Sequence[MediaPart]:
-        """Return the image as a part of a message."""
-        return (MediaPart("image_url", {"url": self.url}),)
+    def format(self) -> list[dict[str, Any]]:
+        """Return the image as a part of a message, in OpenAI's form."""
+        return [{"type": "image_url", "image_url": {"url": self.url}}]
 
     def __repr__(self) -> str:
         url = self.url
@@ -132,7 +151,27 @@ def _address(source: str | bytes | PILImage) -> str:
         return Image.from_bytes(source).url
     if isinstance(source, PILImage):
         return Image.from_PIL(source).url
-    raise TypeError(f"an image is a URL, a data URI, bytes or a PIL image, not {type(source).__name__}")
+    message = f"an image is a URL, a data URI, bytes or a PIL image, not {type(source).__name__}"
+    raise ValueError(message)
+
+
+def encode_image(image: str | bytes | PILImage | Mapping[str, Any]) -> str:
+    """Return the URL or data URI of anything that an `Image` is made of.
+
+    Raises:
+        ValueError: No image can be made of it.
+    """
+    return Image(image).url
+
+
+def is_image(value: object) -> bool:
+    """Whether a text is a data URI of an image, or a URL whose path ends as an image file's name does."""
+    if not isinstance(value, str):
+        return False
+    if value[:5].lower() == "data:":
+        return value[5:11].lower() == "image/"
+    guessed = mimetypes.guess_type(urlsplit(value).path)[0] if is_url(value, "http", "https", "gs") else None
+    return guessed is not None and guessed.startswith("image/")
 
 
 def _format_of(content: bytes) -> str:

@@ -8,14 +8,19 @@ import mimetypes
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from os import PathLike
 
 _OK = 200
 _DATA_URI = re.compile(r"data:([a-z0-9.+-]+/[a-z0-9.+-]+)((?:;[a-z0-9-]+=[^;,\s]*)*);base64,", re.IGNORECASE)
+
+
+class MissingFileError(FileNotFoundError, ValueError):
+    """A file that is not there; a `ValueError`, too, as those of data that cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +62,14 @@ class Media:
         """Read a file; its name tells the media type if that is not given.
 
         Raises:
-            OSError: It cannot be read.
+            OSError: It cannot be read; where it is not there, this is a ValueError, too.
             ValueError: The name does not tell the media type.
         """
-        return cls.of(Path(path).read_bytes(), media_type or _guessed(str(path)))
+        try:
+            content = Path(path).read_bytes()
+        except FileNotFoundError:
+            raise MissingFileError(f"there is no file {str(path)!r}") from None
+        return cls.of(content, media_type or _guessed(str(path)))
 
     @classmethod
     def fetch(cls, url: str, *, verify: bool, timeout: float | None) -> Self:
@@ -84,6 +93,17 @@ class Media:
             raise ValueError(f"{url!r} cannot be downloaded: the server replied with status {reply.status}")
         told = reply.headers.get("Content-Type", "").partition(";")[0].strip()
         return cls.of(reply.data, told or _guessed(urlsplit(url).path))
+
+
+def only_one(kind: type, source: object, given: Mapping[str, Any], *names: str) -> None:
+    """Check that a value is made of one source.
+
+    Raises:
+        TypeError: One was given by position and another by name.
+    """
+    twice = [name for name in names if name in given]
+    if source is not None and twice:
+        raise TypeError(f"{kind.__name__} is made of one source: give it by position or as {twice[0]}=, not both")
 
 
 def is_url(text: str, *schemes: str) -> bool:

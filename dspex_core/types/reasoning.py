@@ -24,6 +24,17 @@ class Reasoning(ModelReasoning, PromptValue, str):  # noqa: SLOT000  it needs no
         """Make one of a text; `content` is DSPy's name."""
         return super().__new__(cls, content)
 
+    @classmethod
+    def is_streamable(cls) -> bool:
+        """Say that reasoning is streamed as the model returns it."""
+        return True
+
+    def __add__(self, other: str) -> Reasoning:
+        return Reasoning(super().__add__(other))
+
+    def __radd__(self, other: str) -> Reasoning:
+        return Reasoning(other + self.content)
+
     @property
     def content(self) -> str:
         """The text as a plain `str`."""

@@ -49,7 +49,7 @@ class ToolCalls(pydantic.BaseModel, FunctionCalls):
             """Return the call as a model writes it."""
             return {"name": self.name, "args": self.args}
 
-        def execute(self, functions: Mapping[str, Callable[..., Any]] | Sequence[Any]) -> Any:
+        def execute(self, functions: Mapping[str, Callable[..., Any]] | Sequence[Any] = ()) -> Any:
             """Call the tool and return its result.
 
             Args:
@@ -61,7 +61,8 @@ class ToolCalls(pydantic.BaseModel, FunctionCalls):
             """
             known = functions if isinstance(functions, Mapping) else {tool.name: tool for tool in functions}
             if self.name not in known:
-                message = f"there is no tool {self.name!r} among those given: {', '.join(map(repr, known)) or 'none'}"
+                names = ", ".join(map(repr, known)) or "none; pass them with functions="
+                message = f"there is no tool {self.name!r} among those given: {names}"
                 raise ValueError(message)
             try:
                 return known[self.name](**self.args)
@@ -75,6 +76,11 @@ class ToolCalls(pydantic.BaseModel, FunctionCalls):
     def from_dict_list(cls, tool_calls_dicts: Sequence[Mapping[str, Any]]) -> Self:
         """Make it of calls as dicts, each with `name` and `args`."""
         return cls.model_validate({"tool_calls": list(tool_calls_dicts)})
+
+    @classmethod
+    def description(cls) -> str:
+        """Say what calls look like."""
+        return 'A JSON object such as {"tool_calls": [{"name": "search", "args": {"query": "otters"}}]}.'
 
     def format(self) -> dict[str, Any]:
         """Return the calls as a model writes them."""

@@ -4,6 +4,8 @@ import asyncio
 import itertools
 import json
 
+import pytest
+
 
 def chat(**fields):
     """Write a reply as the chat adapters of both want it; what is no text as JSON."""
@@ -44,3 +46,14 @@ def outputs(dspy, make, replies, call=called, **inputs):
     """Run a program on scripted replies; return the prediction as a dict."""
     with dspy.context(lm=scripted(dspy, replies), adapter=dspy.ChatAdapter()):
         return dict(call(make(dspy), **inputs).items())
+
+
+def uses():
+    """Make a decorator that collects pieces of users' code, and the list that it fills with named parameters."""
+    found = []
+
+    def use(function):
+        found.append(pytest.param(function, id=function.__name__))
+        return function
+
+    return use, found

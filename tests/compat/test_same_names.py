@@ -73,7 +73,6 @@ LEFT_OUT = {  # docs/migrating-from-dspy.md says why
     "ChatAdapter": {"native_response_types"},
     "XMLAdapter": {"native_response_types"},
     "DummyLM": {"follow_examples", "reasoning", "adapter"},
-    "Image": {"download", "verify"},
     "load": {"allow_pickle"},
 }
 VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)

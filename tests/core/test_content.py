@@ -19,7 +19,7 @@ all_adapters = pytest.mark.parametrize("adapter", ADAPTERS, ids=lambda adapter: 
 
 
 def part(image):
-    return image.format()[0]
+    return part_from_json(image.format()[0])
 
 
 def texts(content):
@@ -73,7 +73,7 @@ class TestMessages:
         assert lm.history[-1].request.messages[0].to_json()["content"] == content
 
     def test_requests_with_other_images_have_other_keys(self):
-        keys = {dspy.LMRequest((dspy.Message("user", image.format()),)).key() for image in (PNG, URL)}
+        keys = {dspy.LMRequest((dspy.Message("user", (part(image),)),)).key() for image in (PNG, URL)}
         assert len(keys) == 2
 
 

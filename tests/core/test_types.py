@@ -117,7 +117,7 @@ class TestImage:
                 fp.write(PNG + format.encode())
 
         assert base64.b64decode(dspy.Image(Picture()).url.partition(",")[2]) == PNG + b"PNG"
-        with pytest.raises(TypeError, match="not int"):
+        with pytest.raises(ValueError, match="not int"):
             dspy.Image(5)
 
     def test_data_is_not_shown_in_full(self):
@@ -210,7 +210,7 @@ class TestFile:
         assert (file.filename, file.file_data) == ("a.pdf", "data:application/pdf;base64,JVBERg==")
 
     def test_one_part_holds_what_it_has(self):
-        assert dspy.File.from_file_id("file-1").format() == (MediaPart("file", {"file_id": "file-1"}),)
+        assert dspy.File.from_file_id("file-1").format() == [{"type": "file", "file": {"file_id": "file-1"}}]
 
 
 codes = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"))
