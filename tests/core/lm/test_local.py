@@ -17,7 +17,7 @@ from dspex_core.adapters import JSONAdapter
 from dspex_core.config import context
 from dspex_core.errors import ConfigurationError, ContextWindowExceededError, LMNotConfiguredError
 from dspex_core.lm.client import LM
-from dspex_core.lm.local import BUILT_IN, SERVER_VARIABLE, THREADS_VARIABLE, serve
+from dspex_core.lm.local import BUILT_IN, SERVER_VARIABLE, SERVERS_VARIABLE, THREADS_VARIABLE, serve
 from dspex_core.lm.weights import find_weights
 from dspex_core.messages import LMRequest, Message, ResponseSchema
 from dspex_core.programs.predict import Predict
@@ -55,6 +55,30 @@ print(address, flush=True)
 time.sleep(600)
 """
 )
+COUNT_SERVERS = (
+    ASK
+    + """
+from dspex_core.lm import local
+prompts = [f"{'Banks write letters about lost and found cards. ' * (n % 3)}Letter {n}:" for n in range(6)]
+with ThreadPoolExecutor(6) as threads:
+    replies = list(threads.map(lambda p: ask(serve(BUILT_IN), messages=[{"role": "user", "content": p}], logprobs=True,
+                                             max_tokens=6), prompts))
+print(len(local._pools._pools[BUILT_IN].servers), json.dumps([reply["choices"][0] for reply in replies]))
+"""
+)
+ASK_FROM_A_FORKED_CHILD = (
+    ASK
+    + """
+import os
+serve(BUILT_IN)
+child = os.fork()
+if child == 0:
+    print(ask(serve(BUILT_IN), max_tokens=1)["usage"]["completion_tokens"], flush=True)
+    sys.exit(5)  # at which everything of the interpreter is destroyed
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 5
+print(ask(serve(BUILT_IN), max_tokens=2)["usage"]["completion_tokens"])
+"""
+)
 LEAVE_A_LONG_CALL_BEHIND = (
     ASK
     + """
@@ -74,6 +98,7 @@ def own_server(monkeypatch):
     """Under xdist, a worker of this module starts the server itself."""
     monkeypatch.delenv(SERVER_VARIABLE, raising=False)
     monkeypatch.delenv(THREADS_VARIABLE, raising=False)
+    monkeypatch.delenv(SERVERS_VARIABLE, raising=False)
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +122,7 @@ def test_nothing_is_printed_by_start_call_and_end(quiet_run):
     assert (run.stdout, run.stderr) == ("", "")
 
 
-def test_threads_that_ask_at_once_share_one_server(quiet_run):
+def test_threads_that_ask_at_once_share_one_address(quiet_run):
     _, result = quiet_run
     assert len(result["addresses"]) == 8
     assert len(set(result["addresses"])) == 1
@@ -148,6 +173,23 @@ def test_answers_do_not_depend_on_earlier_calls_or_on_calls_at_the_same_time():
     with ThreadPoolExecutor(4) as threads:
         first, *_, last = threads.map(lambda prompt: _ask(prompt, max_tokens=8), [*prompts, prompts[0]])
     assert first == last == alone  # to the last bit of each token's log probability
+
+
+def run_script(script, **environment):
+    kept = {name: value for name, value in os.environ.items() if name != SERVER_VARIABLE}
+    command = [sys.executable, "-c", script]
+    return subprocess.run(command, check=True, timeout=100, capture_output=True, text=True, env=kept | environment)
+
+
+def test_answers_are_the_same_from_one_server_and_from_several():
+    serve(BUILT_IN)  # fetches the weights
+    one, several = (run_script(COUNT_SERVERS, **{SERVERS_VARIABLE: n}).stdout.split(" ", 1) for n in ("1", "3"))
+    assert (one[0], several[0]) == ("1", "3")
+    assert one[1] == several[1]  # to the last bit of each token's log probability
+
+
+def test_a_forked_child_asks_the_parents_servers_and_ends_without_them():
+    assert run_script(ASK_FROM_A_FORKED_CHILD).stdout == "1\n2\n"
 
 
 def test_a_prompt_longer_than_the_context_is_an_error_of_its_own_kind():
@@ -207,12 +249,13 @@ def test_a_file_that_holds_no_model_is_an_error_without_a_word_of_llama_cpp(tmp_
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("threads", ["0", "-1", "many", ""])
-def test_a_number_of_threads_that_is_none_is_an_error(threads, tmp_path, monkeypatch):
+@pytest.mark.parametrize("variable", [THREADS_VARIABLE, SERVERS_VARIABLE])
+@pytest.mark.parametrize("number", ["0", "-1", "many", ""])
+def test_a_number_of_threads_or_servers_that_is_not_positive_is_an_error(variable, number, tmp_path, monkeypatch):
     path = tmp_path / "any.gguf"
     path.touch()
-    monkeypatch.setenv(THREADS_VARIABLE, threads)
-    with pytest.raises(ConfigurationError, match=THREADS_VARIABLE):
+    monkeypatch.setenv(variable, number)
+    with pytest.raises(ConfigurationError, match=variable):
         serve(str(path))
 
 
