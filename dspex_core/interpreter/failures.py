@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dspex_core.errors import InterpreterLimit
 
 _OS = re.compile(r"\bos\b")
+_WITH_TOOLS = 10  # times as long as its own time: tools may be slow, and an endless loop over one has to end
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,15 @@ class Limits:
             "max_recursion_depth": self.max_recursion_depth,
             "max_suspensions": 10**9,  # tool calls of a whole session, which only their tools can judge
         }
+
+    def out_of_time(self, own: float, of_tools: float = 0.0, *, printed: str) -> InterpreterError | None:
+        """Return the error for an execution that has used up its seconds over all its turns, if it has."""
+        if own <= self.timeout and own + of_tools <= self.timeout * _WITH_TOOLS:
+            return None
+        message = self.message("time")
+        if own <= self.timeout:
+            message = f"the code called tools for longer than {self.timeout * _WITH_TOOLS:g} s ({_WITH_TOOLS} x timeout)"
+        return InterpreterError(message, kind="limit", limit="time", printed=printed, state_lost=True)
 
     def reached(self, error: BaseException) -> InterpreterLimit | None:
         """Return which limit an exception of the sandbox is about."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import contextmanager
 from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -43,7 +44,8 @@ class PythonInterpreter:
         tools: Functions, sync or async, that the code may call by these names. What they raise is raised in the code.
         output_fields: The names that `SUBMIT` takes (or DSPy's dicts with a `"name"`), one by one or all in a
             dict; by default it takes one value, which becomes `{"output": value}`.
-        timeout: Seconds that one execution may run, without the time that its tools take.
+        timeout: Seconds that one execution may run over all its turns, without the time that its tools take. Once
+            these and the code have taken ten times as long, no tool is called any more.
         max_memory: Bytes that the code's values may take.
         max_recursion_depth: How deep calls may go.
         max_output: Characters that are kept of what one execution prints, and that its value may have.
@@ -163,6 +165,7 @@ class PythonInterpreter:
         try:
             event = yield Call(self._sandbox.begin, (code, inputs, calls.names))
             while isinstance(event, ToolCall):
+                self._sandbox.check_time(calls.seconds)
                 answer = yield from calls.answer(event)
                 event = yield Call(self._sandbox.resume, (answer,))
         except InterpreterError as error:
@@ -190,6 +193,7 @@ class _Calls:
         self.names = {_SUBMIT, *flows, *functions}
         self.final: FinalOutput | None = None
         self.raised: Exception | None = None
+        self.seconds = 0.0  # that functions took; a program's own flows have limits of their own
 
     def answer(self, call: ToolCall) -> Flow[ExternalResult]:
         """Make a call; what it raises is the answer too, and is kept as `raised`."""
@@ -201,11 +205,18 @@ class _Calls:
             if call.name in self._flows:
                 value = yield from self._flows[call.name](*call.args, **call.kwargs)
             else:
-                value = yield Call(self._functions[call.name], tuple(call.args), call.kwargs)
+                value = yield from self._called(call)
             return {"return_value": tool_result_in(value)}
         except Exception as error:  # noqa: BLE001  the code made the call: it is told, and may handle it
             self.raised = error
             return {"exception": exception_in(error)}
+
+    def _called(self, call: ToolCall) -> Flow[Any]:
+        began = time.monotonic()
+        try:
+            return (yield Call(self._functions[call.name], tuple(call.args), call.kwargs))
+        finally:
+            self.seconds += time.monotonic() - began
 
     def _submitted(self, call: ToolCall) -> dict[str, Any]:
         match call.args:

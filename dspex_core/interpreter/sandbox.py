@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -80,6 +81,20 @@ class Sandbox:
         self._paused: FunctionSnapshot | None = None
         self._names: Collection[str] = ()
         self._printed = Printed(limits.max_output)
+        self._spent = 0.0  # seconds that the code of this execution has run, without the turn that began at `_since`
+        self._since = 0.0
+
+    def check_time(self, of_tools: float = 0.0) -> None:
+        """End the session of an execution that goes on for too long: the sandbox itself counts each turn anew.
+
+        Raises:
+            InterpreterError: The time limit is reached.
+        """
+        own = self._spent + (time.monotonic() - self._since if self._running else 0.0)
+        late = self._limits.out_of_time(own, of_tools, printed=self._printed.text)
+        if late is not None:
+            self._end_session()
+            raise late
 
     def start(self) -> MontySession:
         """Start a session if there is none.
@@ -110,7 +125,7 @@ class Sandbox:
             InterpreterError: It failed.
         """
         session = self.start()
-        self._names, self._printed = names, Printed(self._limits.max_output)
+        self._names, self._printed, self._spent = names, Printed(self._limits.max_output), 0.0
         return self._turn(lambda: session.feed_start(code, inputs=variables, print_callback=self._printed))
 
     def resume(self, answer: ExternalResult) -> ToolCall | Execution:
@@ -142,7 +157,7 @@ class Sandbox:
 
         if self._closed:  # while it started
             raise InterpreterError("the interpreter was shut down", kind="usage", state_lost=True)
-        self._running = True
+        self._running, self._since = True, time.monotonic()
         try:
             return self._until_pause(step())
         except MontyError as error:
@@ -154,6 +169,7 @@ class Sandbox:
             cause, failure = error, crashed(error, printed=self._printed.text)
         finally:
             self._running = False
+            self._spent += time.monotonic() - self._since
         if failure.state_lost:
             self._end_session()
         raise failure from cause
@@ -162,6 +178,7 @@ class Sandbox:
         from pydantic_monty import FunctionSnapshot, MontyComplete, NameLookupSnapshot  # as above
 
         while not isinstance(snapshot, MontyComplete):
+            self.check_time()
             if isinstance(snapshot, NameLookupSnapshot):
                 snapshot = self._looked_up(snapshot)
                 continue

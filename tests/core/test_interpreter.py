@@ -490,6 +490,29 @@ def test_the_time_that_a_tool_takes_is_not_the_code_s():
         assert interpreter.execute("wait()\n1") == 1
 
 
+ENDLESS_CALLS = {
+    "calls": "while True:\n    step()",
+    "slow calls": "while True:\n    wait()",
+    "calls in functions": "def again():\n    while True:\n        step()\nagain()",
+    "caught": "while True:\n    try:\n        fail()\n    except Exception:\n        pass",
+    "unknown names": "while True:\n    try:\n        nobody()\n    except NameError:\n        pass",
+    "large results": "while True:\n    print(many())",
+}
+
+
+@pytest.mark.parametrize("how", ["sync", "async"])
+@pytest.mark.parametrize("code", ENDLESS_CALLS.values(), ids=ENDLESS_CALLS)
+def test_endless_calls_of_tools_are_stopped(code, how):
+    tools = {"step": lambda: 1, "wait": lambda: time.sleep(0.01), "fail": lambda: 1 / 0, "many": lambda: "a" * 10_000}
+    with PythonInterpreter(timeout=0.1, tools=tools) as interpreter:
+        started = time.monotonic()
+        with pytest.raises(InterpreterError, match=r"0.1 s|1 s \(10 x timeout\)") as caught:
+            interpreter.execute(code) if how == "sync" else asyncio.run(interpreter.aexecute(code))
+        assert time.monotonic() - started < 5
+        assert (caught.value.kind, caught.value.limit, caught.value.state_lost) == ("limit", "time", True)
+        assert interpreter.execute("step()") == 1
+
+
 def test_code_may_handle_what_a_tool_raises(interpreter):
     def refuse():
         raise ValueError("no such order")
