@@ -424,6 +424,8 @@ def _named(name: str, field: SignatureField, type_: Any = None) -> SignatureFiel
     if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
         message = f"{name!r} is no name for a field: it must be a Python identifier without a leading underscore"
         raise SignatureError(message)
+    if name == "self":
+        raise SignatureError("a field cannot be named 'self': programs are called with their inputs by name")
     annotation = field.annotation if type_ is None else type_
     return replace(field, name=name, annotation=annotation, prefix=field.prefix or label(name))
 

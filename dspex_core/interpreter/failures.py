@@ -43,7 +43,9 @@ class Limits:
             return None
         message = self.message("time")
         if own <= self.timeout:
-            message = f"the code called tools for longer than {self.timeout * _WITH_TOOLS:g} s ({_WITH_TOOLS} x timeout)"
+            message = (
+                f"the code called tools for longer than {self.timeout * _WITH_TOOLS:g} s ({_WITH_TOOLS} x timeout)"
+            )
         return InterpreterError(message, kind="limit", limit="time", printed=printed, state_lost=True)
 
     def reached(self, error: BaseException) -> InterpreterLimit | None:

@@ -20,7 +20,8 @@ class ChainOfThought(Module):
 
     Args:
         signature: A `Signature` class or its string form.
-        rationale_field: The output `reasoning`, if it is to be described in other words.
+        rationale_field: The output `reasoning`, if it is to be described in other words. One that the signature has
+            itself is used as it is.
         rationale_field_type: Its type; with `Reasoning` a model that reasons by itself is not asked to write it.
         **config: Sampling parameters of every call, as for `Predict`.
     """
@@ -32,9 +33,13 @@ class ChainOfThought(Module):
         rationale_field_type: type = str,
         **config: Any,
     ) -> None:
+        task = ensure_signature(signature)
+        own = task.output_fields.get("reasoning")
         # No description: a small model repeats it instead of reasoning.
-        reasoning = rationale_field or OutputField()
-        reasoned = ensure_signature(signature).prepend("reasoning", reasoning, rationale_field_type)
+        reasoning = own or rationale_field or OutputField()
+        self._has_own = own is not None
+        task = task.delete("reasoning") if own else task
+        reasoned = task.prepend("reasoning", reasoning, rationale_field_type if own is None else own.annotation)
         self.predict = Predict(reasoned, **config)
 
     def flow(self, **inputs: Any) -> Flow[Any]:
@@ -43,4 +48,5 @@ class ChainOfThought(Module):
 
     def constructor_arguments(self) -> dict[str, Any]:
         """Return the signature as it was given."""
-        return {"signature": self.predict.signature.delete("reasoning")}
+        signature = self.predict.signature
+        return {"signature": signature if self._has_own else signature.delete("reasoning")}

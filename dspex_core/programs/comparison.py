@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.errors import ConfigurationError
+from dspex_core.errors import ConfigurationError, SignatureError
 from dspex_core.programs.base import Module
 from dspex_core.programs.predict import Predict
 from dspex_core.signature import InputField, OutputField, Signature, ensure_signature
@@ -35,6 +35,10 @@ class MultiChainComparison(Module):
         **config: Any,
     ) -> None:
         task = ensure_signature(signature)
+        if "completions" in task.input_fields:
+            raise SignatureError(
+                f"{task!r} cannot have the input 'completions': each call gives the attempts by that name"
+            )
         self.M = M
         self.last_key = list(task.output_fields)[-1]
         for name in _attempt_names(M):

@@ -15,7 +15,7 @@ from dspex_core.flow import Call
 from dspex_core.programs.asking import Question, ask, reasoning_outputs
 from dspex_core.programs.base import Predictor
 from dspex_core.programs.native_calls import tool_fields
-from dspex_core.signature import MISSING, Signature, ensure_signature
+from dspex_core.signature import MISSING, Missing, Signature, ensure_signature
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -66,32 +66,40 @@ class Predict(Predictor):
         self._compiled: tuple[Any, ...] | None = None
 
     def flow(
-        self, *, config: Mapping[str, Any] | None = None, lm: BaseLM | None = None, **inputs: Any
+        self,
+        *,
+        config: Mapping[str, Any] | Missing | None = MISSING,
+        lm: BaseLM | Missing | None = MISSING,
+        **inputs: Any,
     ) -> Flow[Prediction]:
         """Render the prompt, call the LM, read the outputs; `parse_retries` and the fallback adapter if need be.
 
         Args:
             config: Sampling parameters of this call, over those of the predictor.
             lm: The LM of this call.
-            **inputs: The signature's input fields.
+            **inputs: The signature's input fields. An input named `config` or `lm` goes before the option of that name.
         """
-        settings = current()
-        lm = lm or self.lm or settings.lm
+        settings, fields = current(), self.signature.input_fields
+        if "config" in fields:
+            config = _moved("config", config, inputs)
+        if "lm" in fields:
+            lm = _moved("lm", lm, inputs)
+        lm = (None if lm is MISSING else lm) or self.lm or settings.lm
         if lm is None:
             message = 'no LM is set: dspex_core.configure(lm=LM("provider/model")), or context(lm=...), or set_lm'
             raise LMNotConfiguredError(message)
         self._check(inputs)
         adapter = adapter_for(lm)
-        config = {**self.config, **(config or {})} or _NO_CONFIG
+        config = {**self.config, **({} if config is MISSING else config or {})} or _NO_CONFIG
         chosen = None
         if self.demo_selector is not None:  # it may call an embedding model
             chosen = yield Call(self.demo_selector.choose, (self.signature, self._demos, inputs))
         apart, tools = self._returned_apart(lm, config), None
-        fields = tool_fields(self.signature)
-        if fields is not None:
-            inputs = fields.checked(inputs)
-            if fields.are_native(adapter, lm):
-                apart, tools = (*apart, *fields.names), fields.specs(inputs)
+        calling = tool_fields(self.signature)
+        if calling is not None:
+            inputs = calling.checked(inputs)
+            if calling.are_native(adapter, lm):
+                apart, tools = (*apart, *calling.names), calling.specs(inputs)
         listen = partial(settings.stream.reader, self) if settings.stream is not None else None
         prompt = partial(self._prompt, apart)
         question = Question(
@@ -144,3 +152,10 @@ class Predict(Predictor):
         unknown = [name for name in inputs if name not in self.signature.input_fields]
         if unknown:
             _log.warning("%r has no input %s: ignored", self.signature, ", ".join(map(repr, unknown)))
+
+
+def _moved(name: str, given: Any, inputs: dict[str, Any]) -> Missing:
+    """Put what was given under the name of an option among the inputs, where the signature has that name."""
+    if given is not MISSING:
+        inputs[name] = given
+    return MISSING

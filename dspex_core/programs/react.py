@@ -13,7 +13,7 @@ from dspex_core.programs.chain_of_thought import ChainOfThought
 from dspex_core.programs.native_turns import NativeTurns
 from dspex_core.programs.predict import Predict, adapter_for
 from dspex_core.programs.trajectory import FINISH, TURN, Decision, ToolRequest, Trajectory
-from dspex_core.signature import InputField, OutputField, ensure_signature, make_signature
+from dspex_core.signature import MISSING, InputField, Missing, OutputField, ensure_signature, make_signature
 from dspex_core.tools import Tool, ToolRegistry, stored_tools
 
 if TYPE_CHECKING:
@@ -69,12 +69,15 @@ class ReAct(Module):
         """The tools by their names, `finish` among them."""
         return {tool.name: tool for tool in (*self._registry, _finish(self.signature))}
 
-    def flow(self, *, max_iters: int | None = None, **inputs: Any) -> Flow[Prediction]:
-        """Take turns until the agent is done, then answer."""
+    def flow(self, *, max_iters: int | Missing | None = MISSING, **inputs: Any) -> Flow[Prediction]:
+        """Take turns until the agent is done, then answer. An input named `max_iters` goes before the option."""
+        if "max_iters" in self.signature.input_fields and max_iters is not MISSING:
+            inputs["max_iters"], max_iters = max_iters, MISSING
+        limit = self.max_iters if max_iters is None or max_iters is MISSING else max_iters
         trajectory = Trajectory(self.max_observation_chars, self.truncate_trajectory)
         errors: list[ToolExecutionError] = []
         turns = self._turns(trajectory, inputs)
-        for _ in range(self.max_iters if max_iters is None else max_iters):
+        for _ in range(limit):
             try:
                 decision = yield from turns.decide()
             except (AdapterParseError, ContextWindowExceededError) as error:
