@@ -1,4 +1,8 @@
-"""Classes and functions by name, such as `"my_app.programs:Triage"`, as files store them. PYTEST_DONT_REWRITE"""
+"""Classes and functions by name, such as `"my_app.programs:Triage"`, as files store them. PYTEST_DONT_REWRITE
+
+Classes of this library are named as users import them, `"dspex_core:BestOfN"`, wherever they stand inside. Files that
+name an inner module still load.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,8 @@ from dspex_core.errors import ArtifactError
 if TYPE_CHECKING:
     from types import ModuleType
 
+_ROOT = __name__.partition(".")[0]
+
 
 def class_path(cls: type | FunctionType) -> str:
     """Return the name by which `find_class` finds a class, or `find_function` a function.
@@ -21,6 +27,8 @@ def class_path(cls: type | FunctionType) -> str:
         ArtifactError: Another process could not find it by any name.
     """
     path = f"{cls.__module__}:{cls.__qualname__}"
+    if _is_own(cls.__module__) and _public(cls.__qualname__) is cls:
+        return f"{_ROOT}:{cls.__qualname__}"
     if cls.__module__ == "__main__":
         raise ArtifactError(f"{cls.__qualname__} is defined in a script or notebook: move it to a module of its own")
     if _attribute(sys.modules.get(cls.__module__), cls.__qualname__) is not cls:
@@ -71,9 +79,11 @@ def find_function(path: str, *, allow_import: bool) -> FunctionType:
 
 def _named(path: str, *, allow_import: bool) -> object:
     name, _, qualname = path.partition(":")
+    if _is_own(name) and (public := _public(qualname)) is not None:
+        return public
     module = sys.modules.get(name)
     if module is None:
-        if not (allow_import or name.startswith("dspex_core.")):
+        if not (allow_import or _is_own(name)):
             raise ArtifactError(
                 f"it names {path!r}, whose module is not imported: import {name} first, or load with "
                 f"allow_import=True if you trust the file"
@@ -83,6 +93,19 @@ def _named(path: str, *, allow_import: bool) -> object:
         except (ImportError, ValueError) as error:
             raise ArtifactError(f"it names {path!r}, whose module cannot be imported: {error}") from error
     return _attribute(module, qualname)
+
+
+def _is_own(module: str) -> bool:
+    return module == _ROOT or module.startswith(f"{_ROOT}.")
+
+
+def _public(name: str) -> object:
+    """Return what the library exports under a name, if that is one of its classes."""
+    root = sys.modules.get(_ROOT)
+    if root is None or name not in root.__all__:
+        return None
+    found = _attribute(root, name)
+    return found if isinstance(found, type) else None
 
 
 def _attribute(module: ModuleType | None, qualname: str) -> object:
