@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import ArtifactError, SignatureError
 from dspex_core.signature import label
+from dspex_core.stored_demos import plain_demo
 
 if TYPE_CHECKING:
     from dspex_core.programs.base import Module
@@ -85,7 +86,7 @@ def dump_dspy_state(program: Module) -> dict[str, Any]:
         states[path] = {
             "traces": [],
             "train": [],
-            "demos": own["demos"],
+            "demos": [plain_demo(demo) for demo in predictor.demos],
             "signature": _dumped(predictor.signature),
             "lm": None,
             **({"config": own["config"]} if own["config"] else {}),  # DSPy's load sets it; its save forgets it

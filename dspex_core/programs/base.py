@@ -18,12 +18,12 @@ from dspex_core.example import Prediction, Record
 from dspex_core.flow import Call, Flow, adrive, drive
 from dspex_core.interop import dspy
 from dspex_core.lm.history import CallLog, noting_in
-from dspex_core.plain.secrets import is_private, without_secrets
 from dspex_core.programs.batch import Batch
 from dspex_core.programs.demos import selector_from_json
 from dspex_core.programs.recipe import RECIPE_KIND, recipe_file, recipe_of
-from dspex_core.programs.state import damage, typed
+from dspex_core.programs.state import damage, others, sampling_only
 from dspex_core.programs.tree import copied, replace, walk
+from dspex_core.stored_demos import demo_from_json, demo_to_json
 from dspex_core.telemetry import in_span
 from dspex_core.usage import track_usage
 
@@ -335,9 +335,9 @@ class Predictor(Module):
         """Return what optimization can change: instructions, descriptions, demos, their choice, config."""
         return {
             "signature": self.signature.dump_state(),
-            "demos": [Record(demo).toDict() for demo in self.demos],
+            "demos": [demo_to_json(self.signature, demo) for demo in self.demos],
             "demo_selector": self.demo_selector.to_json() if self.demo_selector else None,
-            "config": without_secrets(self.config, is_private),
+            "config": sampling_only(self.config, source="the program"),
         }
 
     def with_state(self, state: Mapping[str, Any]) -> Self:
@@ -361,15 +361,14 @@ class Predictor(Module):
         demos = []
         for number, demo in enumerate(state.get("demos", ())):
             try:
-                demos.append(typed(self.signature, demo))
-            except ValueError as error:
+                demos.append(demo_from_json(self.signature, demo))
+            except Exception as error:  # noqa: BLE001  validators are the user's code
                 problems.append(f"demo {number}: {error}")
         if problems:
             raise ArtifactError(f"the state does not fit {self.signature!r}", problems=problems)
         clone.demos = demos
         if "config" in state:  # DSPy's own files lack it
-            private = {name: value for name, value in self.config.items() if is_private(name)}
-            clone.config = {**{k: v for k, v in state["config"].items() if not is_private(k)}, **private}
+            clone.config = {**sampling_only(state["config"], source="the file"), **others(self.config)}
         return clone
 
     def load_state(self, state: Mapping[str, Any]) -> None:

@@ -1,23 +1,51 @@
-"""What a predictor's stored state must be like. PYTEST_DONT_REWRITE"""
+"""What a predictor's stored state may hold, and what it must be like. PYTEST_DONT_REWRITE
+
+A file may set how a model samples, and nothing that says which model is asked, where, with which key, or with which
+words. So the names are a list of those that are allowed.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from dspex_core.signature import Signature, SignatureField
+_log = logging.getLogger("dspex")
+
+SAMPLING = frozenset(
+    {
+        *("temperature", "top_p", "top_k", "min_p", "typical_p", "n", "seed", "rollout_id"),
+        *("max_tokens", "max_completion_tokens", "max_output_tokens", "stop"),
+        *("presence_penalty", "frequency_penalty", "repetition_penalty", "logit_bias", "logprobs", "top_logprobs"),
+        *("reasoning_effort", "verbosity", "parallel_tool_calls", "cache"),
+    }
+)
 
 
-def typed(signature: type[Signature], demo: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a demo's values, which were stored as JSON, the types that the signature declares."""
-    fields = signature.fields
-    return {name: _typed(fields[name], value) if name in fields else value for name, value in demo.items()}
+def sampling_only(config: Mapping[str, Any], *, source: str) -> dict[str, Any]:
+    """Return the sampling parameters in a predictor's config; what else is in it is left out, with a warning.
+
+    Args:
+        config: Values by name.
+        source: Where it stands, for the warning: `"the file"`, `"the program"`.
+    """
+    kept = {name: value for name, value in config.items() if name in SAMPLING and _is_setting(value)}
+    left_out = [repr(name) for name in config if name not in kept]
+    if left_out:
+        message = "a stored program holds sampling parameters only: %s of %s is left out; give it in code"
+        _log.warning(message, ", ".join(left_out), source)
+    return kept
 
 
-def _typed(declared: SignatureField, value: Any) -> Any:
-    """Keep what has no type of its own: a tool's description, and an output that the model left out."""
-    return value if declared.is_tools or (value is None and not declared.is_input) else declared.validate(value)
+def others(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a file cannot set: it stays as the program has it."""
+    return {name: value for name, value in config.items() if name not in SAMPLING}
+
+
+def _is_setting(value: Any) -> bool:
+    """Whether it is a number, a text, or a flat collection of them, as sampling parameters are."""
+    parts = value if isinstance(value, list | tuple) else value.values() if isinstance(value, Mapping) else [value]
+    return all(isinstance(part, str | int | float | None) for part in parts)
 
 
 def damage(state: Any) -> list[str]:

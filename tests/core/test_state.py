@@ -3,13 +3,12 @@
 import json
 import subprocess
 import sys
-from datetime import date
 from typing import Literal
 
 import pydantic
 import pytest
 
-from dspex_core import ArtifactError, ChainOfThought, InputField, Module, OutputField, Predict, Signature
+from dspex_core import ArtifactError, ChainOfThought, InputField, Module, OutputField, Predict, Signature, load
 
 
 class Item(pydantic.BaseModel):
@@ -149,9 +148,9 @@ def test_a_file_cut_anywhere_changes_nothing(path):
 def test_what_is_no_json_is_not_written(path):
     shop = saved(path)
     before = path.read_bytes()
-    shop.read.demos = [{"text": date(2026, 1, 1)}]
+    shop.read.config = {"temperature": float("nan")}
 
-    with pytest.raises(ArtifactError, match=r"state\.read\.demos\[0\]\.text"):
+    with pytest.raises(ArtifactError, match=r"state\.read\.config\.temperature"):
         shop.save(path)
 
     assert path.read_bytes() == before
@@ -201,3 +200,54 @@ def test_keys_in_a_file_are_not_taken(path):
     predict.load(path)
 
     assert predict.config == {"top_p": 0.5, "max_tokens": 9, "api_key": "mine"}
+
+
+@pytest.mark.parametrize(
+    "stranger",
+    [
+        {"model": "openai/other"},
+        {"fallbacks": ["hosted_vllm/x"]},
+        {"api_base": "http://127.0.0.1:9"},
+        {"base_url": "http://127.0.0.1:9"},
+        {"extra_body": {"api_key": "k"}},
+        {"extra_headers": {"x": "y"}},
+        {"proxies": {"http": "http://127.0.0.1:9"}},
+        {"lm": {"model": "openai/x", "api_base": "http://127.0.0.1:9"}},
+        {"messages": [{"role": "user", "content": "x"}]},
+        {"tools": [{"type": "function"}]},
+        {"mock_response": "x"},
+        {"never_heard_of": 1},
+        {"stop": [{"api_base": "http://127.0.0.1:9"}]},
+    ],
+)
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_file_sets_how_a_model_samples_and_nothing_else(tmp_path, stranger, whole, caplog):
+    file = tmp_path / "program.json"
+    Predict("question -> answer", top_p=0.5).save(file, save_program=whole)
+    artifact = json.loads(file.read_text())
+    state = artifact["state"]["state"] if whole else artifact["state"]
+    state.get("self", state)["config"] |= stranger
+    file.write_text(json.dumps(artifact))
+
+    if whole:
+        predict = load(file)
+    else:
+        predict = Predict("question -> answer")
+        predict.load(file)
+
+    assert (predict.config, predict.lm) == ({"top_p": 0.5}, None)
+    assert f"{next(iter(stranger))!r} of the file is left out" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [{"extra_body": {"api_key": "S3CRET"}}, {"private_key": "S3CRET"}, {"hf_token": "S3CRET"}, {"x": ["S3CRET"]}],
+)
+@pytest.mark.parametrize("options", [{}, {"save_program": True}, {"format": "dspy"}])
+def test_no_file_has_a_secret(tmp_path, secret, options, caplog):
+    Predict("question -> answer", max_tokens=5, **secret).save(tmp_path / "p.json", **options)
+
+    written = (tmp_path / "p.json").read_text()
+    assert "S3CRET" not in written + caplog.text
+    assert '"max_tokens": 5' in written
+    assert f"{next(iter(secret))!r} of the program is left out" in caplog.text
