@@ -18,7 +18,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.errors import ArtifactError
+from dspex_core.errors import ArtifactError, MissingArtifactError
 from dspex_core.files import write_atomically
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        message = f"cannot be read: {error.strerror}"
-        raise ArtifactError(message, path=source) from error
+        kind = MissingArtifactError if isinstance(error, FileNotFoundError) else ArtifactError
+        raise kind(f"cannot be read: {error.strerror}", path=source) from error
     except ValueError as error:  # no UTF-8, or no JSON
         message = f"is not JSON, and so no artifact: {error}"
         raise ArtifactError(message, path=source) from error

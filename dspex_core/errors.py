@@ -2,9 +2,11 @@
 
     DSPexError
      ├─ SignatureError                 a signature that cannot be built or does not fit
+     │   └─ UndeclaredFieldError       a field that is neither an input nor an output
      ├─ ConfigurationError             settings, options or arguments that cannot work
      ├─ DatasetError                   a dataset file or row that cannot be used
      ├─ ArtifactError                  a stored program that cannot be read, written or applied
+     │   └─ MissingArtifactError       a stored program whose file is not there
      ├─ AdapterParseError              a reply that does not hold the signature's outputs
      ├─ ScriptExhaustedError           a scripted LM that has no reply left
      ├─ OptimizationError              an optimizer that cannot compile
@@ -12,21 +14,25 @@
      ├─ ParallelError                  a batch stopped after too many failed examples
      ├─ BudgetExceededError            a call that the budget has nothing left for
      ├─ InterpreterError               code in the sandbox that failed or was stopped
+     │   └─ CodeExecutionError         code that raised, or that could not be read
      ├─ ToolExecutionError             a tool that could not be called, raised, or took too long
      │   └─ ToolArgumentsError         arguments that are not what the tool takes
      ├─ ToolServerError                a server of tools that is not, or no longer, connected
      └─ LMError                        a call to a language model that failed
-         ├─ LMNotConfiguredError       no LM, no key, no such provider, no weights
+         ├─ LMConfigurationError       an LM that is set up in a way that cannot work
+         │   └─ LMNotConfiguredError   no LM, no key, no such provider, no weights
          ├─ LMUnsupportedFeatureError  the model or the engine cannot do what was asked
+         ├─ LMUnexpectedError          a failure that nobody foresaw
          ├─ LMTransportError           no (whole) reply arrived                    (retryable)
-         ├─ LMTimeoutError             no reply in time                            (retryable)
          ├─ LMResponseError            a reply that is not what the wire format promises
-         └─ LMProviderError            the provider answered with an error
+         └─ LMProviderError            the provider failed or refused
+             ├─ LMTimeoutError         no reply in time                            (retryable)
              ├─ LMAuthError            the credentials were refused
              ├─ LMBillingError         the account cannot pay
              ├─ LMRateLimitError       too many requests                           (retryable)
              ├─ LMServerError          the provider failed                         (retryable)
              └─ LMInvalidRequestError  the provider refused the request
+                 ├─ LMUnsupportedModelError     it has no such model
                  └─ ContextWindowExceededError  the prompt is too long for the model
 
 Each error carries what a program needs to react to it as attributes; the message says what
@@ -47,11 +53,17 @@ ToolErrorKind = Literal["unknown_tool", "arguments", "raised", "timeout", "needs
 
 
 class DSPexError(Exception):
-    """Base class of every error that dspex raises on purpose."""
+    """Base class of every error that dspex raises on purpose; `code` names its kind where DSPy has a name for it."""
+
+    code: str | None = None
 
 
 class SignatureError(DSPexError, ValueError):
     """A signature that cannot be built, or inputs that do not fit one."""
+
+
+class UndeclaredFieldError(SignatureError, TypeError):
+    """A field of a signature that is declared neither as an input nor as an output."""
 
 
 class ConfigurationError(DSPexError, ValueError):
@@ -68,7 +80,7 @@ class DatasetError(DSPexError, ValueError):
         super().__init__(f"{where}: {message}" if where else message)
 
 
-class ArtifactError(DSPexError):
+class ArtifactError(DSPexError, ValueError):
     """A stored program that cannot be read, written or applied; `problems` lists each reason."""
 
     def __init__(self, message: str, *, path: str | None = None, problems: Sequence[str] = ()) -> None:
@@ -79,6 +91,10 @@ class ArtifactError(DSPexError):
         super().__init__(f"{path}: {message}{lines}" if path else f"{message}{lines}")
 
 
+class MissingArtifactError(ArtifactError, FileNotFoundError):
+    """A stored program whose file is not there."""
+
+
 class AdapterParseError(DSPexError):
     """A reply from which the adapter could not read the signature's outputs.
 
@@ -87,14 +103,16 @@ class AdapterParseError(DSPexError):
     says in lines what was wrong.
     """
 
+    code = "adapter_parse_error"
+
     def __init__(
         self,
-        *,
         adapter_name: str,
         signature: Any,
         lm_response: str,
         message: str | None = None,
         parsed_result: Mapping[str, Any] | None = None,
+        *,
         missing: Sequence[str] = (),
         invalid: Mapping[str, str] | None = None,
     ) -> None:
@@ -245,6 +263,10 @@ class InterpreterError(DSPexError, RuntimeError):
         super().__init__(f"{message}{where}{lost}")
 
 
+class CodeExecutionError(InterpreterError):
+    """Code that raised an exception, or that could not be read."""
+
+
 class ToolServerError(DSPexError, ConnectionError):
     """A server of tools that cannot be reached, or that has gone."""
 
@@ -257,16 +279,19 @@ class LMError(DSPexError):
         model: The model string, such as `"openai/gpt-4o-mini"`.
         provider: The provider's name, such as `"openai"`.
         status: The HTTP status of the reply, if there was one.
-        code: The provider's own error code, if it sent one.
+        code: The kind of the failure, such as `"rate_limit"`; each class has its own.
         request_id: The provider's id of the request, if it sent one.
         retry_after: Seconds that the provider asked to wait before the next try.
+        provider_code: The provider's own error code, if it sent one.
     """
 
     is_retryable: ClassVar[bool] = False
+    default_code: ClassVar[str] = "lm_error"
+    default_message: ClassVar[str] = ""
 
     def __init__(
         self,
-        message: str,
+        message: str = "",
         *,
         model: str | None = None,
         provider: str | None = None,
@@ -274,68 +299,121 @@ class LMError(DSPexError):
         code: str | None = None,
         request_id: str | None = None,
         retry_after: float | None = None,
+        provider_code: str | None = None,
     ) -> None:
-        self.message = message
+        self.message = message = message or self.default_message
         self.model = model
         self.provider = provider
         self.status = status
-        self.code = code
+        self.code = code or self.default_code
+        self.provider_code = provider_code
         self.request_id = request_id
         self.retry_after = retry_after
         super().__init__(f"[{model}] {message}" if model else message)
 
 
-class LMNotConfiguredError(LMError):
+class LMConfigurationError(LMError, ValueError):
+    """The LM is set up in a way that cannot work."""
+
+    default_code = "configuration"
+
+
+class LMNotConfiguredError(LMConfigurationError):
     """The call cannot be made: no LM, no such provider, no key, or no weights."""
+
+    default_code = "not_configured"
 
 
 class LMUnsupportedFeatureError(LMError):
-    """The model or the engine cannot do what was asked."""
+    """The model or the engine cannot do what was asked; `features` names what, `issues` says why."""
+
+    default_code = "unsupported_feature"
+
+    def __init__(
+        self, message: str = "", *, features: Sequence[str] = (), issues: Sequence[str] = (), **known: Any
+    ) -> None:
+        self.features = list(features)
+        self.issues = list(issues)
+        super().__init__(message, **known)
+
+
+class LMUnexpectedError(LMError):
+    """The call failed in a way that nobody foresaw; the cause says how."""
+
+    default_code = "unexpected"
 
 
 class LMTransportError(LMError):
     """No whole reply arrived: the connection failed or broke."""
 
-    is_retryable = True
-
-
-class LMTimeoutError(LMError):
-    """No whole reply arrived in the time allowed."""
-
+    default_code = "transport"
     is_retryable = True
 
 
 class LMResponseError(LMError):
     """The reply is not what the wire format promises."""
 
+    default_code = "response"
+
 
 class LMProviderError(LMError):
-    """The provider answered with an error."""
+    """The provider failed to serve the request, or refused it."""
+
+    default_code = "provider"
+
+
+class LMTimeoutError(LMProviderError):
+    """No whole reply arrived in the time allowed."""
+
+    default_code = "timeout"
+    is_retryable = True
 
 
 class LMAuthError(LMProviderError):
     """The provider refused the credentials."""
 
+    default_code = "auth"
+
 
 class LMBillingError(LMProviderError):
     """The provider refused because the account cannot pay for the call."""
+
+    default_code = "billing"
 
 
 class LMRateLimitError(LMProviderError):
     """The provider refused because too many requests were made."""
 
+    default_code = "rate_limit"
     is_retryable = True
 
 
 class LMServerError(LMProviderError):
     """The provider failed while it served the request."""
 
+    default_code = "server"
     is_retryable = True
 
 
 class LMInvalidRequestError(LMProviderError):
     """The provider refused the request as invalid."""
 
+    default_code = "invalid_request"
+
+
+class LMUnsupportedModelError(LMInvalidRequestError):
+    """The provider has no such model."""
+
+    default_code = "unsupported_model"
+
 
 class ContextWindowExceededError(LMInvalidRequestError):
     """The prompt (and the completion asked for) is longer than the model allows."""
+
+    default_code = "context_window_exceeded"
+    default_message = "the prompt is longer than the model allows"
+
+
+def is_retryable_lm_error(error: BaseException) -> bool:
+    """Return whether another try of the call may do better."""
+    return isinstance(error, LMError) and error.is_retryable

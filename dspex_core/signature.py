@@ -38,7 +38,7 @@ from dspex_core.content import (
     PromptValue,
     classes_in,
 )
-from dspex_core.errors import SignatureError
+from dspex_core.errors import SignatureError, UndeclaredFieldError
 from dspex_core.signature_string import parse_signature
 
 if TYPE_CHECKING:
@@ -368,7 +368,7 @@ def _class_fields(cls: type, declared: Fields) -> Fields:
     annotations = _annotations(cls)
     bare = sorted(set(annotations) - set(declared))
     if bare:
-        raise SignatureError(
+        raise UndeclaredFieldError(
             f"{', '.join(map(repr, bare))} of {cls.__name__} must be declared: = InputField() or = OutputField()"
         )
     own = {name: _named(name, field, annotations.get(name)) for name, field in declared.items()}

@@ -19,6 +19,7 @@ from dspex_core.dspy_paths.not_there_yet import (
 )
 from dspex_core.dspy_paths.primitives import BaseModule, CodeExecutionError, CodeInterpreterError
 from dspex_core.dspy_paths.utils.exceptions import DSPyError
+from dspex_core.errors import LMConfigurationError, LMUnexpectedError, LMUnsupportedModelError, is_retryable_lm_error
 from dspex_core.signature import SignatureMeta, ensure_signature, make_signature
 
 __all__ = [
@@ -37,11 +38,15 @@ __all__ = [
     "Ensemble",
     "Flex",
     "InferRules",
+    "LMConfigurationError",
+    "LMUnexpectedError",
+    "LMUnsupportedModelError",
     "MIPROv2",
     "Provider",
     "Retrieve",
     "SignatureMeta",
     "TrainingJob",
     "ensure_signature",
+    "is_retryable_lm_error",
     "make_signature",
 ]

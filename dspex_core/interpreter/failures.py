@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from io import StringIO
 from typing import TYPE_CHECKING
 
-from dspex_core.errors import InterpreterError
+from dspex_core.errors import CodeExecutionError, InterpreterError
 
 if TYPE_CHECKING:
     from pydantic_monty import Frame, MontyError, ResourceLimits
@@ -85,7 +85,8 @@ def raised(error: MontyError, limits: Limits, *, printed: str, session_ended: bo
     limit = limits.reached(exception)
     # Code that does not parse has a place, but no function that was running.
     unread = isinstance(exception, SyntaxError | NotImplementedError) and not any(f.function_name for f in frames)
-    return InterpreterError(
+    kind = InterpreterError if limit else CodeExecutionError
+    return kind(
         limits.message(limit) if limit else error.display("type-msg"),
         kind="limit" if limit else "syntax" if unread else "exception",
         exception=type(exception).__name__,
@@ -112,7 +113,7 @@ def refuse_os(code: str) -> None:
     line = _os_import(code) if _OS.search(code) else None
     if line is not None:
         message = "ImportError: there is no module 'os' here: no files, processes or environment"
-        raise InterpreterError(message, kind="exception", exception="ImportError", line=line)
+        raise CodeExecutionError(message, kind="exception", exception="ImportError", line=line)
 
 
 def _os_import(code: str) -> int | None:

@@ -58,7 +58,7 @@ def refusal(endpoint: Endpoint, status: int, headers: Mapping[str, str], body: b
         model=endpoint.model,
         provider=endpoint.provider,
         status=status,
-        code=said.code or None,
+        provider_code=said.code or None,
         request_id=headers.get("x-request-id") or headers.get("request-id"),
         retry_after=_retry_after(headers),
     )

@@ -292,7 +292,7 @@ class Module:
                 dspy.predictor_states(stored) if is_dspy else artifact_state(stored, ARTIFACT_KIND, path=path)
             )
         except ArtifactError as error:
-            raise ArtifactError(error.reason, path=str(path), problems=error.problems) from error
+            raise type(error)(error.reason, path=str(path), problems=error.problems) from error
 
     def __repr__(self) -> str:
         lines = [f"  {path}: {predictor!r}" for path, predictor in self.named_predictors()]

@@ -42,9 +42,9 @@ class ChainOfThought(Module):
         reasoned = task.prepend("reasoning", reasoning, rationale_field_type if own is None else own.annotation)
         self.predict = Predict(reasoned, **config)
 
-    def flow(self, **inputs: Any) -> Flow[Any]:
+    def flow(self, *unnamed: Any, **inputs: Any) -> Flow[Any]:
         """Ask once."""
-        return (yield from Module.steps(self.predict, **inputs))
+        return (yield from Module.steps(self.predict, *unnamed, **inputs))
 
     def constructor_arguments(self) -> dict[str, Any]:
         """Return the signature as it was given."""

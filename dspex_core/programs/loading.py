@@ -34,4 +34,4 @@ def load(path: str | PathLike[str], *, allow_import: bool = False) -> Module:
     try:
         return build(read_artifact(file, RECIPE_KIND), Module, allow_import=allow_import)
     except ArtifactError as error:
-        raise ArtifactError(error.reason, path=str(file), problems=error.problems) from error
+        raise type(error)(error.reason, path=str(file), problems=error.problems) from error

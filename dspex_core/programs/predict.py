@@ -67,7 +67,7 @@ class Predict(Predictor):
 
     def flow(
         self,
-        *,
+        *unnamed: Any,
         config: Mapping[str, Any] | Missing | None = MISSING,
         lm: BaseLM | Missing | None = MISSING,
         **inputs: Any,
@@ -75,11 +75,15 @@ class Predict(Predictor):
         """Render the prompt, call the LM, read the outputs; `parse_retries` and the fallback adapter if need be.
 
         Args:
+            *unnamed: Nothing: inputs are given by name.
             config: Sampling parameters of this call, over those of the predictor.
             lm: The LM of this call.
             **inputs: The signature's input fields. An input named `config` or `lm` goes before the option of that name.
         """
         settings, fields = current(), self.signature.input_fields
+        if unnamed:
+            names = ", ".join(f"{name}=..." for name in fields)
+            raise SignatureError(f"inputs are given by name: call it with ({names}), not with {unnamed!r}")
         if "config" in fields:
             config = _moved("config", config, inputs)
         if "lm" in fields:

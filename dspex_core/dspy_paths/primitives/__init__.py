@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from dspex_core.dspy_paths import submodules
-from dspex_core.errors import InterpreterError as CodeExecutionError
+from dspex_core.errors import CodeExecutionError
 from dspex_core.errors import InterpreterError as CodeInterpreterError
 from dspex_core.example import Completions, Example, Prediction
 from dspex_core.interpreter import CodeInterpreter, FinalOutput, PythonInterpreter

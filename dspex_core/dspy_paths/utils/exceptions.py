@@ -5,6 +5,7 @@ from dspex_core.errors import (
     ContextWindowExceededError,
     LMAuthError,
     LMBillingError,
+    LMConfigurationError,
     LMError,
     LMInvalidRequestError,
     LMNotConfiguredError,
@@ -13,7 +14,10 @@ from dspex_core.errors import (
     LMServerError,
     LMTimeoutError,
     LMTransportError,
+    LMUnexpectedError,
     LMUnsupportedFeatureError,
+    LMUnsupportedModelError,
+    is_retryable_lm_error,
 )
 from dspex_core.errors import DSPexError as DSPyError
 
@@ -23,6 +27,7 @@ __all__ = [
     "DSPyError",
     "LMAuthError",
     "LMBillingError",
+    "LMConfigurationError",
     "LMError",
     "LMInvalidRequestError",
     "LMNotConfiguredError",
@@ -31,5 +36,8 @@ __all__ = [
     "LMServerError",
     "LMTimeoutError",
     "LMTransportError",
+    "LMUnexpectedError",
     "LMUnsupportedFeatureError",
+    "LMUnsupportedModelError",
+    "is_retryable_lm_error",
 ]

@@ -174,7 +174,7 @@ class TestErrors:
         with pytest.raises(LMRateLimitError, match=r"\[openai/gpt-4o-mini\] slow down") as caught:
             call()
         error = caught.value
-        assert (error.code, error.request_id, error.retry_after) == ("rate_limit_exceeded", "req-1", 2.5)
+        assert (error.provider_code, error.request_id, error.retry_after) == ("rate_limit_exceeded", "req-1", 2.5)
 
     @pytest.mark.parametrize("fault", ["reset", "drop", "half_body"])
     def test_a_broken_connection_is_a_retryable_transport_error(self, call, server, fault):
