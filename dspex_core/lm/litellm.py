@@ -26,7 +26,6 @@ with foreign_code():
     from litellm.exceptions import ContextWindowExceededError as TooLongError
     from litellm.exceptions import MidStreamFallbackError, UnsupportedParamsError
     from litellm.exceptions import Timeout as LiteLLMTimeout
-    from litellm.litellm_core_utils.logging_worker import GLOBAL_LOGGING_WORKER
 
 from dspex_core.errors import (
     ContextWindowExceededError,
@@ -37,14 +36,14 @@ from dspex_core.errors import (
     LMTransportError,
     LMUnsupportedFeatureError,
 )
-from dspex_core.lm.per_loop import PerLoop
+from dspex_core.lm.litellm_cleanup import clients, keep_event_loop
 from dspex_core.lm.providers import PROVIDERS
 from dspex_core.lm.refusals import error_class, refusal
 from dspex_core.lm.vectors import to_vectors
 from dspex_core.lm.wire import RefusedError, wire_format
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from dspex_core.lm.providers import Endpoint
     from dspex_core.lm.wire import ReplyInPieces
@@ -125,10 +124,12 @@ class LiteLLMEngine:
             return self._response(reply) if pieces is None else self._streamed(reply, pieces, deadline)
         except _FAILURES as error:
             raise self._error(error, timeout) from error
+        finally:
+            keep_event_loop()
 
     async def acomplete(self, request: LMRequest, *, timeout: float) -> LMResponse:  # noqa: ASYNC109  LiteLLM needs it, too
         """`complete` without blocking the event loop."""
-        await _clients.get()
+        await clients.get()
         try:
             # LiteLLM's timeout starts anew with each piece of a reply.
             async with asyncio.timeout(timeout):
@@ -150,6 +151,8 @@ class LiteLLMEngine:
                 reply = litellm.embedding(**self._fixed, **config, input=list(texts), timeout=timeout)
         except openai.OpenAIError as error:
             raise self._error(error, timeout) from error
+        finally:
+            keep_event_loop()
         return self._vectors(reply, len(texts))
 
     async def aembed(
@@ -160,7 +163,7 @@ class LiteLLMEngine:
         timeout: float,  # noqa: ASYNC109  as in acomplete
     ) -> LMResponse:
         """`embed` without blocking the event loop."""
-        await _clients.get()
+        await clients.get()
         try:
             async with asyncio.timeout(timeout):
                 with foreign_code():
@@ -262,22 +265,6 @@ class LiteLLMEngine:
 
     def _fail(self, kind: type[LMError], message: str, status: int | None = None) -> LMError:
         return kind(message, model=self._endpoint.model, provider=self._endpoint.provider, status=status)
-
-
-async def _tidy_up() -> AsyncGenerator[None, None]:
-    """At the end of an event loop, do what LiteLLM leaves undone: run its callbacks, close its clients."""
-    try:
-        yield
-    finally:
-        with foreign_code():
-            await GLOBAL_LOGGING_WORKER.clear_queue()  # type: ignore[no-untyped-call]  # it has no annotations
-            kept = litellm.in_memory_llm_clients_cache.cache_dict
-            mark = f"-{id(asyncio.get_running_loop())}"  # how LiteLLM tells the clients of event loops apart
-            for key in [key for key in kept if key.endswith(mark)]:
-                await kept.pop(key).close()
-
-
-_clients = PerLoop(_tidy_up)
 
 
 def _next(stream: Any) -> Any:

@@ -156,6 +156,7 @@ def test_the_threads_of_litellm_are_inside(library):
 
 CALL = """
 import asyncio
+import gc
 import sys
 import warnings
 from dspex_core import LM
@@ -169,6 +170,7 @@ def listener(chunk):
 lm = LM("openai/gpt-4o-mini", api_base=sys.argv[1], api_key="k", cache=False, engine="litellm", num_retries=0)
 print(lm("hi"))
 print(asyncio.run(lm.acall("hi")))
+gc.collect()
 print("".join(chunk.text for chunk in lm.stream("hi")))
 try:
     warnings.warn("the user's own")
@@ -182,7 +184,7 @@ def test_a_program_that_runs_with_warnings_as_errors_calls_through_litellm():
         run = subprocess.run(
             [sys.executable, "-W", "error", "-c", CALL, server.base_url], capture_output=True, text=True, check=False
         )
-    assert run.returncode == 0, run.stderr
+    assert run.stderr == ""  # where Python complains of connections and event loops left open, too
     assert run.stdout.splitlines() == ["['ok']", "['ok']", "ok", "heard"]
 
 
