@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import typing
-from typing import Any, Literal
+from typing import Any
 
 
 def classes_in(type_: Any) -> frozenset[type]:
@@ -24,9 +25,7 @@ def classes_in(type_: Any) -> frozenset[type]:
 
 def parts_of(type_: Any) -> list[Any]:
     """Return the types that a type is made of: its parameters, and the types of its fields."""
-    if typing.get_origin(type_) is Literal:
-        return [type(choice) for choice in typing.get_args(type_)]
-    parts = list(typing.get_args(type_))
+    parts = [type(part) if isinstance(part, enum.Enum) else part for part in typing.get_args(type_)]
     value = getattr(type_, "__value__", None)  # `type Name = ...` of Python 3.12
     if value is not None and not isinstance(type_, type):
         parts.append(value)

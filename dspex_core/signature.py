@@ -11,225 +11,50 @@ Three ways to write one:
     Signature("text -> label: Literal['good', 'bad']", "Classify the sentiment of the text.")
     Signature({"text": InputField(), "label": (Literal["good", "bad"], OutputField())})
 
-A signature is a class that is never instantiated, and it never changes: methods that change
-something return a new one. Values are checked by pydantic, built when first needed.
+A signature is a class that never changes: methods that change something return a new one. Values are checked by
+pydantic, built when first needed. An instance holds a value for each field; programs do not need any.
 """
 
 from __future__ import annotations
 
 import inspect
 import keyword
-import re
 import typing
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from dataclasses import field as dataclass_field
-from enum import Enum
-from functools import cached_property
+from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Self
 
-from dspex_core import schemas
-from dspex_core.content import (
-    EarlierTurns,
-    FunctionCalls,
-    FunctionTool,
-    ModelReasoning,
-    PromptValue,
-    classes_in,
-)
 from dspex_core.errors import SignatureError, UndeclaredFieldError
+from dspex_core.signature_field import (
+    MISSING,
+    Fields,
+    FieldSpec,
+    InputField,
+    Missing,
+    OutputField,
+    SignatureField,
+    infer_prefix,
+    label,
+    object_schema,
+    quoted,
+)
 from dspex_core.signature_string import parse_signature
 
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
-
-
-class Missing(Enum):
-    """The type of `MISSING`."""
-
-    MISSING = "MISSING"
-
-    def __repr__(self) -> str:
-        return "MISSING"
-
-
-MISSING: Final = Missing.MISSING  # told apart from None, which is a fine default
-
-_CONSTRAINTS = (
-    *("allow_inf_nan", "decimal_places", "ge", "gt", "le", "lt", "max_digits", "max_length", "min_length"),
-    *("multiple_of", "pattern", "strict"),
-)
-
-
-@dataclass(frozen=True)
-class SignatureField:
-    """One input or output.
-
-    Args:
-        is_input: Whether it is given to the model or asked of it.
-        name: Its name in the signature; empty until the field is part of one.
-        annotation: Its type.
-        desc: What it means, for the prompt.
-        prefix: Its label in words.
-        constraints: Limits by pydantic's names: `ge`, `max_length`, `pattern`, ...
-        default: The value where none is given, or `MISSING`.
-    """
-
-    is_input: bool
-    name: str = ""
-    annotation: Any = dataclass_field(default=str, hash=False)
-    desc: str = ""
-    prefix: str = ""
-    constraints: Mapping[str, Any] = dataclass_field(default_factory=dict, hash=False)
-    default: Any = dataclass_field(default=MISSING, hash=False)
-
-    @cached_property
-    def type_adapter(self) -> TypeAdapter[Any]:
-        """The pydantic adapter of the type with its constraints, made when first needed."""
-        import pydantic  # heavy; not needed before the first value is checked
-        import pydantic_core
-
-        constrained: Any = Annotated[self.annotation, pydantic.Field(**self.constraints)]
-        try:
-            try:
-                return pydantic.TypeAdapter(constrained)
-            except pydantic.errors.PydanticSchemaGenerationError:
-                # Any class may be an input: its values are checked with isinstance.
-                return pydantic.TypeAdapter(constrained, config={"arbitrary_types_allowed": True})
-        except (pydantic.errors.PydanticUserError, pydantic_core.SchemaError, TypeError) as error:
-            message = f"the type {self.annotation!r} of field {self.name!r} cannot be used: {error}"
-            raise SignatureError(message) from error
-
-    @cached_property
-    def is_text(self) -> bool:
-        """Whether a model writes it as plain text, which is never read as JSON."""
-        kind = self.annotation
-        return kind is str or (isinstance(kind, type) and issubclass(kind, PromptValue) and kind.is_text)
-
-    @cached_property
-    def shows_itself(self) -> bool:
-        """Whether its values say how they appear in a prompt: an image, a list of images, `Image | None`, ..."""
-        return any(issubclass(kind, PromptValue) for kind in classes_in(self.annotation))
-
-    @cached_property
-    def meaning(self) -> str:
-        """What it means, for the prompt: its description, and those of the types that describe themselves."""
-        kinds = [kind for kind in classes_in(self.annotation) if issubclass(kind, PromptValue)]
-        return " ".join(filter(None, [self.desc, *(kind.description() for kind in kinds)]))
-
-    @cached_property
-    def is_history(self) -> bool:
-        """Whether it is the earlier turns of a conversation: an input of the type `History`."""
-        return self.is_input and any(issubclass(kind, EarlierTurns) for kind in classes_in(self.annotation))
-
-    @cached_property
-    def is_reasoning(self) -> bool:
-        """Whether it is the model's reasoning: an output of the type `Reasoning`."""
-        kinds = classes_in(self.annotation)
-        return not self.is_input and any(issubclass(kind, ModelReasoning) for kind in kinds)
-
-    @cached_property
-    def is_tools(self) -> bool:
-        """Whether it is what the model may call: an input of the type `Tool` or `list[Tool]`."""
-        return self.is_input and any(issubclass(kind, FunctionTool) for kind in classes_in(self.annotation))
-
-    @cached_property
-    def is_tool_calls(self) -> bool:
-        """Whether it is what the model wants called: an output of the type `ToolCalls`."""
-        return not self.is_input and any(issubclass(kind, FunctionCalls) for kind in classes_in(self.annotation))
-
-    @cached_property
-    def takes_none(self) -> bool:
-        """Whether `None` is one of its values; elsewhere it says that there is none."""
-        try:
-            return self.validate(None) is None
-        except ValueError:
-            return False
-
-    def validate(self, value: Any) -> Any:
-        """Return the value as the field's type, by pydantic's lax rules.
-
-        Raises:
-            ValueError: It does not fit; a pydantic.ValidationError where pydantic says so.
-        """
-        try:
-            return self.type_adapter.validate_python(value)
-        except TypeError as error:  # pydantic's for a constraint that does not suit the value's type
-            raise SignatureError(f"field {self.name!r} cannot be checked: {error}") from error
-
-    def json_schema(self) -> dict[str, Any]:
-        """Return the JSON schema of the type with its constraints.
-
-        Raises:
-            SignatureError: The type has no JSON form.
-        """
-        import pydantic  # as in type_adapter
-
-        try:
-            return self.type_adapter.json_schema()
-        except pydantic.errors.PydanticInvalidForJsonSchema as error:
-            raise SignatureError(f"the type of field {self.name!r} has no JSON form: {error}") from error
-
-    def type_text(self) -> str:
-        """Return the type and its constraints in a few words, for prompts: `int, at least 0`."""
-        return self._type_text
-
-    def updated(self, values: Mapping[str, Any]) -> SignatureField:
-        """Return the field with other attributes or constraints."""
-        own = {key: value for key, value in values.items() if key in ("desc", "prefix", "default")}
-        limits = {key: value for key, value in values.items() if key not in own}
-        unknown = sorted(set(limits) - set(_CONSTRAINTS))
-        if unknown:
-            known = ", ".join(["desc", "prefix", "default", *_CONSTRAINTS])
-            raise SignatureError(f"a field has no {', '.join(map(repr, unknown))}; it takes: {known}")
-        return replace(self, **own, constraints={**self.constraints, **limits})
-
-    @cached_property
-    def _type_text(self) -> str:
-        import pydantic  # as in type_adapter
-
-        adapter = self.type_adapter
-        try:
-            return schemas.describe(adapter.json_schema())
-        except pydantic.errors.PydanticInvalidForJsonSchema:
-            return inspect.formatannotation(self.annotation)
-
-
-FieldSpec = SignatureField | tuple[Any, SignatureField]
-Fields = Mapping[str, SignatureField]
-
-
-def object_schema(fields: Fields) -> dict[str, Any]:
-    """Return the JSON schema of an object that has the fields as its properties.
-
-    Raises:
-        SignatureError: A type has no JSON form.
-    """
-    import pydantic  # as in type_adapter
-
-    mode: Literal["validation"] = "validation"
-    try:
-        properties, shared = pydantic.TypeAdapter.json_schemas(
-            (name, mode, field.type_adapter) for name, field in fields.items()
-        )
-    except pydantic.errors.PydanticInvalidForJsonSchema as error:
-        raise SignatureError(f"one of the fields {_quoted(fields)} has a type without a JSON form: {error}") from error
-    return {"type": "object", "properties": {name: properties[name, mode] for name in fields}, **shared}
-
-
-def InputField(  # noqa: N802  DSPy's name
-    *, desc: str = "", prefix: str = "", default: Any = MISSING, **constraints: Any
-) -> Any:
-    """Declare an input; constraints are pydantic's: `ge`, `max_length`, `pattern`, ..."""
-    return SignatureField(is_input=True).updated({"desc": desc, "prefix": prefix, "default": default, **constraints})
-
-
-def OutputField(  # noqa: N802  DSPy's name
-    *, desc: str = "", prefix: str = "", default: Any = MISSING, **constraints: Any
-) -> Any:
-    """Declare an output; constraints are pydantic's: `ge`, `max_length`, `pattern`, ..."""
-    return SignatureField(is_input=False).updated({"desc": desc, "prefix": prefix, "default": default, **constraints})
+__all__ = [
+    "MISSING",
+    "InputField",
+    "Missing",
+    "OutputField",
+    "Signature",
+    "SignatureField",
+    "SignatureMeta",
+    "ensure_signature",
+    "infer_prefix",
+    "label",
+    "make_signature",
+    "object_schema",
+]
 
 
 class SignatureMeta(type):
@@ -255,18 +80,15 @@ class SignatureMeta(type):
         cls._instructions = _class_instructions(cls)
         return cls
 
-    def __call__(
-        cls,
-        signature: str | Mapping[str, FieldSpec],
-        instructions: str | None = None,
-        *,
-        types: Mapping[str, Any] | None = None,
-        custom_types: Mapping[str, Any] | None = None,
-    ) -> type[Signature]:
-        """Make a new signature of a string or of fields by name; `custom_types` is DSPy's name for `types`."""
+    def __call__(cls, /, *args: Any, **values: Any) -> Any:
+        """Make a new signature of a string or of fields by name (`make_signature`); of a subclass, an instance.
+
+        `types` and `custom_types` (DSPy's name) are types by the names that a string has for them.
+        """
         if cls is not Signature:
-            raise SignatureError(f"{cls!r} has no instances: give the class to Predict and call that")
-        return make_signature(signature, instructions, custom_types=types or custom_types)
+            return super().__call__(*args, **values)
+        types = values.pop("types", None)
+        return make_signature(*args, **{"custom_types": types, **values} if types else values)
 
     def __repr__(cls) -> str:
         return f"{cls.__name__}({cls.signature})"
@@ -276,8 +98,8 @@ class SignatureMeta(type):
         """What the model is asked to do; where nobody has said, a sentence with the fields' names."""
         if cls._instructions is not None:
             return cls._instructions
-        given = f"Given {_quoted(cls._inputs)}, produce" if cls._inputs else "Produce"
-        return f"{given} {_quoted(cls._outputs)}."
+        given = f"Given {quoted(cls._inputs)}, produce" if cls._inputs else "Produce"
+        return f"{given} {quoted(cls._outputs)}."
 
     @property
     def signature(cls) -> str:
@@ -302,6 +124,10 @@ class SignatureMeta(type):
     def with_instructions(cls, instructions: str) -> type[Signature]:
         """Return the signature with other instructions."""
         return _derived(cls, cls._fields, instructions)
+
+    def append_instructions(cls, text: str) -> type[Signature]:
+        """Return the signature with a paragraph more in its instructions."""
+        return cls.with_instructions(f"{cls.instructions}\n\n{text.strip()}")
 
     def with_updated_fields(cls, name: str, type_: Any = None, **values: Any) -> type[Signature]:
         """Return the signature with one field changed: its type, `desc`, `prefix`, `default` or constraints."""
@@ -430,12 +256,6 @@ def _named(name: str, field: SignatureField, type_: Any = None) -> SignatureFiel
     return replace(field, name=name, annotation=annotation, prefix=field.prefix or label(name))
 
 
-def label(name: str) -> str:
-    """Turn a field's name into the prefix it has where none is declared: `maxItemCount_2` into `Max Item Count 2:`."""
-    words = re.findall(r"[^\W\d_a-z]+(?![a-z])|[^\W\d_]?[^\W\d_A-Z]*|\d+", name)
-    return " ".join(word[0].upper() + word[1:] for word in words if word) + ":"
-
-
 def _checked_state(cls: SignatureMeta, state: Mapping[str, Any]) -> Mapping[str, dict[str, Any]]:
     fields = state.get("fields")
     if not isinstance(state.get("instructions"), str) or not isinstance(fields, Mapping):
@@ -448,7 +268,10 @@ def _checked_state(cls: SignatureMeta, state: Mapping[str, Any]) -> Mapping[str,
 
 
 class Signature(metaclass=SignatureMeta):
-    """Base class of all signatures; called with a string or a mapping of fields, it makes a new one."""
+    """Base class of all signatures; called with a string or a mapping of fields, it makes a new one.
+
+    An instance of a subclass holds values: `Classify(text="...", label="good").label`.
+    """
 
     if TYPE_CHECKING:
 
@@ -461,6 +284,53 @@ class Signature(metaclass=SignatureMeta):
             custom_types: Mapping[str, Any] | None = None,
         ) -> type[Signature]:
             """Make a new signature; see `make_signature`."""
+
+    else:
+
+        def __init__(self, /, *args: Any, **values: Any) -> None:
+            if args:
+                message = f"{type(self)!r} takes values by name; a new signature is made by Signature(...)"
+                raise SignatureError(message)
+            self.__dict__.update(_values(type(self), values))
+
+    def model_dump(self) -> dict[str, Any]:
+        """Return the values by the names of their fields."""
+        return dict(vars(self))
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None) -> Self:
+        """Return a copy with other values for some fields, which are not checked."""
+        clone = object.__new__(type(self))
+        clone.__dict__.update({**vars(self), **(update or {})})
+        return clone
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and vars(other) == vars(self)
+
+    __hash__ = None  # type: ignore[assignment]  # its values can change
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
+
+
+def _values(cls: SignatureMeta, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a value for each field, as its type.
+
+    Raises:
+        SignatureError: Values are missing or do not fit; it lists each.
+    """
+    values, problems = {}, []
+    for name, field in cls.fields.items():
+        value = given.get(name, field.absent)
+        if value is MISSING:
+            problems.append(f"{name!r} is missing")
+            continue
+        try:
+            values[name] = field.validate(value)
+        except ValueError as error:
+            problems.append(f"{name!r} does not fit: {error}")
+    if problems:
+        raise SignatureError(f"an instance of {cls!r} cannot be made: {'; '.join(problems)}")
+    return values
 
 
 def make_signature(
@@ -511,7 +381,3 @@ def _made(name: str, fields: Fields, instructions: str | None) -> type[Signature
 
 def _derived(cls: SignatureMeta, fields: Fields, instructions: str | None) -> type[Signature]:
     return _made(cls.__name__, fields, instructions)
-
-
-def _quoted(names: Iterable[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)

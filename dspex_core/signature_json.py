@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 from dspex_core.class_paths import class_path
 from dspex_core.errors import ArtifactError, SignatureError
 from dspex_core.signature import MISSING, InputField, OutputField, make_signature
-from dspex_core.signature_string import parse_type
+from dspex_core.signature_string import OnlyThese, parse_type
 
 if TYPE_CHECKING:
     from dspex_core.signature import Signature, SignatureField
@@ -81,7 +81,21 @@ def _field_to_json(field: SignatureField, paths: dict[str, str]) -> dict[str, An
         "prefix": field.prefix,
         "constraints": dict(field.constraints),
     }
+    if field.default_factory is not None:
+        return {**stored, "default_factory": _factory_name(field.default_factory)}
     return stored if field.default is MISSING else {**stored, "default": field.default}
+
+
+def _factory_name(factory: Callable[[], Any]) -> str:
+    """Return the name of a factory that is a type of Python's own.
+
+    Raises:
+        ArtifactError: It is another one.
+    """
+    name = factory.__name__ if isinstance(factory, type) else ""
+    if vars(builtins).get(name) is not factory:
+        raise ArtifactError(f"only types such as list and dict are stored as a default_factory, not {factory!r}")
+    return name
 
 
 def _field(stored: Mapping[str, Any], named: Mapping[str, type]) -> tuple[Any, SignatureField]:
@@ -90,9 +104,15 @@ def _field(stored: Mapping[str, Any], named: Mapping[str, type]) -> tuple[Any, S
         desc=stored["desc"],
         prefix=stored["prefix"],
         default=stored.get("default", MISSING),
+        default_factory=_factory(stored.get("default_factory")),
         **stored["constraints"],
     )
-    return parse_type(stored["type"], named), field
+    return parse_type(stored["type"], OnlyThese(named)), field
+
+
+def _factory(name: str | None) -> Callable[[], Any] | None:
+    found = vars(builtins).get(name) if name is not None else None
+    return found if isinstance(found, type) else None
 
 
 def _written(type_: Any, paths: dict[str, str]) -> str:

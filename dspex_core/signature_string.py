@@ -1,6 +1,7 @@
 """The string form of a signature: `question, context: list[str] -> answer: int`. PYTEST_DONT_REWRITE
 
-Python's own parser reads it; types are looked up by name, nothing is evaluated.
+Python's own parser reads it; types are looked up by name, nothing is evaluated. A name is looked for in what is
+given with the string, in builtins and typing, in the frame that called the library, and among the library's types.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 import typing
 from typing import TYPE_CHECKING, Any, Literal, Union
 
+from dspex_core.caller_types import caller_type
 from dspex_core.content import PromptValue
 from dspex_core.errors import SignatureError
 
@@ -34,12 +36,17 @@ _OWN_TYPES = (
 _ARROW = re.compile(r""""[^"]*"|'[^']*'|->""")  # an arrow inside quotes belongs to a Literal
 
 
+class OnlyThese(dict[str, Any]):
+    """Types by name, for a text out of a file: a name that they lack means nothing, whoever the caller is."""
+
+
 def parse_signature(text: str, types: Mapping[str, Any]) -> tuple[Types, Types]:
     """Return the types of the inputs and of the outputs by name; a field without a type is a str.
 
     Args:
         text: Inputs, an arrow, outputs.
-        types: Types by the names under which `text` uses them, beside builtins and typing.
+        types: Types by the names under which `text` uses them, beside builtins, typing and what the names mean
+            to the code that called the library.
 
     Raises:
         SignatureError: The text cannot be understood; the message says which part.
@@ -103,15 +110,26 @@ def _type(  # noqa: PLR0911  one return per kind of expression
             return _TYPES[name]
         case ast.Attribute() if ast.unparse(node) in types:
             return types[ast.unparse(node)]
-        case ast.Name(name) | ast.Attribute(ast.Name("dspy" | "dspex_core"), name) if name in _OWN_TYPES:
-            return _own_type(name)
+        case ast.Name() | ast.Attribute() if (found := _looked_up(ast.unparse(node), types)) is not None:
+            return found
         case ast.BinOp(left, ast.BitOr(), right):
             return Union[_type(left, types), _type(right, types)]  # noqa: UP007  the operands are values here
         case ast.Subscript(base, index):
             return _subscripted(_type(base, types), index, types)
     name = ast.unparse(node)
-    message = f"unknown type {name!r}; beside builtins and typing, give types by name: types={{{name!r}: ...}}"
-    raise SignatureError(message)
+    raise SignatureError(
+        f"unknown type {name!r}: define or import it in the function or module that makes the signature, "
+        f"or give it by name: types={{{name!r}: ...}}"
+    )
+
+
+def _looked_up(name: str, types: Mapping[str, Any]) -> Any:
+    """Return the type that a name means: to the caller, unless `types` are all there are, or else to the library."""
+    library, _, own = name.rpartition(".")
+    if library in ("dspy", "dspex_core") and own in _OWN_TYPES:
+        return _own_type(own)
+    found = None if isinstance(types, OnlyThese) else caller_type(name)
+    return _own_type(name) if found is None and name in _OWN_TYPES else found
 
 
 def _own_type(name: str) -> Any:

@@ -247,7 +247,7 @@ class Adapter(ABC):
 def present(fields: Mapping[str, SignatureField], values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Pairs of name and value of the fields that have a value or a default."""
     for name, declared in fields.items():
-        value = values.get(name, declared.default)
+        value = values.get(name, declared.absent)
         if value is not MISSING:
             yield name, value
 
@@ -324,7 +324,7 @@ def _shown(signature: type[Signature]) -> type[Signature]:
 def _is_plain(signature: type[Signature]) -> bool:
     """Whether no input has a type or a default that shows itself, so that the values alone tell."""
     inputs = signature.input_fields.values()
-    return not any(field.shows_itself or type(field.default) not in _SCALARS for field in inputs)
+    return not any(field.shows_itself or type(field.absent) not in _SCALARS for field in inputs)
 
 
 def _placed(signature: type[Signature], values: Mapping[str, Any]) -> tuple[Mapping[str, Any], Placement | None]:

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 from dspex_core.adapters.base import to_text
 from dspex_core.broken_json import repaired
 from dspex_core.errors import AdapterParseError
-from dspex_core.signature import MISSING
 
 if TYPE_CHECKING:
     from dspex_core.signature import Signature, SignatureField
 
 _FENCED = re.compile(r"```[^\n`]*\n(.*?)```", re.DOTALL)
 _DECODER = json.JSONDecoder()
+_SAYS_NOTHING = re.compile(r"\s*(\{\s*\}|\[\[ ## completed ## \]\])\s*")  # a reply in its format, without outputs
 _MAX_STARTS = 100  # each brace is tried as the start of an object: keeps a reply full of them linear
 _NOT_JSON = (ValueError, RecursionError)  # a reply of 10,000 brackets exceeds the decoder's depth
 
@@ -44,10 +44,12 @@ def read_outputs(
     invalid: dict[str, str] = {}
     for name, field in signature.output_fields.items():
         if name not in found:
-            if field.default is MISSING:
-                missing.append(name)
+            if not field.is_required():
+                outputs[name] = field.absent
+            elif field.is_optional and (found or _SAYS_NOTHING.fullmatch(text)):
+                outputs[name] = None
             else:
-                outputs[name] = field.default
+                missing.append(name)
             continue
         try:
             outputs[name] = read(field, found[name])

@@ -20,7 +20,7 @@ from dspex_core.dspy_paths.not_there_yet import (
 from dspex_core.dspy_paths.primitives import BaseModule, CodeExecutionError, CodeInterpreterError
 from dspex_core.dspy_paths.utils.exceptions import DSPyError
 from dspex_core.errors import LMConfigurationError, LMUnexpectedError, LMUnsupportedModelError, is_retryable_lm_error
-from dspex_core.signature import SignatureMeta, ensure_signature, make_signature
+from dspex_core.signature import SignatureMeta, ensure_signature, infer_prefix, make_signature
 
 __all__ = [
     "COPRO",
@@ -47,6 +47,7 @@ __all__ = [
     "SignatureMeta",
     "TrainingJob",
     "ensure_signature",
+    "infer_prefix",
     "is_retryable_lm_error",
     "make_signature",
 ]

@@ -16,7 +16,6 @@ from dspex_core.config import current
 from dspex_core.errors import AdapterParseError
 from dspex_core.messages import LMRequest, Message
 from dspex_core.programs.native_calls import read_with_calls, request_with_tools
-from dspex_core.signature import MISSING
 from dspex_core.telemetry import Span
 
 if TYPE_CHECKING:
@@ -126,7 +125,7 @@ class Question:
         """Return an output that is not in the text: the reasoning, or nothing where the model called tools instead."""
         if declared.is_reasoning and (output.reasoning or self.tools is None):
             return declared.validate(output.reasoning or "")
-        return None if declared.default is MISSING else declared.default
+        return None if declared.is_required() else declared.absent
 
 
 def reasoning_outputs(signature: type[Signature]) -> tuple[str, ...]:

@@ -148,7 +148,7 @@ class Predict(Predictor):
         missing = [
             name
             for name, field in self.signature.input_fields.items()
-            if name not in inputs and field.default is MISSING
+            if name not in inputs and field.is_required() and not field.is_optional
         ]
         if missing:
             message = f"{self.signature!r} needs the input {', '.join(map(repr, missing))}; it got: {', '.join(inputs)}"

@@ -10,19 +10,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dspex_core.class_paths import class_path, find_class, find_function
 from dspex_core.errors import ArtifactError
-from dspex_core.observation import error_text
-from dspex_core.plain.secrets import is_private, without_secrets
-from dspex_core.programs.state import others
+from dspex_core.plain.secrets import is_private
 from dspex_core.signature import SignatureMeta
 from dspex_core.signature_json import signature_from_json, signature_to_json
-from dspex_core.trusted_types import find_type
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -88,56 +84,27 @@ def _constructed(recipe: Any, base: type[_Program], *, allow_import: bool) -> _P
     if not (isinstance(programs, Mapping) and isinstance(functions, Mapping)):
         raise ArtifactError(_DAMAGED)
 
-    cls = find_class(path, allow_import=allow_import)
+    def find(path: str) -> type:
+        return find_class(path, allow_import=allow_import)
+
+    cls = find(path)
     if not issubclass(cls, base):
         raise ArtifactError(f"it names {path!r}, which is no program")
-    _refuse_private(plain)
-    find = partial(find_type, allow_import=allow_import)
+    private = sorted(name for name in plain if is_private(name))
+    if private:
+        raise ArtifactError(f"keys and endpoints have no place in a file: {', '.join(private)}")
     arguments = {
         **plain,
         **{name: signature_from_json(stored, find) for name, stored in signatures.items()},
         **{name: _constructed(stored, base, allow_import=allow_import) for name, stored in programs.items()},
         **{name: _found(stored, allow_import=allow_import) for name, stored in functions.items()},
     }
-    program = _called(cls, arguments)
-    _refuse_config(program, plain)
-    return program
-
-
-def _called(cls: type[_Program], arguments: Mapping[str, Any]) -> _Program:
     try:
         inspect.signature(cls).bind(**arguments)
     except TypeError as error:
         reason = f"{cls.__name__} cannot be called with ({', '.join(arguments)}): {error}; see constructor_arguments"
         raise ArtifactError(reason) from error
-    try:
-        return cls(**arguments)
-    except Exception as error:
-        raise ArtifactError(f"{cls.__name__}({', '.join(arguments)}) failed: {error_text(error)}") from error
-
-
-def _refuse_private(plain: Mapping[str, Any]) -> None:
-    if without_secrets(plain, is_private) != plain:
-        names = ", ".join(
-            sorted(name for name, value in plain.items() if without_secrets({name: value}, is_private) != {name: value})
-        )
-        raise ArtifactError(f"keys and endpoints have no place in a file: {names}")
-
-
-def _refuse_config(program: Module, plain: Mapping[str, Any]) -> None:
-    """Refuse arguments that became the config of a predictor and are not sampling parameters."""
-    given = _names(plain)
-    strange = {name for predictor in program.predictors() for name in others(predictor.config) if name in given}
-    if strange:
-        names = ", ".join(sorted(strange))
-        raise ArtifactError(f"a file sets sampling parameters of a predictor, and no others: {names}")
-
-
-def _names(value: Any) -> set[str]:
-    """Return the names in JSON data, at any depth."""
-    if isinstance(value, Mapping):
-        return {*value, *(name for item in value.values() for name in _names(item))}
-    return {name for item in value for name in _names(item)} if isinstance(value, list | tuple) else set()
+    return cls(**arguments)
 
 
 def _is_signature(value: Any) -> bool:

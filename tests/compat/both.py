@@ -57,3 +57,12 @@ def uses():
         return function
 
     return use, found
+
+
+def refused(make, *errors):
+    """Whether a user who catches these errors catches what is raised."""
+    try:
+        make()
+    except errors:
+        return True
+    return False

@@ -7,21 +7,12 @@ from typing import Any, Literal
 import numpy as np
 import pydantic
 import pytest
-from both import chat, scripted, uses
+from both import chat, refused, scripted, uses
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(16)).decode()
 WAV = base64.b64encode(b"RIFF0000WAVEfmt ").decode()
 
 use, USES = uses()
-
-
-def refused(make, *errors):
-    """Whether a user who catches these errors catches what is raised."""
-    try:
-        make()
-    except errors:
-        return True
-    return False
 
 
 def citations(dspy):

@@ -124,9 +124,42 @@ def test_unknown_field_argument_is_refused_with_those_that_exist():
         InputField(minimum=3)
 
 
-def test_signature_classes_are_never_instantiated():
-    with pytest.raises(SignatureError, match="has no instances: give the class to Predict"):
-        Classify("q -> a")  # the subclass's constructor arguments do not matter
+def test_an_instance_takes_values_by_name_and_tells_all_that_is_wrong_with_them():
+    with pytest.raises(SignatureError, match="takes values by name"):
+        Classify("q -> a")
+    with pytest.raises(SignatureError, match="'b' is missing; 'c' does not fit") as caught:
+        Signature("a: int, b, c: int -> d: str | None")(a="1", c="x", d=None)
+    assert "'a'" not in str(caught.value)
+
+
+def test_a_name_is_looked_for_where_the_library_was_called_and_nowhere_else():
+    class Local:
+        pass
+
+    def of_another_caller():
+        return Signature("a: Local -> b")
+
+    assert Signature("a: Local, b: Person -> c").fields["a"].annotation is Local
+    assert Signature("a: Person -> b", types={"Person": int}).fields["a"].annotation is int
+    with pytest.raises(SignatureError, match=r"unknown type 'Local': define or import it.*or give it by name"):
+        of_another_caller()
+
+
+def test_what_is_no_type_where_the_library_was_called_is_not_taken_for_one():
+    text = "x"
+    assert text
+    for name in ("text", "pytest", "test_what_is_no_type_where_the_library_was_called_is_not_taken_for_one"):
+        with pytest.raises(SignatureError, match=f"unknown type '{name}'"):
+            Signature(f"a: {name} -> b")
+
+
+def test_a_class_of_the_caller_comes_before_a_type_of_the_library_of_that_name():
+    class File:
+        pass
+
+    assert Signature("a: File -> b").fields["a"].annotation is File
+    assert Signature("a: Image -> b").fields["a"].annotation.__name__ == "Image"
+    assert Signature("a: dspy.File -> b").fields["a"].annotation is not File
 
 
 def test_nothing_of_a_signature_can_be_changed_in_place():

@@ -1,5 +1,5 @@
 """DSPy's `dspy.signatures.signature`: signatures. PYTEST_DONT_REWRITE"""
 
-from dspex_core.signature import Signature, SignatureMeta, ensure_signature, make_signature
+from dspex_core.signature import Signature, SignatureMeta, ensure_signature, infer_prefix, make_signature
 
-__all__ = ["Signature", "SignatureMeta", "ensure_signature", "make_signature"]
+__all__ = ["Signature", "SignatureMeta", "ensure_signature", "infer_prefix", "make_signature"]
