@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import ConfigurationError
+from dspex_core.settings_files import read_settings, write_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+    from os import PathLike
 
     from dspex_core.adapters.base import Adapter
     from dspex_core.budget import Budget
@@ -51,6 +53,14 @@ class Settings:
         usage: Counts the tokens of each call; see `track_usage`.
         track_usage: Whether each prediction of a program says what it took: `get_lm_usage()`.
         budget: What calls may take; the one that would exceed it raises.
+        rm: What `Retrieve` asks for passages.
+        disable_history: Whether calls are kept in no history.
+        max_history_size: How many calls the history of an LM or a program keeps at most.
+        max_trace_size: How many entries `trace` keeps at most; older ones give way.
+        async_max_workers: How many calls of `asyncify` run at once.
+        provide_traceback: Whether the log of `Evaluate` and `Parallel` shows where a failure came from.
+        warn_on_type_mismatch: Whether `Predict` logs an input that does not fit the field's type.
+        allow_tool_async_sync_conversion: No effect: an async tool can always be called sync.
         stream: Who is told of the pieces of replies while they arrive; `streamify` sets it.
     """
 
@@ -67,14 +77,40 @@ class Settings:
     usage: UsageTracker | None = None
     track_usage: bool = False
     budget: Budget | None = None
+    rm: Any = None
+    disable_history: bool = False
+    max_history_size: int = 10_000
+    max_trace_size: int = 10_000
+    async_max_workers: int = 8
+    provide_traceback: bool = False
+    warn_on_type_mismatch: bool = True
+    allow_tool_async_sync_conversion: bool = True
     stream: Router | None = None
 
 
 _NAMES = frozenset(field.name for field in dataclasses.fields(Settings))
+_DSPY_NAMES = {"usage_tracker": "usage"}
+
+
+class SettingsCopy(dict[str, Any]):
+    """The settings at one moment, by key or attribute; to change it changes nothing else."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(_no_setting(name)) from None
 
 
 class _Config:
-    """The process's defaults and, over them, what the current context overrides."""
+    """The process's defaults and, over them, what the current context overrides.
+
+    Settings are read and set as attributes or by key, as in DSPy: `settings.lm`, `settings["lm"] = ...`.
+    """
+
+    _lock: threading.Lock
+    _default: Settings
+    _override: ContextVar[Settings | None]
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -87,7 +123,7 @@ class _Config:
 
     def configure(self, **values: Any) -> None:
         """Set defaults of the whole process; inside a `context` they hold for that context."""
-        _check(values)
+        values = _checked(values)
         inner = self._override.get()
         if inner is not None:
             self._override.set(dataclasses.replace(inner, **values))
@@ -98,29 +134,99 @@ class _Config:
     @contextmanager
     def context(self, **values: Any) -> Iterator[Settings]:
         """Override settings for a block."""
-        _check(values)
-        settings = dataclasses.replace(self.current(), **values)
+        settings = dataclasses.replace(self.current(), **_checked(values))
         token = self._override.set(settings)
         try:
             yield settings
         finally:
             self._override.reset(token)
 
+    @property
+    def config(self) -> SettingsCopy:
+        """The settings in force here, as `copy` returns them."""
+        return self.copy()
+
+    def copy(self) -> SettingsCopy:
+        """Return the settings in force here as a dict."""
+        return SettingsCopy((name, self[name]) for name in sorted(_NAMES))
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a setting, or `default` where there is none of that name."""
+        try:
+            return self[name]
+        except AttributeError:
+            return default
+
+    def save(self, path: str | PathLike[str], exclude_keys: Iterable[str] = ()) -> None:
+        """Write to a JSON file what can be written of the settings in force here; `load` reads it.
+
+        Numbers, switches and the LM are written, without keys and endpoints. All others are objects of the
+        program: it sets them itself.
+
+        Args:
+            path: The file.
+            exclude_keys: Settings that are not to be written.
+
+        Raises:
+            ArtifactError: The file cannot be written.
+        """
+        write_settings(path, {name: self[name] for name in _NAMES if name not in exclude_keys})
+
+    def load(self, path: str | PathLike[str], allow_pickle: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002  as in DSPy
+        """Return the settings in a file that `save` wrote, for `configure(**settings.load(path))`.
+
+        A pickle is never loaded, whatever `allow_pickle` says: that would run its code.
+
+        Raises:
+            ArtifactError: The file cannot be read, or holds no settings.
+        """
+        return read_settings(path, _NAMES)
+
     def __getattr__(self, name: str) -> Any:
-        if name not in _NAMES:
-            message = f"there is no setting {name!r}; there are: {', '.join(sorted(_NAMES))}"
-            raise AttributeError(message)
-        return getattr(self.current(), name)  # the one place where a setting is read by its name
+        known = _DSPY_NAMES.get(name, name)
+        if known not in _NAMES:
+            raise AttributeError(_no_setting(name))
+        value = getattr(self.current(), known)  # the one place where a setting is read by its name
+        return [] if name == "trace" and value is None else value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name.startswith("_"):
+            super().__setattr__(name, value)
+        else:
+            self.configure(**{name: value})
+
+    def __getitem__(self, name: str) -> Any:
+        return self.__getattr__(name)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self.configure(**{name: value})
+
+    def __contains__(self, name: str) -> bool:
+        return _DSPY_NAMES.get(name, name) in _NAMES
+
+    def __repr__(self) -> str:
+        return f"settings({', '.join(f'{name}={value!r}' for name, value in self.copy().items())})"
 
 
-def _check(values: dict[str, Any]) -> None:
-    unknown = sorted(set(values) - _NAMES)
+def _checked(values: dict[str, Any]) -> dict[str, Any]:
+    """Return settings under our names.
+
+    Raises:
+        ConfigurationError: There is no such setting.
+    """
+    unknown = sorted(set(values) - _NAMES - _DSPY_NAMES.keys())
     if unknown:
         message = f"unknown setting {', '.join(map(repr, unknown))}; there are: {', '.join(sorted(_NAMES))}"
         raise ConfigurationError(message)
+    return {_DSPY_NAMES.get(name, name): value for name, value in values.items()}
+
+
+def _no_setting(name: str) -> str:
+    return f"there is no setting {name!r}; there are: {', '.join(sorted(_NAMES))}"
 
 
 settings = _Config()
 configure = settings.configure
 context = settings.context
 current = settings.current
+load_settings = settings.load

@@ -1,5 +1,6 @@
 """Those of DSPy's top-level names that are not among ours: `dspex_core.DSPyError`, ... PYTEST_DONT_REWRITE"""
 
+from dspex_core.config import load_settings
 from dspex_core.dspy_paths.not_there_yet import (
     COPRO,
     GEPA,
@@ -20,6 +21,13 @@ from dspex_core.dspy_paths.not_there_yet import (
 from dspex_core.dspy_paths.primitives import BaseModule, CodeExecutionError, CodeInterpreterError
 from dspex_core.dspy_paths.utils.exceptions import DSPyError
 from dspex_core.errors import LMConfigurationError, LMUnexpectedError, LMUnsupportedModelError, is_retryable_lm_error
+from dspex_core.logs import (
+    configure_dspy_loggers,
+    disable_litellm_logging,
+    disable_logging,
+    enable_litellm_logging,
+    enable_logging,
+)
 from dspex_core.signature import SignatureMeta, ensure_signature, infer_prefix, make_signature
 
 __all__ = [
@@ -46,8 +54,14 @@ __all__ = [
     "Retrieve",
     "SignatureMeta",
     "TrainingJob",
+    "configure_dspy_loggers",
+    "disable_litellm_logging",
+    "disable_logging",
+    "enable_litellm_logging",
+    "enable_logging",
     "ensure_signature",
     "infer_prefix",
     "is_retryable_lm_error",
+    "load_settings",
     "make_signature",
 ]

@@ -165,8 +165,9 @@ class BaseLM(ABC):
         response = yield from answer
         if settings.usage is not None:
             settings.usage.add(self.model, response)
-        asked = request if request.on_chunk is None else replace(request, on_chunk=None)
-        note(HistoryEntry(self.model, asked, response, time.time()), self.history)
+        if not settings.disable_history:
+            asked = request if request.on_chunk is None else replace(request, on_chunk=None)
+            note(HistoryEntry(self.model, asked, response, time.time()), self.history, settings.max_history_size)
         return response
 
     def _recorded(self, request: LMRequest, recorder: Recorder) -> Flow[LMResponse]:

@@ -71,12 +71,13 @@ class noting_in:  # noqa: N801  used as a function is; as one it would cost four
         _programs.reset(self._token)
 
 
-def note(entry: HistoryEntry, own: CallLog) -> None:
-    """Keep a call in the history of its LM, in those of the programs that made it, and in the process's."""
-    own.append(entry)
+def note(entry: HistoryEntry, own: CallLog, most: int) -> None:
+    """Keep a call in the history of its LM, in those of its programs (`most` each), and in the process's."""
     _recent.append(entry)
-    for history in _programs.get():
+    for history in (own, *_programs.get()):
         history.append(entry)
+        while len(history) > most:
+            history.popleft()
 
 
 def inspect_history(n: int = 1, file: TextIO | None = None) -> None:

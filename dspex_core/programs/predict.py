@@ -110,8 +110,10 @@ class Predict(Predictor):
             self.signature, inputs, prompt, chosen, config, apart, listen, self._demos, tools, settings.callbacks
         )
         prediction = Prediction.from_completions((yield from ask(lm, adapter, question)))
-        if settings.trace is not None:
-            settings.trace.append((self, inputs, prediction))
+        trace = settings.trace
+        if trace is not None:
+            trace.append((self, inputs, prediction))
+            del trace[: max(0, len(trace) - settings.max_trace_size)]
         return prediction
 
     def constructor_arguments(self) -> dict[str, Any]:

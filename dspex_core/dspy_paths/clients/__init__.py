@@ -8,8 +8,18 @@ from dspex_core.embedders import Embedder
 from dspex_core.lm.base import BaseLM
 from dspex_core.lm.client import LM
 from dspex_core.lm.history import inspect_history
+from dspex_core.logs import disable_litellm_logging, enable_litellm_logging
 
-__all__ = ["LM", "BaseLM", "Embedder", "Provider", "TrainingJob", "inspect_history"]
+__all__ = [
+    "LM",
+    "BaseLM",
+    "Embedder",
+    "Provider",
+    "TrainingJob",
+    "disable_litellm_logging",
+    "enable_litellm_logging",
+    "inspect_history",
+]
 
 if not TYPE_CHECKING:  # a type checker finds them by itself
     __getattr__ = submodules(__name__)
