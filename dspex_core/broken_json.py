@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from dspex_core.foreign_code import foreign_code
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -13,8 +15,11 @@ _MAX_UNCLOSED = 100  # more is a model caught in a loop, on which json-repair wo
 
 def repaired(text: str) -> Iterator[Any]:
     """Yield the one value that a broken JSON text seems to mean, or nothing."""
-    from json_repair import repair_json  # only broken replies need it
+    with foreign_code():
+        from json_repair import repair_json  # only broken replies need it
 
     if text.count("{") + text.count("[") - text.count("}") - text.count("]") <= _MAX_UNCLOSED:
         with suppress(Exception):  # some replies make it trip over its own assertions
-            yield repair_json(text, return_objects=True, skip_json_loads=True)
+            with foreign_code():
+                value = repair_json(text, return_objects=True, skip_json_loads=True)
+            yield value

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from dspex_core.errors import ArtifactError, ConfigurationError
 from dspex_core.flow import Call, adrive, drive
+from dspex_core.foreign_code import foreign_code
 from dspex_core.plain.secrets import is_private, without_secrets
 
 if TYPE_CHECKING:
@@ -145,11 +146,13 @@ class LexicalEmbedder:
 
     def __call__(self, texts: list[str], /) -> Any:
         """Return a SciPy CSR matrix with one row for each text."""
-        return self._vectorizer.transform(texts)
+        with foreign_code():
+            return self._vectorizer.transform(texts)
 
     @cached_property
     def _vectorizer(self) -> HashingVectorizer:
-        from sklearn.feature_extraction.text import HashingVectorizer  # about a second of import
+        with foreign_code():
+            from sklearn.feature_extraction.text import HashingVectorizer  # about a second of import
 
         return HashingVectorizer(
             analyzer=self.analyzer, ngram_range=self.ngram_range, n_features=_COLUMNS, alternate_sign=False
@@ -232,15 +235,18 @@ class NearestIndex:
                 f"{self._columns.shape[0]}: use the one that made them"
             )
             raise ConfigurationError(message)
-        product = row @ self._columns
-        return best((product.toarray() if hasattr(product, "toarray") else product).ravel(), k)
+        with foreign_code():
+            product = row @ self._columns
+            scores = (product.toarray() if hasattr(product, "toarray") else product).ravel()
+        return best(scores, k)
 
 
 def best(scores: Any, k: int) -> list[tuple[int, float]]:
     """Return position and value of the `k` highest scores of a numpy array, the highest first."""
-    import numpy as np  # not needed to import dspex
+    with foreign_code():
+        import numpy as np  # not needed to import dspex
 
-    return [(int(position), float(scores[position])) for position in np.argsort(-scores, kind="stable")[:k]]
+        return [(int(position), float(scores[position])) for position in np.argsort(-scores, kind="stable")[:k]]
 
 
 def _client(model: str | Callable[..., Any], connection: dict[str, Any]) -> EmbeddingModel | None:
@@ -256,9 +262,10 @@ def _client(model: str | Callable[..., Any], connection: dict[str, Any]) -> Embe
 
 def _matrix(rows: Any, n: int) -> Any:
     """Return rows as a numpy or sparse matrix, if there are as many as should be."""
-    import numpy as np  # not needed to import dspex
+    with foreign_code():
+        import numpy as np  # not needed to import dspex
 
-    matrix = rows if hasattr(rows, "toarray") else np.asarray(rows, dtype=np.float32)
+        matrix = rows if hasattr(rows, "toarray") else np.asarray(rows, dtype=np.float32)
     if matrix.ndim != _MATRIX_DIMENSIONS or matrix.shape[0] != n:
         message = f"the embedder must return a row for each of {n} texts, not a matrix of the shape {matrix.shape}"
         raise ConfigurationError(message)
@@ -266,21 +273,26 @@ def _matrix(rows: Any, n: int) -> Any:
 
 
 def _stacked(matrices: list[Any]) -> Any:
-    import numpy as np  # as in _matrix
+    with foreign_code():
+        import numpy as np  # as in _matrix
 
     if any(hasattr(matrix, "toarray") for matrix in matrices):
-        from scipy import sparse  # type: ignore[import-untyped]  # SciPy ships no type information
+        with foreign_code():
+            from scipy import sparse  # type: ignore[import-untyped]  # SciPy ships no type information
 
-        return sparse.vstack(matrices, format="csr")
-    return np.concatenate(matrices) if matrices else np.empty((0, 0), dtype=np.float32)
+            return sparse.vstack(matrices, format="csr")
+    with foreign_code():
+        return np.concatenate(matrices) if matrices else np.empty((0, 0), dtype=np.float32)
 
 
 def _columns(rows: Any, n: int, *, normalize: bool) -> Any:
     """Return the rows of `n` texts as columns, scaled to length 1 if they are to be normalized."""
-    from scipy import sparse
-    from sklearn.preprocessing import normalize as scaled  # heavy, and not needed to import dspex
+    with foreign_code():
+        from scipy import sparse
+        from sklearn.preprocessing import normalize as scaled  # heavy, and not needed to import dspex
 
     matrix = _matrix(rows, n)
-    columns = (scaled(matrix) if normalize else matrix).T
-    # Stored by row, that is by n-gram: a query then reads only the n-grams that it has itself.
-    return columns.tocsr() if sparse.issparse(columns) else columns
+    with foreign_code():
+        columns = (scaled(matrix) if normalize else matrix).T
+        # Stored by row, that is by n-gram: a query then reads only the n-grams that it has itself.
+        return columns.tocsr() if sparse.issparse(columns) else columns

@@ -20,6 +20,7 @@ from dspex_core.dspy_paths import folder_of, submodules
 from dspex_core.errors import BudgetExceededError, ConfigurationError, EvaluationError
 from dspex_core.evaluation_files import write_csv, write_json
 from dspex_core.flow import Call, Flow, Together, adrive, drive
+from dspex_core.foreign_code import foreign_code
 from dspex_core.judges import SemanticF1
 from dspex_core.metrics import Score, as_score
 from dspex_core.programs.parallel import running
@@ -311,6 +312,7 @@ def metric_name(metric: Metric) -> str:
 
 
 def _progress_bar(total: int) -> Any:
-    from tqdm import tqdm  # only when a bar is asked for
+    with foreign_code():
+        from tqdm import tqdm  # only when a bar is asked for
 
-    return tqdm(total=total, unit="example", dynamic_ncols=True)
+        return tqdm(total=total, unit="example", dynamic_ncols=True)

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 from dspex_core.errors import ConfigurationError
 from dspex_core.example import Prediction, Record
+from dspex_core.foreign_code import foreign_code
 from dspex_core.text import normalized
 
 
@@ -169,9 +170,10 @@ def _exact(expected: Any, predicted: Any, *, normalize: bool) -> Score:
 
 
 def _fuzzy(expected: Any, predicted: Any, *, threshold: float) -> Score:
-    from rapidfuzz.distance import Jaro  # not needed to import dspex
+    with foreign_code():
+        from rapidfuzz.distance import Jaro  # not needed to import dspex
 
-    similarity = Jaro.similarity(normalized(_text(expected)), normalized(_text(predicted)))
+        similarity = Jaro.similarity(normalized(_text(expected)), normalized(_text(predicted)))
     if similarity > threshold:
         return Score(1.0)
     return Score(0.0, f"{_mismatch(expected, predicted)} (similarity {similarity:.2f})")

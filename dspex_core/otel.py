@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dspex_core.adapters.base import to_json
 from dspex_core.example import Record
+from dspex_core.foreign_code import foreign_code
 from dspex_core.messages import TextPart
 from dspex_core.plain.secrets import masked, without_secrets
 
 try:
-    from opentelemetry import context, trace
+    with foreign_code():
+        from opentelemetry import context, trace
 except ImportError as error:
     raise ImportError('OpenTelemetry is not installed; pip install "pytest-dspex[otel]"') from error
 

@@ -9,6 +9,7 @@ from io import StringIO
 from typing import TYPE_CHECKING
 
 from dspex_core.errors import CodeExecutionError, InterpreterError
+from dspex_core.foreign_code import foreign_code
 
 if TYPE_CHECKING:
     from pydantic_monty import Frame, MontyError, ResourceLimits
@@ -75,7 +76,8 @@ def crashed(error: Exception, *, printed: str = "") -> InterpreterError:
 
 def raised(error: MontyError, limits: Limits, *, printed: str, session_ended: bool) -> InterpreterError:
     """Return the error for what the sandbox has reported of the code."""
-    from pydantic_monty import MontyCrashedError, MontyRuntimeError, MontySyntaxError  # loaded by then
+    with foreign_code():
+        from pydantic_monty import MontyCrashedError, MontyRuntimeError, MontySyntaxError  # loaded by then
 
     if isinstance(error, MontyCrashedError) and error.timed_out:
         return InterpreterError(limits.message("time"), kind="limit", limit="time", printed=printed, state_lost=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import InterpreterError
+from dspex_core.foreign_code import foreign_code
 from dspex_core.interpreter.contract import Execution
 from dspex_core.interpreter.failures import crashed, raised
 from dspex_core.interpreter.values import value_out
@@ -104,15 +105,17 @@ class Sandbox:
         """
         if self._session is not None:
             return self._session
-        from pydantic_monty import Monty, MontyError  # a native library of 10 MB
+        with foreign_code():
+            from pydantic_monty import Monty, MontyError  # a native library of 10 MB
 
         try:
-            if self._pool is None:
-                pool = Monty(max_processes=1, checkout_timeout=_START_TIMEOUT)
-                pool.__enter__()
-                self._pool = pool
-            session = self._pool.checkout(limits=self._limits.of_sandbox(), os_policy={"sleep": "zero"})
-            session.__enter__()
+            with foreign_code():
+                if self._pool is None:
+                    pool = Monty(max_processes=1, checkout_timeout=_START_TIMEOUT)
+                    pool.__enter__()
+                    self._pool = pool
+                session = self._pool.checkout(limits=self._limits.of_sandbox(), os_policy={"sleep": "zero"})
+                session.__enter__()
         except (MontyError, RuntimeError, OSError) as error:
             raise crashed(error) from error
         self._session, self._process = session, session.worker_pid
@@ -153,13 +156,15 @@ class Sandbox:
             session.__exit__(None, None, None)
 
     def _turn(self, step: Callable[[], SyncSnapshot]) -> ToolCall | Execution:
-        from pydantic_monty import MontyError  # as above
+        with foreign_code():
+            from pydantic_monty import MontyError  # as above
 
         if self._closed:  # while it started
             raise InterpreterError("the interpreter was shut down", kind="usage", state_lost=True)
         self._running, self._since = True, time.monotonic()
         try:
-            return self._until_pause(step())
+            with foreign_code():
+                return self._until_pause(step())
         except MontyError as error:
             cause: Exception = error
             failure = raised(error, self._limits, printed=self._printed.text, session_ended=self._has_ended())
@@ -175,7 +180,8 @@ class Sandbox:
         raise failure from cause
 
     def _until_pause(self, snapshot: SyncSnapshot) -> ToolCall | Execution:
-        from pydantic_monty import FunctionSnapshot, MontyComplete, NameLookupSnapshot  # as above
+        with foreign_code():
+            from pydantic_monty import FunctionSnapshot, MontyComplete, NameLookupSnapshot  # as above
 
         while not isinstance(snapshot, MontyComplete):
             self.check_time()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import InterpreterError
+from dspex_core.foreign_code import foreign_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -127,7 +128,9 @@ def _data(value: Any) -> Any:
 
 def _data_or_text(value: Any) -> Any:
     from pydantic_core import to_jsonable_python  # as above
-    from pydantic_monty import MontyClassProxy
+
+    with foreign_code():
+        from pydantic_monty import MontyClassProxy
 
     if isinstance(value, MontyClassProxy):  # an instance of a class that the code has defined
         return value.attributes

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dspex_core.errors import BudgetExceededError
+from dspex_core.foreign_code import foreign_code
 from dspex_core.messages import LMResponse
 
 if TYPE_CHECKING:
@@ -247,7 +248,8 @@ def default_cache() -> ResponseCache:
 @functools.cache
 def _cache_in(directory: str | None) -> ResponseCache:
     if not directory:
-        import platformdirs  # wanted here only
+        with foreign_code():
+            import platformdirs  # wanted here only
 
         directory = platformdirs.user_cache_dir("pytest-dspex", appauthor=False)
     return ResponseCache(Path(directory) / "responses.sqlite")

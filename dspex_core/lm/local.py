@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from dspex_core.errors import ConfigurationError, LMNotConfiguredError
+from dspex_core.foreign_code import foreign_code
 from dspex_core.lm.local_router import Router
 from dspex_core.lm.weights import find_weights
 
@@ -145,7 +146,8 @@ _pools = _Pools()
 
 def _llama() -> ModuleType:
     try:
-        import xllamacpp  # optional, and 100 MB
+        with foreign_code():
+            import xllamacpp  # optional, and 100 MB
     except ImportError as error:
         message = 'the embedded LM needs llama.cpp: pip install "pytest-dspex[local]"'
         raise LMNotConfiguredError(message, provider="local") from error
@@ -185,7 +187,8 @@ def _load(llama: Any, model: str, weights: Path) -> Any:
     params.n_batch = params.n_ubatch = _BATCH_TOKENS
     params.cache_ram_mib = _PROMPT_CACHE_MIB
     try:
-        return llama.Server(params)
+        with foreign_code():
+            return llama.Server(params)
     except RuntimeError as error:
         message = f"llama.cpp could not load {str(weights)!r}; is it a whole .gguf file, and is there memory for it?"
         raise LMNotConfiguredError(message, provider="local") from error
@@ -203,9 +206,10 @@ def _number(variable: str) -> int | None:
 
 def _cores() -> int:
     """Return how many cores this process may use, by its affinity and its control group."""
-    import joblib  # takes 0.3 s, and a server's start more
+    with foreign_code():
+        import joblib  # takes 0.3 s, and a server's start more
 
-    return int(joblib.cpu_count())
+        return int(joblib.cpu_count())
 
 
 def _break_connections(port: int | None) -> None:

@@ -14,6 +14,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dspex_core.foreign_code import foreign_code
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -65,14 +67,16 @@ class Router:
 
     def _run(self, address: Future[str]) -> None:
         try:
-            asyncio.run(self._listen(address))
+            with foreign_code():  # nothing of the user's runs in this thread
+                asyncio.run(self._listen(address))
         except Exception as error:  # noqa: BLE001  whoever waits for the address gets it
             if not address.done():
                 address.set_exception(error)
 
     async def _listen(self, address: Future[str]) -> None:
-        import aiohttp  # only where a model is embedded
-        from aiohttp import web
+        with foreign_code():
+            import aiohttp  # only where a model is embedded
+            from aiohttp import web
 
         self._turns = asyncio.Semaphore(1)  # as many as there are free servers; first come, first served
         app = web.Application(client_max_size=_LONGEST_BODY)
@@ -126,8 +130,9 @@ class Router:
         self._turns.release()
 
     async def _forward(self, request: web.Request, url: str, body: bytes | None) -> web.StreamResponse:
-        import aiohttp  # as in _listen
-        from aiohttp import web
+        with foreign_code():
+            import aiohttp  # as in _listen
+            from aiohttp import web
 
         if self._closed:
             return _unavailable("the embedded LM has ended with its process")
@@ -153,7 +158,8 @@ def _headers(reply: Any) -> dict[str, str]:
 
 
 def _unavailable(message: str) -> web.Response:
-    from aiohttp import web  # as in _listen
+    with foreign_code():
+        from aiohttp import web  # as in _listen
 
     return web.json_response({"error": {"message": message, "code": 503}}, status=503)
 

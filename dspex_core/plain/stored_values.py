@@ -21,6 +21,8 @@ import sys
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from dspex_core.foreign_code import foreign_code
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -185,7 +187,8 @@ def _is_numpy(value: Any) -> bool:
 
 
 def _numpy(value: Any) -> dict[str, Any]:
-    import numpy as np  # imported by whoever made the value
+    with foreign_code():
+        import numpy as np  # imported by whoever made the value
 
     data = np.asarray(value)
     return {
@@ -197,7 +200,8 @@ def _numpy(value: Any) -> dict[str, Any]:
 
 
 def _from_numpy(content: Any) -> Any:
-    import numpy as np  # only where a file holds such a value
+    with foreign_code():
+        import numpy as np  # only where a file holds such a value
 
     dtype = np.dtype(str(content["dtype"]))
     if dtype.hasobject:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.config import context, current
 from dspex_core.errors import BudgetExceededError, ParallelError
 from dspex_core.flow import Flow, TimeLimit, Together
+from dspex_core.foreign_code import foreign_code
 
 if TYPE_CHECKING:
     from dspex_core.config import Trace
@@ -98,6 +99,9 @@ class _Run:
 
 
 def _progress_bar(total: int, *, hidden: bool) -> Any:
-    from tqdm import tqdm  # not needed to import dspex
+    with foreign_code():
+        from tqdm import tqdm  # not needed to import dspex
 
-    return tqdm(total=total, unit="example", dynamic_ncols=True, disable=hidden or None)  # None: not but on a terminal
+        return tqdm(
+            total=total, unit="example", dynamic_ncols=True, disable=hidden or None
+        )  # None: not but on a terminal

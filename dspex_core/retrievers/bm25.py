@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from dspex_core.artifacts import read_artifact, write_artifact
 from dspex_core.embedders import best
 from dspex_core.errors import ArtifactError
+from dspex_core.foreign_code import foreign_code
 from dspex_core.retrievers.base import Retriever
 from dspex_core.retrievers.words import words
 
@@ -52,7 +53,9 @@ class BM25(Retriever):
         asked = self._words(query)
         if not asked or self._index is None:
             return []
-        return [(position, score) for position, score in best(self._index.get_scores(asked), k) if score > 0]
+        with foreign_code():
+            scores = self._index.get_scores(asked)
+        return [(position, score) for position, score in best(scores, k) if score > 0]
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the corpus and the settings to a folder, as JSON.
@@ -93,13 +96,15 @@ class BM25(Retriever):
 
     def _made(self) -> Any:
         """Return the index of bm25s, which has no form for a corpus without a word."""
-        import bm25s  # not needed to import dspex
+        with foreign_code():
+            import bm25s  # not needed to import dspex
 
         tokens = [self._words(passage) for passage in self.corpus]
         if not any(tokens):
             return None
-        index = bm25s.BM25(k1=self.k1, b=self.b)
-        index.index(tokens, show_progress=False)
+        with foreign_code():
+            index = bm25s.BM25(k1=self.k1, b=self.b)
+            index.index(tokens, show_progress=False)
         return index
 
 

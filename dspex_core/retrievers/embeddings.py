@@ -12,6 +12,7 @@ from dspex_core.artifacts import read_artifact, write_artifact
 from dspex_core.embedders import Embedder, LexicalEmbedder, NearestIndex, embedder_from_json
 from dspex_core.errors import ArtifactError
 from dspex_core.files import write_atomically
+from dspex_core.foreign_code import foreign_code
 from dspex_core.retrievers.base import Retriever
 
 if TYPE_CHECKING:
@@ -128,7 +129,8 @@ def _file(path: str | PathLike[str]) -> Path:
 
 def _bytes(vectors: Any) -> bytes:
     """Return an array as the content of a `.npy` file; sparse rows have none, as they are soon made anew."""
-    import numpy as np  # not needed to import dspex
+    with foreign_code():
+        import numpy as np  # not needed to import dspex
 
     if vectors is None:
         return b""
@@ -138,7 +140,8 @@ def _bytes(vectors: Any) -> bytes:
 
 
 def _read_vectors(file: Path, name: Any, n: int) -> Any:
-    import numpy as np  # as in _bytes
+    with foreign_code():
+        import numpy as np  # as in _bytes
 
     if not (isinstance(name, str) and _VECTORS.fullmatch(name)):  # never a file elsewhere
         raise ArtifactError(f"is a damaged artifact: {name!r} is no file of vectors", path=str(file))

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from langchain_core.tools import StructuredTool
+from dspex_core.foreign_code import foreign_code
+
+with foreign_code():
+    from langchain_core.tools import StructuredTool
 
 from dspex_core.tools.arguments import of_model, of_schema
 from dspex_core.tools.execution import Invocation

@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import ToolServerError
+from dspex_core.foreign_code import foreign_code
 from dspex_core.observation import error_text
 from dspex_core.tools.tool import Tool
 
@@ -87,11 +88,14 @@ class MCPTools:
 
     async def _connected(self, lost: asyncio.Future[str], limit: asyncio.Timeout) -> None:
         try:
-            from mcp import Client  # an extra, and heavy
+            with foreign_code():
+                from mcp import Client  # an extra, and heavy
         except ImportError as error:
             raise ImportError('the `mcp` package of version 2 is needed; pip install "pytest-dspex[mcp]"') from error
 
-        async with Client(self._server) as client:
+        with foreign_code():
+            client = Client(self._server)
+        async with client:
             connection, tools, cursor = _Connection(client, lost), [], None
             while True:
                 page = await client.list_tools(cursor=cursor)

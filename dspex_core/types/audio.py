@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pydantic
 
+from dspex_core.foreign_code import foreign_code
 from dspex_core.types.base import Type
 from dspex_core.types.media import Media, only_one
 
@@ -118,13 +119,15 @@ class Audio(Type):
 
 def _wave(array: Any, sampling_rate: int) -> bytes:
     """Write samples as the bytes of a WAV file."""
-    import numpy as np  # heavy, and only samples need it
+    with foreign_code():
+        import numpy as np  # heavy, and only samples need it
 
-    samples = np.asarray(array)
+        samples = np.asarray(array)
     if samples.ndim not in (1, 2):
         raise ValueError(f"samples have one dimension, or a second one for channels, not {samples.ndim}")
     if samples.dtype.kind == "f":
-        samples = np.round(np.clip(samples, -1.0, 1.0) * _LOUDEST)
+        with foreign_code():
+            samples = np.round(np.clip(samples, -1.0, 1.0) * _LOUDEST)
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
         file.setnchannels(1 if samples.ndim == 1 else samples.shape[1])

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
+from dspex_core.foreign_code import foreign_code
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from os import PathLike
@@ -79,7 +81,8 @@ class Media:
             ValueError: The URL is none of the web, or the server does not have it.
             OSError: No reply arrived.
         """
-        import urllib3  # only a download needs it
+        with foreign_code():
+            import urllib3  # only a download needs it
 
         if not is_url(url, "http", "https"):
             raise ValueError(f"{url!r} cannot be downloaded: it is no http or https URL")

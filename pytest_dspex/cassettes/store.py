@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import DSPexError
 from dspex_core.files import write_atomically
+from dspex_core.foreign_code import foreign_code
 from dspex_core.messages import Message
 
 if TYPE_CHECKING:
@@ -218,12 +219,16 @@ def _merge(shard: Path, run: str, store: CassetteStore) -> None:
 
 
 def _most_similar(entries: list[Entry], request: Json, at_least: float) -> Entry | None:
-    from rapidfuzz import fuzz, process  # only a miss needs it
+    with foreign_code():
+        from rapidfuzz import fuzz, process  # only a miss needs it
 
     last = [last_message(entry.request) for entry in entries]
-    found = process.extract(last_message(request), last, scorer=fuzz.ratio, limit=_CANDIDATES, score_cutoff=at_least)
     whole = _readable(request)
-    ranked = [(score, fuzz.ratio(whole, _readable(entries[index].request)), index) for _, score, index in found]
+    with foreign_code():
+        found = process.extract(
+            last_message(request), last, scorer=fuzz.ratio, limit=_CANDIDATES, score_cutoff=at_least
+        )
+        ranked = [(score, fuzz.ratio(whole, _readable(entries[index].request)), index) for _, score, index in found]
     return entries[max(ranked)[2]] if ranked else None
 
 

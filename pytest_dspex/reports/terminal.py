@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from dspex_core.foreign_code import foreign_code
 from pytest_dspex.gates import show
 
 if TYPE_CHECKING:
@@ -99,9 +100,10 @@ def _table(rows: Sequence[_Row], *, width: int) -> list[str]:
 
 
 def _draw(rows: Sequence[_Row]) -> list[str]:
-    from tabulate import tabulate  # only sessions that have scores need it
+    with foreign_code():
+        from tabulate import tabulate  # only sessions that have scores need it
 
-    table = tabulate(rows, headers=_HEADERS, tablefmt="simple", colalign=_ALIGNMENT, disable_numparse=True)
+        table = tabulate(rows, headers=_HEADERS, tablefmt="simple", colalign=_ALIGNMENT, disable_numparse=True)
     return [line.rstrip() for line in table.splitlines()]
 
 
