@@ -6,6 +6,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
+from dspex_core import forks
 from dspex_core.config import current
 from dspex_core.errors import BudgetExceededError, ConfigurationError
 from dspex_core.prices import list_price
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("dspex")
 
 
-class Budget:
+class Budget(forks.RenewedInChild):
     """What the calls inside `context(budget=Budget(...))` may take in all; threads and tasks may share it.
 
     Args:
@@ -46,6 +47,11 @@ class Budget:
         self._answered = 0
         self._under_way = 0
         self._unpriced = False
+        forks.watch(self)
+
+    def in_child(self) -> None:
+        """Go on with a copy; what the parent spends from now on is not known here."""
+        self._lock = threading.Lock()
 
     @property
     def limits(self) -> Mapping[BudgetKind, float]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dspex_core import forks
 from dspex_core.errors import BudgetExceededError
 from dspex_core.foreign_code import foreign_code
 from dspex_core.messages import LMResponse
@@ -31,7 +32,7 @@ _BUSY_SECONDS = 5.0  # how long another process may hold the database before it 
 _BEAT_SECONDS = 1.0  # how long an event loop may be silent before it counts as blocked
 
 
-class ResponseCache:
+class ResponseCache(forks.RenewedInChild):
     """Keeps responses by key, in memory and, with a `path`, for all processes and later ones.
 
     Args:
@@ -49,6 +50,12 @@ class ResponseCache:
         self._lock = threading.Lock()
         self._file = _File(path) if path is not None else None
         self._flights: dict[str, _Flight] = {}
+        forks.watch(self)
+
+    def in_child(self) -> None:
+        """Wait for none of the parent's calls: they never end here."""
+        self._lock = threading.Lock()
+        self._flights = {}
 
     def get(self, key: str) -> LMResponse | None:
         """Return the response kept under a key, marked as cached and free of charge, or `None`."""
@@ -98,7 +105,7 @@ class ResponseCache:
         else:
             return response
         finally:
-            del self._flights[key]
+            self._flights.pop(key, None)  # a child that was forked meanwhile has none
             flight.land(failure)
 
     def _remembered(self, key: str) -> LMResponse | None:
@@ -201,6 +208,20 @@ class _File:
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._usable = True
+        forks.watch(self)
+
+    def before_fork(self) -> None:
+        """Close the database, which no child may inherit; it is opened anew when it is needed."""
+        self._lock.acquire()
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def after_fork(self) -> None:
+        """Let it be used again."""
+        self._lock.release()
+
+    in_child = after_fork
 
     def read(self, key: str) -> LMResponse | None:
         """Return the response kept under a key."""

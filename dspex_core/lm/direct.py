@@ -7,13 +7,17 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.errors import LMError, LMResponseError, LMTimeoutError, LMTransportError
+from dspex_core.errors import LMError, LMNotConfiguredError, LMResponseError, LMTimeoutError, LMTransportError
+from dspex_core.lm.addresses import AddressError, address_of, headers_of
+from dspex_core.lm.bodies import UnreadableReplyError
+from dspex_core.lm.connections import StaleConnectionError
 from dspex_core.lm.events import EventParser
 from dspex_core.lm.refusals import refusal
 from dspex_core.lm.streaming import Teller
 from dspex_core.lm.transport import HTTPClient, HTTPReply
 from dspex_core.lm.vectors import to_vectors
 from dspex_core.lm.wire import RefusedError, wire_format
+from dspex_core.plain.secrets import masked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,10 +30,16 @@ _OK = 200
 _DONE = b"[DONE]"
 _EXCERPT = 500
 _LOCAL_LIMIT = 1000  # tokens: a small model that repeats itself would go on until the time limit, and again
+_HEADERS = {
+    "Content-Type": "application/json",
+    "Accept": "application/json",
+    "Accept-Encoding": "identity",  # replies are short: unpacking costs more than it saves
+    "User-Agent": "pytest-dspex",
+}
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 # What `json.loads` does around the scanner takes as long again, and a stream has hundreds of events.
 _scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # typeshed lacks it
-_MISREAD = (KeyError, TypeError, AttributeError, ValueError, StopIteration)  # the last is the scanner's
+_MISREAD = (KeyError, TypeError, AttributeError, ValueError, RecursionError, StopIteration)  # the last is the scanner's
 # OpenAI's reasoning models refuse `max_tokens` and take the same limit under its newer name.
 _REASONING_MODEL = re.compile(r"o\d|gpt-5")
 
@@ -41,16 +51,19 @@ class DirectEngine:
         self._endpoint = endpoint
         self._wire = wire_format(endpoint.model_type)
         self._renames_limit = endpoint.provider == "openai" and bool(_REASONING_MODEL.match(endpoint.name))
-        headers = {
-            "Content-Type": "application/json",
-            "Accept": "application/json",
-            "Accept-Encoding": "identity",  # replies are short: unpacking costs more than it saves
-            "User-Agent": "pytest-dspex",
-        }
-        if endpoint.api_key:
-            headers["Authorization"] = f"Bearer {endpoint.api_key}"
-        self._completions = HTTPClient(f"{endpoint.base_url}/{self._wire.PATH}", headers=headers)
-        self._embeddings = HTTPClient(f"{endpoint.base_url}/embeddings", headers=headers)
+        self._completions = self._client(self._wire.PATH)
+        self._embeddings = self._client("embeddings")
+
+    def _client(self, path: str) -> HTTPClient:
+        """Return what posts to a path below the endpoint's address."""
+        endpoint = self._endpoint
+        try:
+            address = address_of(endpoint.base_url or "", path, endpoint.query)
+            key = {"Authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {}
+            login = {"Authorization": address.authorization} if address.authorization else {}
+            return HTTPClient(address, headers=headers_of(_HEADERS, login, key, endpoint.headers))
+        except AddressError as error:
+            raise LMNotConfiguredError(str(error), model=endpoint.model, provider=endpoint.provider) from error
 
     def complete(self, request: LMRequest, *, timeout: float) -> LMResponse:
         """Make one try of a call, which may take `timeout` seconds in total.
@@ -88,7 +101,7 @@ class DirectEngine:
     def _post(self, http: HTTPClient, body: bytes, timeout: float, stream: _Stream | None = None) -> HTTPReply:
         try:
             return http.post(body, timeout=timeout, reader=stream)
-        except OSError as error:
+        except (OSError, UnreadableReplyError) as error:
             raise self._no_reply(error, timeout) from error
 
     async def _apost(
@@ -100,7 +113,7 @@ class DirectEngine:
     ) -> HTTPReply:
         try:
             return await http.apost(body, timeout=timeout, reader=stream)
-        except OSError as error:
+        except (OSError, UnreadableReplyError) as error:
             raise self._no_reply(error, timeout) from error
 
     def _texts_body(self, texts: Sequence[str], config: Mapping[str, Any]) -> bytes:
@@ -150,13 +163,20 @@ class DirectEngine:
         except _MISREAD as error:
             raise _not_understood(self._endpoint, body, wanted) from error
 
-    def _no_reply(self, error: OSError, timeout: float) -> LMError:
-        endpoint = self._endpoint
+    def _no_reply(self, error: OSError | UnreadableReplyError, timeout: float) -> LMError:
+        endpoint, place = self._endpoint, masked(self._endpoint.base_url or "")
+        if isinstance(error, UnreadableReplyError):
+            return LMResponseError(f"{place}: {error}", model=endpoint.model, provider=endpoint.provider)
         if isinstance(error, TimeoutError):
-            message = f"no whole reply from {endpoint.base_url} within {timeout:g} seconds"
+            message = f"no whole reply from {place} within {timeout:g} seconds"
             return LMTimeoutError(message, model=endpoint.model, provider=endpoint.provider)
-        message = f"no whole reply from {endpoint.base_url}: {error}"
-        return LMTransportError(message, model=endpoint.model, provider=endpoint.provider)
+        return LMTransportError(
+            f"no whole reply from {place}: {masked(str(error))}",
+            model=endpoint.model,
+            provider=endpoint.provider,
+            # Servers close connections that were idle for a while: the next try need not wait.
+            retry_after=0.0 if isinstance(error, StaleConnectionError) else None,
+        )
 
 
 class _Stream:
@@ -195,7 +215,7 @@ class _Stream:
             raise _not_understood(self._endpoint, b"", self._wanted) from error
         if response is None:
             endpoint = self._endpoint
-            message = f"the stream from {endpoint.base_url} ended before the reply did"
+            message = f"the stream from {masked(endpoint.base_url or '')} ended before the reply did"
             raise LMTransportError(message, model=endpoint.model, provider=endpoint.provider)
         return response
 
@@ -218,6 +238,6 @@ class _Stream:
 
 
 def _not_understood(endpoint: Endpoint, body: bytes, wanted: str) -> LMError:
-    excerpt = body[:_EXCERPT].decode(errors="replace")
-    message = f"{endpoint.base_url} did not reply with {wanted}; check the address; it began: {excerpt!r}"
+    excerpt = masked(body[:_EXCERPT].decode(errors="replace"))
+    message = f"{masked(endpoint.base_url or '')} did not reply with {wanted}; check the address; it began: {excerpt!r}"
     return LMResponseError(message, model=endpoint.model, provider=endpoint.provider, status=_OK)

@@ -72,7 +72,7 @@ _CALLS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {  # sync and
 }
 _FAILURES = (openai.OpenAIError, httpx.HTTPError, TimeoutError)
 _MISREAD = (KeyError, TypeError, AttributeError, ValueError)
-_NO_COMPLETION = re.compile(r"provider returned 'choices'")
+_NO_COMPLETION = re.compile(r"provider returned .*'choices'")
 _OWN_NAMES = re.compile(r"^(litellm\.\w+: )+| Handle with `litellm\.\w+`\.")
 
 

@@ -1,4 +1,4 @@
-"""Closes what LiteLLM leaves open, which Python would warn about. PYTEST_DONT_REWRITE
+"""Closes what LiteLLM leaves open, which Python would warn about, and leaves it behind in a fork. PYTEST_DONT_REWRITE
 
 Only `litellm`, the engine, imports this module: it loads LiteLLM.
 """
@@ -10,8 +10,9 @@ import atexit
 import functools
 import inspect
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from dspex_core import forks
 from dspex_core.foreign_code import foreign_code
 from dspex_core.lm.per_loop import PerLoop
 
@@ -37,6 +38,24 @@ async def _at_the_end_of_a_loop() -> AsyncGenerator[None, None]:
 
 
 clients = PerLoop(_at_the_end_of_a_loop)
+
+
+class _Children(forks.RenewedInChild):
+    """Lets a forked child make clients of its own: LiteLLM's are the process's, with their connections."""
+
+    _KEPT = ("in_memory_llm_clients_cache", "module_level_client", "module_level_aclient")
+
+    def __init__(self) -> None:
+        self._parents: list[Any] = []  # to let go of them would close them
+        forks.watch(self)
+
+    def in_child(self) -> None:
+        """Forget the parent's clients; LiteLLM makes these anew when it looks for them."""
+        kept = vars(litellm)
+        self._parents += [kept.pop(name) for name in self._KEPT if name in kept]
+
+
+_children = _Children()
 
 
 def keep_event_loop() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from dspex_core import forks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class PerLoop(Generic[T]):
+class PerLoop(forks.RenewedInChild, Generic[T]):
     """Makes one value for each event loop that asks, and ends it when that loop shuts down.
 
     Args:
@@ -25,6 +27,13 @@ class PerLoop(Generic[T]):
     def __init__(self, make: Callable[[], AsyncGenerator[T, None]]) -> None:
         self._make = make
         self._open: dict[asyncio.AbstractEventLoop, tuple[T, AsyncGenerator[T, None]]] = {}
+        self._parents: list[Any] = []
+        forks.watch(self)
+
+    def in_child(self) -> None:
+        """Make new values; to end those of the parent would unregister its connections from its loop."""
+        self._parents.append(self._open)
+        self._open = {}
 
     async def get(self) -> T:
         """Return the running loop's value."""

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Literal
 from dspex_core.errors import ConfigurationError, LMNotConfiguredError, LMUnsupportedFeatureError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dspex_core.lm.wire import ModelType
 
 EngineName = Literal["direct", "litellm"]
@@ -163,6 +165,8 @@ class Endpoint:
     supports_schema: bool
     model_type: ModelType = "chat"
     takes_stream_options: bool = True
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def calls_functions(model: str) -> bool:

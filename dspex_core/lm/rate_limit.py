@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import time
 
+from dspex_core import forks
 from dspex_core.errors import ConfigurationError
 from dspex_core.flow import Sleep
 
 
-class RateLimiter:
+class RateLimiter(forks.RenewedInChild):
     """Gives each call its turn, in the order in which they ask, evenly spread over time.
 
     Args:
@@ -25,6 +26,12 @@ class RateLimiter:
             raise ConfigurationError(message)
         self.per_minute = per_minute
         self._pause = 60.0 / per_minute
+        self._lock = threading.Lock()
+        self._next = 0.0
+        forks.watch(self)
+
+    def in_child(self) -> None:
+        """Keep a time of one's own, as any other process does."""
         self._lock = threading.Lock()
         self._next = 0.0
 

@@ -243,28 +243,20 @@ class TestDirect:
         asyncio.run(one_after_another())
         assert (len(server.requests), server.connections) == (3, 1)
 
-    def test_a_kept_connection_that_was_closed_is_replaced_unnoticed(self, server, waiting):
+    def test_a_kept_connection_that_breaks_under_a_request_is_an_error_that_may_be_retried_at_once(
+        self, server, waiting
+    ):
         lm = direct(server)
         script(server, "first", Reply(fault="drop"), "second")
 
         async def twice():
-            return [(await lm.acomplete(HI)).text, (await lm.acomplete(HI)).text]
-
-        texts = [ask(lm).text, ask(lm).text] if waiting == "sync" else asyncio.run(twice())
-        assert texts == ["first", "second"]
-        assert len(server.requests) == 3
-
-    def test_it_is_replaced_once_only(self, server, waiting):
-        lm = direct(server)
-        script(server, "first", Reply(fault="drop"), Reply(fault="drop"))
-
-        async def twice():
             await lm.acomplete(HI)
             await lm.acomplete(HI)
 
-        with pytest.raises(LMTransportError):
+        with pytest.raises(LMTransportError) as caught:
             (ask(lm), ask(lm)) if waiting == "sync" else asyncio.run(twice())
-        assert len(server.requests) == 3
+        assert (caught.value.is_retryable, caught.value.retry_after) == (True, 0.0)
+        assert len(server.requests) == 2
 
     def test_connections_closed_while_idle_do_not_fail_the_next_calls(self, server):
         lm = direct(server)

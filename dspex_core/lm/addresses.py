@@ -1,0 +1,168 @@
+"""Addresses and headers as HTTP takes them, and the proxy between. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import re
+import urllib.request
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, quote, unquote, urlencode, urlsplit
+
+from dspex_core.plain.secrets import SecretMapping, masked
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_SCHEMES = ("http", "https")
+_PATH_SAFE = "/%:@!$&'()*+,;=~-._"
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_NOT_IN_A_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_FRAMING = ("content-length", "transfer-encoding")
+
+
+class AddressError(ValueError):
+    """An address, a proxy or a header that HTTP cannot take; the message shows no credential."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A URL that can be asked, apart from the user and password that it may name."""
+
+    url: str
+    authorization: str | None = None
+
+    @property
+    def target(self) -> str:
+        """Path and query, as they stand in a request."""
+        parts = urlsplit(self.url)
+        return f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+
+
+def address_of(url: str, path: str = "", query: Mapping[str, str] | None = None) -> Address:
+    """Return the address of a path below a URL, whose own query is kept.
+
+    Raises:
+        AddressError: It is not the URL of an HTTP server.
+    """
+    parts = _parts(url, "address")
+    queries = "&".join(filter(None, (parts.query, urlencode(query or {}))))
+    below = "/".join(filter(None, (parts.path.rstrip("/"), path))) if path else parts.path
+    place = quote(below, safe=_PATH_SAFE)
+    if place and not place.startswith("/"):
+        place = f"/{place}"
+    made = SplitResult(parts.scheme, parts.netloc.rpartition("@")[2], place, quote(queries, safe=_PATH_SAFE + "?"), "")
+    return Address(made.geturl(), _authorization(parts))
+
+
+def _parts(url: str, kind: str) -> SplitResult:
+    """Split a URL that HTTP can take."""
+    try:
+        parts = urlsplit(url.strip())
+        host, _ = parts.hostname or "", parts.port
+        host.encode("idna")
+    except ValueError as error:  # UnicodeError among them
+        message = f"the {kind} {masked(url)!r} is not a URL: {error}"
+        raise AddressError(message) from None  # whose arguments may hold the password
+    if parts.scheme not in _SCHEMES or not host or re.search(r"[\s\x00-\x20\\]", parts.netloc):
+        message = f"the {kind} {masked(url)!r} must be http:// or https:// and a host"
+        raise AddressError(message)
+    return parts
+
+
+def _authorization(parts: SplitResult) -> str | None:
+    if not parts.username and not parts.password:
+        return None
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def headers_of(*given: Mapping[str, str]) -> SecretMapping:
+    """Return headers as one mapping; later ones take the place of earlier ones, whatever the case of their names.
+
+    Raises:
+        AddressError: A name or a value cannot be sent. The message does not show the value.
+    """
+    merged: dict[str, tuple[str, str]] = {}
+    for name, value in (pair for headers in given for pair in headers.items()):
+        _check_header(name, value)
+        merged[name.lower()] = (name, value)
+    return SecretMapping(merged.values())
+
+
+def _check_header(name: object, value: object) -> None:
+    if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+        message = f"a header cannot be named {name!r}"
+        raise AddressError(message)
+    if name.lower() in _FRAMING:
+        message = f"the header {name!r} cannot be set: it follows from what is sent"
+        raise AddressError(message)
+    if not isinstance(value, str):
+        message = f"the header {name!r} must be a text, not {type(value).__name__}"
+        raise AddressError(message)
+    problem = unsendable(value)
+    if problem:
+        message = f"the header {name!r} {problem}"
+        raise AddressError(message)
+
+
+def unsendable(value: str) -> str | None:
+    """Say why a text cannot be the value of a header, or `None`; without the text, which may be a key."""
+    if _NOT_IN_A_HEADER.search(value):
+        return "holds a line break or another control character"
+    try:
+        value.encode("latin-1")
+    except UnicodeEncodeError as error:
+        return f"holds a character beyond Latin-1 at position {error.start}"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """A proxy that the environment names."""
+
+    url: str
+    headers: Mapping[str, str]  # with its credentials
+
+
+def proxy_for(url: str) -> Proxy | None:
+    """Return the proxy that the environment names for a URL: never for this machine, nor where `NO_PROXY` names it.
+
+    Raises:
+        AddressError: It is not an HTTP proxy.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if is_loopback(host) or _is_bypassed(host, parts.port):
+        return None
+    proxies = urllib.request.getproxies()
+    named = (proxies.get(parts.scheme) or proxies.get("all") or "").strip()
+    if not named:
+        return None
+    proxy = _parts(named if "://" in named else f"http://{named}", "proxy")
+    address = Address(SplitResult(proxy.scheme, proxy.netloc.rpartition("@")[2], "", "", "").geturl())
+    credentials = _authorization(proxy)
+    return Proxy(address.url, SecretMapping({"Proxy-Authorization": credentials} if credentials else {}))
+
+
+def _is_bypassed(host: str, port: int | None) -> bool:
+    if urllib.request.proxy_bypass(f"{host}:{port}" if port else host):
+        return True
+    networks = urllib.request.getproxies().get("no", "").split(",")
+    return any(_is_within(host, network.strip()) for network in networks if "/" in network)
+
+
+def _is_within(host: str, network: str) -> bool:
+    try:
+        return ipaddress.ip_address(host) in ipaddress.ip_network(network, strict=False)
+    except ValueError:
+        return False
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether a host is this machine itself."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

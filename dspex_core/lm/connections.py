@@ -1,0 +1,191 @@
+"""Kept-alive connections for sync requests, each read until a deadline and for one request only. PYTEST_DONT_REWRITE
+
+urllib3 bounds each single read. Here a whole try is bounded: the look-up of the name, each address that
+is tried, the handshake, the head and the body. Interim replies (1xx) are skipped, and a head that ends
+in its middle is an error.
+"""
+
+from __future__ import annotations
+
+import functools
+import http.client
+import io
+import os
+import socket
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from dspex_core.flow import in_thread
+from dspex_core.foreign_code import foreign_code
+
+with foreign_code():
+    import urllib3
+    from urllib3.connection import HTTPConnection, HTTPSConnection
+    from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+
+if TYPE_CHECKING:
+    from dspex_core.lm.addresses import Proxy
+
+_POOL_SIZE = 1024  # connections kept for one host: more threads than anybody runs
+_MOST_INTERIM_REPLIES = 100
+_SWITCHING_PROTOCOLS = 101
+_FIRST_FINAL = 200
+_SLACK = 0.02  # seconds by which a read may outlast its deadline: to set a timeout costs more than to look at the clock
+
+
+class StaleConnectionError(ConnectionError):
+    """A kept-alive connection broke before any byte of the reply arrived."""
+
+
+class _Wire(io.RawIOBase):
+    """What a socket receives, until the deadline."""
+
+    def __init__(self, sock: socket.socket, deadline: float) -> None:
+        self._source = sock.makefile("rb", buffering=0)  # keeps the socket open until it is read to its end
+        self._sock = sock
+        self._deadline = deadline
+        self._allowed = deadline - time.monotonic()  # what the connection has set
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._deadline - time.monotonic()
+        if self._allowed - left > _SLACK:
+            if left <= 0:
+                raise TimeoutError("timed out")
+            self._allowed = left
+            self._sock.settimeout(left)
+        return self._source.readinto(buffer)
+
+    def close(self) -> None:
+        self._source.close()
+        super().close()
+
+
+class _Lines(io.BufferedReader):
+    """The bytes of a reply, of which the head must not end in its middle."""
+
+    in_head = True
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        line = super().readline(size)
+        if self.in_head and not line.endswith(b"\n") and len(line) != size:
+            raise http.client.RemoteDisconnected("the connection was closed in the middle of the reply's head")
+        return line
+
+
+class _Reply(http.client.HTTPResponse):
+    """A reply that is the final one."""
+
+    def __init__(self, sock: socket.socket, *args: Any, deadline: float, **kwargs: Any) -> None:
+        self._lines = _Lines(_Wire(sock, deadline))
+        super().__init__(self, *args, **kwargs)  # type: ignore[arg-type]  # it asks for nothing but `makefile`
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """Return what the base class reads from."""
+        return self._lines
+
+    def begin(self) -> None:
+        super().begin()
+        self._lines.in_head = False
+
+    def _read_status(self) -> tuple[str, int, str]:
+        for _ in range(_MOST_INTERIM_REPLIES):
+            version, status, reason = super()._read_status()  # type: ignore[misc]  # typeshed lacks it
+            if status >= _FIRST_FINAL:
+                return version, status, reason
+            if status == _SWITCHING_PROTOCOLS:
+                raise http.client.BadStatusLine("101 Switching Protocols, which nobody asked for")
+            http.client.parse_headers(self.fp)
+        raise http.client.BadStatusLine("interim replies only")
+
+
+class _Connection(HTTPConnection):
+    """A connection that is bounded by its timeout as a whole, and knows whether it has served before."""
+
+    _served = False
+
+    def _new_conn(self) -> socket.socket:
+        self._served = False
+        deadline = time.monotonic() + _seconds(self.timeout)
+        self.response_class = partial(_Reply, deadline=deadline)  # type: ignore[assignment]  # for what a proxy says when it opens a tunnel
+        failure: OSError | None = None
+        for address in self._addresses(deadline):
+            try:
+                connected = urllib3.util.connection.create_connection(
+                    (address, self.port), max(deadline - time.monotonic(), 0.001), socket_options=self.socket_options
+                )
+            except TimeoutError as error:
+                raise ConnectTimeoutError(self, f"could not connect to {self.host} in time") from error
+            except OSError as error:
+                failure = error
+            else:
+                connected.settimeout(max(deadline - time.monotonic(), 0.001))  # for a handshake
+                return connected
+        raise NewConnectionError(self, f"could not connect: {failure}") from failure
+
+    def _addresses(self, deadline: float) -> list[str]:
+        host = self._dns_host
+        if host == "localhost" or ":" in host or not any(map(str.isalpha, host)):
+            return [host]  # a number, or known without asking
+        # The system's look-up knows no time limit.
+        looked_up = in_thread(partial(socket.getaddrinfo, host, self.port, type=socket.SOCK_STREAM))
+        try:
+            found = looked_up.result(max(deadline - time.monotonic(), 0.001))
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from error
+        except TimeoutError as error:
+            raise ConnectTimeoutError(self, f"the address of {self.host} was not found in time") from error
+        return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]  # as urllib3's own override
+        deadline = time.monotonic() + _seconds(self.timeout)
+        self.response_class = partial(_Reply, deadline=deadline)  # type: ignore[assignment]  # it makes one
+        try:
+            response = super().getresponse()
+        except ConnectionError as error:
+            if self._served:
+                raise StaleConnectionError(*error.args) from error
+            raise
+        self._served = True
+        return response
+
+
+class _TLSConnection(_Connection, HTTPSConnection):
+    pass
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TLSPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _TLSConnection
+
+
+def connections(proxy: Proxy | None) -> urllib3.PoolManager:
+    """Return the connections that all LMs of this process share."""
+    if proxy is None:
+        return _manager(os.getpid(), None, None)
+    return _manager(os.getpid(), proxy.url, proxy.headers.get("Proxy-Authorization"))
+
+
+@functools.cache
+def _manager(_process: int, proxy: str | None, credentials: str | None) -> urllib3.PoolManager:
+    manager = (
+        urllib3.ProxyManager(
+            proxy,
+            maxsize=_POOL_SIZE,
+            proxy_headers={"Proxy-Authorization": credentials} if credentials else None,
+        )
+        if proxy
+        else urllib3.PoolManager(maxsize=_POOL_SIZE)
+    )
+    manager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
+    return manager
+
+
+def _seconds(timeout: Any) -> float:
+    return float(timeout)  # urllib3 has resolved it before each request

@@ -1,0 +1,72 @@
+"""Kept-alive connections for async requests: aiohttp's, of which each serves its own request only. PYTEST_DONT_REWRITE
+
+aiohttp takes many milliseconds to import, so this module is imported by the first async call.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from dspex_core.foreign_code import foreign_code
+
+with foreign_code():
+    import aiohttp
+    from urllib3.util import wait_for_read
+
+from dspex_core.lm.per_loop import PerLoop
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from aiohttp.connector import Connection
+
+FAILURES = (aiohttp.ClientError, UnicodeError)  # of a request; the second is that of a host's name
+_POOL_SIZE = 1024  # as for sync requests
+
+
+@dataclass(slots=True)
+class Reuse:
+    """What a request notes of the connection it got: whether it had served before."""
+
+    reused: bool = False
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Throws away a kept-alive connection on which something has arrived that nobody asked for, or its end."""
+
+    async def _get(self, *args: Any, **kwargs: Any) -> Connection | None:
+        while (connection := await super()._get(*args, **kwargs)) is not None:
+            protocol, transport = connection.protocol, connection.transport
+            found: Any = transport.get_extra_info("socket") if transport is not None else None
+            is_clean = protocol is not None and not protocol.should_close and found is not None
+            if is_clean and not wait_for_read(found, timeout=0.0):
+                return connection
+            connection.close()
+        return None
+
+
+async def _note_reuse(_session: Any, context: Any, _params: Any) -> None:
+    context.trace_request_ctx.reused = True
+
+
+async def _session() -> AsyncGenerator[aiohttp.ClientSession, None]:
+    tracing = aiohttp.TraceConfig()
+    tracing.on_connection_reuseconn.append(_note_reuse)
+    async with aiohttp.ClientSession(
+        connector=_Connector(limit=_POOL_SIZE),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trace_configs=[tracing],
+        auto_decompress=False,
+    ) as session:
+        yield session
+
+
+sessions = PerLoop(_session)
+
+
+@lru_cache(maxsize=16)
+def client_timeout(seconds: float) -> aiohttp.ClientTimeout:
+    """Return a limit on a whole request."""
+    return aiohttp.ClientTimeout(total=seconds)
