@@ -17,6 +17,7 @@
      │   └─ CodeExecutionError         code that raised, or that could not be read
      ├─ ToolExecutionError             a tool that could not be called, raised, or took too long
      │   └─ ToolArgumentsError         arguments that are not what the tool takes
+     ├─ StraySignalError               code that let a StopIteration or the like escape
      ├─ ToolServerError                a server of tools that is not, or no longer, connected
      └─ LMError                        a call to a language model that failed
          ├─ LMConfigurationError       an LM that is set up in a way that cannot work
@@ -41,6 +42,7 @@ went wrong, with which value, and what to do next.
 
 from __future__ import annotations
 
+from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
@@ -265,6 +267,23 @@ class InterpreterError(DSPexError, RuntimeError):
 
 class CodeExecutionError(InterpreterError):
     """Code that raised an exception, or that could not be read."""
+
+
+class StraySignalError(DSPexError, RuntimeError):
+    """A program, metric or tool raised what only ends iterators: `StopIteration` and its like are signals, not errors.
+
+    Args:
+        function: The code that raised it.
+        signal: The exception, which is the cause.
+    """
+
+    def __init__(self, function: Any, signal: BaseException) -> None:
+        name = function.__qualname__ if isinstance(function, FunctionType | MethodType) else repr(function)
+        kind = type(signal).__name__
+        super().__init__(
+            f"{name} raised {kind}{f' ({signal})' if str(signal) else ''}, which ends an iterator and cannot pass "
+            f"through a program: give next() a default, or raise an error of another kind"
+        )
 
 
 class ToolServerError(DSPexError, ConnectionError):

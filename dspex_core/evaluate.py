@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -144,8 +144,13 @@ class Evaluate:
         save_as_csv, save_as_json: Files to write what was done to, a row for each example.
 
     Raises on a call:
+        ConfigurationError: There is no metric, or the devset has no examples.
         EvaluationError: More than `max_errors` examples failed, or the budget ran out; its `result` holds
             what was done.
+
+    Ctrl-C ends it at once: calls under way are left behind, the files hold what was done, and so does the
+    `result` of the `KeyboardInterrupt`. In an event loop that is the `result` of the `CancelledError`, which
+    `asyncio.run` turns into a `KeyboardInterrupt` with that as its context.
     """
 
     def __init__(  # noqa: PLR0913  DSPy's signature
@@ -162,7 +167,7 @@ class Evaluate:
         save_as_csv: str | PathLike[str] | None = None,
         save_as_json: str | PathLike[str] | None = None,
     ) -> None:
-        self.devset = devset
+        self.devset = devset if isinstance(devset, Sequence) else list(devset)
         self.metric = metric
         self.num_threads = num_threads
         self.display_progress = display_progress
@@ -187,12 +192,13 @@ class Evaluate:
         metric = metric or self.metric
         if metric is None:
             raise ConfigurationError("Evaluate needs a metric: metric(example, prediction, trace=None)")
+        examples = _checked(self.devset if devset is None else devset)
         settings = current()
         return _Run(
             self,
             program=program,
             metric=metric,
-            devset=self.devset if devset is None else devset,
+            devset=examples,
             width=self.num_threads or settings.num_threads,
             max_errors=settings.max_errors if self.max_errors is None else self.max_errors,
         )
@@ -227,9 +233,22 @@ class _Run:
     def steps(self) -> Flow[EvaluationResult]:
         """Run all cases and return the result."""
         with self.span():
-            yield Together(self._todo(), self.width)
-            self._save()
+            try:
+                yield Together(self._todo(), self.width)
+            except BaseException as error:
+                self._abandon(error)
+                raise
+            self._save(self._so_far())
             return self.result()
+
+    def _abandon(self, error: BaseException) -> None:
+        """Keep what was done and paid for when an interrupt, or another error that no case holds, ends it all."""
+        result = self._so_far()
+        error.result = result  # type: ignore[attr-defined]  # whoever catches it finds there what was done
+        try:
+            self._save(result)
+        except OSError as failed:
+            error.add_note(f"what was evaluated before could not be saved: {failed}")
 
     def _todo(self) -> Iterator[Flow[None]]:
         """Yield a flow for each example, until too many have failed or the budget has run out."""
@@ -295,15 +314,33 @@ class _Run:
             raise EvaluationError(message, result=result) from (first.error.error if first.error else None)
         return result
 
-    def _save(self) -> None:
+    def _save(self, result: EvaluationResult) -> None:
         if self.evaluate.save_as_csv is not None:
-            write_csv(self._so_far(), self.evaluate.save_as_csv)
+            write_csv(result, self.evaluate.save_as_csv)
         if self.evaluate.save_as_json is not None:
-            write_json(self._so_far(), self.evaluate.save_as_json)
+            write_json(result, self.evaluate.save_as_json)
 
     def _so_far(self) -> EvaluationResult:
-        cases = tuple(self.cases[index] for index in sorted(self.cases))
+        with self._lock:
+            cases = tuple(self.cases[index] for index in sorted(self.cases))
         return EvaluationResult(metric_name(self.metric), cases)
+
+
+def _checked(devset: Iterable[Example]) -> list[Example]:
+    """Return the examples as a list.
+
+    Raises:
+        ConfigurationError: There are no examples, so there is nothing to score, or a row is not an example.
+    """
+    examples = list(devset)
+    if not examples:
+        raise ConfigurationError("the devset is empty: Evaluate needs at least one example (has a filter removed all?)")
+    for number, example in enumerate(examples, 1):
+        if example is None or isinstance(example, dict | str | list | tuple):
+            fix = "write Example(row).with_inputs(...)"
+            message = f"row {number} of the devset is not an Example but {example!r:.200}: {fix}"
+            raise ConfigurationError(message)
+    return examples
 
 
 def metric_name(metric: Metric) -> str:

@@ -13,10 +13,12 @@ import inspect
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from types import FunctionType, MethodType
 from typing import Any, Protocol, TypeVar
+
+from dspex_core.errors import StraySignalError
 
 T = TypeVar("T")
 
@@ -60,20 +62,34 @@ class Call:
     def run(self) -> Any:
         """Call it; a coroutine runs in an event loop of its own, which is in a thread where one runs already."""
         if not _is_async(self.function):
-            return self.function(*self.args, **self.kwargs)
-        coroutine = self.function(*self.args, **self.kwargs)
+            return self._called()
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            return asyncio.run(coroutine)
-        with ThreadPoolExecutor(1, thread_name_prefix="dspex") as pool:  # in a notebook, a loop always runs
-            return pool.submit(contextvars.copy_context().run, asyncio.run, coroutine).result()
+            return asyncio.run(self._awaited())
+        return in_thread(lambda: asyncio.run(self._awaited())).result()  # in a notebook, a loop always runs
 
     async def arun(self) -> Any:
         """Call it without blocking the event loop."""
         if _is_async(self.function):
+            return await self._awaited()
+        return await asyncio.wrap_future(in_thread(self._called))
+
+    def _called(self) -> Any:
+        try:
+            return self.function(*self.args, **self.kwargs)
+        except (StopIteration, StopAsyncIteration, GeneratorExit) as error:
+            raise StraySignalError(self.function, error) from error
+
+    async def _awaited(self) -> Any:
+        try:
             return await self.function(*self.args, **self.kwargs)
-        return await asyncio.to_thread(self.function, *self.args, **self.kwargs)
+        except (StopIteration, StopAsyncIteration) as error:
+            raise StraySignalError(self.function, error) from error
+        except RuntimeError as error:  # Python makes one of a `StopIteration` that leaves a coroutine
+            if isinstance(error.__cause__, StopIteration | StopAsyncIteration):
+                raise StraySignalError(self.function, error.__cause__) from error
+            raise
 
 
 def _is_async(function: Callable[..., Any]) -> bool:
@@ -121,7 +137,8 @@ class Together:
     """Run many flows, some at the same time: in threads, or in tasks of the event loop.
 
     Each runs in a context of its own, so what one sets does not reach the others. An error of one
-    ends it all: no more are begun, and it is raised once those under way have ended.
+    ends it all: no more are begun, and it is raised once those under way have ended. An interrupt
+    is raised at once: threads under way are left behind, and end with the process.
 
     Args:
         flows: Taken from one at a time, when there is room for another. They keep what they find.
@@ -146,13 +163,12 @@ class Together:
         if self.width == 1:
             work()
             return
-        with ThreadPoolExecutor(self.width, thread_name_prefix="dspex") as pool:
-            try:
-                for worker in [pool.submit(contextvars.copy_context().run, work) for _ in range(self.width)]:
-                    worker.result()
-            except BaseException:
-                todo.stop()
-                raise
+        workers = [in_thread(work) for _ in range(self.width)]
+        try:
+            _wait_for(workers)
+        except BaseException:
+            todo.stop()
+            raise
 
     async def arun(self) -> None:
         """Run them in tasks."""
@@ -168,6 +184,18 @@ class Together:
             for worker in workers:
                 worker.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
+
+
+def _wait_for(workers: list[Future[None]]) -> None:
+    """Wait for all threads, or for the first that is interrupted; raise the first error."""
+    pending = set(workers)
+    while pending:
+        done, pending = wait(pending, return_when=FIRST_COMPLETED)
+        if any(isinstance(worker.exception(), KeyboardInterrupt | SystemExit) for worker in done):
+            break
+    for worker in workers:
+        if worker.done():
+            worker.result()
 
 
 class _Shared:

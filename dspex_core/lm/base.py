@@ -6,7 +6,6 @@ that method; so a custom LM, a scripted one and the real client behave alike.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
@@ -14,8 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TextIO
 
 from dspex_core.budget import within_budget
 from dspex_core.config import current
-from dspex_core.errors import BudgetExceededError, LMError
-from dspex_core.flow import Flow, adrive, drive
+from dspex_core.errors import BudgetExceededError, LMError, StraySignalError
+from dspex_core.flow import Call, Flow, adrive, drive
 from dspex_core.lm.history import CallLog, HistoryEntry, note
 from dspex_core.lm.streaming import aiterate, iterate, telling
 from dspex_core.messages import FunctionSpec, LMRequest, LMResponse, Message
@@ -90,7 +89,7 @@ class BaseLM(ABC):
 
     async def acomplete(self, request: LMRequest) -> LMResponse:
         """Answer a request without blocking the event loop; by default, in a thread."""
-        return await asyncio.to_thread(self.complete, request)
+        return await Call(self.complete, (request,)).arun()  # type: ignore[no-any-return]  # a step's result is Any
 
     def request(self, request: LMRequest) -> LMResponse:
         """Answer a request as a program makes it: from the cassette where there is one, else live."""
@@ -212,7 +211,10 @@ class Completion:
 
     def run(self) -> LMResponse:
         """Ask and wait."""
-        return self.lm.complete(self.request)
+        try:
+            return self.lm.complete(self.request)
+        except StopIteration as error:  # of an LM whose list of answers ran out, say
+            raise StraySignalError(self.lm.complete, error) from error
 
     async def arun(self) -> LMResponse:
         """Ask without blocking the event loop."""

@@ -38,6 +38,9 @@ class Batch:
         run = _Run(self, work, settings.max_errors if self.max_errors is None else self.max_errors)
         try:
             yield Together(run.todo(), max(1, min(self.num_threads or settings.num_threads, len(work))))
+        except BaseException as error:
+            error.results, error.exceptions = list(run.results), dict(run.errors)  # type: ignore[attr-defined]  # as in ParallelError
+            raise
         finally:
             run.progress.close()
             if settings.trace is not None:

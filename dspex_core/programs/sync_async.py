@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.config import current
@@ -20,12 +19,13 @@ def asyncify(program: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
 
     In each event loop `settings.async_max_workers` such calls run at once, and others wait.
     """
-    call = program.acall if isinstance(program, Module) else partial(asyncio.to_thread, program)
 
     async def limited(*args: Any, **inputs: Any) -> Any:
         limits = await _limits.get()
         async with limits[current().async_max_workers]:
-            return await call(*args, **inputs)
+            if isinstance(program, Module):
+                return await program.acall(*args, **inputs)
+            return await Call(program, args, inputs).arun()
 
     return limited
 

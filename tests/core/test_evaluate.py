@@ -261,3 +261,22 @@ class TestFiles:
         Evaluate(devset=rows(1), metric=lambda example, found: found == 0, save_as_json=path)(lambda n: n)
 
         assert json.loads(path.read_text()) == [{"n": 0, "double": 0, "prediction": 0, "<lambda>": 1.0}]
+
+
+@both
+@pytest.mark.parametrize("devset", [[], (), iter(())])
+def test_an_empty_devset_is_an_error_that_says_so(how, devset):
+    with pytest.raises(ConfigurationError, match="the devset is empty"):
+        run(how, Evaluate(devset=devset, metric=exact_match("double")), Double())
+
+
+def test_a_devset_may_be_any_iterable_and_be_used_twice():
+    evaluate = Evaluate(devset=(row for row in rows(3)), metric=exact_match("double"))
+
+    assert [len(evaluate(Double())) for _ in range(2)] == [3, 3]
+
+
+@pytest.mark.parametrize("row", [{"n": 1}, "n", None, (1, 2)])
+def test_a_row_that_is_not_an_example_is_named(row):
+    with pytest.raises(ConfigurationError, match="row 2 of the devset is not an Example but"):
+        Evaluate(devset=[*rows(1), row], metric=exact_match("double"))(Double())

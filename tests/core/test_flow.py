@@ -5,6 +5,8 @@ import time
 
 import pytest
 
+from dspex_core import BaseLM, Evaluate, Example, Module, Predict, asyncify, context
+from dspex_core.errors import StraySignalError
 from dspex_core.flow import Call, Sleep, adrive, drive
 
 
@@ -93,3 +95,71 @@ def test_a_flow_cleans_up_when_a_step_is_interrupted(how):
     with pytest.raises(KeyboardInterrupt):
         run(how, flow())
     assert ended == [True]
+
+
+SIGNALS = [StopIteration("done"), StopAsyncIteration(), GeneratorExit()]
+
+
+@both
+@pytest.mark.parametrize("signal", SIGNALS, ids=repr)
+@pytest.mark.parametrize("how_defined", ["def", "async def"])
+def test_a_signal_that_only_ends_iterators_is_an_error_and_not_a_hang(how, signal, how_defined):
+    def sync():
+        raise signal
+
+    async def awaited():
+        raise signal
+
+    async def within_a_limit():
+        return await asyncio.wait_for(adrive(calling()), 5)
+
+    def calling():
+        return (yield Call(sync if how_defined == "def" else awaited))
+
+    if isinstance(signal, GeneratorExit) and how_defined == "async def":
+        pytest.skip("it closes the coroutine, as it closes a generator")
+    with pytest.raises(StraySignalError, match=f"raised {type(signal).__name__}") as caught:
+        drive(calling()) if how == "sync" else asyncio.run(within_a_limit())
+    assert isinstance(caught.value.__cause__, type(signal) | RuntimeError)
+
+
+class Raising(Module):
+    def forward(self, n):
+        return next(iter(()))
+
+
+@both
+@pytest.mark.parametrize("guilty", ["program", "metric", "lm"])
+def test_an_evaluation_records_a_signal_as_the_error_of_its_case(how, guilty):
+    def metric(example, prediction, trace=None):
+        return next(iter(())) if guilty == "metric" else 1.0
+
+    class Exhausted(BaseLM):
+        def complete(self, request):
+            return next(iter(()))
+
+    program = {"program": Raising(), "metric": lambda n: n, "lm": Predict("n -> m")}[guilty]
+    evaluate = Evaluate(devset=[Example(n=1).with_inputs("n")] * 3, metric=metric, num_threads=2)
+    with context(lm=Exhausted("none/none"), recorder=None):  # no cassette: it is asked itself
+        result = evaluate(program) if how == "sync" else asyncio.run(asyncio.wait_for(evaluate.acall(program), 20))
+
+    assert [type(case.error.error) for case in result.cases] == [StraySignalError] * 3
+
+
+@pytest.mark.parametrize("signal", [StopIteration, StopAsyncIteration])
+def test_what_is_made_async_does_not_hang_either(signal):
+    def stops():
+        raise signal
+
+    with pytest.raises(StraySignalError):
+        asyncio.run(asyncio.wait_for(asyncify(stops)(), 5))
+
+
+def test_a_sync_call_that_was_cancelled_does_not_hold_up_the_end_of_the_loop():
+    async def main():
+        await asyncio.wait_for(Call(time.sleep, (5,)).arun(), 0.05)
+
+    begun = time.perf_counter()
+    with pytest.raises(TimeoutError):
+        asyncio.run(main())
+    assert time.perf_counter() - begun < 2

@@ -1,0 +1,70 @@
+"""Ctrl-C: what was finished is kept, and nobody waits for the calls under way."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+PROGRAM = """
+import asyncio, sys, time
+from dspex_core import Evaluate, Example, Module, Parallel, Prediction, context
+
+class Slow(Module):
+    def forward(self, n):
+        if n >= 6:
+            print("waiting", flush=True)
+            time.sleep(60)
+        return Prediction(double=2 * n)
+
+class SlowAsync(Slow):
+    async def aforward(self, n):
+        if n >= 6:
+            print("waiting", flush=True)
+            await asyncio.sleep(60)
+        return Prediction(double=2 * n)
+
+rows = [Example(n=n).with_inputs("n") for n in range(20)]
+how, kind, folder = sys.argv[1:]
+program = SlowAsync() if kind == "async program" else Slow()
+evaluate = Evaluate(devset=rows, metric=lambda e, p, trace=None: 1.0, num_threads=2,
+                    save_as_csv=f"{folder}/a.csv", save_as_json=f"{folder}/a.json")
+parallel = Parallel(num_threads=2)
+pairs = [(program, row) for row in rows]
+try:
+    match how:
+        case "evaluate": evaluate(program)
+        case "aevaluate": asyncio.run(evaluate.acall(program))
+        case "parallel": parallel(pairs)
+        case "aparallel": asyncio.run(parallel.acall(pairs))
+except KeyboardInterrupt as error:
+    held = error.__context__ if how.startswith("a") else error
+    found = held.result.cases if "evaluate" in how else [one for one in held.results if one is not None]
+    print("kept", len(found), flush=True)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there is no SIGINT to send")
+@pytest.mark.parametrize("kind", ["sync program", "async program"])
+@pytest.mark.parametrize("how", ["evaluate", "aevaluate", "parallel", "aparallel"])
+def test_what_was_finished_is_kept_and_the_end_is_prompt(how, kind, tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", PROGRAM, how, kind, tmp_path], text=True, stdout=subprocess.PIPE)
+    try:
+        assert [process.stdout.readline() for _ in range(2)] == ["waiting\n"] * 2
+        begun = time.perf_counter()
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=30)
+    finally:
+        process.kill()
+
+    assert said == "kept 6\n"
+    assert process.returncode == 0
+    assert time.perf_counter() - begun < 10
+    if "evaluate" in how:
+        assert len(json.loads((tmp_path / "a.json").read_text())) == 6
+        with (tmp_path / "a.csv").open(newline="") as file:
+            assert len(list(csv.DictReader(file))) == 6
