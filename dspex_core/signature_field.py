@@ -14,6 +14,7 @@ from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Union
 
 from dspex_core import schemas
+from dspex_core.annotations import bare_type, is_optional_text, portable
 from dspex_core.content import EarlierTurns, FunctionCalls, FunctionTool, ModelReasoning, PromptValue, classes_in
 from dspex_core.errors import SignatureError
 
@@ -104,7 +105,7 @@ class SignatureField:
         import pydantic  # heavy; not needed before the first value is checked
         import pydantic_core
 
-        constrained: Any = Annotated[self.annotation, pydantic.Field(**self.constraints)]
+        constrained: Any = Annotated[portable(self.annotation), pydantic.Field(**self.constraints)]
         try:
             try:
                 return pydantic.TypeAdapter(constrained)
@@ -116,9 +117,19 @@ class SignatureField:
             raise SignatureError(message) from error
 
     @cached_property
+    def bare(self) -> Any:
+        """The type without `Annotated`, `NewType` and aliases around it."""
+        return bare_type(self.annotation)
+
+    @cached_property
+    def is_optional_text(self) -> bool:
+        """Whether it is text or nothing."""
+        return is_optional_text(self.annotation)
+
+    @cached_property
     def is_text(self) -> bool:
         """Whether a model writes it as plain text, which is never read as JSON."""
-        kind = self.annotation
+        kind = self.bare
         return kind is str or (isinstance(kind, type) and issubclass(kind, PromptValue) and kind.is_text)
 
     @cached_property
@@ -169,7 +180,9 @@ class SignatureField:
         """
         try:
             return self.type_adapter.validate_python(value)
-        except TypeError as error:  # pydantic's for a constraint that does not suit the value's type
+        except TypeError as error:
+            if "constraint" not in str(error):  # of a validator; pydantic's is for one that does not suit the type
+                raise
             raise SignatureError(f"field {self.name!r} cannot be checked: {error}") from error
 
     def json_schema(self) -> dict[str, Any]:

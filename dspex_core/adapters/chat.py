@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.adapters.base import NOT_SUPPLIED, Adapter, present, to_text
+from dspex_core.adapters.formats import MARKED, OBJECT, TAGGED
 from dspex_core.adapters.json import JSONAdapter
-from dspex_core.adapters.parse import parse_text, read_outputs
+from dspex_core.adapters.parse import read_reply
 from dspex_core.adapters.streams import marker_stream
 from dspex_core.messages import Message
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _MARKER = re.compile(r"^[ \t]*\[\[[ \t]*##[ \t]*([^\s#\[\]]+)[ \t]*##[ \t]*\]\]", re.MULTILINE)
 _COMPLETED = "[[ ## completed ## ]]"
+_FORMATS = (MARKED, OBJECT, TAGGED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +80,8 @@ class ChatAdapter(Adapter):
         return Message("assistant", self._sections(texts, end=True))
 
     def parse(self, signature: type[Signature], text: str) -> dict[str, Any]:
-        """Read the outputs under their markers; of two with one name the first counts."""
-        return read_outputs(signature, _found(text), read=parse_text, adapter_name="ChatAdapter", text=text)
+        """Read the outputs under their markers: of several answers the last whole one."""
+        return read_reply(signature, text, formats=_FORMATS, adapter_name="ChatAdapter")
 
     def field_stream(self, signature: type[Signature]) -> FieldStream:
         """Read the outputs under their markers."""
@@ -89,14 +91,6 @@ class ChatAdapter(Adapter):
         """Write texts under their names, and the mark of the end after them."""
         sections = [f"{_marker(name)}\n{text}" for name, text in texts.items()]
         return "\n\n".join([*sections, _COMPLETED] if end else sections)
-
-
-def _found(text: str) -> dict[str, str]:
-    found: dict[str, str] = {}
-    _, *parts = _MARKER.split(text)
-    for name, value in zip(parts[::2], parts[1::2], strict=True):
-        found.setdefault(name, value.strip())
-    return found
 
 
 def _marker(name: str) -> str:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.adapters.base import NOT_SUPPLIED, Adapter, listing, present, to_json, to_text
-from dspex_core.adapters.parse import extract_json_object, parse_value, read_outputs
+from dspex_core.adapters.formats import MARKED, OBJECT, TAGGED
+from dspex_core.adapters.parse import read_reply
 from dspex_core.adapters.streams import JSONStream
 from dspex_core.messages import Message, ResponseSchema
 from dspex_core.schemas import is_closed, outline, strict
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from dspex_core.adapters.streams import FieldStream
     from dspex_core.signature import Signature
+
+_FORMATS = (OBJECT, MARKED, TAGGED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,9 +77,8 @@ class JSONAdapter(Adapter):
         return Message("assistant", json.dumps(values, ensure_ascii=False))
 
     def parse(self, signature: type[Signature], text: str) -> dict[str, Any]:
-        """Read the outputs from the JSON object in the reply."""
-        found = extract_json_object(text, signature.output_fields) or {}
-        return read_outputs(signature, found, read=parse_value, adapter_name="JSONAdapter", text=text)
+        """Read the outputs from the JSON object in the reply: of several the last whole one."""
+        return read_reply(signature, text, formats=_FORMATS, adapter_name="JSONAdapter")
 
     def field_stream(self, signature: type[Signature]) -> FieldStream:
         """Read the outputs out of the JSON object."""

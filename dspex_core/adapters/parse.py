@@ -1,34 +1,64 @@
-"""Reading replies: JSON out of prose, and values as their fields' types. PYTEST_DONT_REWRITE
+"""Reading replies: the outputs by name, and values as their fields' types. PYTEST_DONT_REWRITE
 
 Whatever a model writes, all that can come out of here is the outputs or an AdapterParseError.
 """
 
 from __future__ import annotations
 
-import ast
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from enum import Enum
-from itertools import islice
-from types import UnionType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
-from dspex_core.adapters.base import to_text
-from dspex_core.broken_json import repaired
-from dspex_core.errors import AdapterParseError
+from dspex_core.adapters.choices import choice, choices
+from dspex_core.adapters.forgiving import AmbiguousValueError, forgiven
+from dspex_core.adapters.readings import literal_readings, repaired_readings
+from dspex_core.adapters.thinking import regions
+from dspex_core.errors import AdapterParseError, SignatureError
+from dspex_core.observation import error_text
 
 if TYPE_CHECKING:
     from dspex_core.signature import Signature, SignatureField
 
-_FENCED = re.compile(r"```[^\n`]*\n(.*?)```", re.DOTALL)
-_DECODER = json.JSONDecoder()
-_SAYS_NOTHING = re.compile(r"\s*(\{\s*\}|\[\[ ## completed ## \]\])\s*")  # a reply in its format, without outputs
-_MAX_STARTS = 100  # each brace is tried as the start of an object: keeps a reply full of them linear
-_NOT_JSON = (ValueError, RecursionError)  # a reply of 10,000 brackets exceeds the decoder's depth
-
 Reader = Callable[["SignatureField", Any], Any]
+_SAYS_NOTHING = re.compile(r"\s*(\{\s*\}|\[\[ ## completed ## \]\])\s*")  # a reply in its format, without outputs
+_NONE = ("null", "none")  # that text or nothing is nothing; all else is the text
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A way to write outputs.
+
+    Args:
+        answers: Returns what stands in a reply by the outputs' names, the likeliest answer first.
+        read: Reads a value as its field's type.
+    """
+
+    answers: Callable[[type[Signature], str], Iterable[Mapping[str, Any]]]
+    read: Reader
+
+
+def read_reply(
+    signature: type[Signature], text: str, *, formats: Sequence[Format], adapter_name: str
+) -> dict[str, Any]:
+    """Return the outputs in a reply: behind the model's thinking, in the first of some formats that fits.
+
+    Raises:
+        AdapterParseError: No answer in it can be read; it is about the likeliest one.
+    """
+    failure: AdapterParseError | None = None
+    for region in regions(text, signature):
+        for form in formats:
+            for found in form.answers(signature, region):
+                try:
+                    return read_outputs(signature, found, read=form.read, adapter_name=adapter_name, text=text)
+                except AdapterParseError as error:
+                    if failure is None or len(error.missing) < len(failure.missing):
+                        failure = error
+    if failure is not None:
+        raise failure
+    return read_outputs(signature, {}, read=parse_text, adapter_name=adapter_name, text=text)
 
 
 def read_outputs(
@@ -42,6 +72,7 @@ def read_outputs(
     outputs: dict[str, Any] = {}
     missing: list[str] = []
     invalid: dict[str, str] = {}
+    cause: BaseException | None = None
     for name, field in signature.output_fields.items():
         if name not in found:
             if not field.is_required():
@@ -53,8 +84,11 @@ def read_outputs(
             continue
         try:
             outputs[name] = read(field, found[name])
-        except _NOT_JSON as error:
+        except SignatureError:
+            raise
+        except Exception as error:  # noqa: BLE001  a validator of the user's, on what a model wrote
             invalid[name] = _reason(error)
+            cause = error.__cause__ if isinstance(error, _UserCodeError) else cause
     if missing or invalid:
         raise AdapterParseError(
             adapter_name=adapter_name,
@@ -63,7 +97,7 @@ def read_outputs(
             parsed_result=outputs,
             missing=missing,
             invalid=invalid,
-        )
+        ) from cause
     return outputs
 
 
@@ -73,12 +107,12 @@ def parse_value(field: SignatureField, value: Any) -> Any:
     Raises:
         ValueError: It does not fit; a pydantic.ValidationError where pydantic says so.
     """
-    if field.annotation is str:
-        return field.validate(_as_text(value))
+    if field.bare is str:
+        return _checked(field, _as_text(value))
     try:
         return _validated(field, value)
     except ValueError:
-        if isinstance(value, str) or _choices(field.annotation):
+        if isinstance(value, str) or choices(field.bare):
             return parse_text(field, _as_text(value))
         raise
 
@@ -90,125 +124,58 @@ def parse_text(field: SignatureField, text: str) -> Any:
         ValueError: It does not fit; a pydantic.ValidationError where pydantic says so.
     """
     if field.is_text:
-        return field.validate(text)
-    choices = _choices(field.annotation)
-    if choices:
-        return field.validate(_choice(choices, text))
-    errors = []
+        return _checked(field, text)
+    named = choices(field.bare)
+    if named:
+        return _checked(field, choice(named, text))
+    if field.is_optional_text:
+        return _checked(field, None if text.strip().casefold() in _NONE else text)
+    errors: list[Exception] = []
     for value in _readings(text):
         try:
             return _validated(field, value)
         except ValueError as error:
             errors.append(error)
-    raise errors[0]  # that of the most literal reading
-
-
-def extract_json_object(text: str, names: Collection[str]) -> dict[str, Any] | None:
-    """Return the object in a reply: the first with all `names` as keys, else the one with most of them.
-
-    Looked for in the whole reply, in fenced blocks, from any brace on, and at last in what
-    json-repair makes of it.
-    """
-    best: dict[str, Any] | None = None
-    for found in _objects(text):
-        if all(name in found for name in names):
-            return found
-        if best is None or _shared(found, names) > _shared(best, names):
-            best = found
-    return best
-
-
-def _shared(found: Mapping[str, Any], names: Collection[str]) -> int:
-    return sum(name in found for name in names)
-
-
-def _objects(text: str) -> Iterator[dict[str, Any]]:
-    if "{" not in text:
-        return
-    blocks = _fenced(text)
-    for candidate in (text, *blocks):
-        yield from _dicts(_decoded(candidate))
-    for brace in islice(re.finditer(r"\{", text), _MAX_STARTS):
-        yield from _dicts(_decoded_from(text, brace.start()))
-    for candidate in (*blocks, text[text.index("{") :]):
-        yield from _dicts(repaired(candidate))
-
-
-def _dicts(values: Iterable[Any]) -> Iterator[dict[str, Any]]:
-    for value in values:
-        yield from (item for item in (value if isinstance(value, list) else [value]) if isinstance(item, dict))
+    ambiguous = (error for error in errors if isinstance(error, AmbiguousValueError))
+    raise next(ambiguous, errors[0])  # that of the most literal reading
 
 
 def _readings(text: str) -> Iterator[Any]:
-    """Yield what a text may stand for, the most literal reading first."""
-    candidates = [text, *_fenced(text)]
-    for candidate in candidates:
-        yield from _decoded(candidate)
-        yield from _literal(candidate)
+    """Yield what a text may stand for, the most literal reading first, and the text itself before guesses."""
+    yield from literal_readings(text)
     yield text
-    for candidate in candidates:
-        if candidate.lstrip().startswith(("{", "[")):
-            yield from repaired(candidate)
-
-
-def _fenced(text: str) -> list[str]:
-    return [block[1] for block in _FENCED.finditer(text)] if "```" in text else []
-
-
-# Each of these yields the one value that it could read, or nothing.
-
-
-def _decoded(text: str) -> Iterator[Any]:
-    with suppress(*_NOT_JSON):
-        yield json.loads(text)
-
-
-def _decoded_from(text: str, start: int) -> Iterator[Any]:
-    with suppress(*_NOT_JSON):
-        yield _DECODER.raw_decode(text, start)[0]
-
-
-def _literal(text: str) -> Iterator[Any]:
-    if "\\" in text:  # an unknown escape makes Python's parser warn; json-repair reads these
-        return
-    with suppress(ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        yield ast.literal_eval(text.strip())
+    yield from repaired_readings(text)
 
 
 def _validated(field: SignatureField, value: Any) -> Any:
-    """Return a value as the field's type; choices inside its type are recognised as `_choice` does, if they must be."""
+    """Return a value as the field's type; what a model has written in another way is forgiven, if it must be."""
+    try:
+        return _checked(field, value)
+    except ValueError:
+        constraints = field.constraints
+        meant = forgiven(_with_constraints(field) if constraints else field.annotation, value)
+        if meant is value:
+            raise
+        return _checked(field, meant)
+
+
+def _with_constraints(field: SignatureField) -> Any:
+    from pydantic import Field  # loaded by then
+
+    return Annotated[field.annotation, Field(**field.constraints)]
+
+
+class _UserCodeError(ValueError):
+    """What a validator of the user's raised that pydantic does not take for a refusal."""
+
+
+def _checked(field: SignatureField, value: Any) -> Any:
     try:
         return field.validate(value)
-    except ValueError:
-        forgiven = _forgiven(field.annotation, value)
-        if forgiven == value:
-            raise
-        return field.validate(forgiven)
-
-
-def _forgiven(annotation: Any, value: Any) -> Any:
-    """Return a value with the choices meant in it, as far as its type has any: in a union, a list, a dict, a tuple."""
-    if get_origin(annotation) is Annotated:
-        return _forgiven(get_args(annotation)[0], value)
-    choices = _choices(annotation)
-    if choices:
-        return _choice(choices, _as_text(value)) if isinstance(value, str | int | float) else value
-    parts = get_args(annotation)
-    if get_origin(annotation) in (Union, UnionType):
-        found = (_forgiven(part, value) for part in parts)
-        return next((forgiven for forgiven in found if forgiven != value), value)
-    if isinstance(value, list) and parts:
-        pairs = zip(_item_types(annotation, len(value)), value, strict=False)
-        return [_forgiven(part, item) for part, item in pairs]
-    if isinstance(value, dict) and len(parts) == 2:  # noqa: PLR2004  the types of key and value
-        return {_forgiven(parts[0], key): _forgiven(parts[1], item) for key, item in value.items()}
-    return value
-
-
-def _item_types(annotation: Any, length: int) -> Sequence[Any]:
-    parts = get_args(annotation)
-    each_its_own = get_origin(annotation) is tuple and parts[-1] is not Ellipsis
-    return [*parts, *[Any] * length] if each_its_own else [parts[0]] * length
+    except (ValueError, SignatureError):
+        raise
+    except Exception as error:
+        raise _UserCodeError(error_text(error)) from error
 
 
 def _as_text(value: Any) -> str:
@@ -219,30 +186,13 @@ def _as_text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
-def _choices(annotation: Any) -> dict[str, Any]:
-    """Return the choices of a type by what each may be called; none where the type is no choice."""
-    if get_origin(annotation) is Literal:
-        return {to_text(choice): choice for choice in get_args(annotation)}
-    if isinstance(annotation, type) and issubclass(annotation, Enum):
-        names = {member.name: member for member in annotation}
-        return names | {to_text(member): member for member in annotation}
-    return {}
-
-
-def _choice(choices: Mapping[str, Any], text: str) -> Any:
-    """Return the choice that a text means; quotes, spaces and, if only one fits, case are forgiven."""
-    for name in (text, text.strip(), text.strip().strip("\"'`").strip()):
-        if name in choices:
-            return choices[name]
-    similar = {id(choice): choice for called, choice in choices.items() if called.casefold() == name.casefold()}
-    return next(iter(similar.values())) if len(similar) == 1 else name
-
-
 def _reason(error: Exception) -> str:
     from pydantic import ValidationError
 
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
     if not isinstance(error, ValidationError):
-        return str(error)
+        return str(error) if isinstance(error, ValueError) else error_text(error)
     reasons = []
     for detail in error.errors(include_url=False, include_context=False):
         where = ".".join(str(part) for part in detail["loc"])

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree as ET
-from xml.sax.saxutils import unescape
 
 from dspex_core.adapters.base import NOT_SUPPLIED, present, to_text
 from dspex_core.adapters.chat import ChatAdapter, expected
-from dspex_core.adapters.parse import parse_text, parse_value, read_outputs
+from dspex_core.adapters.formats import MARKED, OBJECT, TAGGED
+from dspex_core.adapters.parse import read_reply
 from dspex_core.adapters.streams import tag_stream
 from dspex_core.messages import Message
 
@@ -18,8 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dspex_core.adapters.streams import FieldStream
-    from dspex_core.signature import Signature, SignatureField
+    from dspex_core.signature import Signature
 
+_FORMATS = (TAGGED, MARKED, OBJECT)
 _QUOTES = {"&quot;": '"', "&apos;": "'"}
 
 
@@ -45,9 +44,8 @@ class XMLAdapter(ChatAdapter):
         return Message("assistant", self._sections(texts))
 
     def parse(self, signature: type[Signature], text: str) -> dict[str, Any]:
-        """Read the outputs between their tags; of two with one name the first counts."""
-        found = _contents(text, signature)
-        return read_outputs(signature, found, read=_read, adapter_name="XMLAdapter", text=text)
+        """Read the outputs between their tags: of several answers the last whole one."""
+        return read_reply(signature, text, formats=_FORMATS, adapter_name="XMLAdapter")
 
     def field_stream(self, signature: type[Signature]) -> FieldStream:
         """Read the outputs between their tags."""
@@ -55,49 +53,6 @@ class XMLAdapter(ChatAdapter):
 
     def _sections(self, texts: Mapping[str, str], *, end: bool = False) -> str:
         return "\n\n".join([f"<{name}>\n{text}\n</{name}>" for name, text in texts.items()])
-
-
-def _contents(text: str, signature: type[Signature]) -> dict[str, str]:
-    names = "|".join(map(re.escape, signature.output_fields))
-    found: dict[str, str] = {}
-    # A tag that is only mentioned is passed over: what counts is between the last one and its end.
-    for match in re.finditer(rf"<({names})>((?:(?!<\1>).)*?)</\1>", text, re.DOTALL):
-        found.setdefault(match[1], match[2].strip())
-    return found
-
-
-def _read(field: SignatureField, content: str) -> Any:
-    try:
-        return parse_text(field, unescape(content, _QUOTES))
-    except ValueError:
-        nested = _nested(content)
-        if nested is None:
-            raise
-        return parse_value(field, nested)
-
-
-def _nested(content: str) -> Any:
-    """Return the data of nested elements; `None` where there are none."""
-    try:
-        root = ET.fromstring(f"<root>{content}</root>")  # noqa: S314  inside an element no entity can be defined
-    except (ET.ParseError, ValueError):  # the latter for what is no text in XML
-        return None
-    return _data(root) if len(root) else None
-
-
-def _data(element: ET.Element) -> Any:
-    if not len(element):
-        return (element.text or "").strip()
-    if all(child.tag == "item" for child in element):
-        return [_data(child) for child in element]
-    found: dict[str, list[Any]] = {}
-    for child in element:
-        found.setdefault(_key(child), []).append(_data(child))
-    return {key: values[0] if len(values) == 1 else values for key, values in found.items()}
-
-
-def _key(element: ET.Element) -> str:
-    return element.get("key", element.tag) if element.tag == "entry" else element.tag
 
 
 def _escape(text: str) -> str:

@@ -87,9 +87,9 @@ def test_the_candidates_of_an_output_of_any_name_are_kept(name):
 
 def test_an_input_goes_before_the_option_of_its_name_also_where_it_is_none():
     lm = answers(answer="yes")
-    signature = Signature("config: str | None, lm: str | None -> answer")
+    signature = Signature("config: str | None, lm -> answer")
     with context(lm=lm):
-        assert Predict(signature)(config=None, lm=None).answer == "yes"
+        assert Predict(signature)(config=None, lm="x").answer == "yes"
         with pytest.raises(SignatureError, match="needs the input 'lm'"):
             Predict(signature)(config="x")
 

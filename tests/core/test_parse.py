@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from dspex_core.adapters import Adapter, ChatAdapter, JSONAdapter, XMLAdapter
-from dspex_core.adapters.parse import extract_json_object, parse_text, parse_value
+from dspex_core.adapters.objects import extract_json_object
+from dspex_core.adapters.parse import parse_text, parse_value
 from dspex_core.errors import AdapterParseError
 from dspex_core.signature import OutputField, Signature, SignatureField
 

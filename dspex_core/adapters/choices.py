@@ -1,0 +1,54 @@
+"""Which choice a model means, by the names that a type's choices have. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+
+from dspex_core.adapters.base import to_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_AROUND = "\"'`*_ \t\r\n"
+_AFTER = ".!,;:"
+
+
+def choices(annotation: Any) -> dict[str, Any]:
+    """Return the choices of a type by what each may be called; none where the type is not a choice."""
+    if type(annotation) is type:  # the plain classes, most of what there is
+        return {}
+    if get_origin(annotation) is Literal:
+        return {to_text(choice): choice for choice in get_args(annotation)}
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        names = {member.name: member for member in annotation}
+        return names | {to_text(member): member for member in annotation}
+    return {}
+
+
+def choice(named: Mapping[str, Any], text: str) -> Any:
+    """Return the choice that a text means; quotes, spaces and, if only one fits, case are forgiven."""
+    name = text.strip().strip("\"'`").strip()
+    for called in (text, text.strip(), name, undecorated(text)):
+        if called in named:
+            return named[called]
+    for normal in (str.casefold, _letters):
+        wanted = normal(undecorated(text)) or normal(name)
+        similar = {id(found): found for called, found in named.items() if normal(called) == wanted and wanted}
+        if similar:
+            return next(iter(similar.values())) if len(similar) == 1 else name
+    return name
+
+
+def undecorated(text: str) -> str:
+    """Return a short text without the quotes, the emphasis and the full stop that a model puts around a value."""
+    return text.strip(_AROUND).rstrip(_AFTER).strip(_AROUND)
+
+
+def _letters(name: str) -> str:
+    return normal_name(name.rpartition(".")[2] if name.count(".") == 1 and " " not in name else name)
+
+
+def normal_name(name: str) -> str:
+    """Return a name as all its spellings have it: `First Name`, `first-name` and `firstName` are one."""
+    return "".join(character for character in name.casefold() if character.isalnum())

@@ -1,0 +1,121 @@
+"""Outputs under marker lines, `[[ ## name ## ]]`, as models write them. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from dspex_core.adapters.answers import likeliest, split_answers
+from dspex_core.adapters.choices import normal_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from dspex_core.signature import Signature
+
+COMPLETED = "completed"
+EXACT = re.compile(r"^[ \t]*\[\[[ \t]*##[ \t]*([^\s#\[\]]+)[ \t]*##[ \t]*\]\]", re.MULTILINE)
+_SPACE = r"[ \t\u00a0\u200b-\u200d\u2060\ufeff]*"
+_OPEN = r"(?:\\?[\[\uff3b]|\u3010)"
+_CLOSE = r"(?:\\?[\]\uff3d]|\u3011)"
+_HASHES = r"(?:\\?[#\uff03])+"
+_LEAD = r"[ \t\u00a0\u200b-\u200d\u2060\ufeff>*_#`\"'~+\-\u2022\d.)]*"
+_WRAP = r"[*_`\"'~]*"
+_QUOTED = re.compile(r"^[ \t]*> ?", re.MULTILINE)
+
+
+class Marker(NamedTuple):
+    """A marker in a reply: the name as the signature has it, and where it begins and ends."""
+
+    name: str
+    start: int
+    end: int
+    lead: str
+
+
+class Markers:
+    """The markers of a signature.
+
+    Args:
+        outputs: The names of the outputs.
+        inputs: The names of the inputs, whose markers end an output: a model may go on with a next question.
+    """
+
+    def __init__(self, outputs: Sequence[str], inputs: Sequence[str]) -> None:
+        self.names = frozenset((*outputs, COMPLETED))
+        self._outputs = frozenset(outputs)
+        self._spellings = {normal_name(name): name for name in (*inputs, COMPLETED, *outputs)}
+        loose = "|".join(map(_spelling, sorted({*inputs, *self.names}, key=len, reverse=True)))
+        self.loose = re.compile(
+            rf"(?P<lead>^{_LEAD})?(?P<wrap>{_WRAP}){_OPEN}{_SPACE}{_OPEN}{_SPACE}{_HASHES}{_SPACE}(?P<name>{loose}){_SPACE}"
+            rf"(?:(?:{_HASHES}{_SPACE})?{_CLOSE}{_SPACE}{_CLOSE}?|{_HASHES}(?={_SPACE}:?{_SPACE}$))"
+            rf"(?:{_WRAP}:?{_WRAP}(?={_SPACE}$)|(?P=wrap))",
+            re.MULTILINE | re.IGNORECASE,
+        )
+
+    def sections(self, text: str) -> list[tuple[str, str]]:
+        """Return the outputs in a reply, each with what stands under its marker, in their order."""
+        _, *parts = EXACT.split(text)
+        is_plain = self.names.issuperset(parts[::2]) and text.count("##") == len(parts)  # two for each: no others
+        if parts and is_plain:
+            return self._ended(list(zip(parts[::2], map(str.strip, parts[1::2]), strict=True)))
+        return self._ended(list(self._loose_sections(text)))
+
+    def found(self, text: str) -> list[Marker]:
+        """Return the markers that count: those on a line of their own, or at its end, and others if need be."""
+        found: list[Marker] = []
+        weak: list[Marker] = []
+        for match in self.loose.finditer(text):
+            name = match["name"] if match["name"] in self.names else self._spellings[normal_name(match["name"])]
+            line_end = text.find("\n", match.end())
+            after = text[match.end() : len(text) if line_end < 0 else line_end].strip()
+            marker = Marker(name, match.start(), match.end(), match["lead"] or "")
+            if match["lead"] is not None:
+                found.append(marker)
+            elif name in self.names and (name != COMPLETED or not text[match.end() :].strip("`*_ \t\n>")):
+                (weak if after else found).append(marker)
+        named = {marker.name for marker in found}
+        more = [marker for marker in weak if marker.name not in named]
+        return sorted([*found, *more, *self._unknown(text)], key=lambda marker: marker.start)
+
+    def _unknown(self, text: str) -> Iterator[Marker]:
+        """Yield the markers of what is no field, each on a line of its own: what is under one belongs to no output."""
+        for match in EXACT.finditer(text):
+            if normal_name(match[1]) not in self._spellings:
+                yield Marker("", match.start(), match.end(), "")
+
+    def _loose_sections(self, text: str) -> Iterator[tuple[str, str]]:
+        found = self.found(text)
+        fence = bool(found) and re.search(r"^[ \t]*```[\w-]*\s*\Z", text[: found[0].start], re.MULTILINE) is not None
+        for number, marker in enumerate(found):
+            stop = found[number + 1].start if number + 1 < len(found) else len(text)
+            content = text[marker.end : stop].strip(" \t\r\n\u200b\ufeff")
+            if ">" in marker.lead:
+                content = _QUOTED.sub("", content).strip()
+            if fence and number + 1 == len(found) and content.count("```") % 2:
+                content = content.removesuffix("```").rstrip()
+            yield marker.name, content
+
+    def _ended(self, sections: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Return the sections without the mark of the end; an output may have its name."""
+        if COMPLETED in self._outputs:
+            return sections[:-1] if len(sections) > 1 and sections[-1] == (COMPLETED, "") else sections
+        return sections
+
+
+def _spelling(name: str) -> str:
+    return re.escape(name).replace("_", r"(?:\\?_|[ \t-])")
+
+
+@lru_cache(maxsize=256)
+def markers_of(signature: type[Signature]) -> Markers:
+    """Return the markers of a signature; the same each time."""
+    return Markers(tuple(signature.output_fields), tuple(signature.input_fields))
+
+
+def marked_answers(signature: type[Signature], text: str) -> list[Mapping[str, str]]:
+    """Return the answers under markers, the likeliest first."""
+    outputs = signature.output_fields
+    sections = markers_of(signature).sections(text)
+    return likeliest(signature, [answer for answer in split_answers(sections) if outputs.keys() & answer.keys()])

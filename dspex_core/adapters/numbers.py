@@ -1,0 +1,45 @@
+"""Numbers as people write them: `$1,000.50`, `85%`, `4/5`. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from decimal import Decimal
+
+from dspex_core.adapters.choices import undecorated
+
+_MAX_LENGTH = 60  # a number that is longer is none that a person has written
+_NUMBER = r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
+_PLAIN = re.compile(rf"(?P<sign>-?)\s*[$€£¥₹]?\s*(?P<number>{_NUMBER})\s*[$€£¥₹]?")
+_PERCENT = re.compile(rf"(?P<number>{_NUMBER})\s*%")
+_FRACTION = re.compile(rf"(?P<number>{_NUMBER})\s*/\s*(?P<of>{_NUMBER})")
+
+
+def numbers_meant(text: str, *, whole: bool) -> list[Decimal]:
+    """Return what a text may mean as a number, the likeliest first; nothing where it is not a number.
+
+    A percentage or a fraction may be meant as its value or as the number before the sign. Where a `whole` number is
+    wanted, a percentage is the number before its sign, and so is a rating such as `4/5`.
+    """
+    if len(text) > _MAX_LENGTH:
+        return []
+    written = unicodedata.normalize("NFKC", undecorated(text)).replace("\N{MINUS SIGN}", "-")
+    if found := _PLAIN.fullmatch(written):
+        number = _decimal(found["number"])
+        return [-number if found["sign"] else number]
+    if found := _PERCENT.fullmatch(written):
+        number = _decimal(found["number"])
+        return [number] if whole else _distinct([number / 100, number])
+    if found := _FRACTION.fullmatch(written):
+        number, of = _decimal(found["number"]), _decimal(found["of"])
+        value = [number / of] if of else []
+        return [number] if whole and number <= of else _distinct([*value, number])
+    return []
+
+
+def _decimal(text: str) -> Decimal:
+    return Decimal(text.replace(",", ""))
+
+
+def _distinct(numbers: list[Decimal]) -> list[Decimal]:
+    return list(dict.fromkeys(numbers))

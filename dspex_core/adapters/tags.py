@@ -1,0 +1,165 @@
+"""Outputs between tags, as models write them. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import html
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, get_args, get_origin
+from xml.etree import ElementTree as ET
+
+from dspex_core.adapters.answers import likeliest, split_answers
+from dspex_core.adapters.choices import normal_name
+from dspex_core.adapters.forgiving import field_names, fields_of, is_list
+from dspex_core.adapters.parse import parse_text, parse_value
+from dspex_core.annotations import bare_type, without_none
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from dspex_core.signature import Signature, SignatureField
+
+_CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,30});")
+_BARE = re.compile(r"&(?!(?:#\d+|#[xX][0-9a-fA-F]+|amp|lt|gt|quot|apos);)")
+_MAX_DEPTH = 100  # elements in elements; more is a model caught in a loop
+
+
+class Repeated(list[str]):
+    """What stands in several elements of one name: the items of a list."""
+
+
+def tagged_answers(signature: type[Signature], text: str) -> Iterator[Mapping[str, Any]]:
+    """Yield the answers between tags, the likeliest first; at last repeated elements as the items of a list."""
+    sections = list(_sections(signature, text))
+    answers = split_answers(sections)
+    yield from likeliest(signature, answers)
+    if len(answers) > 1:
+        merged: dict[str, Any] = {}
+        for name, content in sections:
+            merged.setdefault(name, Repeated()).append(content)
+        yield {name: contents if len(contents) > 1 else contents[0] for name, contents in merged.items()}
+
+
+def read_content(field: SignatureField, content: Any) -> Any:
+    """Return what stands between tags as the field's type.
+
+    Raises:
+        ValueError: It does not fit; a pydantic.ValidationError where pydantic says so.
+    """
+    if isinstance(content, Repeated):
+        if not is_list(without_none(field.annotation)):
+            return read_content(field, content[-1])
+        item = (get_args(bare_type(without_none(field.annotation))) or (Any,))[0]
+        return parse_value(field, [_item(item, text) for text in content])
+    try:
+        return parse_text(field, plain(content))
+    except ValueError:
+        nested = _nested(content, field.annotation)
+        if nested is None:
+            raise
+        return parse_value(field, nested)
+
+
+def plain(content: str) -> str:
+    """Return text that stands between tags as what it stands for."""
+    if "&" not in content and "<![" not in content:
+        return content
+    parts = _CDATA.split(content)  # every second one stood in CDATA, where nothing stands for something else
+    parts[::2] = [_ENTITY.sub(lambda entity: html.unescape(entity[0]), part) for part in parts[::2]]
+    return "".join(parts)
+
+
+def _sections(signature: type[Signature], text: str) -> Iterator[tuple[str, str]]:
+    names = tuple(signature.output_fields)
+    exact, loose, spellings = _patterns(names)
+    found = [(match[1], match[2].strip()) for match in exact.finditer(text)]
+    if len(found) < len(names):
+        loosely = [
+            (
+                match["name"] if match["name"] in names else spellings[normal_name(match["name"])],
+                (match["content"] or "").strip(),
+            )
+            for match in loose.finditer(text)
+        ]
+        found = loosely if len({name for name, _ in loosely}) > len({name for name, _ in found}) else found
+    yield from found
+
+
+@lru_cache(maxsize=256)
+def _patterns(names: tuple[str, ...]) -> tuple[re.Pattern[str], re.Pattern[str], Mapping[str, str]]:
+    # A tag that is only mentioned is passed over: what counts is between the last one and its end.
+    exact = "|".join(map(re.escape, names))
+    loose = "|".join(re.escape(name).replace("_", "[_ -]") for name in names)
+    return (
+        re.compile(rf"<({exact})>((?:(?!<\1>).)*?)</\1>", re.DOTALL),
+        re.compile(
+            rf"<(?:\w+:)?(?P<name>{loose})(?:\s[^<>]*?)?(?:/>|>"
+            rf"(?P<content>(?:(?!<(?:\w+:)?(?P=name)[\s>]).)*?)</\s*(?:\w+:)?(?P=name)\s*>)",
+            re.DOTALL | re.IGNORECASE,
+        ),
+        {**{normal_name(name): name for name in names}, **{name: name for name in names}},
+    )
+
+
+def _nested(content: str, kind: Any) -> Any:
+    """Return the data of nested elements; `None` where there are none."""
+    if "<" not in content:
+        return None
+    for text in (content, _BARE.sub("&amp;", content)):
+        try:
+            root = ET.fromstring(f"<root>{text}</root>")  # noqa: S314  inside an element no entity can be defined
+        except (ET.ParseError, ValueError):  # the latter for what is no text in XML
+            continue
+        return _data(root, kind, 0) if len(root) else None
+    return None
+
+
+def _item(kind: Any, content: str) -> Any:
+    nested = _nested(content, kind)
+    return plain(content) if nested is None else nested
+
+
+def _data(element: ET.Element, kind: Any, depth: int) -> Any:
+    """Return an element as data, as far as possible of a type."""
+    bare = bare_type(without_none(kind))
+    if depth > _MAX_DEPTH:
+        raise ValueError("the elements are nested too deeply")
+    if not len(element) and not (element.attrib and fields_of(bare)):
+        return (element.text or "").strip()
+    if is_list(bare):
+        item = (get_args(bare) or (Any,))[0]
+        return [_data(child, item, depth + 1) for child in element]
+    if all(child.tag == "item" for child in element) and len(element):
+        return [_data(child, Any, depth + 1) for child in element]
+    return _object(element, bare, depth)
+
+
+def _object(element: ET.Element, kind: Any, depth: int) -> dict[str, Any]:
+    fields, parts = fields_of(kind), get_args(kind)
+    values = parts[1] if get_origin(kind) is dict and len(parts) == 2 else Any  # noqa: PLR2004  the types of key and value
+    grouped: dict[str, list[ET.Element]] = {}
+    for child in element:
+        grouped.setdefault(_key(child), []).append(child)
+    names = field_names(fields, grouped) if fields else {}
+    found: dict[str, Any] = dict(element.attrib) if fields else {}
+    for key, children in grouped.items():
+        own = fields.get(names.get(key, key), values)
+        items = get_args(bare_type(without_none(own)))
+        if is_list(bare_type(without_none(own))) and (len(children) > 1 or _is_item(children[0], items)):
+            found[key] = [_data(child, items[0] if items else Any, depth + 1) for child in children]
+        else:
+            each = [_data(child, own, depth + 1) for child in children]
+            found[key] = each[0] if len(each) == 1 else each
+    return found
+
+
+def _is_item(element: ET.Element, items: tuple[Any, ...]) -> bool:
+    """Whether an element is an item of a list, and not the list: its children are the fields of one."""
+    wanted = fields_of(bare_type(items[0])) if items else {}
+    return any(child.tag in wanted for child in element)
+
+
+def _key(element: ET.Element) -> str:
+    name = element.tag.rpartition("}")[2]
+    return element.get("key", name) if name == "entry" else name

@@ -1,0 +1,81 @@
+"""Types as annotations write them, and as they are meant. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import sys
+import typing
+from functools import lru_cache, reduce
+from operator import or_
+from types import NoneType, UnionType
+from typing import Annotated, Any, NewType, Union, get_args, get_origin
+
+_WRAPPERS = (typing.Required, typing.NotRequired, typing.Final, typing.ClassVar)
+_IS_OLD = sys.version_info < (3, 12)  # there pydantic takes those of typing_extensions only
+
+
+def bare_type(kind: Any) -> Any:
+    """Return a type without what may stand around it: `Annotated`, `NewType`, an alias."""
+    while True:
+        if get_origin(kind) is Annotated or get_origin(kind) in _WRAPPERS:
+            kind = get_args(kind)[0]
+        elif isinstance(kind, NewType):
+            kind = kind.__supertype__
+        elif type(kind).__name__ == "TypeAliasType":  # of typing on Python 3.12, else of typing_extensions
+            kind = kind.__value__
+        else:
+            return kind
+
+
+def is_optional_text(kind: Any) -> bool:
+    """Whether a type is text or nothing."""
+    bare = bare_type(kind)
+    parts = {bare_type(part) for part in get_args(bare)} if get_origin(bare) in (Union, UnionType) else set()
+    return parts == {str, NoneType}
+
+
+def without_none(kind: Any) -> Any:
+    """Return the other type of one that takes None, too; the type itself elsewhere."""
+    bare = bare_type(kind)
+    others = [part for part in get_args(bare) if part is not NoneType]
+    return others[0] if get_origin(bare) in (Union, UnionType) and len(others) == 1 else kind
+
+
+def portable(kind: Any) -> Any:
+    """Return a type whose TypedDicts are those that pydantic takes; the type itself where it has no others.
+
+    Those inside a class, such as a dataclass, stay: the class says what its fields are.
+    """
+    if not _IS_OLD:
+        return kind
+    if isinstance(kind, type) and typing.is_typeddict(kind):
+        return _converted(kind) if type(kind).__module__ == "typing" else kind
+    parts = get_args(kind)
+    changed = tuple(portable(part) for part in parts)
+    if all(new is old for new, old in zip(changed, parts, strict=True)):
+        return kind
+    if get_origin(kind) is Annotated:
+        return Annotated[changed[0], *kind.__metadata__]
+    if isinstance(kind, UnionType):
+        return reduce(or_, changed)
+    return kind.copy_with(changed) if hasattr(kind, "copy_with") else get_origin(kind)[changed]
+
+
+@lru_cache(maxsize=256)
+def _converted(kind: Any) -> Any:
+    from typing import NotRequired  # comes with pydantic, which is about to be loaded
+
+    from typing_extensions import TypedDict
+
+    optional = kind.__optional_keys__
+    fields = {
+        name: NotRequired[portable(_bare(hint))] if name in optional else portable(_bare(hint))
+        for name, hint in typing.get_type_hints(kind, include_extras=True).items()
+    }
+    made: Any = TypedDict(kind.__name__, fields)  # type: ignore[misc]  # known at run time only
+    made.__doc__ = kind.__doc__
+    return made
+
+
+def _bare(hint: Any) -> Any:
+    wrapped = get_origin(hint) in (typing.Required, typing.NotRequired)
+    return get_args(hint)[0] if wrapped else hint
