@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from dspex_core.errors import LMNotConfiguredError as LMNotConfiguredError
     from dspex_core.errors import LMProviderError as LMProviderError
     from dspex_core.errors import LMRateLimitError as LMRateLimitError
+    from dspex_core.errors import LMRefusalError as LMRefusalError
     from dspex_core.errors import LMResponseError as LMResponseError
     from dspex_core.errors import LMServerError as LMServerError
     from dspex_core.errors import LMTimeoutError as LMTimeoutError
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from dspex_core.errors import ToolArgumentsError as ToolArgumentsError
     from dspex_core.errors import ToolExecutionError as ToolExecutionError
     from dspex_core.errors import ToolServerError as ToolServerError
+    from dspex_core.errors import TruncatedReplyError as TruncatedReplyError
     from dspex_core.evaluate import Evaluate as Evaluate
     from dspex_core.evaluate import EvaluationResult as EvaluationResult
     from dspex_core.example import Completions as Completions
@@ -193,6 +195,7 @@ __all__ = [
     "LMOutput",
     "LMProviderError",
     "LMRateLimitError",
+    "LMRefusalError",
     "LMRequest",
     "LMResponse",
     "LMResponseError",
@@ -235,6 +238,7 @@ __all__ = [
     "ToolExecutionError",
     "ToolRegistry",
     "ToolServerError",
+    "TruncatedReplyError",
     "TwoStepAdapter",
     "Type",
     "Usage",
@@ -261,6 +265,7 @@ _HOMES = {
     "BM25": "retrievers",
     "KNN": "programs.knn",
     "LM": "lm.client",
+    "LMRefusalError": "errors",
     "RLM": "programs.rlm",
     "Adapter": "adapters",
     "AdapterParseError": "errors",
@@ -357,6 +362,7 @@ _HOMES = {
     "ToolExecutionError": "errors",
     "ToolRegistry": "tools",
     "ToolServerError": "errors",
+    "TruncatedReplyError": "errors",
     "TwoStepAdapter": "adapters",
     "Type": "types",
     "Usage": "messages",

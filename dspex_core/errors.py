@@ -8,6 +8,7 @@
      ├─ ArtifactError                  a stored program that cannot be read, written or applied
      │   └─ MissingArtifactError       a stored program whose file is not there
      ├─ AdapterParseError              a reply that does not hold the signature's outputs
+     │   └─ TruncatedReplyError        because it was cut off before its end
      ├─ ScriptExhaustedError           a scripted LM that has no reply left
      ├─ OptimizationError              an optimizer that cannot compile
      ├─ EvaluationError                an evaluation stopped after too many failed examples
@@ -26,6 +27,7 @@
          ├─ LMUnexpectedError          a failure that nobody foresaw
          ├─ LMTransportError           no (whole) reply arrived                    (retryable)
          ├─ LMResponseError            a reply that is not what the wire format promises
+         ├─ LMRefusalError             the model, or a filter behind it, refused to answer
          └─ LMProviderError            the provider failed or refused
              ├─ LMTimeoutError         no reply in time                            (retryable)
              ├─ LMAuthError            the credentials were refused
@@ -131,6 +133,13 @@ class AdapterParseError(DSPexError):
         self.problems = tuple(problems)
         first = f"{adapter_name} could not read the outputs of {signature!r} from the LM's reply."
         super().__init__("\n".join([first, *problems, f"The reply was: {lm_response!r}"]))
+
+
+class TruncatedReplyError(AdapterParseError):
+    """A reply that lacks outputs because it was cut off before its end: at `max_tokens`, or by the provider's filter.
+
+    It is not asked for again, as other replies that cannot be read are: with the same limit it would end there, too.
+    """
 
 
 class ScriptExhaustedError(DSPexError):
@@ -373,6 +382,12 @@ class LMResponseError(LMError):
     """The reply is not what the wire format promises."""
 
     default_code = "response"
+
+
+class LMRefusalError(LMError):
+    """The model refused to answer, in the words of the message, or the provider's filter withheld the answer."""
+
+    default_code = "refusal"
 
 
 class LMProviderError(LMError):

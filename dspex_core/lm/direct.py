@@ -11,24 +11,18 @@ from dspex_core.errors import LMError, LMNotConfiguredError, LMResponseError, LM
 from dspex_core.lm.addresses import AddressError, address_of, headers_of
 from dspex_core.lm.bodies import UnreadableReplyError
 from dspex_core.lm.connections import StaleConnectionError
-from dspex_core.lm.events import EventParser
-from dspex_core.lm.refusals import refusal
-from dspex_core.lm.streaming import Teller
+from dspex_core.lm.replies import Stream, read_completion, read_reply
 from dspex_core.lm.transport import HTTPClient, HTTPReply
 from dspex_core.lm.vectors import to_vectors
-from dspex_core.lm.wire import RefusedError, wire_format
+from dspex_core.lm.wire import wire_format
 from dspex_core.plain.secrets import masked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from dspex_core.lm.providers import Endpoint
-    from dspex_core.lm.wire import WireFormat
-    from dspex_core.messages import Json, LMChunk, LMRequest, LMResponse
+    from dspex_core.messages import Json, LMRequest, LMResponse
 
-_OK = 200
-_DONE = b"[DONE]"
-_EXCERPT = 500
 _LOCAL_LIMIT = 1000  # tokens: a small model that repeats itself would go on until the time limit, and again
 _HEADERS = {
     "Content-Type": "application/json",
@@ -37,9 +31,6 @@ _HEADERS = {
     "User-Agent": "pytest-dspex",
 }
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-# What `json.loads` does around the scanner takes as long again, and a stream has hundreds of events.
-_scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # typeshed lacks it
-_MISREAD = (KeyError, TypeError, AttributeError, ValueError, RecursionError, StopIteration)  # the last is the scanner's
 # OpenAI's reasoning models refuse `max_tokens` and take the same limit under its newer name.
 _REASONING_MODEL = re.compile(r"o\d|gpt-5")
 
@@ -98,7 +89,7 @@ class DirectEngine:
         body = self._texts_body(texts, config)
         return self._vectors(await self._apost(self._embeddings, body, timeout), len(texts))
 
-    def _post(self, http: HTTPClient, body: bytes, timeout: float, stream: _Stream | None = None) -> HTTPReply:
+    def _post(self, http: HTTPClient, body: bytes, timeout: float, stream: Stream | None = None) -> HTTPReply:
         try:
             return http.post(body, timeout=timeout, reader=stream)
         except (OSError, UnreadableReplyError) as error:
@@ -109,7 +100,7 @@ class DirectEngine:
         http: HTTPClient,
         body: bytes,
         timeout: float,  # noqa: ASYNC109  as in acomplete
-        stream: _Stream | None = None,
+        stream: Stream | None = None,
     ) -> HTTPReply:
         try:
             return await http.apost(body, timeout=timeout, reader=stream)
@@ -140,28 +131,16 @@ class DirectEngine:
                 payload.setdefault("stream_options", {"include_usage": True})
         return _encode(payload).encode(errors="replace")  # half a surrogate pair has no UTF-8
 
-    def _stream(self, request: LMRequest) -> _Stream | None:
-        return None if request.on_chunk is None else _Stream(self._endpoint, self._wire, request.on_chunk)
+    def _stream(self, request: LMRequest) -> Stream | None:
+        return None if request.on_chunk is None else Stream(self._endpoint, self._wire, request.on_chunk)
 
-    def _response(self, reply: HTTPReply, stream: _Stream | None) -> LMResponse:
+    def _response(self, reply: HTTPReply, stream: Stream | None) -> LMResponse:
         if stream is not None and reply.body is None:
-            return stream.response()
-        return self._read(reply, self._wire.response, self._wire.EXPECTED)
+            return stream.response(reply.headers)
+        return read_completion(self._endpoint, self._wire, reply)
 
     def _vectors(self, reply: HTTPReply, n: int) -> LMResponse:
-        return self._read(reply, partial(to_vectors, n=n), f"{n} embeddings")
-
-    def _read(self, reply: HTTPReply, reading: Callable[[Json], LMResponse], wanted: str) -> LMResponse:
-        body = reply.body or b""
-        if reply.status != _OK:
-            raise refusal(self._endpoint, reply.status, reply.headers, body)
-        try:
-            data = json.loads(body)
-            if data.get("error") and "choices" not in data and "data" not in data:
-                raise refusal(self._endpoint, reply.status, reply.headers, body)
-            return reading(data)
-        except _MISREAD as error:
-            raise _not_understood(self._endpoint, body, wanted) from error
+        return read_reply(self._endpoint, reply, partial(to_vectors, n=n), f"{n} embeddings")
 
     def _no_reply(self, error: OSError | UnreadableReplyError, timeout: float) -> LMError:
         endpoint, place = self._endpoint, masked(self._endpoint.base_url or "")
@@ -177,67 +156,3 @@ class DirectEngine:
             # Servers close connections that were idle for a while: the next try need not wait.
             retry_after=0.0 if isinstance(error, StaleConnectionError) else None,
         )
-
-
-class _Stream:
-    """Reads one reply event by event, and tells its pieces."""
-
-    def __init__(self, endpoint: Endpoint, wire: WireFormat, on_chunk: Callable[[LMChunk], None]) -> None:
-        self._endpoint = endpoint
-        self._wanted = f"{wire.EXPECTED} in pieces"
-        self._events = EventParser()
-        self._on_chunk = on_chunk
-        self._pieces = wire.in_pieces(on_chunk)
-
-    def connected(self, hang_up: Callable[[], None]) -> None:
-        """Let whoever listens end the wait for more."""
-        if isinstance(self._on_chunk, Teller):
-            self._on_chunk.connected(hang_up)
-
-    def feed(self, data: bytes) -> None:
-        """Read the events that are whole by now.
-
-        Raises:
-            LMError: One of them says that the call failed, or cannot be read.
-        """
-        self._read(self._events.feed(data))
-
-    def response(self) -> LMResponse:
-        """Return the response, once all is read.
-
-        Raises:
-            LMError: The reply is not whole, or as in `feed`.
-        """
-        self._read(self._events.end())
-        try:
-            response = self._pieces.whole()
-        except ValueError as error:
-            raise _not_understood(self._endpoint, b"", self._wanted) from error
-        if response is None:
-            endpoint = self._endpoint
-            message = f"the stream from {masked(endpoint.base_url or '')} ended before the reply did"
-            raise LMTransportError(message, model=endpoint.model, provider=endpoint.provider)
-        return response
-
-    def _read(self, events: list[bytes]) -> None:
-        pieces = self._pieces
-        for data in events:
-            if data == _DONE:
-                pieces.end()
-                continue
-            try:
-                text = data.decode()
-                event, end = _scan(text, 0)
-                if end != len(text):
-                    raise ValueError(text)
-                pieces.read(event)
-            except RefusedError as error:
-                raise refusal(self._endpoint, _OK, {}, _encode(error.said).encode()) from error
-            except _MISREAD as error:
-                raise _not_understood(self._endpoint, data, self._wanted) from error
-
-
-def _not_understood(endpoint: Endpoint, body: bytes, wanted: str) -> LMError:
-    excerpt = masked(body[:_EXCERPT].decode(errors="replace"))
-    message = f"{masked(endpoint.base_url or '')} did not reply with {wanted}; check the address; it began: {excerpt!r}"
-    return LMResponseError(message, model=endpoint.model, provider=endpoint.provider, status=_OK)

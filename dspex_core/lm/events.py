@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import json
+
+_BOM = b"\xef\xbb\xbf"
+_ENDS_STREAM = b"[DONE]"
+
 
 class EventParser:
-    """Takes in the bytes of a stream as they arrive and gives out the data of its events.
+    """Takes in the bytes of a stream as they arrive and returns the data of its events.
 
-    Lines may end in LF or CRLF, a read may end anywhere, even inside a letter; names, ids and
-    comments of events are passed over.
+    Lines may end in LF, CR or CRLF, a read may end anywhere, even inside a letter; ids and comments are
+    passed over. The data of an event that is named `error` is returned as `{"error": data}`.
     """
 
     def __init__(self) -> None:
         self._begun = b""
+        self._start: bytes | None = b""  # what may be the beginning of a byte order mark; `None` once that is known
+        self._after_cr = False
+        self._is_plain = False  # whether the next bytes go on with a line that may only end in LF
 
     def feed(self, received: bytes) -> list[bytes]:
         """Return the data of the events that are whole by now."""
+        if not self._is_plain or b"\r" in received:
+            received = self._as_plain(received)
         if self._begun:
             received = self._begun + received
-        if b"\r" in received:
-            received = received.replace(b"\r\n", b"\n")
         *whole, self._begun = received.split(b"\n\n")
         # Nearly all events are one line of data, and a reply has hundreds.
         found = [event[6:] if event[:6] == b"data: " and b"\n" not in event else _data(event) for event in whole]
@@ -29,6 +37,35 @@ class EventParser:
         begun, self._begun = self._begun, b""
         return [data] if (data := _data(begun)) else []
 
+    def _as_plain(self, received: bytes) -> bytes:
+        """Return bytes with LF at the end of each line, and without a byte order mark."""
+        if self._start is not None:
+            received = self._start + received
+            if len(received) < len(_BOM) and _BOM.startswith(received):
+                self._start = received
+                return b""
+            self._start = None
+            received = received.removeprefix(_BOM)
+        if not received:
+            return b""
+        if self._after_cr:  # a read ended between CR and LF
+            received = received.removeprefix(b"\n")
+        self._after_cr = received.endswith(b"\r") or (self._after_cr and not received)
+        self._is_plain = not self._after_cr
+        return received.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
 
 def _data(event: bytes) -> bytes:
-    return b"\n".join(line[5:].strip() for line in event.splitlines() if line.startswith(b"data:"))
+    lines = event.splitlines()
+    data = b"\n".join(line[5:].strip() for line in lines if line.startswith(b"data:"))
+    if data and data != _ENDS_STREAM and any(line[:6] == b"event:" and line[6:].strip() == b"error" for line in lines):
+        return _as_error(data)
+    return data
+
+
+def _as_error(data: bytes) -> bytes:
+    try:
+        json.loads(data)
+    except (ValueError, RecursionError):
+        data = json.dumps(data.decode(errors="replace")).encode()
+    return b'{"error":%s}' % data

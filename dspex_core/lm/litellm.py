@@ -38,9 +38,9 @@ from dspex_core.errors import (
 )
 from dspex_core.lm.litellm_cleanup import clients, keep_event_loop
 from dspex_core.lm.providers import PROVIDERS
-from dspex_core.lm.refusals import error_class, refusal
+from dspex_core.lm.refusals import error_class, error_in_reply, refusal
 from dspex_core.lm.vectors import to_vectors
-from dspex_core.lm.wire import RefusedError, wire_format
+from dspex_core.lm.wire import MISREAD, DeclinedError, RefusedError, wire_format
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -71,7 +71,6 @@ _CALLS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {  # sync and
     "responses": (litellm.responses, litellm.aresponses),
 }
 _FAILURES = (openai.OpenAIError, httpx.HTTPError, TimeoutError)
-_MISREAD = (KeyError, TypeError, AttributeError, ValueError)
 _NO_COMPLETION = re.compile(r"provider returned .*'choices'")
 _OWN_NAMES = re.compile(r"^(litellm\.\w+: )+| Handle with `litellm\.\w+`\.")
 
@@ -175,7 +174,7 @@ class LiteLLMEngine:
     def _vectors(self, reply: Any, n: int) -> LMResponse:
         try:
             response = to_vectors(_plain(reply), n=n)
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
+        except MISREAD as error:
             raise self._fail(LMResponseError, f"the reply does not hold {n} embeddings") from error
         return replace(response, cost=reply._hidden_params.get("response_cost"))  # noqa: SLF001  as in _response
 
@@ -199,7 +198,9 @@ class LiteLLMEngine:
     def _response(self, reply: Any) -> LMResponse:
         try:
             response = self._wire.response(_plain(reply))
-        except _MISREAD as error:
+        except (RefusedError, DeclinedError) as error:
+            raise error_in_reply(self._endpoint, error, {}) from error
+        except MISREAD as error:
             raise self._fail(LMResponseError, f"the reply is not {self._wire.EXPECTED}") from error
         return replace(response, cost=reply._hidden_params.get("response_cost"))  # noqa: SLF001  where LiteLLM's documentation has it
 
@@ -229,12 +230,17 @@ class LiteLLMEngine:
         try:
             pieces.read(_plain(event))
         except RefusedError as error:
-            raise refusal(self._endpoint, 200, {}, json.dumps(error.said).encode()) from error
-        except _MISREAD as error:
-            raise self._fail(LMResponseError, f"a piece of the reply is none of {self._wire.EXPECTED}") from error
+            raise error_in_reply(self._endpoint, error, {}) from error
+        except MISREAD as error:
+            raise self._fail(LMResponseError, f"the reply is not {self._wire.EXPECTED} in pieces") from error
 
     def _whole(self, pieces: ReplyInPieces) -> LMResponse:
-        response = pieces.whole()
+        try:
+            response = pieces.whole()
+        except DeclinedError as error:
+            raise error_in_reply(self._endpoint, error, {}) from error
+        except MISREAD as error:
+            raise self._fail(LMResponseError, f"the reply is not {self._wire.EXPECTED} in pieces") from error
         if response is None:
             raise self._fail(LMTransportError, "the stream ended before the reply did")
         return response

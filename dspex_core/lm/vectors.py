@@ -5,30 +5,31 @@ from __future__ import annotations
 import array
 import base64
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from dspex_core.messages import LMOutput, LMResponse, Usage
+from dspex_core.lm.wire.base import RefusedError, read_name, read_usage, says_error
+from dspex_core.messages import LMOutput, LMResponse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from dspex_core.messages import Json
 
-
-def to_vectors(data: Json, *, n: int) -> LMResponse:
+def to_vectors(data: Any, *, n: int) -> LMResponse:
     """Return what an embeddings reply holds: each output's text is a vector, see `vector_text`.
 
     Raises:
-        KeyError, TypeError, ValueError: It is no such reply, or has another number of vectors than `n`.
+        RefusedError: The provider says that the call failed.
+        KeyError, TypeError, AttributeError, ValueError: It is another reply, or has another number of vectors than `n`.
     """
+    if says_error(data) and not data.get("data"):
+        raise RefusedError(data)
     rows = sorted(data["data"], key=lambda row: row["index"])
     if len(rows) != n:
         raise ValueError(f"{len(rows)} vectors")
-    usage = data.get("usage") or {}
     return LMResponse(
         tuple(LMOutput(vector_text(row["embedding"])) for row in rows),
-        model=data.get("model") or "",
-        usage=Usage(usage.get("prompt_tokens") or 0),
+        model=read_name(data.get("model")),
+        **read_usage(data),
     )
 
 

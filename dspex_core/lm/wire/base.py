@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from dspex_core.messages import LMChunk, LMResponse, Usage
@@ -13,31 +14,48 @@ if TYPE_CHECKING:
 
 ModelType = Literal["chat", "text", "responses"]
 
+# What reading a reply raises where it does not have the wire format: a server may send any JSON.
+MISREAD = (KeyError, TypeError, AttributeError, ValueError, RecursionError, OverflowError)
+
 
 class RefusedError(Exception):
-    """An event of a stream that says that the call failed; `said` explains it in the provider's form."""
+    """A reply, or an event of one, that says that the call failed; `said` explains it in the provider's form."""
 
-    def __init__(self, said: Json) -> None:
+    def __init__(self, said: Any) -> None:
         self.said = said
         super().__init__(said)
+
+
+class DeclinedError(Exception):
+    """A reply in which the model refuses to answer; `words` are its own."""
+
+    def __init__(self, words: str) -> None:
+        self.words = words
+        super().__init__(words)
 
 
 class ReplyInPieces(Protocol):
     """A reply that is read event by event."""
 
-    def read(self, event: Json) -> None:
-        """Take in an event, and tell what text or reasoning it brings.
+    def read(self, event: Any) -> None:
+        """Take in an event, and emit the text or reasoning in it.
 
         Raises:
             RefusedError: The provider says that the call failed.
-            KeyError, TypeError, AttributeError, ValueError: The event does not have the wire format.
+            KeyError, TypeError, AttributeError, ValueError, RecursionError, OverflowError: The event does not have
+                the wire format.
         """
 
     def end(self) -> None:
         """Take note that the provider marked the end of the stream."""
 
     def whole(self) -> LMResponse | None:
-        """Return the response, or `None` if its end has not been read."""
+        """Return the response, or `None` if its end has not been read.
+
+        Raises:
+            DeclinedError: The model refuses to answer.
+            KeyError, TypeError, AttributeError, ValueError, RecursionError, OverflowError: As above.
+        """
 
 
 class WireFormat(Protocol):
@@ -58,19 +76,63 @@ class WireFormat(Protocol):
             LMUnsupportedFeatureError: The request holds what this kind of endpoint cannot take.
         """
 
-    def response(self, data: Json) -> LMResponse:
+    def response(self, data: Any) -> LMResponse:
         """Read a whole reply.
 
         Raises:
-            KeyError, TypeError, AttributeError, ValueError: It does not have the wire format.
+            RefusedError: The provider says that the call failed.
+            DeclinedError: The model refuses to answer.
+            KeyError, TypeError, AttributeError, ValueError, RecursionError, OverflowError: The reply does not have
+                the wire format.
         """
 
     def in_pieces(self, tell: Callable[[LMChunk], None]) -> ReplyInPieces:
         """Return a reader of one reply that arrives in pieces; `tell` is given each."""
 
 
+def says_error(data: Json) -> bool:
+    """Whether a reply, or an event of one, has an error in it, in one of the places where servers have it."""
+    error = data.get("error") or data.get("errors")
+    if isinstance(error, dict):
+        return any(error.values())  # some have an empty one beside each reply
+    if error or data.get("object") == "error" or data.get("type") == "error":
+        return True
+    outcome = data.get("base_resp")  # MiniMax
+    if isinstance(outcome, dict) and outcome.get("status_code"):
+        return True
+    is_reply = any(data.get(name) is not None for name in ("choices", "output", "data", "usage"))
+    return not is_reply and any(isinstance(data.get(name), str) for name in ("message", "detail", "msg"))
+
+
 def read_usage(data: Json) -> dict[str, Any]:
     """Return the arguments of a response that say what it took; some gateways say the cost, too."""
-    usage = data.get("usage") or {}
-    tokens = Usage(usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0)
-    return {"usage": tokens, "cost": usage.get("cost")}
+    usage = data.get("usage")
+    if not isinstance(usage, dict):
+        return {}
+    prompt = _tokens(usage.get("prompt_tokens")) or _tokens(usage.get("input_tokens"))
+    completion = _tokens(usage.get("completion_tokens")) or _tokens(usage.get("output_tokens"))
+    total = _tokens(usage.get("total_tokens"))
+    if not prompt and completion:
+        prompt = max(0, total - completion)
+    return {"usage": Usage(prompt, completion or max(0, total - prompt)), "cost": _number(usage.get("cost"))}
+
+
+def read_name(value: Any) -> str:
+    """Return a name, such as a model's; what is not a text as an empty one."""
+    return value if isinstance(value, str) else ""
+
+
+def _tokens(value: Any) -> int:
+    if type(value) is int:  # nearly always
+        return max(0, value)
+    return max(0, int(_number(value) or 0))
+
+
+def _number(value: Any) -> float | None:
+    if not isinstance(value, int | float | str) or isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.lm.wire.base import RefusedError, read_usage
-from dspex_core.messages import FunctionCall, LMChunk, LMOutput, LMResponse
+from dspex_core.lm.wire.base import RefusedError, read_name, read_usage, says_error
+from dspex_core.lm.wire.calls import CallsInPieces, given_calls, read_calls
+from dspex_core.lm.wire.content import read_content, read_message
+from dspex_core.lm.wire.finish import answers, finish_reason
+from dspex_core.messages import LMChunk, LMOutput, LMResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,6 +17,9 @@ if TYPE_CHECKING:
 
 PATH = "chat/completions"
 EXPECTED = "a chat completion"
+
+_ENDED_BY_ERROR = {"code": "server_error", "message": "the provider ended the reply with an error"}
+_MAY_BE_EMPTY = ("content_filter", "length")  # Gemini leaves out the message
 
 
 def body(request: LMRequest, *, supports_schema: bool) -> Json:
@@ -27,23 +33,53 @@ def body(request: LMRequest, *, supports_schema: bool) -> Json:
     return payload
 
 
-def response(data: Json) -> LMResponse:
-    """Read a whole reply."""
-    outputs = tuple(_output(choice) for choice in data["choices"])
-    if not outputs:
-        raise ValueError("no choices")
-    return LMResponse(outputs, model=data.get("model") or "", **read_usage(data))
+def response(data: Any) -> LMResponse:
+    """Read a whole reply, of a text completion, too: it differs in where a choice has its text."""
+    if not isinstance(data, dict):
+        raise RefusedError(data) if _is_listed_error(data) else ValueError("no object")
+    choices = _choices(data)
+    read = [_output(choice, data) for choice in choices]
+    if says_error(data) and not any(output.text or output.tool_calls for output, _ in read):
+        raise RefusedError(data)
+    return LMResponse(answers(read), model=read_name(data.get("model")), **read_usage(data))
 
 
-def _output(choice: Json) -> LMOutput:
-    message: Json = choice["message"]
-    calls = message.get("tool_calls")
-    return LMOutput(
-        message.get("content") or "",
-        finish_reason=choice.get("finish_reason"),
-        reasoning=message.get("reasoning_content") or message.get("reasoning"),
-        tool_calls=tuple(FunctionCall.from_json(call) for call in calls) if calls else (),
-    )
+def _is_listed_error(data: Any) -> bool:
+    """Whether it is an error in a list of one, as Google's servers send it."""
+    return isinstance(data, list) and len(data) == 1 and isinstance(data[0], dict) and says_error(data[0])
+
+
+def _choices(data: Json) -> list[Json]:
+    choices = data.get("choices")
+    listed = choices if isinstance(choices, list) else [choices]
+    return [choice for choice in listed if isinstance(choice, dict)]
+
+
+def _output(choice: Json, data: Json) -> tuple[LMOutput, str]:
+    """Return an output, and the refusal in its place."""
+    message = _message(choice, "message", "delta")
+    reason = finish_reason(choice.get("finish_reason"))
+    _raise_error_of(choice, reason, data)
+    if message is None:
+        if reason not in _MAY_BE_EMPTY:
+            raise ValueError("a choice without a message")
+        message = {}
+    said = read_message(message)
+    return LMOutput(said.text, reason, said.reasoning or None, read_calls(message)), said.refusal
+
+
+def _message(choice: Json, *places: str) -> Json | None:
+    """Return the message of a choice, from the first of the places that has one."""
+    for place in places:
+        if isinstance(message := choice.get(place), dict):
+            return message
+    return {"content": read_content(choice["text"]).text} if "text" in choice else None
+
+
+def _raise_error_of(choice: Json, reason: str | None, data: Json) -> None:
+    error = choice.get("error")
+    if error or reason == "error":
+        raise RefusedError({"error": error or data.get("error") or _ENDED_BY_ERROR})
 
 
 def in_pieces(tell: Callable[[LMChunk], None]) -> ChatPieces:
@@ -60,38 +96,74 @@ class ChatPieces:
         self._model = ""
         self._usage: Json = {}
         self._ended = False
+        self._is_another_format = False
 
-    def read(self, event: Json) -> None:
+    def read(self, event: Any) -> None:
         """Take in an event. This runs once for every few letters."""
-        if event.get("error"):
+        try:
+            [choice] = event["choices"]
+            delta, number = choice["delta"], choice["index"]
+            text, output = delta["content"], self._outputs[number]
+            is_more_text = (
+                type(text) is str
+                and len(delta) == 1
+                and not (choice.get("finish_reason") or event.get("usage") or event.get("error"))
+            )
+        except (KeyError, TypeError, ValueError, AttributeError):
+            is_more_text = False
+        if not is_more_text:
+            self._take(event)
+        elif text:  # as nearly all events have it
+            output.text.append(text)
+            self._tell(LMChunk(text, "", number))
+
+    def _take(self, event: Any) -> None:
+        """Take in an event of any form."""
+        if not isinstance(event, dict):
+            if event is None:
+                return  # a sign of life
+            raise RefusedError(event) if _is_listed_error(event) else ValueError("no object")
+        if says_error(event):
             raise RefusedError(event)
-        if event.get("usage"):
-            self._usage = event
-        for choice in event["choices"]:
-            number = choice.get("index") or 0
+        choices = _choices(event)
+        if not self._take_usage(event, choices) and "choices" not in event:
+            self._is_another_format = True
+        for place, choice in enumerate(choices):
+            number = choice.get("index")
+            if type(number) is not int:
+                number = place
             output = self._outputs.get(number)
             if output is None:
                 output = self._outputs[number] = _Growing()
-                self._model = event.get("model") or ""
-            delta: Json = choice["delta"]
-            text = delta.get("content")
-            if text and len(delta) == 1:  # which nearly all events bring
-                output.text.append(text)
-                self._tell(LMChunk(text, "", number))
-            else:
-                self._take(delta, output, number)
-            if choice.get("finish_reason"):
-                output.finish_reason = choice["finish_reason"]
+                self._model = self._model or read_name(event.get("model"))
+            self._take_choice(choice, output, number)
 
-    def _take(self, delta: Json, output: _Growing, number: int) -> None:
-        text = delta.get("content") or ""
-        reasoning = delta.get("reasoning_content") or delta.get("reasoning") or ""
-        if text or reasoning:
+    def _take_usage(self, event: Json, choices: list[Json]) -> bool:
+        """Take note of the tokens if they are there; Groq and Moonshot have places of their own for them."""
+        for place in (event, event.get("x_groq"), *choices):
+            if isinstance(place, dict) and isinstance(place.get("usage"), dict):
+                self._usage = place
+                return True
+        return False
+
+    def _take_choice(self, choice: Json, output: _Growing, number: int) -> None:
+        delta = _message(choice, "delta", "message") or {}
+        said = read_message(delta)
+        text = said.text
+        if (
+            not isinstance(choice.get("delta"), dict) and "message" in choice
+        ):  # the message so far, or all of it at the end
+            text = text.removeprefix("".join(output.text))
+        if text or said.reasoning:
             output.text.append(text)
-            output.reasoning.append(reasoning)
-            self._tell(LMChunk(text, reasoning, number))
-        for call in delta.get("tool_calls") or ():
-            output.add_call(call)
+            output.reasoning.append(said.reasoning)
+            self._tell(LMChunk(text, said.reasoning, number))
+        output.refusal.append(said.refusal)
+        for call in given_calls(delta):
+            output.calls.add(call)
+        reason = finish_reason(choice.get("finish_reason"))
+        _raise_error_of(choice, reason, {})
+        output.finish_reason = reason or output.finish_reason
 
     def end(self) -> None:
         """Take note that the provider marked the end of the stream."""
@@ -100,43 +172,26 @@ class ChatPieces:
     def whole(self) -> LMResponse | None:
         """Return the response; its end is marked, or each output says why it ended."""
         growing = [output for _, output in sorted(self._outputs.items())]
-        if not self._ended and not (growing and all(output.finish_reason for output in growing)):
-            return None
-        if not growing:
+        if not growing and self._is_another_format:
             raise ValueError("no choices")
-        outputs = tuple(output.so_far() for output in growing)
+        if not growing or not (self._ended or all(output.finish_reason for output in growing)):
+            return None
+        outputs = answers([(output.so_far(), "".join(output.refusal)) for output in growing])
         return LMResponse(outputs, model=self._model, **read_usage(self._usage))
 
 
 class _Growing:
     """One output, as far as it has arrived."""
 
-    __slots__ = ("_calls", "finish_reason", "reasoning", "text")
+    __slots__ = ("calls", "finish_reason", "reasoning", "refusal", "text")
 
     def __init__(self) -> None:
         self.text: list[str] = []
         self.reasoning: list[str] = []
+        self.refusal: list[str] = []
         self.finish_reason: str | None = None
-        self._calls: dict[int, dict[str, Any]] = {}
-
-    def add_call(self, piece: Json) -> None:
-        """Add to a call: its id and its name come once, its arguments bit by bit."""
-        number = piece.get("index")
-        call = self._calls.setdefault(
-            len(self._calls) if number is None else number,  # some servers send whole calls, without a number
-            {"id": None, "name": "", "arguments": ""},
-        )
-        function: Json = piece.get("function") or {}
-        call["id"] = piece.get("id") or call["id"]
-        call["name"] = function.get("name") or call["name"]
-        call["arguments"] += function.get("arguments") or ""
+        self.calls = CallsInPieces()
 
     def so_far(self) -> LMOutput:
         """Return the output."""
-        calls = [call for _, call in sorted(self._calls.items())]
-        return LMOutput(
-            "".join(self.text),
-            self.finish_reason,
-            "".join(self.reasoning) or None,
-            tuple(FunctionCall(call["name"], call["arguments"] or "{}", call["id"]) for call in calls),
-        )
+        return LMOutput("".join(self.text), self.finish_reason, "".join(self.reasoning) or None, self.calls.whole())

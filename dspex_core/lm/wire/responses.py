@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.lm.wire.base import RefusedError
-from dspex_core.messages import FunctionCall, FunctionSpec, LMChunk, LMOutput, LMResponse, MediaPart, TextPart, Usage
+from dspex_core.lm.wire.base import RefusedError, read_name, read_usage, says_error
+from dspex_core.lm.wire.calls import read_call
+from dspex_core.lm.wire.content import Said, read_content
+from dspex_core.lm.wire.finish import answers, finish_reason
+from dspex_core.messages import FunctionCall, FunctionSpec, LMChunk, LMOutput, LMResponse, MediaPart, TextPart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +18,10 @@ if TYPE_CHECKING:
 PATH = "responses"
 EXPECTED = "a response"
 
-_WHY_INCOMPLETE = {"max_output_tokens": "length"}  # a chat's word for it
+_FAILED = ("failed", "cancelled")
+_OPEN = ("queued", "in_progress")
+_THOUGHTS = ("response.reasoning_summary_text.delta", "response.reasoning_text.delta")
+_LAST = ("response.completed", "response.incomplete", "response.done")
 
 
 def body(request: LMRequest, *, supports_schema: bool) -> Json:
@@ -85,38 +91,60 @@ def _tool(tool: FunctionSpec) -> Json:
     }
 
 
-def response(data: Json) -> LMResponse:
+def response(data: Any) -> LMResponse:
     """Read a whole reply."""
-    usage = data.get("usage") or {}
-    return LMResponse(
-        (_output(data),),
-        model=data.get("model") or "",
-        usage=Usage(usage.get("input_tokens") or 0, usage.get("output_tokens") or 0),
-        cost=usage.get("cost"),
-    )
+    if not isinstance(data, dict):
+        raise ValueError("no object")  # noqa: TRY004  as all that does not have the wire format
+    status = data.get("status")
+    if status in _FAILED or (says_error(data) and not data.get("output")):
+        raise RefusedError(data)
+    if status in _OPEN:
+        raise ValueError("a response that has not ended")
+    outputs = answers([_output(data)])
+    return LMResponse(outputs, model=read_name(data.get("model")), **read_usage(data))
 
 
-def _output(data: Json) -> LMOutput:
-    text, reasoning, calls = [], [], []
-    for item in data["output"]:
-        match item["type"]:
+def _output(data: Json) -> tuple[LMOutput, str]:
+    """Return the output, and the refusal in its place."""
+    said: list[Said] = []
+    reasoning: list[str] = []
+    calls: list[FunctionCall] = []
+    for item in _listed_items(data):
+        match item.get("type"):
             case "message":
-                text += _texts(item.get("content"))
+                said.append(read_content(item.get("content")))
             case "reasoning":
-                reasoning += _texts(item.get("summary")) or _texts(item.get("content"))
-            case "function_call":
-                calls.append(FunctionCall(item["name"], item.get("arguments") or "{}", item.get("call_id")))
-    return LMOutput("".join(text), _finish_reason(data, calls), "\n\n".join(reasoning) or None, tuple(calls))
+                reasoning += _thoughts(item.get("summary")) or _thoughts(item.get("content"))
+            case "function_call" if call := read_call({**item, "id": item.get("call_id") or item.get("id")}):
+                calls.append(call)
+    text = "".join(part.text for part in said)
+    reasoning += [part.reasoning for part in said if part.reasoning]
+    output = LMOutput(text, _finish_reason(data, calls), "\n\n".join(reasoning) or None, tuple(calls))
+    return output, "".join(part.refusal for part in said)
 
 
-def _texts(parts: list[Json] | None) -> list[str]:
-    return [part["text"] for part in parts or () if "text" in part]
+def _listed_items(data: Json) -> list[Json]:
+    output = data.get("output")
+    if isinstance(output, list):
+        return [item for item in output if isinstance(item, dict)]
+    text = data.get("output_text") if output is None else output
+    if not isinstance(text, str):
+        if data.get("status") == "incomplete":
+            return []
+        raise ValueError("no output")
+    return [{"type": "message", "content": text}]
+
+
+def _thoughts(parts: Any) -> list[str]:
+    listed = parts if isinstance(parts, list) else [parts]
+    read = [read_content([part]) for part in listed]
+    return [thought for said in read if (thought := said.text or said.reasoning)]
 
 
 def _finish_reason(data: Json, calls: list[FunctionCall]) -> str:
     if data.get("status") == "incomplete":
-        reason = (data.get("incomplete_details") or {}).get("reason") or "incomplete"
-        return _WHY_INCOMPLETE.get(reason, reason)
+        details = data.get("incomplete_details")
+        return finish_reason(details.get("reason") if isinstance(details, dict) else details) or "incomplete"
     return "tool_calls" if calls else "stop"
 
 
@@ -126,31 +154,68 @@ def in_pieces(tell: Callable[[LMChunk], None]) -> _Pieces:
 
 
 class _Pieces:
-    """A reply in pieces, of which the last holds all."""
+    """A reply in pieces, of which the last holds all, or else what came before it."""
 
     def __init__(self, tell: Callable[[LMChunk], None]) -> None:
         self._tell = tell
-        self._response: LMResponse | None = None
+        self._items: list[Json] = []
+        self._text: list[str] = []
+        self._refusal: list[str] = []
+        self._last: Json | None = None
+        self._is_another_format = False
 
-    def read(self, event: Json) -> None:
+    def read(self, event: Any) -> None:
         """Take in an event."""
-        match event["type"]:
-            case "response.output_text.delta":
-                self._tell(LMChunk(event["delta"]))
-            case "response.reasoning_summary_text.delta" | "response.reasoning_text.delta":
-                self._tell(LMChunk("", event["delta"]))
-            case "response.reasoning_summary_part.added" if event.get("summary_index"):
-                self._tell(LMChunk("", "\n\n"))
-            case "response.completed" | "response.incomplete":
-                self._response = response(event["response"])
-            case "response.failed":
-                raise RefusedError(event["response"])
-            case "error":
-                raise RefusedError(event)
+        if event is None:
+            return  # a sign of life
+        kind = event.get("type")
+        if kind == "response.output_text.delta":
+            self._take_text(event.get("delta"))
+        elif kind in _THOUGHTS:
+            if text := read_content(event.get("delta")).text:
+                self._tell(LMChunk("", text))
+        elif kind in _LAST:
+            self._last = _ended(event.get("response"), kind)
+        else:
+            self._take_rarer(event, kind)
+
+    def _take_text(self, delta: Any) -> None:
+        if text := read_content(delta).text:
+            self._text.append(text)
+            self._tell(LMChunk(text))
+
+    def _take_rarer(self, event: Json, kind: Any) -> None:
+        if kind == "response.refusal.delta":
+            self._refusal.append(read_content(event.get("delta")).text)
+        elif kind == "response.reasoning_summary_part.added" and event.get("summary_index"):
+            self._tell(LMChunk("", "\n\n"))
+        elif kind == "response.output_item.done" and isinstance(event.get("item"), dict):
+            self._items.append(event["item"])
+        elif kind == "response.failed" or says_error(event):
+            raise RefusedError(event.get("response") or event)
+        elif kind is None:
+            self._is_another_format = True
 
     def end(self) -> None:
         """Take note that the provider marked the end of the stream: here, its last event is the mark."""
 
     def whole(self) -> LMResponse | None:
-        """Return the response that the last event held."""
-        return self._response
+        """Return the response that the last event held; some servers leave its output to the events before."""
+        if self._last is None:
+            if self._is_another_format:
+                raise ValueError("no events of a response")
+            return None
+        if self._last.get("output"):
+            return response(self._last)
+        parts = [
+            {"type": "output_text", "text": "".join(self._text)},
+            {"type": "refusal", "refusal": "".join(self._refusal)},
+        ]
+        return response({**self._last, "output": self._items or [{"type": "message", "content": parts}]})
+
+
+def _ended(response: Any, kind: str) -> Json:
+    """Return the response of a last event, with the status that the event's name says where it has none."""
+    if not isinstance(response, dict):
+        raise ValueError("no response")  # noqa: TRY004  as all that does not have the wire format
+    return {**response, "status": response.get("status") or kind.removeprefix("response.")}

@@ -1,0 +1,199 @@
+"""A server's reply, whole or as a stream of events, becomes a response or one typed error. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from dspex_core.errors import LMError, LMResponseError, LMTransportError
+from dspex_core.lm.events import EventParser
+from dspex_core.lm.refusals import error_in_reply, refusal
+from dspex_core.lm.streaming import Teller
+from dspex_core.lm.wire import MISREAD, DeclinedError, RefusedError
+from dspex_core.plain.secrets import masked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from dspex_core.lm.providers import Endpoint
+    from dspex_core.lm.transport import HTTPReply
+    from dspex_core.lm.wire import WireFormat
+    from dspex_core.messages import LMChunk, LMResponse
+
+_OK = 200
+_DONE = b"[DONE]"
+_EXCERPT = 500
+_BEFORE_JSON = b"\xef\xbb\xbf \t\r\n"
+_LINES_OF_EVENTS = (b"data:", b"event:", b"id:", b"retry:", b":")
+# What `json.loads` does around the scanner takes as long again, and a stream has hundreds of events.
+_scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # typeshed lacks it
+
+
+def read_reply(endpoint: Endpoint, reply: HTTPReply, reading: Callable[[Any], LMResponse], wanted: str) -> LMResponse:
+    """Read a reply that is one JSON value.
+
+    Raises:
+        LMError: The call failed, or the reply is not what was wanted.
+    """
+    body = _checked_body(endpoint, reply)
+    with _errors_of(endpoint, body, wanted, headers=reply.headers):
+        return reading(json.loads(body))
+
+
+def read_completion(endpoint: Endpoint, wire: WireFormat, reply: HTTPReply) -> LMResponse:
+    """Read a whole completion, also one that is sent as events though nobody asked for them.
+
+    Raises:
+        LMError: The call failed, or the reply is not a completion.
+    """
+    body = _checked_body(endpoint, reply)
+    if body.startswith(_LINES_OF_EVENTS):
+        stream = Stream(endpoint, wire, _ignore)
+        stream.feed(body)
+        return stream.response(reply.headers)
+    return read_reply(endpoint, reply, wire.response, wire.EXPECTED)
+
+
+def _checked_body(endpoint: Endpoint, reply: HTTPReply) -> bytes:
+    body = (reply.body or b"").lstrip(_BEFORE_JSON)
+    if reply.status != _OK:
+        raise refusal(endpoint, reply.status, reply.headers, body)
+    if not body:
+        raise _lost(endpoint, f"the reply from {_place(endpoint)} is empty")
+    return body
+
+
+def _ignore(chunk: LMChunk) -> None:
+    """Take a piece that nobody asked for."""
+
+
+class Stream:
+    """Reads one reply event by event, and emits its pieces."""
+
+    def __init__(self, endpoint: Endpoint, wire: WireFormat, on_chunk: Callable[[LMChunk], None]) -> None:
+        self._endpoint = endpoint
+        self._wire = wire
+        self._wanted = f"{wire.EXPECTED} in pieces"
+        self._events = EventParser()
+        self._on_chunk = on_chunk
+        self._pieces = wire.in_pieces(on_chunk)
+        self._start: bytes | None = b""  # all of the reply, while it does not look like events
+
+    def connected(self, hang_up: Callable[[], None]) -> None:
+        """Let whoever listens end the wait for more."""
+        if isinstance(self._on_chunk, Teller):
+            self._on_chunk.connected(hang_up)
+
+    def feed(self, data: bytes) -> None:
+        """Read the events that are whole by now.
+
+        Raises:
+            LMError: One of them says that the call failed, or cannot be read.
+        """
+        if self._start is not None:
+            data = self._after_start(data)
+        self._read(self._events.feed(data))
+
+    def response(self, headers: Mapping[str, str]) -> LMResponse:
+        """Return the response, once all is read.
+
+        Raises:
+            LMError: The reply is not whole, or as in `feed`.
+        """
+        body = (self._start or b"").lstrip(_BEFORE_JSON)
+        self._read(self._events.end())
+        with _errors_of(self._endpoint, body, self._wanted, headers=headers):
+            response = self._json_response(body) if body else self._pieces.whole()
+        if response is None:
+            raise _lost(self._endpoint, f"the stream from {_place(self._endpoint)} ended before the reply did")
+        return response
+
+    def _after_start(self, data: bytes) -> bytes:
+        """Hold back what may be JSON, which some servers send under the content type of events."""
+        data = (self._start or b"") + data
+        begin = data.lstrip(_BEFORE_JSON)[:1]
+        if begin in (b"", b"{", b"["):
+            self._start = data
+            return b""
+        self._start = None
+        return data
+
+    def _json_response(self, body: bytes) -> LMResponse | None:
+        """Read a reply that is whole, or one JSON value for each piece."""
+        values = list(_values(body.decode()))
+        if len(values) == 1:
+            return self._wire.response(values[0])
+        for value in values:
+            self._pieces.read(value)
+        self._pieces.end()
+        return self._pieces.whole()
+
+    def _read(self, events: list[bytes]) -> None:
+        pieces = self._pieces
+        for data in events:
+            if data == _DONE:
+                pieces.end()
+                continue
+            try:
+                text = data.decode()
+                event, end = _scan(text, 0)
+                if end == len(text):
+                    pieces.read(event)
+                    continue
+            except RefusedError as error:
+                raise error_in_reply(self._endpoint, error, {}) from error
+            except StopIteration:
+                pass  # not JSON
+            except MISREAD as error:
+                raise _not_understood(self._endpoint, data, self._wanted) from error
+            self._read_lines(data)
+
+    def _read_lines(self, data: bytes) -> None:
+        """Read data that is not one JSON value: several of them, an end after them, or comments between."""
+        with _errors_of(self._endpoint, data, self._wanted):
+            lines = [line for line in data.splitlines() if not line.startswith(b":")]
+            ends = _DONE in lines
+            for value in _values(b"\n".join(line for line in lines if line != _DONE).decode()):
+                self._pieces.read(value)
+            if ends:
+                self._pieces.end()
+
+
+def _values(text: str) -> Iterator[Any]:
+    """Yield the JSON values that a text has one after the other; a comment may end it."""
+    place = len(text) - len(text.lstrip())
+    while place < len(text) and text[place] != ":":
+        try:
+            value, place = _scan(text, place)
+        except StopIteration as error:
+            raise ValueError(f"no JSON value at {place}") from error
+        yield value
+        place += len(text[place:]) - len(text[place:].lstrip())
+
+
+@contextmanager
+def _errors_of(
+    endpoint: Endpoint, body: bytes, wanted: str, *, headers: Mapping[str, str] | None = None
+) -> Iterator[None]:
+    """Turn what reading raises into an `LMError`."""
+    try:
+        yield
+    except (RefusedError, DeclinedError) as error:
+        raise error_in_reply(endpoint, error, headers or {}) from error
+    except MISREAD as error:
+        raise _not_understood(endpoint, body, wanted) from error
+
+
+def _not_understood(endpoint: Endpoint, body: bytes, wanted: str) -> LMError:
+    excerpt = masked(body[:_EXCERPT].decode(errors="replace"))
+    message = f"{_place(endpoint)} did not reply with {wanted}; check the address; it began: {excerpt!r}"
+    return LMResponseError(message, model=endpoint.model, provider=endpoint.provider, status=_OK)
+
+
+def _lost(endpoint: Endpoint, message: str) -> LMError:
+    return LMTransportError(message, model=endpoint.model, provider=endpoint.provider)
+
+
+def _place(endpoint: Endpoint) -> str:
+    return masked(endpoint.base_url or "")

@@ -1,0 +1,80 @@
+"""The text, the reasoning and the refusal in a reply's message, whichever form each has. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from dspex_core.messages import canonical_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from dspex_core.messages import Json
+
+# A message has its reasoning in one of them; gateways repeat it in a second one.
+_REASONING = ("reasoning_content", "reasoning", "thinking", "thinking_blocks", "reasoning_details")
+_THOUGHTS = frozenset({"thinking", "reasoning", "reasoning_text", "reasoning_content", "summary_text", "thought"})
+_PLAIN_TEXT = ("text", "thinking", "summary", "value", "content", "reasoning")  # where a part may have its text
+
+
+class Said(NamedTuple):
+    """What a message or a part of one says."""
+
+    text: str = ""
+    reasoning: str = ""
+    refusal: str = ""
+
+
+def read_message(message: Json) -> Said:
+    """Return what a message, or a piece of one, says."""
+    said = read_content(message.get("content"))
+    reasoning = said.reasoning or next((text for name in _REASONING if (text := _plain(message.get(name)))), "")
+    refusal = said.refusal or _plain(message.get("refusal"))
+    return Said(said.text, reasoning, refusal)
+
+
+def read_content(content: Any) -> Said:
+    """Read content that may be a text, a list of parts, one part, or data (which becomes JSON text)."""
+    if isinstance(content, str):
+        return Said(content)
+    if content is None:
+        return Said()
+    if isinstance(content, list):
+        return _joined(map(_part, content))
+    if isinstance(content, dict) and (isinstance(content.get("type"), str) or content.keys() == {"text"}):
+        return _part(content)
+    return Said(canonical_json(content))
+
+
+def _joined(parts: Iterable[Said]) -> Said:
+    texts, thoughts, refusals = [], [], []
+    for part in parts:
+        texts.append(part.text)
+        thoughts.append(part.reasoning)
+        refusals.append(part.refusal)
+    return Said("".join(texts), "".join(thoughts), "".join(refusals))
+
+
+def _part(part: Any) -> Said:
+    """Read a part; one of an unknown kind without a text says nothing."""
+    if isinstance(part, str):
+        return Said(part)
+    if not isinstance(part, dict):
+        return Said()
+    kind = part.get("type")
+    if kind == "refusal":
+        return Said(refusal=_plain(part.get("refusal") or part.get("text")))
+    if "thinking" in part or (isinstance(kind, str) and kind in _THOUGHTS):
+        return Said(reasoning=_plain(part))
+    return Said(_plain(part.get("text")))
+
+
+def _plain(value: Any) -> str:
+    """Return the text of a value, or of the parts in it."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return "".join(map(_plain, value))
+    if isinstance(value, dict):
+        return next((text for name in _PLAIN_TEXT if (text := _plain(value.get(name)))), "")
+    return ""
