@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
 from typing import TYPE_CHECKING, Any, Self, SupportsFloat
 
 from dspex_core.content import FunctionTool
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from dspex_core.errors import ToolExecutionError
 
 
@@ -21,7 +19,7 @@ class Record:
     _store: dict[str, Any]
 
     def __init__(self, base: Record | Mapping[str, Any] | None = None, **values: Any) -> None:
-        store = dict(base.items() if isinstance(base, Record) else base or {})
+        store = dict(base.items(include_dspy=True) if isinstance(base, Record) else base or {})
         store.update(values)
         object.__setattr__(self, "_store", store)
 
@@ -56,14 +54,17 @@ class Record:
         return iter(self._store)
 
     def __len__(self) -> int:
-        return len(self._store)
+        return len(self.keys())
 
     def __repr__(self) -> str:
         fields = ", ".join(f"{key}={value!r}" for key, value in self._store.items())
         return f"{type(self).__name__}({fields})"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Record) and self._store == other._store
+        """Whether it has the same fields and values as another record, or as a mapping."""
+        if isinstance(other, Record):
+            return self._store == other._store
+        return isinstance(other, Mapping) and self._store == other
 
     def __hash__(self) -> int:
         return hash(repr(sorted(self._store.items(), key=lambda item: item[0])))
@@ -75,17 +76,23 @@ class Record:
         for name, value in state.items():
             object.__setattr__(self, name, value)
 
-    def keys(self) -> KeysView[str]:
-        """Return the names of the fields."""
-        return self._store.keys()
+    def keys(self, include_dspy: bool = False) -> KeysView[str]:  # noqa: FBT001, FBT002  DSPy's signature
+        """Return the names of the fields; those that begin with `dspy_` if they are asked for."""
+        return self._shown(include_dspy=include_dspy).keys()
 
-    def values(self) -> ValuesView[Any]:
-        """Return the values of the fields."""
-        return self._store.values()
+    def values(self, include_dspy: bool = False) -> ValuesView[Any]:  # noqa: FBT001, FBT002  DSPy's signature
+        """Return the values of the fields that `keys` returns."""
+        return self._shown(include_dspy=include_dspy).values()
 
-    def items(self) -> ItemsView[str, Any]:
-        """Return pairs of name and value."""
-        return self._store.items()
+    def items(self, include_dspy: bool = False) -> ItemsView[str, Any]:  # noqa: FBT001, FBT002  DSPy's signature
+        """Return pairs of name and value, for the fields that `keys` returns."""
+        return self._shown(include_dspy=include_dspy).items()
+
+    def _shown(self, *, include_dspy: bool) -> dict[str, Any]:
+        store = self._store
+        if include_dspy or not any(name.startswith("dspy_") for name in store):
+            return store
+        return {name: value for name, value in store.items() if not name.startswith("dspy_")}
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return a field's value, or `default` where there is no such field."""
@@ -147,7 +154,7 @@ class Example(Record):
         Raises:
             ValueError: `with_inputs` has not been called.
         """
-        if not self.input_keys:
+        if "_input_keys" not in self.__dict__:
             message = f"the inputs of {self!r} are not known: call with_inputs('name', ...) on it first"
             raise ValueError(message)
         return self.without(*(key for key in self._store if key not in self.input_keys))
@@ -158,11 +165,18 @@ class Example(Record):
 
 
 class Completions:
-    """The candidates of one call, field by field: `completions.answer[1]`, `completions[1].answer`."""
+    """The candidates of one call, field by field: `completions.answer[1]`, `completions[1].answer`.
 
-    __slots__ = ("_columns",)
+    Args:
+        list_or_dict: The candidates, each a mapping; or the candidates of each field by its name.
+        signature: The signature that they answer, where it is known.
+    """
 
-    def __init__(self, columns: Mapping[str, list[Any]]) -> None:
+    __slots__ = ("_columns", "signature")
+
+    def __init__(self, list_or_dict: Candidates, signature: Any = None) -> None:
+        self.signature = signature
+        columns = list_or_dict if isinstance(list_or_dict, Mapping) else _columns(list_or_dict)
         lengths = {len(values) for values in columns.values()}
         if len(lengths) > 1:
             message = f"every field needs as many candidates, not {sorted(lengths)}"
@@ -170,7 +184,7 @@ class Completions:
         self._columns = dict(columns)
 
     def __getattr__(self, name: str) -> list[Any]:
-        if name == "_columns" or name not in self._columns:
+        if name in Completions.__slots__ or name not in self._columns:
             message = f"the completions have no field {name!r}"
             raise AttributeError(message)
         return self._columns[name]
@@ -198,6 +212,13 @@ class Completions:
         return self._columns.items()
 
 
+Candidates = Sequence[Mapping[str, Any]] | Mapping[str, list[Any]]
+
+
+def _columns(candidates: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    return {name: [candidate.get(name) for candidate in candidates] for name in (candidates[0] if candidates else ())}
+
+
 class Prediction(Record):
     """What a program returns: its output fields, and the other candidates there were.
 
@@ -205,12 +226,21 @@ class Prediction(Record):
     """
 
     @classmethod
-    def from_completions(cls, candidates: list[Mapping[str, Any]]) -> Prediction:
-        """Make a prediction of the first candidate that keeps the others as `completions`."""
-        prediction = cls(candidates[0])
-        if len(candidates) > 1:
-            columns = {name: [candidate.get(name) for candidate in candidates] for name in candidates[0]}
-            prediction.__dict__["_completions"] = Completions(columns)
+    def from_completions(cls, list_or_dict: Candidates, signature: Any = None) -> Prediction:
+        """Make a prediction of the first candidate that keeps the others as `completions`.
+
+        The candidates are given as to `Completions`.
+
+        Raises:
+            ValueError: There is no candidate.
+        """
+        if isinstance(list_or_dict, Sequence) and len(list_or_dict) == 1:
+            return cls(list_or_dict[0])
+        completions = Completions(list_or_dict, signature)
+        if not len(completions):
+            raise ValueError("a prediction needs at least one candidate")
+        prediction = completions[0] if cls is Prediction else cls(completions[0])
+        prediction.__dict__["_completions"] = completions
         return prediction
 
     @property
@@ -248,27 +278,38 @@ class Prediction(Record):
             raise TypeError(message) from None
 
     def __add__(self, other: SupportsFloat) -> float:
-        return float(self) + float(other)
+        return float(self) + _number(other)
 
     __radd__ = __add__
 
     def __truediv__(self, other: SupportsFloat) -> float:
-        return float(self) / float(other)
+        return float(self) / _number(other)
 
     def __rtruediv__(self, other: SupportsFloat) -> float:
-        return float(other) / float(self)
+        return _number(other) / float(self)
 
     def __lt__(self, other: SupportsFloat) -> bool:
-        return float(self) < float(other)
+        return float(self) < _number(other)
 
     def __le__(self, other: SupportsFloat) -> bool:
-        return float(self) <= float(other)
+        return float(self) <= _number(other)
 
     def __gt__(self, other: SupportsFloat) -> bool:
-        return float(self) > float(other)
+        return float(self) > _number(other)
 
     def __ge__(self, other: SupportsFloat) -> bool:
-        return float(self) >= float(other)
+        return float(self) >= _number(other)
+
+
+def _number(value: SupportsFloat) -> float:
+    """Return a number or a score.
+
+    Raises:
+        TypeError: The value is neither.
+    """
+    if isinstance(value, str):  # which `float` would read
+        raise TypeError(f"a prediction's score compares with numbers, not with {value!r}")
+    return float(value)
 
 
 def _plain(value: Any) -> Any:

@@ -89,7 +89,7 @@ def read_examples(
     examples = load_dataset(folder / dataset, inputs=inputs)
     if inputs is not None or not isinstance(program, Module):
         return examples
-    wanted = {name for predictor in program.predictors() for name in predictor.signature.input_fields}
+    wanted = {name for _, predictor in program.every_predictor() for name in predictor.signature.input_fields}
     return [example.with_inputs(*(wanted & set(example.keys()))) for example in examples]
 
 

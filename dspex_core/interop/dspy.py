@@ -77,7 +77,7 @@ def dump_dspy_state(program: Module) -> dict[str, Any]:
         ArtifactError: DSPy has no place for a part of it; `problems` lists each.
     """
     states, problems = {}, []
-    for path, predictor in program.named_predictors():
+    for path, predictor in program.every_predictor():
         if path == "metadata":
             problems.append("a predictor cannot be named 'metadata' in DSPy's files")
         if predictor.demo_selector is not None:

@@ -9,6 +9,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dspex_core.config import context, current
+from dspex_core.example import Example
 from dspex_core.flow import Call
 from dspex_core.metrics import as_score
 from dspex_core.optimizers.base import Optimizer
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
 
     from dspex_core.config import Trace
     from dspex_core.evaluate import Metric
-    from dspex_core.example import Example, Prediction, Record
+    from dspex_core.example import Prediction, Record
     from dspex_core.programs.base import Module
     from dspex_core.signature import Signature
 
-    Demo = dict[str, Any]
+    Demo = Example
 
 M = TypeVar("M", bound="Module")
 
@@ -133,6 +134,7 @@ class BootstrapFewShot(Optimizer):
                 demos = [steps[path] for steps in found.values() if path in steps]
                 labeled = labeled_demos(predictor.signature, rest)
                 predictor.demos = demos + _drawn(labeled, self.max_labeled_demos - len(demos), rng)
+            program._compiled = True  # noqa: SLF001  as DSPy marks it
             attributes["result"] = program
         return program
 
@@ -249,7 +251,7 @@ def labeled_demos(signature: type[Signature], examples: Iterable[Example]) -> li
 
 
 def labeled_demo(signature: type[Signature], example: Example) -> Demo | None:
-    """Make a demo of an example: a dict of the signature's fields that it has, and of no others."""
+    """Make a demo of an example: the signature's fields that it has, and no others."""
     demo = _own_fields(signature, example)
     answered = any(name in demo for name in signature.output_fields)
     asked = not signature.input_fields or any(name in demo for name in signature.input_fields)
@@ -270,4 +272,4 @@ def _same_inputs(signature: type[Signature], demo: Mapping[str, Any], example: E
 
 
 def _own_fields(signature: type[Signature], values: Mapping[str, Any] | Record) -> Demo:
-    return {name: values[name] for name in signature.fields if name in values}
+    return Example({name: values[name] for name in signature.fields if name in values})

@@ -77,7 +77,7 @@ class KNNFewShot(Optimizer):
 
     def _bootstrap(
         self, student: Module, examples: Sequence[Example], teacher: Module | None
-    ) -> dict[int, dict[str, dict[str, Any]]]:
+    ) -> dict[int, dict[str, Example]]:
         if self.metric is None:
             return {}
         everything = dataclasses.replace(self._bootstrapper, max_bootstrapped_demos=len(examples))

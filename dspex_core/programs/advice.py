@@ -61,7 +61,7 @@ def offer_advice(
 
     The LM is that of the settings; without one, that of the module's first predictor.
     """
-    predictors = dict(module.named_predictors())
+    predictors = dict(module.every_predictor())
     names = {id(predictor): name for name, predictor in predictors.items()}
     trajectory = [
         {"step": names.get(id(predictor), "(made by the program)"), "inputs": given, "outputs": found}

@@ -51,7 +51,7 @@ def _written(program: Module) -> Callable[..., Any] | None:
 def _signature(program: Module) -> SignatureMeta:
     """Return the signature of a built-in program: its own, or that of its only predictor."""
     own = vars(program).get("signature")
-    found = [own] if own else [predictor.signature for predictor in program.predictors()]
+    found = [own] if own else [predictor.signature for _, predictor in program.every_predictor()]
     if len(found) == 1 and isinstance(found[0], SignatureMeta):
         return found[0]
     message = f"{program!r} does not say what it takes as a tool; wrap it in a function with type hints"

@@ -7,31 +7,31 @@ A built-in program writes its logic once, as `flow`; `__call__` drives it in thi
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TextIO
 
 from dspex_core.artifacts import artifact_state, read_json, write_artifact, write_json
 from dspex_core.config import current
 from dspex_core.errors import ArtifactError, ConfigurationError, SignatureError
-from dspex_core.example import Prediction, Record
+from dspex_core.example import Example
 from dspex_core.flow import Call, Flow, adrive, drive
 from dspex_core.interop import dspy
 from dspex_core.lm.history import CallLog, noting_in
 from dspex_core.programs.batch import Batch
+from dspex_core.programs.demo_list import DemoList
 from dspex_core.programs.demos import selector_from_json
+from dspex_core.programs.driving import Forward, counted, driving
 from dspex_core.programs.recipe import RECIPE_KIND, recipe_file, recipe_of
 from dspex_core.programs.state import damage, others, sampling_only
-from dspex_core.programs.tree import copied, replace, walk
+from dspex_core.programs.tree import copied, replace, sub_modules, walk
 from dspex_core.stored_demos import demo_from_json, demo_to_json
 from dspex_core.telemetry import in_span
-from dspex_core.usage import track_usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from os import PathLike
 
-    from dspex_core.example import Example
+    from dspex_core.example import Record
     from dspex_core.lm.base import BaseLM
     from dspex_core.programs.batch import Work
     from dspex_core.programs.demos import DemoSelector
@@ -39,20 +39,6 @@ if TYPE_CHECKING:
     from dspex_core.telemetry import Listener
 
 ARTIFACT_KIND = "program"
-
-
-@dataclass(frozen=True, slots=True)
-class _Forward:
-    """The step of a user's program: `forward` when driven sync, `aforward` when driven async."""
-
-    sync: Call
-    awaited: Call
-
-    def run(self) -> Any:
-        return self.sync.run()
-
-    async def arun(self) -> Any:
-        return await self.awaited.arun()
 
 
 class Module:
@@ -68,6 +54,7 @@ class Module:
 
     span_kind: ClassVar[str] = "module"
     callbacks: Sequence[Listener] = ()
+    _compiled = False  # DSPy's name, which users set to keep a part as it is
 
     def __init__(self, callbacks: Sequence[Listener] | None = None) -> None:
         if callbacks:
@@ -78,7 +65,7 @@ class Module:
         super().__init_subclass__(**options)
         own = vars(cls)
         if "flow" in own:
-            cls.forward, cls.aforward = _driving(own["flow"])  # type: ignore[method-assign]  # so `super().forward()` works
+            cls.forward, cls.aforward = driving(own["flow"])  # type: ignore[method-assign]  # so `super().forward()` works
         elif "forward" in own or "aforward" in own:
             cls.flow = Module.flow  # type: ignore[method-assign]  # that of a built-in base is overridden, too
             cls.forward = own.get("forward", Module.forward)  # type: ignore[method-assign]
@@ -86,7 +73,7 @@ class Module:
 
     def flow(self, *args: Any, **inputs: Any) -> Flow[Any]:
         """Run the program's logic as a flow; by default it is one step that calls `forward` or `aforward`."""
-        return (yield _Forward(Call(self.forward, args, inputs), Call(self.aforward, args, inputs)))
+        return (yield Forward(Call(self.forward, args, inputs), Call(self.aforward, args, inputs)))
 
     def forward(self, *args: Any, **inputs: Any) -> Any:
         """Run the program's logic; a subclass writes it here, in plain Python."""
@@ -106,7 +93,7 @@ class Module:
         settings = current()
         flow = type(self).flow(self, *args, **inputs)
         if settings.track_usage:
-            flow = _counted(flow)
+            flow = counted(flow)
         if settings.listeners or settings.callbacks or self.callbacks:
             told = {"instance": self, "args": args, "inputs": inputs}
             flow = in_span(self.span_kind, told, self.callbacks, flow)
@@ -155,11 +142,40 @@ class Module:
         self._dspex_calls.inspect(n, file)
 
     def named_predictors(self) -> list[tuple[str, Predictor]]:
-        """Return every predictor in the program with its path, such as `"search.steps[0]"`; each once."""
+        """Return the predictors with their paths, such as `"search.steps[0]"`; each once.
+
+        Those of a part whose `_compiled` is true are left out, as no optimizer is to change them.
+        """
+        modules = walk("", self, set(), Module, _is_frozen)
+        return [(path, module) for path, module in modules if isinstance(module, Predictor)]
+
+    def every_predictor(self) -> list[tuple[str, Predictor]]:
+        """Return every predictor as `named_predictors` does, those of compiled parts included."""
         return [(path, module) for path, module in self.named_modules() if isinstance(module, Predictor)]
 
+    def named_parameters(self) -> list[tuple[str, Predictor]]:
+        """Return what optimizers change, as DSPy calls it: `named_predictors`."""
+        return self.named_predictors()
+
+    def parameters(self) -> list[Predictor]:
+        """Return what optimizers change: `predictors`."""
+        return self.predictors()
+
+    def named_sub_modules(
+        self,
+        type_: type | None = None,
+        skip_compiled: bool = False,  # noqa: FBT001, FBT002  as in DSPy
+    ) -> Iterator[tuple[str, Any]]:
+        """Yield this module (as `"self"`) and all in it, breadth first, with paths such as `"self.steps[0]"`.
+
+        Args:
+            type_: Only those of this class.
+            skip_compiled: Whether to leave out what is in parts whose `_compiled` is true.
+        """
+        return sub_modules(self, Module, type_ or Module, skip_compiled=skip_compiled)
+
     def predictors(self) -> list[Predictor]:
-        """Return every predictor in the program."""
+        """Return the predictors that `named_predictors` names."""
         return [predictor for _, predictor in self.named_predictors()]
 
     def named_modules(self) -> Iterator[tuple[str, Module]]:
@@ -176,7 +192,7 @@ class Module:
 
     def set_lm(self, lm: BaseLM | None) -> None:
         """Let every predictor use this LM; `None` for the one in the settings."""
-        for predictor in self.predictors():
+        for _, predictor in self.every_predictor():
             predictor.lm = lm
 
     def get_lm(self) -> BaseLM | None:
@@ -185,7 +201,7 @@ class Module:
         Raises:
             ValueError: They have different ones.
         """
-        found = {id(predictor.lm): predictor.lm for predictor in self.predictors()}
+        found = {id(predictor.lm): predictor.lm for _, predictor in self.every_predictor()}
         if len(found) > 1:
             raise ValueError(f"the predictors use different LMs: {', '.join(map(repr, found.values()))}")
         return next(iter(found.values()), None)
@@ -206,13 +222,13 @@ class Module:
     def reset_copy(self) -> Self:
         """Return a copy whose predictors have no demos and no LM of their own."""
         clone = self.deepcopy()
-        for predictor in clone.predictors():
+        for _, predictor in clone.every_predictor():
             predictor.reset()
         return clone
 
     def dump_state(self) -> dict[str, Any]:
         """Return what optimization can change, as JSON data: the state of each predictor by its path."""
-        return {path: predictor.dump_state() for path, predictor in self.named_predictors()}
+        return {path: predictor.dump_state() for path, predictor in self.every_predictor()}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Take over a dumped state.
@@ -220,7 +236,7 @@ class Module:
         Raises:
             ArtifactError: The state does not fit; it lists every reason, and nothing was changed.
         """
-        predictors = dict(self.named_predictors())
+        predictors = dict(self.every_predictor())
         problems = [f"it has no state for the predictor {path!r}" for path in predictors if path not in state]
         problems += [f"the program has no predictor {path!r}" for path in state if path not in predictors]
         loaded = {}
@@ -295,7 +311,7 @@ class Module:
             raise type(error)(error.reason, path=str(path), problems=error.problems) from error
 
     def __repr__(self) -> str:
-        lines = [f"  {path}: {predictor!r}" for path, predictor in self.named_predictors()]
+        lines = [f"  {path}: {predictor!r}" for path, predictor in self.every_predictor()]
         return "\n".join([f"{type(self).__name__}:", *lines])
 
 
@@ -319,13 +335,23 @@ class Predictor(Module):
         self._demos: tuple[Mapping[str, Any], ...] = ()
 
     @property
-    def demos(self) -> tuple[Mapping[str, Any], ...]:
-        """The worked examples, as mappings of field to value. Copies of the program share them."""
-        return self._demos
+    def demos(self) -> DemoList:
+        """The worked examples: a list of mappings from field to value. Copies share them until one changes its own."""
+        found = self.__dict__.get("_demo_list")
+        if found is None or found[0] is not self:  # a shallow copy has its original's
+            found = self.__dict__["_demo_list"] = (self, DemoList(self._demos, self._write_demos))
+        shown: DemoList = found[1]
+        return shown
 
     @demos.setter
     def demos(self, demos: Iterable[Mapping[str, Any] | Record]) -> None:
-        self._demos = tuple(demos)  # type: ignore[arg-type]  # a Record reads as a mapping
+        self._write_demos(tuple(demos))
+        owner, shown = self.__dict__.pop("_demo_list", (None, None))
+        if owner is self and shown is not None:
+            shown.detach()
+
+    def _write_demos(self, demos: tuple[Any, ...]) -> None:
+        self._demos = demos
 
     def reset(self) -> None:
         """Forget demos and LM."""
@@ -366,18 +392,27 @@ class Predictor(Module):
                 problems.append(f"demo {number}: {error}")
         if problems:
             raise ArtifactError(f"the state does not fit {self.signature!r}", problems=problems)
-        clone.demos = demos
+        clone.demos = [Example(demo) for demo in demos]
         if "config" in state:  # DSPy's own files lack it
             clone.config = {**sampling_only(state["config"], source="the file"), **others(self.config)}
         return clone
 
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take over a dumped state.
+    def load_state(self, state: Mapping[str, Any]) -> Self:  # type: ignore[override]  # as in DSPy
+        """Take over a dumped state; return this predictor.
 
         Raises:
             ArtifactError: The state does not fit; it lists every reason, and nothing was changed.
         """
         self.assign(self.with_state(state))
+        return self
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the sampling parameters of every call."""
+        return self.config
+
+    def update_config(self, **config: Any) -> None:
+        """Change some sampling parameters of every call."""
+        self.config = {**self.config, **config}
 
     def assign(self, other: Predictor) -> None:
         """Take over what optimization can change from another predictor."""
@@ -387,30 +422,11 @@ class Predictor(Module):
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         clone = copy.copy(self)  # signature, demos and LM are shared: none of them is ever changed in place
         clone.config = dict(self.config)
-        for log in ("history", "_dspex_calls"):  # a copy has made no calls yet
-            clone.__dict__.pop(log, None)
+        for own in ("history", "_dspex_calls", "_demo_list"):  # a copy has made no calls yet
+            clone.__dict__.pop(own, None)
         memo[id(self)] = clone
         return clone
 
 
-def _driving(flow: Callable[..., Flow[Any]]) -> tuple[Callable[..., Any], Callable[..., Coroutine[Any, Any, Any]]]:
-    """Return `forward` and `aforward` of a class that defines a flow."""
-
-    def forward(self: Module, *args: Any, **inputs: Any) -> Any:
-        """Run the program's logic alone: `super().forward(...)` of a subclass."""
-        return drive(flow(self, *args, **inputs))
-
-    async def aforward(self: Module, *args: Any, **inputs: Any) -> Any:
-        """Run `forward` without blocking the event loop."""
-        return await adrive(flow(self, *args, **inputs))
-
-    return forward, aforward
-
-
-def _counted(flow: Flow[Any]) -> Flow[Any]:
-    """Run a program's flow, and let its prediction say what it took."""
-    with track_usage() as usage:
-        prediction = yield from flow
-    if isinstance(prediction, Prediction):
-        prediction.set_lm_usage(usage.get_total_tokens())
-    return prediction
+def _is_frozen(module: Module) -> bool:
+    return module._compiled and not isinstance(module, Predictor)  # noqa: SLF001  its own kind

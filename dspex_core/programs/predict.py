@@ -43,8 +43,8 @@ class Predict(Predictor):
         callbacks: Told of this predictor's calls, beside those in the settings.
         **config: Sampling parameters of every call: `temperature`, `n`, `max_tokens`, `rollout_id`, ...
 
-    `demos` are the worked examples that the prompt shows: assign a list, read a tuple. With a
-    `demo_selector`, each call shows those that it chooses. `lm` is the LM to use instead of the
+    `demos` is the list of worked examples that the prompt shows. With a `demo_selector`, each call shows
+    those that it chooses. `lm` is the LM to use instead of the
     one in the settings.
 
     Raises on a call:
@@ -63,7 +63,7 @@ class Predict(Predictor):
         if not asked.output_fields:
             raise SignatureError(f"{asked!r} has no output to ask for; append one")
         super().__init__(asked, config, callbacks)
-        self._compiled: tuple[Any, ...] | None = None
+        self._prompt_made: tuple[Any, ...] | None = None
 
     def flow(
         self,
@@ -131,7 +131,7 @@ class Predict(Predictor):
 
     def _prompt(self, apart: tuple[str, ...], adapter: Adapter) -> CompiledPrompt:
         """Return the part of the prompt that no input changes, rendered once for this state."""
-        compiled = self._compiled
+        compiled = self._prompt_made
         if (
             compiled is None
             or compiled[0] is not self.signature
@@ -140,7 +140,7 @@ class Predict(Predictor):
             or compiled[3] != apart
         ):
             prompt = adapter.compile(without(self.signature, *apart), self._demos)
-            compiled = self._compiled = (self.signature, self._demos, adapter, apart, prompt)
+            compiled = self._prompt_made = (self.signature, self._demos, adapter, apart, prompt)
         found: CompiledPrompt = compiled[4]
         return found
 

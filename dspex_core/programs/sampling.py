@@ -101,7 +101,7 @@ class BestOfN(Module):
 
     def _attempt(self, number: int, inputs: dict[str, Any], advice: Mapping[str, str]) -> Flow[_Attempt]:
         module = self.module.deepcopy()
-        predictors = dict(module.named_predictors())
+        predictors = dict(module.every_predictor())
         for path, predictor in predictors.items():
             predictor.config = _sampled(predictor, number)
             if path in advice:
@@ -154,6 +154,6 @@ def _sampled(predictor: Predictor, number: int) -> dict[str, Any]:
 
 def _of_originals(trace: Trace, copies: Mapping[str, Predictor], module: Module) -> Trace:
     """Return an attempt's trace as that of the program itself, whose predictors optimizers know."""
-    originals = dict(module.named_predictors())
+    originals = dict(module.every_predictor())
     names = {id(predictor): path for path, predictor in copies.items()}
     return [(originals[names[id(p)]] if id(p) in names else p, inputs, found) for p, inputs, found in trace]

@@ -7,30 +7,59 @@ module is, `base` knows: it is given as `kind`.
 from __future__ import annotations
 
 import copy
+from collections import deque
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _Module = TypeVar("_Module")
 _ATOMS = frozenset({str, int, float, bool, bytes, type(None)})
 
 
-def walk(path: str, value: Any, seen: set[int], kind: type[_Module]) -> Iterator[tuple[str, _Module]]:
-    """Yield every module in a value with its path, each once; that of the value itself is `"self"`."""
+def walk(
+    path: str, value: Any, seen: set[int], kind: type[_Module], is_left_out: Callable[[_Module], bool] | None = None
+) -> Iterator[tuple[str, _Module]]:
+    """Yield every module in a value with its path, each once; that of the value itself is `"self"`.
+
+    Parts that are left out are not looked into; the value itself never is.
+    """
     if id(value) in seen:
+        return
+    if is_left_out is not None and path and isinstance(value, kind) and is_left_out(value):
         return
     if isinstance(value, kind):
         seen.add(id(value))
         yield path or "self", value
         for name, child in vars(value).items():
-            yield from walk(f"{path}.{name}" if path else name, child, seen, kind)
+            yield from walk(f"{path}.{name}" if path else name, child, seen, kind, is_left_out)
     elif isinstance(value, list | tuple):
         for index, child in enumerate(value):
-            yield from walk(f"{path}[{index}]", child, seen, kind)
+            yield from walk(f"{path}[{index}]", child, seen, kind, is_left_out)
     elif isinstance(value, dict):
         for key, child in value.items():
-            yield from walk(f"{path}[{key!r}]", child, seen, kind)
+            yield from walk(f"{path}[{key!r}]", child, seen, kind, is_left_out)
+
+
+def sub_modules(root: _Module, kind: type[_Module], wanted: type, *, skip_compiled: bool) -> Iterator[tuple[str, Any]]:
+    """Yield the root (as `"self"`) and all that is `wanted` in it, breadth first, each once."""
+    waiting: deque[tuple[str, Any]] = deque([("self", root)])
+    seen: set[int] = set()
+    while waiting:
+        path, value = waiting.popleft()
+        if id(value) in seen:
+            continue
+        if isinstance(value, kind | list | tuple | dict):
+            seen.add(id(value))
+        if isinstance(value, wanted):
+            yield path, value
+        if isinstance(value, kind):
+            if not (skip_compiled and vars(value).get("_compiled")):
+                waiting.extend((f"{path}.{name}", child) for name, child in vars(value).items())
+        elif isinstance(value, list | tuple):
+            waiting.extend((f"{path}[{index}]", child) for index, child in enumerate(value))
+        elif isinstance(value, dict):
+            waiting.extend((f"{path}[{key}]", child) for key, child in value.items())
 
 
 def replace(root: Any, old: Any, new: Any, kind: type[Any]) -> None:

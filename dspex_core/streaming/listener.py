@@ -56,7 +56,7 @@ def targets(program: Module, listeners: Sequence[StreamListener]) -> Mapping[int
         ConfigurationError: No predictor has the output, or several do.
     """
     found: dict[int, list[Target]] = {}
-    named = program.named_predictors()
+    named = program.every_predictor()
     for listener in listeners:
         name, predictor = _predictor_of(listener, named)
         found.setdefault(id(predictor), []).append(Target(listener, listener.predict_name or name))

@@ -52,7 +52,8 @@ def test_copies_keep_inputs_and_change_nothing_in_the_original():
 
 def test_equal_records_hash_alike():
     assert hash(Example(a=1, b=[2])) == hash(Example(b=[2], a=1))
-    assert Example(a=1) != {"a": 1}
+    assert Example(a=1) == {"a": 1} != Example(a=2)
+    assert Example(a=1) != [("a", 1)]
 
 
 def test_nested_values_become_plain_data():

@@ -169,14 +169,13 @@ class TestEveryOptimizer:
         with pytest.raises(OptimizationError, match="Module has no predictor"):
             optimizer.compile(Module(), trainset=rows(), valset=rows())
 
-    def test_makes_demos_of_plain_dicts_with_the_fields_of_the_signature(self, optimizer):
+    def test_makes_demos_with_the_fields_of_the_signature_that_read_as_dicts(self, optimizer):
         with context(lm=ScriptedLM(right)):
             program = optimizer.compile(Predict("text -> label"), trainset=rows(), valset=rows())
 
         for demo in program.demos:
-            assert type(demo) is dict
-            assert list(demo) == ["text", "label"]
-            assert demo["label"] == LABELS[demo["text"]]
+            assert list(dict(demo)) == ["text", "label"]
+            assert demo["label"] == demo.label == LABELS[demo["text"]]
 
     def test_compiles_to_what_can_be_saved_and_loaded(self, optimizer, tmp_path):
         with context(lm=ScriptedLM(right)):

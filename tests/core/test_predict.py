@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import pickle
 from typing import Literal
 
 import pytest
@@ -360,7 +361,8 @@ def test_a_copy_changes_nothing_in_the_original_and_shares_demos_and_lm():
     program.set_lm(lm)
     program.first.demos = [{"question": "q", "topic": "t"}]
     clone = program.deepcopy()
-    assert clone.first.demos is program.first.demos
+    assert clone.first.demos == program.first.demos
+    assert clone.first.demos[0] is program.first.demos[0]
     assert clone.first.lm is lm
     clone.first.demos = []
     clone.rest[0].config["temperature"] = 1.0
@@ -369,10 +371,60 @@ def test_a_copy_changes_nothing_in_the_original_and_shares_demos_and_lm():
     assert copy.deepcopy(program).reset_copy().first.demos == ()
 
 
-def test_demos_cannot_be_changed_in_place():
+CHANGES = [
+    lambda demos, demo: demos.append(demo),
+    lambda demos, demo: demos.extend([demo]),
+    lambda demos, demo: demos.insert(0, demo),
+    lambda demos, demo: demos.remove(demos[0]),
+    lambda demos, demo: demos.pop(),
+    lambda demos, demo: demos.clear(),
+    lambda demos, demo: demos.sort(key=lambda each: each["b"]),
+    lambda demos, demo: demos.reverse(),
+    lambda demos, demo: demos.__setitem__(0, demo),
+    lambda demos, demo: demos.__setitem__(slice(None), [demo]),
+    lambda demos, demo: demos.__delitem__(0),
+    lambda demos, demo: demos.__iadd__([demo]),
+    lambda demos, demo: demos.__imul__(2),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_of_the_demos_is_that_of_its_predictor_alone_and_is_in_the_next_prompt(change):
     predict = Predict("a -> b")
-    with pytest.raises(AttributeError):
-        predict.demos.append({"a": 1, "b": 2})
+    predict.demos = [{"a": "1", "b": "2"}, {"a": "3", "b": "1"}]
+    clones = [predict.deepcopy(), copy.copy(predict)]
+    lm = ScriptedLM(lambda request: "[[ ## b ## ]]\nyes")
+    expected = list(predict.demos)
+    change(expected, {"a": "5", "b": "6"})
+    with context(lm=lm, adapter=ChatAdapter()):
+        predict(a="?")
+        change(predict.demos, {"a": "5", "b": "6"})
+        predict(a="?")
+    assert predict.demos == expected
+    assert all(clone.demos == [{"a": "1", "b": "2"}, {"a": "3", "b": "1"}] for clone in clones)
+    assert len(lm.history[-1].request.messages) == 2 + 2 * len(expected)
+
+
+def test_demos_that_were_replaced_or_copied_are_a_plain_list():
+    predict = Predict("a -> b")
+    old, other = predict.demos, copy.deepcopy(predict.demos)
+    predict.demos = [{"a": 1, "b": 2}]
+    old.append({"a": 3, "b": 4})
+    other.append({"a": 5, "b": 6})
+    assert predict.demos == [{"a": 1, "b": 2}]
+    assert type(pickle.loads(pickle.dumps(predict.demos))) is list
+
+
+def test_a_part_that_is_compiled_is_left_as_it_is_but_keeps_an_lm_and_a_state():
+    program, lm = TwoSteps(), ScriptedLM([])
+    outer = Module()
+    outer.inner, outer.last = program, Predict("a -> b")
+    program._compiled = True
+    outer.set_lm(lm)
+    assert [path for path, _ in outer.named_predictors()] == ["last"]
+    assert len(program.predictors()) == 3
+    assert program.first.lm is lm
+    assert len(outer.dump_state()) == 4
 
 
 class TestState:
