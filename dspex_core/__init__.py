@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from dspex_core.errors import DSPexError as DSPexError
     from dspex_core.errors import EvaluationError as EvaluationError
     from dspex_core.errors import InterpreterError as InterpreterError
+    from dspex_core.errors import LiveCallRefusedError as LiveCallRefusedError
     from dspex_core.errors import LMAuthError as LMAuthError
     from dspex_core.errors import LMBillingError as LMBillingError
     from dspex_core.errors import LMError as LMError
@@ -205,6 +206,7 @@ __all__ = [
     "LMUnsupportedFeatureError",
     "LabeledFewShot",
     "LexicalEmbedder",
+    "LiveCallRefusedError",
     "MCPTools",
     "Message",
     "Module",
@@ -328,6 +330,7 @@ _HOMES = {
     "LMTransportError": "errors",
     "LMUnsupportedFeatureError": "errors",
     "LabeledFewShot": "optimizers",
+    "LiveCallRefusedError": "errors",
     "LexicalEmbedder": "embedders",
     "MCPTools": "tools",
     "Message": "messages",

@@ -7,6 +7,7 @@ them for one block, in this thread or task and in what it starts with a copy of 
 from __future__ import annotations
 
 import dataclasses
+import os
 import threading
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -17,7 +18,7 @@ from dspex_core.errors import ConfigurationError
 from dspex_core.settings_files import read_settings, write_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from os import PathLike
 
     from dspex_core.adapters.base import Adapter
@@ -61,6 +62,8 @@ class Settings:
         provide_traceback: Whether the log of `Evaluate` and `Parallel` shows where a failure came from.
         warn_on_type_mismatch: Whether `Predict` logs an input that does not fit the field's type.
         allow_tool_async_sync_conversion: No effect: an async tool can always be called sync.
+        replay_only: Whether a model that no recorder stands before refuses each call, as in a pytest session that
+            replays; the environment variable `DSPEX_REPLAY` sets it for the process.
         stream: Who is told of the pieces of replies while they arrive; `streamify` sets it.
     """
 
@@ -85,10 +88,14 @@ class Settings:
     provide_traceback: bool = False
     warn_on_type_mismatch: bool = True
     allow_tool_async_sync_conversion: bool = True
+    replay_only: bool = False
     stream: Router | None = None
 
 
+REPLAY_VARIABLE = "DSPEX_REPLAY"  # set to anything, the process asks no model
+
 _NAMES = frozenset(field.name for field in dataclasses.fields(Settings))
+_STORED = _NAMES - {"replay_only"}  # a file must not let a replaying process ask
 _DSPY_NAMES = {"usage_tracker": "usage"}
 
 
@@ -114,7 +121,7 @@ class _Config:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._default = Settings()
+        self._default = Settings(replay_only=bool(os.environ.get(REPLAY_VARIABLE)))
         self._override: ContextVar[Settings | None] = ContextVar("dspex_settings", default=None)
 
     def current(self) -> Settings:
@@ -170,7 +177,7 @@ class _Config:
         Raises:
             ArtifactError: The file cannot be written.
         """
-        write_settings(path, {name: self[name] for name in _NAMES if name not in exclude_keys})
+        write_settings(path, {name: self[name] for name in _STORED - set(exclude_keys)})
 
     def load(self, path: str | PathLike[str], allow_pickle: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002  as in DSPy
         """Return the settings in a file that `save` wrote, for `configure(**settings.load(path))`.
@@ -180,7 +187,31 @@ class _Config:
         Raises:
             ArtifactError: The file cannot be read, or holds no settings.
         """
-        return read_settings(path, _NAMES)
+        return read_settings(path, _STORED)
+
+    def install_recorder(self, recorder: Recorder | None, *, replay_only: bool) -> Callable[[], None]:
+        """Set a recorder for the whole process, its threads without a context included, and for this context.
+
+        Returns:
+            A function that puts back the recorder of before.
+        """
+        with self._lock:
+            before = self._default
+            self._default = dataclasses.replace(before, recorder=recorder, replay_only=replay_only)
+        inner = self._override.get()
+        if inner is not None:
+            self._override.set(dataclasses.replace(inner, recorder=recorder, replay_only=replay_only))
+
+        def undo() -> None:
+            with self._lock:
+                self._default = dataclasses.replace(
+                    self._default, recorder=before.recorder, replay_only=before.replay_only
+                )
+            now = self._override.get()
+            if now is not None and inner is not None:
+                self._override.set(dataclasses.replace(now, recorder=inner.recorder, replay_only=inner.replay_only))
+
+        return undo
 
     def __getattr__(self, name: str) -> Any:
         known = _DSPY_NAMES.get(name, name)

@@ -14,6 +14,7 @@
      ├─ EvaluationError                an evaluation stopped after too many failed examples
      ├─ ParallelError                  a batch stopped after too many failed examples
      ├─ BudgetExceededError            a call that the budget has nothing left for
+     ├─ LiveCallRefusedError           a call to a model in a process that only replays recorded answers
      ├─ InterpreterError               code in the sandbox that failed or was stopped
      │   └─ CodeExecutionError         code that raised, or that could not be read
      ├─ ToolExecutionError             a tool that could not be called, raised, or took too long
@@ -199,6 +200,21 @@ class BudgetExceededError(DSPexError):
         super().__init__(
             f"the budget of {limit:g} {kind} has no room for another call: {spent:g} are spent; "
             "give a larger one with context(budget=Budget(...))"
+        )
+
+
+class LiveCallRefusedError(DSPexError):
+    """A call to a model in a process that only replays recorded answers; `model` is its name.
+
+    A pytest session that does not run with `--dspex-live` is such a process, and so is each process that it starts.
+    """
+
+    def __init__(self, model: str) -> None:
+        self.model = model
+        super().__init__(
+            f"a call to {model!r} was refused: this process only replays recorded answers (a pytest session sets "
+            "DSPEX_REPLAY=1 for the processes that it starts), and no cassette stands before this call. Make the call "
+            "in a test of that session, run pytest with --dspex-live, or start the process with DSPEX_REPLAY="
         )
 
 

@@ -69,6 +69,8 @@ class Controller:
 
         for problem in [*self._problems, *self._recordings.problems]:
             terminalreporter.write_line(f"ERROR: {problem}", red=True)
+        for note in self._recordings.notes:
+            self._results.add_note(note)
         summary = self._recordings.summary()
         if summary:
             self._results.add_note(summary)

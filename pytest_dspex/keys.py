@@ -12,10 +12,13 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pytest_dspex.cassettes.lm_door import CassetteRecorder
     from pytest_dspex.collection import Case
     from pytest_dspex.controller import Controller
     from pytest_dspex.prefetch import Prefetcher
     from pytest_dspex.recording import Recording
+    from pytest_dspex.routing import Router
+    from pytest_dspex.running import OnDemand
 
 # of what a worker sends its controller
 EXPECTED_OUTPUT = "dspex_expected"
@@ -25,8 +28,10 @@ RECORDING_OUTPUT = "dspex_recording"
 CASE: pytest.StashKey[Case] = pytest.StashKey()
 CASE_COUNT: pytest.StashKey[int] = pytest.StashKey()  # how many cases pytest made of the item's function
 NEXT_ITEM: pytest.StashKey[pytest.Item | None] = pytest.StashKey()
+RECORDER: pytest.StashKey[CassetteRecorder | OnDemand] = pytest.StashKey()
 # of the session's config
 CONTROLLER: pytest.StashKey[Controller] = pytest.StashKey()
 EXPECTED: pytest.StashKey[dict[str, Mapping[str, Any]]] = pytest.StashKey()
 PREFETCHER: pytest.StashKey[Prefetcher] = pytest.StashKey()
 RECORDING: pytest.StashKey[Recording] = pytest.StashKey()
+ROUTER: pytest.StashKey[Router] = pytest.StashKey()  # absent in a live session

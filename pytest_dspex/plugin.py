@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_dspex import options, running
+from pytest_dspex import options, routing, running
 from pytest_dspex.fixtures import check, dspex_context, evaluate, example, lm, prediction, score, scripted_lm
 from pytest_dspex.keys import CASE_COUNT, CONTROLLER
 from pytest_dspex.relevance import any_relevant
@@ -22,10 +22,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     options.add_options(parser)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Stand before all LM calls, those of an import of a conftest included."""
+    known = early_config.known_args_namespace
+    routing.begin(early_config, live=known.dspex_live, replay_only=known.dspex_record == "none")
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Read the options."""
     options.configure(config)
+    asked = config.stash[options.OPTIONS]
+    routing.begin(config, live=asked.live, replay_only=not asked.asks)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave the process as it was."""
+    routing.end(config)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -80,9 +94,21 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 
 @pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
+) -> Generator[None, object, object]:
+    """Let the threads of a fixture that many tests share ask for whichever of them runs."""
+    if fixturedef.scope == "function":
+        return (yield)
+    with running.shared(request.config):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Fail the test for the checks that failed while it ran."""
     result = yield
+    running.raise_unseen(item)
     running.raise_checks(item)
     return result
 

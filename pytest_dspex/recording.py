@@ -62,6 +62,7 @@ class Recording:
         self._runs: dict[str, FunctionRun] = {}
         self._recorders: list[CassetteRecorder] = []
         self._problems: list[str] = []
+        self._notes: list[str] = []
         self._saved = time.monotonic()
 
     def recorder(self, item: pytest.Item) -> CassetteRecorder:
@@ -102,6 +103,11 @@ class Recording:
             except (CassetteError, OSError) as error:
                 self._problems.append(_unwritten(error))
 
+    def add_strays(self, problems: Iterable[str], notes: Iterable[str]) -> None:
+        """Note what became of LM calls that belong to no running test."""
+        self._problems += problems
+        self._notes += notes
+
     def _calls(self) -> Counter[str]:
         """Count what became of the LM calls."""
         counts = Counter[str]()
@@ -112,7 +118,7 @@ class Recording:
     def to_json(self) -> dict[str, Any]:
         """Return what the controller is told at the end."""
         runs = {name: [str(run.cassette), run.cases, sorted(run.ran)] for name, run in self._runs.items()}
-        return {"runs": runs, "calls": dict(self._calls()), "problems": self._problems}
+        return {"runs": runs, "calls": dict(self._calls()), "problems": self._problems, "notes": self._notes}
 
     def _write(self, function: str, *, prune: bool) -> None:
         store = self._stores[function]
@@ -131,6 +137,7 @@ class Recordings:
 
     def __init__(self, config: pytest.Config) -> None:
         self.problems: list[str] = []
+        self.notes: list[str] = []
         self._calls = Counter[str]()
         self._root = config.rootpath
         self._mode = config.stash[OPTIONS].record
@@ -149,7 +156,8 @@ class Recordings:
 
     def add(self, recording: Mapping[str, Any]) -> None:
         """Take in what a recording says at its end."""
-        self.problems += recording["problems"]
+        self.problems += [problem for problem in recording["problems"] if problem not in self.problems]
+        self.notes += [note for note in recording["notes"] if note not in self.notes]
         self._calls.update(recording["calls"])
 
     def add_shards(self, recording: Mapping[str, Any]) -> None:

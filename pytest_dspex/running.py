@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -17,32 +17,36 @@ from pytest_dspex.keys import (
     EXPECTED_OUTPUT,
     NEXT_ITEM,
     PREFETCHER,
+    RECORDER,
     RECORDING,
     RECORDING_OUTPUT,
+    ROUTER,
 )
 from pytest_dspex.options import OPTIONS, is_worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dspex_core.lm.recorded import Recorder
     from dspex_core.messages import LMRequest, LMResponse
+    from pytest_dspex.cassettes.lm_door import CassetteRecorder
     from pytest_dspex.collection import Case
+    from pytest_dspex.recording import Recording
 
 _ASSERTIONS = (AssertionError, pytest.fail.Exception, pytest.skip.Exception, pytest.xfail.Exception)
 
 
-def recorder_for(item: pytest.Item) -> Recorder | None:
+def recorder_for(item: pytest.Item) -> CassetteRecorder | OnDemand | None:
     """Return what stands before the LM calls of an item; nothing does in a live session."""
     options = item.config.stash[OPTIONS]
     if options.live:
         return None
-    if CASE in item.stash or options.record != "none":
-        return _open_recorder(item)
-    return _OnDemand(item)
+    if RECORDER not in item.stash:
+        is_sure = CASE in item.stash or options.record != "none"
+        item.stash[RECORDER] = _open_recorder(item) if is_sure else OnDemand(item)
+    return item.stash[RECORDER]
 
 
-class _OnDemand:
+class OnDemand:
     """The recorder of a test that does not look as if it called an LM; its cassette is opened if it does."""
 
     def __init__(self, item: pytest.Item) -> None:
@@ -56,20 +60,28 @@ class _OnDemand:
         """Keep what the LM has just answered."""
         self._recorder.record(model, request, response)
 
+    @property
+    def unseen(self) -> BaseException | None:
+        """The miss in a forked child."""
+        return self._recorder.unseen if "_recorder" in vars(self) else None
+
     @cached_property
-    def _recorder(self) -> Recorder:
+    def _recorder(self) -> CassetteRecorder:
         return _open_recorder(self._item)
 
 
-def _open_recorder(item: pytest.Item) -> Recorder:
+def _open_recorder(item: pytest.Item) -> CassetteRecorder:
+    return _recording(item.config).recorder(item)
+
+
+def _recording(config: pytest.Config) -> Recording:
     from pytest_dspex.controller import watch
     from pytest_dspex.recording import Recording
 
-    config = item.config
     if RECORDING not in config.stash:
         config.stash[RECORDING] = Recording(config)
-        watch(config)  # it tells at the end what was replayed
-    return config.stash[RECORDING].recorder(item)
+        watch(config)  # it says at the end what was replayed
+    return config.stash[RECORDING]
 
 
 @contextmanager
@@ -77,10 +89,29 @@ def around(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
     """Put the item's cassette before all LM calls, its fixtures' included."""
     item.stash[NEXT_ITEM] = nextitem
     ignore_foreign_warnings()  # pytest has just set this test's filters; calls made ahead are under way
-    with context(recorder=recorder_for(item)):
+    recorder, router = recorder_for(item), item.config.stash.get(ROUTER, None)
+    routed = router.running(recorder, item.nodeid) if router is not None and recorder is not None else nullcontext()
+    with context(recorder=recorder), routed:
         yield
     if RECORDING in item.config.stash:
         item.config.stash[RECORDING].save_early(item, nextitem)
+
+
+def shared(config: pytest.Config) -> AbstractContextManager[None]:
+    """Let what a fixture of a wider scope than one test starts serve all of its tests."""
+    router = config.stash.get(ROUTER, None)
+    return nullcontext() if router is None else router.shared()
+
+
+def raise_unseen(item: pytest.Item) -> None:
+    """Raise the miss that a test which got to its end has not seen, since one of its threads raised it."""
+    router = item.config.stash.get(ROUTER, None)
+    if router is None or RECORDER not in item.stash:
+        return
+    recorder = item.stash[RECORDER]
+    miss = router.take_unseen(recorder) or recorder.unseen
+    if miss is not None:
+        raise miss
 
 
 def raise_checks(item: pytest.Item) -> None:
@@ -95,6 +126,9 @@ def annotate(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
     error = call.excinfo.value if call.excinfo is not None else None
     if call.when == "call" and _is_end(error) and RECORDING in item.config.stash:
         item.config.stash[RECORDING].ran(item)
+    router = item.config.stash.get(ROUTER, None)
+    if error is not None and router is not None and RECORDER in item.stash:
+        router.take_unseen(item.stash[RECORDER])  # the test has failed: one reason is enough
     case = item.stash.get(CASE, None)
     if case is not None:
         _note(item, case, call)
@@ -133,6 +167,9 @@ def finish(session: pytest.Session) -> None:
     """End the prefetching and write the cassettes; on a worker, send the controller what it needs."""
     if PREFETCHER in session.config.stash:
         session.config.stash[PREFETCHER].close()
+    router = session.config.stash.get(ROUTER, None)
+    if router is not None and (strays := (router.problems(), router.notes())) != ([], []):
+        _recording(session.config).add_strays(*strays)
     recording = session.config.stash.get(RECORDING, None)
     if recording is not None:
         recording.save()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TextIO
 
 from dspex_core.budget import within_budget
 from dspex_core.config import current
-from dspex_core.errors import BudgetExceededError, LMError, StraySignalError
+from dspex_core.errors import BudgetExceededError, LiveCallRefusedError, LMError, StraySignalError
 from dspex_core.flow import Call, Flow, adrive, drive
 from dspex_core.lm.history import CallLog, HistoryEntry, note
 from dspex_core.lm.streaming import aiterate, iterate, telling
@@ -158,6 +158,8 @@ class BaseLM(ABC):
         settings = current()
         request = request.with_defaults(self.config)
         recorder = settings.recorder if self.recordable else None
+        if recorder is None and settings.replay_only and self.recordable:
+            raise LiveCallRefusedError(self.model)
         answer = self.live(request) if recorder is None else self._recorded(request, recorder)
         if settings.listeners or settings.callbacks or self.callbacks:
             answer = in_span("lm", {"instance": self, "request": request}, self.callbacks, answer)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from dspex_core.budget import within_budget
 from dspex_core.config import current
-from dspex_core.errors import ConfigurationError, LMError
+from dspex_core.errors import ConfigurationError, LiveCallRefusedError, LMError
 from dspex_core.flow import Flow, adrive, drive
 from dspex_core.lm.base import BaseLM
 from dspex_core.lm.cache import default_cache
@@ -252,6 +252,8 @@ class LM(BaseLM):
             seconds = self._seconds if request.on_chunk is None else self._stream_seconds
         if self._limiter is not None:
             yield self._limiter.turn()
+        if current().replay_only:  # `complete` is called without a recorder
+            raise LiveCallRefusedError(self.model)
         response: LMResponse = yield _Try(self._engine, self._connect, request, seconds)
         return response
 

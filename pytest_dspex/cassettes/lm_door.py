@@ -6,6 +6,7 @@ A replayed call costs a hash and a dict lookup; no engine is imported for it.
 from __future__ import annotations
 
 import dataclasses
+import os
 import textwrap
 import threading
 from typing import TYPE_CHECKING, Literal
@@ -14,6 +15,7 @@ import pytest
 
 from dspex_core.messages import LMResponse
 from pytest_dspex.cassettes.difference import difference
+from pytest_dspex.cassettes.elsewhere import MissElsewhereError
 from pytest_dspex.cassettes.redact import without_secrets
 from pytest_dspex.cassettes.store import CassetteError, Entry, last_message
 
@@ -98,6 +100,10 @@ class CassetteRecorder:
         self._store = store
         self._case = case
         self._mode = record
+        self._process = os.getpid()
+        self.unseen: CassetteMiss | None = (
+            None  # a miss in a forked child, where it must not be one of pytest's failures
+        )
         self._lock = threading.Lock()
 
     def replay(self, model: str, request: LMRequest) -> LMResponse | None:
@@ -105,6 +111,7 @@ class CassetteRecorder:
 
         Raises:
             CassetteMiss: There is none, and nothing may be recorded.
+            MissElsewhereError: The same, in a forked child.
             CassetteError: The cassette is damaged.
         """
         request = _without_secrets(request)
@@ -120,7 +127,11 @@ class CassetteRecorder:
             self.missed += 1
         asked = request.to_json()
         nearest = self._store.nearest(asked, self._case)
-        raise CassetteMiss(path=self._store.path, case=self._case, model=model, request=asked, nearest=nearest)
+        miss = CassetteMiss(path=self._store.path, case=self._case, model=model, request=asked, nearest=nearest)
+        if os.getpid() != self._process:
+            self.unseen = miss
+            raise MissElsewhereError(str(miss))
+        raise miss
 
     def record(self, model: str, request: LMRequest, response: LMResponse) -> None:
         """Keep what the LM has just answered, unless this run has an answer to the same request."""

@@ -1,0 +1,213 @@
+"""Where LM calls go that no test's context reaches: of threads, of imports, after tests. PYTEST_DONT_REWRITE
+
+A test's context holds its cassette, and asyncio and the library's own threads inherit it. Plain threads do not, and
+Python has no hook for that; so the session notes which test starts a thread or gives a pool work. Nothing else of the
+context is passed on: code under test must see the same context variables as in production.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import pytest
+
+from dspex_core.config import REPLAY_VARIABLE, current, settings
+from dspex_core.errors import DSPexError
+from pytest_dspex.cassettes.elsewhere import MissElsewhereError
+from pytest_dspex.keys import ROUTER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from dspex_core.lm.recorded import Recorder
+    from dspex_core.messages import LMRequest, LMResponse
+
+_owner: ContextVar[Recorder | None] = ContextVar("dspex_owner", default=None)
+_in_session: ContextVar[bool] = ContextVar("dspex_in_session", default=False)
+_UNDO = pytest.StashKey[list["Callable[[], None]"]]()
+
+
+def begin(config: pytest.Config, *, live: bool, replay_only: bool) -> None:
+    """Stand before all LM calls of this process, and have those of its children refused; but not in a live session."""
+    if _UNDO in config.stash:
+        return
+    undo = config.stash[_UNDO] = []
+    is_inner = _in_session.get()  # pytester runs sessions within a test
+    _in_session.set(True)
+    router = None if live else Router()
+    restore = [
+        settings.install_recorder(router, replay_only=replay_only and not live),
+        _set_variable("" if live else "1"),
+    ]
+    if router is not None:
+        config.stash[ROUTER] = router
+        undo.append(router.follow_threads())
+    if is_inner or live:  # else what still runs, and what runs at exit, is refused, too
+        undo.extend(restore)
+
+
+def end(config: pytest.Config) -> None:
+    """Leave the process as it was."""
+    undos: list[Callable[[], None]] = config.stash.get(_UNDO, [])
+    for undo in reversed(undos):
+        undo()
+
+
+def _set_variable(value: str) -> Callable[[], None]:
+    before = os.environ.get(REPLAY_VARIABLE)
+
+    def put(value: str | None) -> None:
+        if value:
+            os.environ[REPLAY_VARIABLE] = value
+        else:
+            os.environ.pop(REPLAY_VARIABLE, None)
+
+    put(value)
+    return lambda: put(before)
+
+
+class CallOutsideTestsError(DSPexError):
+    """An LM call that no test makes, so that no cassette can hold its answer; `model` is its name."""
+
+    def __init__(self, model: str) -> None:
+        self.model = model
+        super().__init__(
+            f"{model!r} was asked outside any test, where no cassette can hold the answer. Make the call in a test or "
+            "a fixture (not while a module is imported, nor after the last test), or run with `pytest --dspex-live`."
+        )
+
+
+class Router:
+    """The recorder of the process while a session does not run live.
+
+    A call belongs to the test that started its thread, else to the test that runs, and is refused where none does.
+    Threads that a fixture of a wider scope starts serve many tests: their calls belong to the test that runs.
+
+    `refused`, `late` and `unseen` say what the session has to report: models asked outside any test, the tests
+    whose threads still asked after their end, and misses that were raised in a thread.
+    """
+
+    def __init__(self) -> None:
+        self.refused: set[str] = set()
+        self.late: set[str] = set()
+        self._unseen: dict[Recorder, BaseException] = {}
+        self._running: Recorder | None = None
+        self._ended: WeakKeyDictionary[Recorder, str] = WeakKeyDictionary()
+        self._threads: WeakKeyDictionary[threading.Thread, Recorder] = WeakKeyDictionary()
+        self._asked: dict[int, tuple[LMRequest, Recorder]] = {}  # what is live now, by the request's identity
+
+    def replay(self, model: str, request: LMRequest) -> LMResponse | None:
+        """Return the response that the cassette of the call's test holds.
+
+        Raises:
+            CallOutsideTestsError: No test makes this call.
+        """
+        recorder = self._recorder()
+        if recorder is None:
+            self.refused.add(model)
+            raise CallOutsideTestsError(model)
+        if recorder in self._ended:
+            self.late.add(self._ended[recorder])
+        try:
+            response = recorder.replay(model, request)
+        except pytest.fail.Exception as miss:  # in a thread, where maybe nobody looks and pools wait for ever
+            self._unseen.setdefault(recorder, miss)
+            raise MissElsewhereError(str(miss)) from None
+        if response is None:  # the test may end before the answer arrives
+            self._asked[id(request)] = (request, recorder)
+        return response
+
+    def record(self, model: str, request: LMRequest, response: LMResponse) -> None:
+        """Keep an answer in the cassette that was asked for it."""
+        _, recorder = self._asked.pop(id(request), (request, self._recorder()))
+        if recorder is None:
+            raise CallOutsideTestsError(model)
+        recorder.record(model, request, response)
+
+    @contextmanager
+    def running(self, recorder: Recorder, nodeid: str) -> Iterator[None]:
+        """Let calls that belong to nobody else go to this test's recorder."""
+        outer, self._running = self._running, recorder
+        self._ended.pop(recorder, None)  # the test runs again
+        try:
+            yield
+        finally:
+            self._running = outer
+            self._ended[recorder] = nodeid
+
+    def problems(self) -> list[str]:
+        """Return what no test has failed for."""
+        asked = [str(CallOutsideTestsError(model)) for model in sorted(self.refused)]
+        return [*asked, *dict.fromkeys(f"in a thread, unseen by its test: {miss}" for miss in self._unseen.values())]
+
+    def notes(self) -> list[str]:
+        """Return what is worth knowing."""
+        after = "LM calls came from a thread of this test after its end, and went to its cassette; join the thread"
+        return [f"{nodeid}: {after}" for nodeid in sorted(self.late)]
+
+    def take_unseen(self, recorder: Recorder) -> BaseException | None:
+        """Return the first miss in one of a test's threads, once."""
+        return self._unseen.pop(recorder, None)
+
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        """Let what starts here belong to whichever test runs when it asks."""
+        before = current()
+        undo = settings.install_recorder(self, replay_only=before.replay_only)
+        try:
+            yield
+        finally:
+            undo()
+
+    def follow_threads(self) -> Callable[[], None]:
+        """Note from now on who starts a thread or submits work to a pool; the result ends it."""
+        start, submit = threading.Thread.start, ThreadPoolExecutor.submit
+
+        def noted_start(thread: threading.Thread) -> None:
+            owner = self._starter()
+            if owner is not self:
+                self._threads[thread] = owner
+            start(thread)
+
+        def noted_submit(pool: ThreadPoolExecutor, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+            return submit(pool, _owned(function, self._starter()), *args, **kwargs)
+
+        def undo() -> None:
+            threading.Thread.start = start  # type: ignore[method-assign]
+            ThreadPoolExecutor.submit = submit  # type: ignore[method-assign]
+
+        threading.Thread.start = noted_start  # type: ignore[method-assign, assignment]
+        ThreadPoolExecutor.submit = noted_submit  # type: ignore[method-assign, assignment]
+        return undo
+
+    def _starter(self) -> Recorder:
+        """Return to whom belongs what starts here; the router itself stands for the test that runs."""
+        recorder = current().recorder
+        return recorder if recorder is not None and recorder is not self else self._owner()
+
+    def _owner(self) -> Recorder:
+        return _owner.get() or self._threads.get(threading.current_thread(), self)
+
+    def _recorder(self) -> Recorder | None:
+        owner = self._owner()
+        return self._running if owner is self else owner
+
+
+def _owned(function: Callable[..., Any], owner: Recorder) -> Callable[..., Any]:
+    """Return a function that runs with this owner in a pool's thread, and is otherwise the same."""
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        token = _owner.set(owner)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            _owner.reset(token)
+
+    return run
