@@ -11,6 +11,7 @@ from pytest_dspex.keys import CONTROLLER, EXPECTED, EXPECTED_OUTPUT, PROBLEMS_OU
 from pytest_dspex.options import OPTIONS, is_worker
 from pytest_dspex.recording import Recordings
 from pytest_dspex.session import SessionResults
+from pytest_dspex.shown import shown
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -68,7 +69,7 @@ class Controller:
         from pytest_dspex.reports.terminal import write
 
         for problem in [*self._problems, *self._recordings.problems]:
-            terminalreporter.write_line(f"ERROR: {problem}", red=True)
+            terminalreporter.write_line(f"ERROR: {shown(problem)}", red=True)
         for note in self._recordings.notes:
             self._results.add_note(note)
         summary = self._recordings.summary()

@@ -12,6 +12,8 @@ import dspex_core
 from dspex_core.errors import DSPexError
 
 _INSIDE = tuple(Path(path).parent for path in (dspex_core.__file__, __file__, concurrent.futures.__file__))
+# The clients below an LM: their frames hold what was sent, and none of them is the user's to mend.
+_CLIENTS = frozenset({"aiohttp", "anthropic", "httpcore", "httpx", "litellm", "openai", "tenacity", "urllib3"})
 
 
 def clarify(call: pytest.CallInfo[None], *, full_trace: bool) -> None:
@@ -57,4 +59,6 @@ def _outside(traceback: TracebackType | None) -> TracebackType | None:
 
 
 def _is_inside(path: str) -> bool:
-    return any(folder in Path(path).parents for folder in _INSIDE)
+    parts = Path(path).parts
+    package = parts[parts.index("site-packages") + 1] if "site-packages" in parts[:-1] else ""
+    return package in _CLIENTS or any(folder in Path(path).parents for folder in _INSIDE)

@@ -16,6 +16,7 @@ from dspex_core.errors import DSPexError, LMNotConfiguredError
 from dspex_core.lm.local import BUILT_IN, SERVER_VARIABLE, serve
 from pytest_dspex.options import is_worker
 from pytest_dspex.problems import tell_controller
+from pytest_dspex.shown import shown
 
 if TYPE_CHECKING:
     from dspex_core import LM
@@ -53,7 +54,7 @@ def refuse(config: pytest.Config, error: LMNotConfiguredError) -> NoReturn:
     if is_worker(config):
         tell_controller(config, str(error))
         raise error
-    pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
+    pytest.exit(shown(str(error)), returncode=pytest.ExitCode.USAGE_ERROR)
 
 
 class LocalHost:

@@ -10,6 +10,7 @@ from pytest_dspex.collection import Case
 from pytest_dspex.keys import CASE
 from pytest_dspex.options import OPTIONS
 from pytest_dspex.problems import report_problem
+from pytest_dspex.shown import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -93,7 +94,7 @@ def _speaker(config: pytest.Config, name: str) -> Callable[[str], None]:
     def say(text: str) -> None:
         if reporter is not None:
             reporter.ensure_newline()
-            reporter.write_line(f"optimize {name}: {text}")
+            reporter.write_line(shown(f"optimize {name}: {text}"))
 
     return say
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_dspex import options, routing, running
+from pytest_dspex import cleaning, options, routing, running
 from pytest_dspex.fixtures import check, dspex_context, evaluate, example, lm, prediction, score, scripted_lm
 from pytest_dspex.keys import CASE_COUNT, CONTROLLER
 from pytest_dspex.relevance import any_relevant
@@ -117,6 +117,22 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
     """Send what the case recorded along with its report, which pytest then makes."""
     running.annotate(item, call)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True, specname="pytest_runtest_makereport")
+def clean_test_report(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep credentials and control characters out of a test's report."""
+    report = yield
+    return cleaning.clean_test_report(report, item)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Keep credentials and control characters out of a collection's report."""
+    report = yield
+    return cleaning.clean_collect_report(report, collector)
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:

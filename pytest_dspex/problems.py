@@ -10,6 +10,7 @@ import pytest
 
 from pytest_dspex.keys import PROBLEMS_OUTPUT
 from pytest_dspex.options import is_worker
+from pytest_dspex.shown import shown
 
 _PROBLEMS = pytest.StashKey[list[str]]()
 
@@ -34,7 +35,7 @@ def raise_problems(config: pytest.Config, items: list[pytest.Item]) -> None:
         tell_controller(config, *problems)
         items.clear()
         return
-    raise pytest.UsageError("\n".join(problems))
+    raise pytest.UsageError(shown("\n".join(problems)))
 
 
 def tell_controller(config: pytest.Config, *problems: str) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dspex_core.config import context
+from dspex_core.errors import DSPexError
 from dspex_core.foreign_code import ignore_foreign_warnings
 from pytest_dspex.keys import (
     CASE,
@@ -23,6 +24,7 @@ from pytest_dspex.keys import (
     ROUTER,
 )
 from pytest_dspex.options import OPTIONS, is_worker
+from pytest_dspex.shown import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,7 +134,7 @@ def annotate(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
     case = item.stash.get(CASE, None)
     if case is not None:
         _note(item, case, call)
-    if error is not None and case is not None:
+    if error is not None and (case is not None or isinstance(error, DSPexError)):
         from pytest_dspex.failures import clarify
 
         clarify(call, full_trace=item.config.getoption("fulltrace", default=False))
@@ -182,4 +184,4 @@ def finish(session: pytest.Session) -> None:
 
 def _take_checks(case: Case) -> str:
     failed, case.checks[:] = list(case.checks), []
-    return "\n".join([f"{len(failed)} failed checks:", *(f"  - {message}" for message in failed)])
+    return "\n".join([f"{len(failed)} failed checks:", *(f"  - {shown(str(message))}" for message in failed)])

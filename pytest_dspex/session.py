@@ -15,6 +15,7 @@ import pytest
 
 from pytest_dspex.gates import CaseRecord, Gate, RecordedScore, decide, show
 from pytest_dspex.reports.model import Evaluation, Report, suite_of
+from pytest_dspex.shown import shown_on_a_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -245,7 +246,7 @@ def _case(nodeid: str, function: str, attempt: _Attempt, *, payload: Mapping[str
 def _gate_report(function: str, verdict: Verdict, *, line: int | None, root: Path) -> pytest.TestReport:
     """Return the report with which pytest shows a gate as a test."""
     path, _, name = function.partition("::")
-    item = f"[gate-{verdict.gate.name}]"
+    item = f"[gate-{shown_on_a_line(verdict.gate.name)}]"
     longrepr: str | tuple[str, int, str] | None = None
     if verdict.status == "failed":
         longrepr = _explanation(verdict)
@@ -276,14 +277,14 @@ def _explanation(verdict: Verdict) -> str:
     """Return the reason of a failed gate and the cases that scored lowest."""
     shown, rest = verdict.worst[:_WORST_SHOWN], len(verdict.worst) - _WORST_SHOWN
     more = [f"  ... and {rest} more below {show(verdict.gate.min)}"] if rest > 0 else []
-    return "\n".join([verdict.reason, *map(_describe, shown), *more])
+    return "\n".join([shown_on_a_line(verdict.reason), *map(_describe, shown), *more])
 
 
 def _describe(case: CountedCase) -> str:
-    name = case.record.case or case.record.nodeid
+    name = shown_on_a_line(case.record.case or case.record.nodeid)
     return f"  {name}: {show(case.value)}" + (f"  {_one_line(case.why)}" if case.why else "")
 
 
 def _one_line(text: str) -> str:
-    line = " ".join(text.split())
+    line = shown_on_a_line(text)
     return line if len(line) <= _LINE else line[: _LINE - 3] + "..."

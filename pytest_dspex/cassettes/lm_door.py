@@ -18,6 +18,7 @@ from pytest_dspex.cassettes.difference import difference
 from pytest_dspex.cassettes.elsewhere import MissElsewhereError
 from pytest_dspex.cassettes.redact import without_secrets
 from pytest_dspex.cassettes.store import CassetteError, Entry, last_message
+from pytest_dspex.shown import shown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,9 +65,7 @@ class CassetteMiss(pytest.fail.Exception):  # type: ignore[name-defined,misc]  #
         ]
         if not path.exists():  # what was asked does not matter then, and there may be a miss in every test
             lines = [f"{test} asks {model!r}, and nothing is recorded yet: there is no {path}.", _ADVICE]
-        message = "\n".join(lines)
-        # a lone surrogate could be neither printed nor sent from an xdist worker
-        super().__init__(message.encode("utf-8", "backslashreplace").decode(), pytrace=False)
+        super().__init__(shown("\n".join(lines)), pytrace=False)
 
     def _explanation(self) -> str:
         if self.nearest is None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dspex_core.foreign_code import foreign_code
 from pytest_dspex.gates import show
+from pytest_dspex.shown import shown, shown_on_a_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,10 +46,10 @@ def write(terminalreporter: pytest.TerminalReporter, report: Report) -> None:
     for suite in report.suites:
         for verdict in suite.verdicts:
             if verdict.status != "passed":
-                line = f"{suite.test}[gate-{verdict.gate.name}] {verdict.status}: {verdict.reason}"
+                line = shown_on_a_line(f"{suite.test}[gate-{verdict.gate.name}] {verdict.status}: {verdict.reason}")
                 terminalreporter.write_line(line, red=verdict.status == "failed", yellow=verdict.status != "failed")
     for note in report.notes:
-        terminalreporter.write_line(note)
+        terminalreporter.write_line(shown(note))
 
 
 def _rows(report: Report) -> Iterator[_Row]:
@@ -103,7 +104,8 @@ def _draw(rows: Sequence[_Row]) -> list[str]:
     with foreign_code():
         from tabulate import tabulate  # only sessions that have scores need it
 
-        table = tabulate(rows, headers=_HEADERS, tablefmt="simple", colalign=_ALIGNMENT, disable_numparse=True)
+        cells = [[shown_on_a_line(cell) for cell in row] for row in rows]
+    table = tabulate(cells, headers=_HEADERS, tablefmt="simple", colalign=_ALIGNMENT, disable_numparse=True)
     return [line.rstrip() for line in table.splitlines()]
 
 

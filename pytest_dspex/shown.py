@@ -1,0 +1,34 @@
+"""Text of rows, replies and errors as it may go to a terminal or a report. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import re
+
+# Controls (C0 but tab and line feed, DEL, C1), marks that change the direction of text, line ends that only some
+# programs know, and lone surrogates, which can be neither printed nor sent from an xdist worker.
+_UNSAFE = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]"
+_ANY = re.compile(_UNSAFE)
+_ALL_BUT_COLOR = re.compile(rf"(\x1b\[[0-9;]*m)|{_UNSAFE}")
+
+
+def shown(text: str, *, keep_color: bool = False) -> str:
+    r"""Return a text with its control characters escaped, as `\x1b`; line feeds and tabs stay.
+
+    Args:
+        text: The text.
+        keep_color: Whether to keep sequences that set a colour, which pytest itself writes where it shows colours.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    if keep_color:
+        return _ALL_BUT_COLOR.sub(lambda match: match[1] or _escaped(match[0]), text)
+    return _ANY.sub(lambda match: _escaped(match[0]), text)
+
+
+def shown_on_a_line(text: str) -> str:
+    """Return a text as one line: runs of white space become a space, other control characters are escaped."""
+    return shown(" ".join(text.split()))
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
