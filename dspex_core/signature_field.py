@@ -14,9 +14,9 @@ from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Union
 
 from dspex_core import schemas
-from dspex_core.annotations import bare_type, is_optional_text, portable
 from dspex_core.content import EarlierTurns, FunctionCalls, FunctionTool, ModelReasoning, PromptValue, classes_in
 from dspex_core.errors import SignatureError
+from dspex_core.reading.annotations import bare_type, is_optional_text, portable
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from dspex_core.adapters.answers import likeliest, split_answers
-from dspex_core.adapters.choices import normal_name
+from dspex_core.reading.choices import normal_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

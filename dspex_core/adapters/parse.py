@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from dspex_core.adapters.choices import choice, choices
-from dspex_core.adapters.forgiving import AmbiguousValueError, forgiven
-from dspex_core.adapters.readings import literal_readings, repaired_readings
 from dspex_core.adapters.thinking import regions
 from dspex_core.errors import AdapterParseError, SignatureError
 from dspex_core.observation import error_text
+from dspex_core.reading.choices import choice, choices
+from dspex_core.reading.forgiving import AmbiguousValueError, forgiven
+from dspex_core.reading.texts import literal_readings, repaired_readings
 
 if TYPE_CHECKING:
     from dspex_core.signature import Signature, SignatureField

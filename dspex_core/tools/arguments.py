@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from dspex_core import schemas
 from dspex_core.errors import ConfigurationError
 from dspex_core.observation import error_text
+from dspex_core.reading.annotations import portable
+from dspex_core.reading.forgiving import AmbiguousValueError, field_names, fits, forgiven
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -54,17 +56,42 @@ class Arguments:
         """
         from pydantic import ValidationError  # as in _validator
 
+        if not self.is_open and not given.keys() <= self.schemas.keys():
+            names = field_names(self.schemas, given)  # those in another case, or with spaces or dashes
+            given = {names.get(name, name): value for name, value in given.items()}
         problems = [] if self.is_open else [f"{name!r} is unknown" for name in given if name not in self.schemas]
         taken = given if self.is_open else {name: value for name, value in given.items() if name in self.schemas}
         try:
-            value = self._validator.validate_python(taken)
+            value = self._read(taken)
         except ValidationError as error:
             problems = [*_problems(error), *problems]
+        except AmbiguousValueError as error:
+            problems = [str(error), *problems]
         except Exception as error:  # noqa: BLE001  a validator of the user's, on what a model wrote
             problems = [error_text(error), *problems]
         if problems:
             raise ValueError(f"the arguments do not fit: {'; '.join(problems)}. It takes: {self.text()}")
         return value
+
+    def _read(self, taken: Mapping[str, Any]) -> Any:
+        """Return arguments as their types; what a model has written in another way is forgiven, if it must be."""
+        try:
+            return self._validator.validate_python(taken)
+        except ValueError:
+            meant = forgiven(self.model, taken) if self.model is not None else self._forgiven(taken)
+            if meant is taken:
+                raise
+            return self._validator.validate_python(meant)
+
+    def _forgiven(self, taken: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what arguments mean; a null for one with a default that is not null stands for the default."""
+        found = {name: forgiven(self.types.get(name, Any), value) for name, value in taken.items()}
+        unsaid = {name for name, value in found.items() if value is None and self._has_default(name)}
+        changed = unsaid or any(found[name] is not value for name, value in taken.items())
+        return {name: value for name, value in found.items() if name not in unsaid} if changed else taken
+
+    def _has_default(self, name: str) -> bool:
+        return name in self.types and name not in self.required and not fits(self.types[name], None)
 
     def text(self) -> str:
         """Say in a few words what each argument is: `query (str): what to look for; limit (int, 3 by default)`."""
@@ -102,7 +129,7 @@ class Arguments:
         if self.model is not None:
             return pydantic.TypeAdapter(self.model)
         fields = {
-            name: typing.Required[kind] if name in self.required else typing.NotRequired[kind]
+            name: typing.Required[portable(kind)] if name in self.required else typing.NotRequired[portable(kind)]
             for name, kind in self.types.items()
         }
         config = pydantic.with_config(pydantic.ConfigDict(extra="allow", arbitrary_types_allowed=True))
@@ -189,8 +216,11 @@ def _schema(kind: Any) -> dict[str, Any]:
     import pydantic  # heavy, not needed before the first tool
 
     try:
-        return resolved(pydantic.TypeAdapter(kind).json_schema())
-    except (pydantic.errors.PydanticUserError, pydantic.errors.PydanticInvalidForJsonSchema):
+        return resolved(pydantic.TypeAdapter(portable(kind)).json_schema())
+    except (pydantic.errors.PydanticUserError, pydantic.errors.PydanticInvalidForJsonSchema) as error:
+        if isinstance(error, pydantic.errors.PydanticUserError) and error.code == "typed-dict-version":
+            message = f"a tool cannot take {kind!r}: {error.message}"  # it would fail at each call
+            raise ConfigurationError(message) from error
         return {}  # such as a connection with a default: no model can write one
 
 
@@ -209,6 +239,13 @@ def _annotated(function: Any) -> Any:
     return function if inspect.isroutine(function) else type(function).__call__
 
 
+def _shown(value: Any) -> str:
+    try:
+        return repr(value)[:100]
+    except RecursionError:  # lists in lists, thousands deep
+        return f"a {type(value).__name__} that is nested too deeply"
+
+
 def _problems(error: Any) -> list[str]:
     """Say what is wrong with which argument."""
     problems = []
@@ -218,5 +255,5 @@ def _problems(error: Any) -> list[str]:
             problems.append(f"{name!r} is missing")
         else:
             what = f"{name!r}: " if name else ""
-            problems.append(f"{what}{detail['msg']}, not {repr(detail['input'])[:100]}")
+            problems.append(f"{what}{detail['msg']}, not {_shown(detail['input'])}")
     return problems

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from decimal import Decimal
 
-from dspex_core.adapters.choices import undecorated
+from dspex_core.reading.choices import undecorated
 
 _MAX_LENGTH = 60  # a number that is longer is none that a person has written
 _NUMBER = r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"

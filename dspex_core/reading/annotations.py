@@ -40,17 +40,29 @@ def without_none(kind: Any) -> Any:
     return others[0] if get_origin(bare) in (Union, UnionType) and len(others) == 1 else kind
 
 
+def unwrapped(kind: Any) -> Any:
+    """Return the type of a field without what says whether it may be left out."""
+    while get_origin(kind) in _WRAPPERS:
+        kind = get_args(kind)[0]
+    return kind
+
+
 def portable(kind: Any) -> Any:
     """Return a type whose TypedDicts are those that pydantic takes; the type itself where it has no others.
 
-    Those inside a class, such as a dataclass, stay: the class says what its fields are.
+    Those inside a class, such as a dataclass, stay: the class says what its fields are. So does one that holds itself.
     """
-    if not _IS_OLD:
+    try:
+        return _portable(kind) if _IS_OLD else kind
+    except RecursionError:
         return kind
+
+
+def _portable(kind: Any) -> Any:
     if isinstance(kind, type) and typing.is_typeddict(kind):
         return _converted(kind) if type(kind).__module__ == "typing" else kind
     parts = get_args(kind)
-    changed = tuple(portable(part) for part in parts)
+    changed = tuple(_portable(part) for part in parts)
     if all(new is old for new, old in zip(changed, parts, strict=True)):
         return kind
     if get_origin(kind) is Annotated:
@@ -62,20 +74,13 @@ def portable(kind: Any) -> Any:
 
 @lru_cache(maxsize=256)
 def _converted(kind: Any) -> Any:
-    from typing import NotRequired  # comes with pydantic, which is about to be loaded
-
-    from typing_extensions import TypedDict
+    from typing_extensions import TypedDict  # comes with pydantic, which is about to be loaded
 
     optional = kind.__optional_keys__
     fields = {
-        name: NotRequired[portable(_bare(hint))] if name in optional else portable(_bare(hint))
+        name: typing.NotRequired[_portable(unwrapped(hint))] if name in optional else _portable(unwrapped(hint))
         for name, hint in typing.get_type_hints(kind, include_extras=True).items()
     }
     made: Any = TypedDict(kind.__name__, fields)  # type: ignore[misc]  # known at run time only
     made.__doc__ = kind.__doc__
     return made
-
-
-def _bare(hint: Any) -> Any:
-    wrapped = get_origin(hint) in (typing.Required, typing.NotRequired)
-    return get_args(hint)[0] if wrapped else hint

@@ -20,11 +20,11 @@ from functools import lru_cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from dspex_core.adapters.choices import choice, choices, normal_name, undecorated
-from dspex_core.adapters.numbers import numbers_meant
-from dspex_core.adapters.readings import lines_of, literal_readings, repaired_readings
-from dspex_core.annotations import bare_type
 from dspex_core.content import PromptValue
+from dspex_core.reading.annotations import bare_type, portable, unwrapped
+from dspex_core.reading.choices import choice, choices, normal_name, undecorated
+from dspex_core.reading.numbers import numbers_meant
+from dspex_core.reading.texts import lines_of, literal_readings, repaired_readings
 
 _MAX_DEPTH = 60  # no type that a person writes is deeper; a model caught in a loop is
 _NOTHING = frozenset({"null", "none", "n/a", "na", "nil", "undefined", "not applicable"})
@@ -218,7 +218,7 @@ def _own_fields(kind: Any) -> dict[str, Any]:
         return {}
     if is_dataclass(kind):
         return {field.name: hints[field.name] for field in dataclass_fields(kind) if field.init}
-    return hints
+    return {name: unwrapped(hint) for name, hint in hints.items()}
 
 
 def _is_typed_dict(kind: Any) -> bool:
@@ -244,8 +244,9 @@ def _validator(kind: Any) -> Any:
 
 
 def _new_validator(kind: Any) -> Any:
-    import pydantic  # as in _fields_of
+    import pydantic  # as in _own_fields
 
+    kind = portable(kind)
     try:
         return pydantic.TypeAdapter(kind)
     except pydantic.errors.PydanticSchemaGenerationError:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
-
-from dspex_core.adapters.base import to_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,10 +18,10 @@ def choices(annotation: Any) -> dict[str, Any]:
     if type(annotation) is type:  # the plain classes, most of what there is
         return {}
     if get_origin(annotation) is Literal:
-        return {to_text(choice): choice for choice in get_args(annotation)}
+        return {_name(choice): choice for choice in get_args(annotation)}
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         names = {member.name: member for member in annotation}
-        return names | {to_text(member): member for member in annotation}
+        return names | {_name(member): member for member in annotation}
     return {}
 
 
@@ -38,6 +37,14 @@ def choice(named: Mapping[str, Any], text: str) -> Any:
         if similar:
             return next(iter(similar.values())) if len(similar) == 1 else name
     return name
+
+
+def _name(value: Any) -> str:
+    """Return a choice as it is written: text as it is, all else as JSON."""
+    from pydantic_core import to_jsonable_python  # comes with pydantic, which signatures load when needed
+
+    plain = value if type(value) is str else to_jsonable_python(value, fallback=str)
+    return plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
 
 
 def undecorated(text: str) -> str:

@@ -1,0 +1,1 @@
+"""Reading values that a model has written as the types that are wanted. PYTEST_DONT_REWRITE"""
