@@ -92,6 +92,22 @@ class Call:
             raise
 
 
+@dataclass(frozen=True, slots=True)
+class SyncOrAsync:
+    """A step that is done in two ways: `sync` when driven sync, `awaited` when driven async."""
+
+    sync: Call
+    awaited: Call
+
+    def run(self) -> Any:
+        """Do it in this thread."""
+        return self.sync.run()
+
+    async def arun(self) -> Any:
+        """Do it without blocking the event loop."""
+        return await self.awaited.arun()
+
+
 def _is_async(function: Callable[..., Any]) -> bool:
     if isinstance(function, FunctionType | MethodType):
         return inspect.iscoroutinefunction(function)

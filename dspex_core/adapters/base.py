@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.content import Content, FunctionCalls, Placement, PromptValue
 from dspex_core.errors import SignatureError
 from dspex_core.messages import Conversation, Message, ResponseSchema, SharedTurns
-from dspex_core.signature import MISSING, make_signature
+from dspex_core.signature import MISSING, OutputField, make_signature
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -119,6 +119,10 @@ class Adapter(ABC):
     @abstractmethod
     def assistant(self, signature: type[Signature], outputs: Mapping[str, Any]) -> Message:
         """Write outputs as the model should; those that are not there are said to be not supplied."""
+
+    def written(self, outputs: Mapping[str, Any]) -> str:
+        """Return the reply that has these outputs, of no particular signature: for scripted LMs."""
+        return self.assistant(make_signature({name: (Any, OutputField()) for name in outputs}), outputs).text
 
     @abstractmethod
     def parse(self, signature: type[Signature], text: str) -> dict[str, Any]:

@@ -7,14 +7,14 @@ that method; so a custom LM, a scripted one and the real client behave alike.
 from __future__ import annotations
 
 import time
-from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TextIO
 
 from dspex_core.budget import within_budget
-from dspex_core.config import current
+from dspex_core.config import context, current
 from dspex_core.errors import BudgetExceededError, LiveCallRefusedError, LMError, StraySignalError
-from dspex_core.flow import Call, Flow, adrive, drive
+from dspex_core.flow import Call, Flow, SyncOrAsync, adrive, drive
+from dspex_core.lm import openai_form
 from dspex_core.lm.history import CallLog, HistoryEntry, note
 from dspex_core.lm.streaming import aiterate, iterate, telling
 from dspex_core.messages import FunctionSpec, LMRequest, LMResponse, Message
@@ -48,8 +48,11 @@ class CallResult:
         return _texts(self.response) if self.response is not None else []
 
 
-class BaseLM(ABC):
+class BaseLM:
     """A language model. A subclass needs `complete`, and `acomplete` if it can wait without a thread.
+
+    Or it is written as DSPy's are: `forward(prompt, messages, **config)` (or `aforward`) returns what OpenAI's
+    client does, or `__call__` (or `acall`) returns a list of texts.
 
     Args:
         model: The model's name, as `provider/model` for the built-in client.
@@ -67,11 +70,24 @@ class BaseLM(ABC):
     keeps_budget: ClassVar[bool] = False
     history_length: ClassVar[int] = _HISTORY_LENGTH
     callbacks: Sequence[Listener] = ()
+    _by_forward: ClassVar[bool] = False  # how a subclass answers, if not by `complete`
+    _by_call: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Find out by which method a class answers."""
+        super().__init_subclass__(**options)
+        own = vars(cls)
+        if not own.keys().isdisjoint(("complete", "acomplete", "live")):
+            cls._by_forward = cls._by_call = False
+        elif not own.keys().isdisjoint(("forward", "aforward")):
+            cls._by_forward = True
+        if not own.keys().isdisjoint(("__call__", "acall")):
+            cls._by_call = True
 
     def __init__(self, model: str, *, callbacks: Sequence[Listener] | None = None, **config: Any) -> None:
         self.model = model
         self.callbacks = callbacks or ()
-        self.config: Mapping[str, Any] = config
+        self.config: dict[str, Any] = SamplingDefaults(config)
         self.history = CallLog(maxlen=self.history_length)
 
     @property
@@ -79,17 +95,48 @@ class BaseLM(ABC):
         """Whether requests may hold functions that the model can ask to have called."""
         return False
 
-    @abstractmethod
+    @property
+    def kwargs(self) -> dict[str, Any]:
+        """The sampling defaults, under DSPy's name."""
+        return self.config
+
     def complete(self, request: LMRequest) -> LMResponse:
         """Answer a request; one that can tell its reply piece by piece does so where there is an `on_chunk`.
 
         Raises:
             LMError: The call failed.
         """
+        if not self._by_forward:
+            raise NotImplementedError(f"{type(self).__name__} defines neither complete nor forward")
+        return drive(self._forwarding(request))
 
     async def acomplete(self, request: LMRequest) -> LMResponse:
         """Answer a request without blocking the event loop; by default, in a thread."""
+        if self._by_forward:
+            return await adrive(self._forwarding(request))
         return await Call(self.complete, (request,)).arun()  # type: ignore[no-any-return]  # a step's result is Any
+
+    def forward(
+        self, prompt: str | None = None, messages: Sequence[Mapping[str, Any]] | None = None, **config: Any
+    ) -> Any:
+        """Answer as OpenAI's client does: for `super().forward(...)` of a subclass."""
+        if type(self).aforward is not BaseLM.aforward and type(self).forward is BaseLM.forward:
+            return Call(self.aforward, (), {"prompt": prompt, "messages": messages, **config}).run()
+        return openai_form.as_reply(self.complete(_plain_request(prompt, messages, config).with_defaults({})))
+
+    async def aforward(
+        self, prompt: str | None = None, messages: Sequence[Mapping[str, Any]] | None = None, **config: Any
+    ) -> Any:
+        """`forward` without blocking the event loop."""
+        if type(self).forward is not BaseLM.forward and type(self).aforward is BaseLM.aforward:
+            return await Call(self.forward, (), {"prompt": prompt, "messages": messages, **config}).arun()
+        request = _plain_request(prompt, messages, config).with_defaults({})
+        return openai_form.as_reply(await self.acomplete(request))
+
+    def _forwarding(self, request: LMRequest) -> Flow[LMResponse]:
+        arguments = openai_form.call_arguments(request)
+        reply = yield SyncOrAsync(Call(self.forward, (), arguments), Call(self.aforward, (), arguments))
+        return openai_form.response_of(reply, self.model)
 
     def request(self, request: LMRequest) -> LMResponse:
         """Answer a request as a program makes it: from the cassette where there is one, else live."""
@@ -101,15 +148,20 @@ class BaseLM(ABC):
 
     def __call__(
         self, prompt: str | None = None, messages: Sequence[Mapping[str, Any]] | None = None, **config: Any
-    ) -> list[str]:
-        """Ask with a prompt or with chat messages; return the text of each of the `n` outputs."""
-        return _texts(self.request(_plain_request(prompt, messages, config)))
+    ) -> list[Any]:
+        """Ask with a prompt or with chat messages.
+
+        Returns:
+            The text of each of the `n` outputs; for one with more than text, a dict with the keys `"text"` and, as
+            far as they are there, `"reasoning_content"` and `"tool_calls"`.
+        """
+        return openai_form.said(drive(self._own_steps(_plain_request(prompt, messages, config))))
 
     async def acall(
         self, prompt: str | None = None, messages: Sequence[Mapping[str, Any]] | None = None, **config: Any
-    ) -> list[str]:
+    ) -> list[Any]:
         """Call the LM without blocking the event loop."""
-        return _texts(await self.arequest(_plain_request(prompt, messages, config)))
+        return openai_form.said(await adrive(self._own_steps(_plain_request(prompt, messages, config))))
 
     def try_call(
         self, prompt: str | None = None, messages: Sequence[Mapping[str, Any]] | None = None, **config: Any
@@ -150,6 +202,9 @@ class BaseLM(ABC):
 
     def steps(self, request: LMRequest) -> Flow[LMResponse]:
         """Answer a request as a part of another flow, as a program makes it: `yield from lm.steps(request)`."""
+        return self._calling(request) if self._by_call else self._own_steps(request)
+
+    def _own_steps(self, request: LMRequest) -> Flow[LMResponse]:
         if request.on_chunk is not None:
             return telling(request, request.on_chunk, self._steps)
         return self._steps(request)
@@ -171,6 +226,30 @@ class BaseLM(ABC):
             note(HistoryEntry(self.model, asked, response, time.time()), self.history, settings.max_history_size)
         return response
 
+    def _calling(self, request: LMRequest) -> Flow[LMResponse]:
+        """Let a subclass's own `__call__` or `acall` answer; it may well end in those of this class."""
+        settings = current()
+        recorder = settings.recorder if self.recordable else None
+        if recorder is None:
+            if settings.replay_only and self.recordable:
+                raise LiveCallRefusedError(self.model)
+            return (yield from self._called(request))
+        known = request.with_defaults(self.config)
+        response = recorder.replay(self.model, known)
+        if response is None:
+            with context(recorder=None):  # the call is recorded here
+                response = yield from self._called(request)
+            recorder.record(self.model, known, response)
+        return response
+
+    def _called(self, request: LMRequest) -> Flow[LMResponse]:
+        arguments = openai_form.call_arguments(request)
+        is_async = type(self).acall is not BaseLM.acall
+        is_sync = type(self).__call__ is not BaseLM.__call__
+        awaited = Call(self.acall if is_async else self.__call__, (), arguments)
+        reply = yield SyncOrAsync(Call(self.__call__, (), arguments) if is_sync else awaited, awaited)
+        return openai_form.response_of(reply, self.model)
+
     def _recorded(self, request: LMRequest, recorder: Recorder) -> Flow[LMResponse]:
         """Answer from the cassette, else live, which the cassette then keeps."""
         response = recorder.replay(self.model, request)
@@ -181,7 +260,7 @@ class BaseLM(ABC):
 
     def live(self, request: LMRequest) -> Flow[LMResponse]:
         """Answer a request within the budget, but without cassette, usage and history: what `request` adds."""
-        asking = _asking(self, request)
+        asking = self._forwarding(request) if self._by_forward else _asking(self, request)
         return (yield from (asking if self.keeps_budget else within_budget(self.model, asking)))
 
     def inspect_history(self, n: int = 1, file: TextIO | None = None) -> None:
@@ -192,7 +271,7 @@ class BaseLM(ABC):
         """Return the same LM with other sampling defaults and an empty history."""
         clone = type(self).__new__(type(self))
         clone.__dict__.update(self.__dict__)
-        clone.config = {**self.config, **config}
+        clone.config = SamplingDefaults({**self.config, **config})
         clone.history = CallLog(maxlen=self.history_length)
         return clone
 
@@ -202,6 +281,14 @@ class BaseLM(ABC):
     def __repr__(self) -> str:
         config = "".join(f", {name}={value!r}" for name, value in self.config.items())
         return f"{type(self).__name__}({self.model!r}{config})"
+
+
+class SamplingDefaults(dict[str, Any]):
+    """Sampling parameters by name; those that every LM has are `None` where they are left open, as in DSPy."""
+
+    def __missing__(self, name: str) -> None:
+        if name not in ("temperature", "max_tokens"):
+            raise KeyError(name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections import deque
+from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self, TextIO
+from uuid import NAMESPACE_OID, uuid5
 
+from dspex_core.lm import openai_form
+from dspex_core.plain.secrets import is_private, without_secrets
 from dspex_core.prices import list_price
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from dspex_core.messages import FunctionCall, LMOutput, LMRequest, LMResponse
 
@@ -20,8 +24,12 @@ _LENGTH = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class HistoryEntry:
-    """One call that an LM has answered; `time` is in seconds since the epoch."""
+class HistoryEntry(Mapping[str, Any]):
+    """One call that an LM has answered; `time` is in seconds since the epoch.
+
+    It also reads as DSPy's entries do, `entry["messages"]`, `entry["outputs"]`, ...: what is behind a key is made
+    when it is asked for. `entry["kwargs"]` holds no keys and headers.
+    """
 
     model: str
     request: LMRequest
@@ -35,6 +43,39 @@ class HistoryEntry:
         if response.cached:
             return 0.0
         return list_price(response.lm or self.model, response.usage) if response.cost is None else response.cost
+
+    def __getitem__(self, name: str) -> Any:
+        return _VIEWS[name](self)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_VIEWS)
+
+    def __len__(self) -> int:
+        return len(_VIEWS)
+
+
+def _usage(entry: HistoryEntry) -> dict[str, int]:
+    usage = entry.response.usage
+    return {} if entry.response.cached else {**usage.to_json(), "total_tokens": usage.total_tokens}
+
+
+def _timestamp(entry: HistoryEntry) -> str:
+    return datetime.fromtimestamp(entry.time, UTC).astimezone().replace(tzinfo=None).isoformat()
+
+
+_VIEWS: Mapping[str, Callable[[HistoryEntry], Any]] = {  # by DSPy's keys
+    "prompt": lambda entry: openai_form.call_arguments(entry.request)["prompt"],
+    "messages": lambda entry: openai_form.call_arguments(entry.request)["messages"],
+    "kwargs": lambda entry: without_secrets(entry.request.config, is_private),
+    "response": lambda entry: openai_form.as_reply(entry.response),
+    "outputs": lambda entry: openai_form.said(entry.response),
+    "usage": _usage,
+    "cost": lambda entry: entry.cost,
+    "timestamp": _timestamp,
+    "uuid": lambda entry: str(uuid5(NAMESPACE_OID, f"{entry.time} {entry.request.key(entry.model)}")),
+    "model": lambda entry: entry.model,
+    "response_model": lambda entry: entry.response.model,
+}
 
 
 class CallLog(deque[HistoryEntry]):

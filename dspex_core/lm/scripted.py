@@ -7,17 +7,31 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal
+from dataclasses import replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from dspex_core.errors import ScriptExhaustedError
 from dspex_core.lm.base import BaseLM
 from dspex_core.messages import LMChunk, LMOutput, LMRequest, LMResponse, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dspex_core.messages import Message
 
 Reply = str | Mapping[str, Any] | LMOutput | BaseException
 Script = Iterable[Reply] | Mapping[str, Reply] | Callable[[LMRequest], Reply]
 
 
 _WORDS = re.compile(r"\s*\S+|\s+")  # with the white space around, so that nothing is lost
+
+
+class OutputWriter(Protocol):
+    """An adapter, as far as it writes outputs of no particular signature."""
+
+    def written(self, outputs: Mapping[str, Any]) -> str:
+        """Return the reply that has these outputs."""
 
 
 class ScriptedLM(BaseLM):
@@ -121,10 +135,43 @@ class ScriptedLM(BaseLM):
 
 
 class DummyLM(ScriptedLM):
-    """`ScriptedLM` under DSPy's name and arguments: replies are mappings of output fields."""
+    """`ScriptedLM` under DSPy's name and arguments.
 
-    def __init__(self, answers: list[dict[str, Any]] | dict[str, dict[str, Any]]) -> None:
+    Args:
+        answers: The outputs of each call in order, as mappings; or a mapping from a text in the last message to them.
+        follow_examples: Whether a call whose last message is also that of a demo in its prompt is answered as the
+            demo is. No answer is used up by that.
+        reasoning: Whether replies come with a reasoning apart.
+        adapter: The adapter in whose format replies are written, whatever the request asks for.
+    """
+
+    def __init__(
+        self,
+        answers: list[dict[str, Any]] | dict[str, dict[str, Any]],
+        follow_examples: bool = False,  # noqa: FBT001, FBT002  as in DSPy
+        reasoning: bool = False,  # noqa: FBT001, FBT002  as in DSPy
+        adapter: OutputWriter | None = None,
+    ) -> None:
         super().__init__(answers, model="dummy")
+        self._scripted, self._reply = self._reply, self._answer
+        self._follows, self._reasons, self._writer = follow_examples, reasoning, adapter
+
+    def _answer(self, request: LMRequest) -> Reply:
+        answer = (_demo(request.messages) if self._follows else None) or self._scripted(request)
+        if isinstance(answer, Mapping) and self._writer is not None:
+            answer = self._writer.written(answer)
+        if not self._reasons or isinstance(answer, BaseException):
+            return answer
+        return replace(_output(answer, request), reasoning="A scripted reasoning.")
+
+
+def _demo(messages: Sequence[Message]) -> str | None:
+    """Return the reply to an earlier message that the last one begins with; behind it stands what is to be answered."""
+    *earlier, last = messages
+    for asked, answered in pairwise(earlier):
+        if (asked.role, answered.role) == ("user", "assistant") and last.text.startswith(asked.text):
+            return answered.text
+    return None
 
 
 def _output(reply: str | Mapping[str, Any] | LMOutput, request: LMRequest) -> LMOutput:

@@ -14,13 +14,13 @@ from dspex_core.artifacts import artifact_state, read_json, write_artifact, writ
 from dspex_core.config import current
 from dspex_core.errors import ArtifactError, ConfigurationError, SignatureError
 from dspex_core.example import Example
-from dspex_core.flow import Call, Flow, adrive, drive
+from dspex_core.flow import Call, Flow, SyncOrAsync, adrive, drive
 from dspex_core.interop import dspy
 from dspex_core.lm.history import CallLog, noting_in
 from dspex_core.programs.batch import Batch
 from dspex_core.programs.demo_list import DemoList
 from dspex_core.programs.demos import selector_from_json
-from dspex_core.programs.driving import Forward, counted, driving
+from dspex_core.programs.driving import counted, driving
 from dspex_core.programs.recipe import RECIPE_KIND, recipe_file, recipe_of
 from dspex_core.programs.state import damage, others, sampling_only
 from dspex_core.programs.tree import copied, replace, sub_modules, walk
@@ -73,7 +73,7 @@ class Module:
 
     def flow(self, *args: Any, **inputs: Any) -> Flow[Any]:
         """Run the program's logic as a flow; by default it is one step that calls `forward` or `aforward`."""
-        return (yield Forward(Call(self.forward, args, inputs), Call(self.aforward, args, inputs)))
+        return (yield SyncOrAsync(Call(self.forward, args, inputs), Call(self.aforward, args, inputs)))
 
     def forward(self, *args: Any, **inputs: Any) -> Any:
         """Run the program's logic; a subclass writes it here, in plain Python."""

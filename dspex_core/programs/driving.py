@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.example import Prediction
@@ -12,23 +11,7 @@ from dspex_core.usage import track_usage
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from dspex_core.flow import Call, Flow
-
-
-@dataclass(frozen=True, slots=True)
-class Forward:
-    """The step of a user's program: `forward` when driven sync, `aforward` when driven async."""
-
-    sync: Call
-    awaited: Call
-
-    def run(self) -> Any:
-        """Call `forward`."""
-        return self.sync.run()
-
-    async def arun(self) -> Any:
-        """Await `aforward`."""
-        return await self.awaited.arun()
+    from dspex_core.flow import Flow
 
 
 def driving(flow: Callable[..., Flow[Any]]) -> tuple[Callable[..., Any], Callable[..., Coroutine[Any, Any, Any]]]:

@@ -27,3 +27,11 @@ def real(tmp_path_factory):
 @pytest.fixture
 def ours():
     return dspex_core
+
+
+@pytest.fixture
+def live(ours):
+    """Let calls of ours go past the session's cassette, as DSPy's do."""
+    replaying = {"replay_only": False} if "replay_only" in ours.settings else {}
+    with ours.context(recorder=None, **replaying):
+        yield

@@ -72,7 +72,6 @@ LEFT_OUT = {  # docs/migrating-from-dspy.md says why
     "Adapter": {"use_native_function_calling", "native_response_types", "parallel_tool_calls"},
     "ChatAdapter": {"native_response_types"},
     "XMLAdapter": {"native_response_types"},
-    "DummyLM": {"follow_examples", "reasoning", "adapter"},
     "load": {"allow_pickle"},
 }
 VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)

@@ -11,6 +11,9 @@ CHANGED += ["warn_on_type_mismatch", "provide_traceback", "max_errors", "num_thr
 CHANGED += ["allow_tool_async_sync_conversion"]
 
 
+pytestmark = pytest.mark.usefixtures("live")
+
+
 @pytest.fixture(params=["real", "ours"])
 def dspy(request):
     library = request.getfixturevalue(request.param)
@@ -99,6 +102,23 @@ def test_a_trace_that_a_user_asks_for(dspy):
     ]
 
 
+@pytest.mark.parametrize(("settings", "left"), [({"max_history_size": 2}, 2), ({"disable_history": True}, 0), ({}, 3)])
+def test_how_much_a_history_keeps(dspy, settings, left):
+    class Echo(dspy.BaseLM):
+        def __init__(self):
+            super().__init__("echo")
+
+        def forward(self, prompt=None, messages=None, **kwargs):
+            return answer("a")
+
+    with dspy.context(adapter=dspy.ChatAdapter(), **settings):
+        lm = Echo()
+        for _ in range(3):
+            lm("Hi.")
+
+    assert len(lm.history) == left
+
+
 def test_how_many_asyncified_calls_run_at_once(dspy):
     running, most = 0, 0
 
@@ -129,6 +149,7 @@ def test_files(dspy, tmp_path, caplog):
     assert "num_threads" not in loaded
     with dspy.context(**loaded):
         assert dspy.settings.lm.model == "openai/gpt-4o-mini"
+        assert dspy.settings.lm.kwargs["temperature"] == 0.5
 
 
 def test_a_file_of_ours_holds_no_secret_and_a_pickle_is_refused(ours, real, tmp_path):
@@ -142,3 +163,12 @@ def test_a_file_of_ours_holds_no_secret_and_a_pickle_is_refused(ours, real, tmp_
     assert "http://here" not in (tmp_path / "ours").read_text()
     with pytest.raises(ours.ArtifactError, match="pickle, which is never loaded"):
         ours.load_settings(tmp_path / "theirs", allow_pickle=True)
+
+
+def answer(text):
+    """What OpenAI's client returns."""
+    import litellm
+
+    return litellm.ModelResponse(
+        model="echo", choices=[{"message": {"content": text}, "finish_reason": "stop"}], usage={"total_tokens": 3}
+    )
