@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import server
+from dspex_core.otel import OpenTelemetry
 from opentelemetry import context, trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -20,12 +21,11 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from tabulate import tabulate
 
 import dspex_core
-from dspex_core.otel import OpenTelemetry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from dspex_core.telemetry import Event
+    from dspex_core.telemetry.spans import Event
 
 BAR = 0.1  # ms a call
 CALLS = 500  # of which the SDK's queue holds all spans

@@ -10,12 +10,10 @@ if TYPE_CHECKING:
     from dspex_core.adapters import JSONAdapter as JSONAdapter
     from dspex_core.adapters import TwoStepAdapter as TwoStepAdapter
     from dspex_core.adapters import XMLAdapter as XMLAdapter
-    from dspex_core.budget import Budget as Budget
-    from dspex_core.callbacks import BaseCallback as BaseCallback
     from dspex_core.config import configure as configure
     from dspex_core.config import context as context
     from dspex_core.config import settings as settings
-    from dspex_core.datasets import load_dataset as load_dataset
+    from dspex_core.datasets.load import load_dataset as load_dataset
     from dspex_core.dspy_paths import clients as clients
     from dspex_core.dspy_paths import core as core
     from dspex_core.dspy_paths import dsp as dsp
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
     from dspex_core.dspy_paths import teleprompt as teleprompt
     from dspex_core.dspy_paths import utils as utils
     from dspex_core.dspy_paths.top_level import *  # noqa: F403  DSPy's other names
-    from dspex_core.embedders import Embedder as Embedder
-    from dspex_core.embedders import LexicalEmbedder as LexicalEmbedder
     from dspex_core.errors import AdapterParseError as AdapterParseError
     from dspex_core.errors import ArtifactError as ArtifactError
     from dspex_core.errors import BudgetExceededError as BudgetExceededError
@@ -59,8 +55,8 @@ if TYPE_CHECKING:
     from dspex_core.errors import ToolExecutionError as ToolExecutionError
     from dspex_core.errors import ToolServerError as ToolServerError
     from dspex_core.errors import TruncatedReplyError as TruncatedReplyError
-    from dspex_core.evaluate import Evaluate as Evaluate
-    from dspex_core.evaluate import EvaluationResult as EvaluationResult
+    from dspex_core.evaluation.evaluate import Evaluate as Evaluate
+    from dspex_core.evaluation.evaluate import EvaluationResult as EvaluationResult
     from dspex_core.example import Completions as Completions
     from dspex_core.example import Example as Example
     from dspex_core.example import Prediction as Prediction
@@ -83,12 +79,12 @@ if TYPE_CHECKING:
     from dspex_core.messages import LMResponse as LMResponse
     from dspex_core.messages import Message as Message
     from dspex_core.messages import Usage as Usage
-    from dspex_core.metrics import Score as Score
-    from dspex_core.metrics import contains as contains
-    from dspex_core.metrics import exact_match as exact_match
-    from dspex_core.metrics import f1 as f1
-    from dspex_core.metrics import field_match as field_match
-    from dspex_core.metrics import fuzzy_match as fuzzy_match
+    from dspex_core.metrics.metrics import Score as Score
+    from dspex_core.metrics.metrics import contains as contains
+    from dspex_core.metrics.metrics import exact_match as exact_match
+    from dspex_core.metrics.metrics import f1 as f1
+    from dspex_core.metrics.metrics import field_match as field_match
+    from dspex_core.metrics.metrics import fuzzy_match as fuzzy_match
     from dspex_core.optimizers import BootstrapFewShot as BootstrapFewShot
     from dspex_core.optimizers import BootstrapFewShotWithRandomSearch as BootstrapFewShotWithRandomSearch
     from dspex_core.optimizers import BootstrapRS as BootstrapRS
@@ -101,26 +97,31 @@ if TYPE_CHECKING:
     from dspex_core.programs import NearestDemos as NearestDemos
     from dspex_core.programs import Predict as Predict
     from dspex_core.programs import load as load
-    from dspex_core.programs.aggregation import majority as majority
-    from dspex_core.programs.code_act import CodeAct as CodeAct
-    from dspex_core.programs.comparison import MultiChainComparison as MultiChainComparison
-    from dspex_core.programs.knn import KNN as KNN
+    from dspex_core.programs.agents.react import ReAct as ReAct
+    from dspex_core.programs.attempts.aggregation import majority as majority
+    from dspex_core.programs.attempts.best_of_n import BestOfN as BestOfN
+    from dspex_core.programs.attempts.best_of_n import Refine as Refine
+    from dspex_core.programs.attempts.comparison import MultiChainComparison as MultiChainComparison
+    from dspex_core.programs.code.code_act import CodeAct as CodeAct
+    from dspex_core.programs.code.program_of_thought import ProgramOfThought as ProgramOfThought
+    from dspex_core.programs.code.rlm import RLM as RLM
+    from dspex_core.programs.demos.knn import KNN as KNN
     from dspex_core.programs.parallel import Parallel as Parallel
-    from dspex_core.programs.program_of_thought import ProgramOfThought as ProgramOfThought
-    from dspex_core.programs.react import ReAct as ReAct
-    from dspex_core.programs.rlm import RLM as RLM
-    from dspex_core.programs.sampling import BestOfN as BestOfN
-    from dspex_core.programs.sampling import Refine as Refine
     from dspex_core.programs.sync_async import asyncify as asyncify
     from dspex_core.programs.sync_async import syncify as syncify
     from dspex_core.retrievers import BM25 as BM25
     from dspex_core.retrievers import Embeddings as Embeddings
     from dspex_core.retrievers import EmbeddingsWithScores as EmbeddingsWithScores
     from dspex_core.retrievers import Retriever as Retriever
-    from dspex_core.signature import InputField as InputField
-    from dspex_core.signature import OutputField as OutputField
-    from dspex_core.signature import Signature as Signature
+    from dspex_core.retrievers.embedders import Embedder as Embedder
+    from dspex_core.retrievers.embedders import LexicalEmbedder as LexicalEmbedder
+    from dspex_core.signatures.signature import InputField as InputField
+    from dspex_core.signatures.signature import OutputField as OutputField
+    from dspex_core.signatures.signature import Signature as Signature
+    from dspex_core.spending.budget import Budget as Budget
+    from dspex_core.spending.usage import track_usage as track_usage
     from dspex_core.streaming import streamify as streamify
+    from dspex_core.telemetry.callbacks import BaseCallback as BaseCallback
     from dspex_core.tools import MCPTools as MCPTools
     from dspex_core.tools import Tool as Tool
     from dspex_core.tools import ToolRegistry as ToolRegistry
@@ -136,7 +137,6 @@ if TYPE_CHECKING:
     from dspex_core.types import ToolCallResults as ToolCallResults
     from dspex_core.types import ToolCalls as ToolCalls
     from dspex_core.types import Type as Type
-    from dspex_core.usage import track_usage as track_usage
 
 __all__ = [
     "BM25",
@@ -265,21 +265,21 @@ __all__ = [
 
 _HOMES = {
     "BM25": "retrievers",
-    "KNN": "programs.knn",
+    "KNN": "programs.demos.knn",
     "LM": "lm.client",
     "LMRefusalError": "errors",
-    "RLM": "programs.rlm",
+    "RLM": "programs.code.rlm",
     "Adapter": "adapters",
     "AdapterParseError": "errors",
     "ArtifactError": "errors",
     "Audio": "types",
-    "BaseCallback": "callbacks",
+    "BaseCallback": "telemetry.callbacks",
     "BaseLM": "lm.base",
-    "BestOfN": "programs.sampling",
+    "BestOfN": "programs.attempts.best_of_n",
     "BootstrapFewShot": "optimizers",
     "BootstrapFewShotWithRandomSearch": "optimizers",
     "BootstrapRS": "optimizers",
-    "Budget": "budget",
+    "Budget": "spending.budget",
     "BudgetExceededError": "errors",
     "CallResult": "lm.base",
     "ChainOfThought": "programs",
@@ -287,7 +287,7 @@ _HOMES = {
     "Citation": "types",
     "Citations": "types",
     "Code": "types",
-    "CodeAct": "programs.code_act",
+    "CodeAct": "programs.code.code_act",
     "CodeInterpreter": "interpreter",
     "Completions": "example",
     "ConfigurationError": "errors",
@@ -296,12 +296,12 @@ _HOMES = {
     "DatasetError": "errors",
     "Document": "types",
     "DummyLM": "lm.scripted",
-    "Embedder": "embedders",
+    "Embedder": "retrievers.embedders",
     "Embeddings": "retrievers",
     "EmbeddingsWithScores": "retrievers",
-    "Evaluate": "evaluate",
+    "Evaluate": "evaluation.evaluate",
     "EvaluationError": "errors",
-    "EvaluationResult": "evaluate",
+    "EvaluationResult": "evaluation.evaluate",
     "Example": "example",
     "File": "types",
     "FinalOutput": "interpreter",
@@ -309,7 +309,7 @@ _HOMES = {
     "FunctionSpec": "messages",
     "History": "types",
     "Image": "types",
-    "InputField": "signature",
+    "InputField": "signatures.signature",
     "InterpreterError": "errors",
     "JSONAdapter": "adapters",
     "KNNFewShot": "optimizers",
@@ -331,31 +331,31 @@ _HOMES = {
     "LMUnsupportedFeatureError": "errors",
     "LabeledFewShot": "optimizers",
     "LiveCallRefusedError": "errors",
-    "LexicalEmbedder": "embedders",
+    "LexicalEmbedder": "retrievers.embedders",
     "MCPTools": "tools",
     "Message": "messages",
     "Module": "programs",
-    "MultiChainComparison": "programs.comparison",
+    "MultiChainComparison": "programs.attempts.comparison",
     "NearestDemos": "programs",
     "OptimizationError": "errors",
     "Optimizer": "optimizers",
-    "OutputField": "signature",
+    "OutputField": "signatures.signature",
     "Parallel": "programs.parallel",
     "ParallelError": "errors",
     "Predict": "programs",
     "Prediction": "example",
-    "ProgramOfThought": "programs.program_of_thought",
+    "ProgramOfThought": "programs.code.program_of_thought",
     "PythonInterpreter": "interpreter",
-    "ReAct": "programs.react",
+    "ReAct": "programs.agents.react",
     "Reasoning": "types",
-    "Refine": "programs.sampling",
+    "Refine": "programs.attempts.best_of_n",
     "ResponseCache": "lm.cache",
     "Retriever": "retrievers",
-    "Score": "metrics",
+    "Score": "metrics.metrics",
     "ScriptExhaustedError": "errors",
     "ScriptedLM": "lm.scripted",
     "SemanticF1": "judges",
-    "Signature": "signature",
+    "Signature": "signatures.signature",
     "SignatureError": "errors",
     "Teleprompter": "optimizers",
     "Tool": "tools",
@@ -372,20 +372,20 @@ _HOMES = {
     "XMLAdapter": "adapters",
     "asyncify": "programs.sync_async",
     "configure": "config",
-    "contains": "metrics",
+    "contains": "metrics.metrics",
     "context": "config",
-    "exact_match": "metrics",
-    "f1": "metrics",
-    "field_match": "metrics",
-    "fuzzy_match": "metrics",
+    "exact_match": "metrics.metrics",
+    "f1": "metrics.metrics",
+    "field_match": "metrics.metrics",
+    "fuzzy_match": "metrics.metrics",
     "inspect_history": "lm.history",
     "load": "programs",
-    "load_dataset": "datasets",
-    "majority": "programs.aggregation",
+    "load_dataset": "datasets.load",
+    "majority": "programs.attempts.aggregation",
     "settings": "config",
     "streamify": "streaming",
     "syncify": "programs.sync_async",
-    "track_usage": "usage",
+    "track_usage": "spending.usage",
 }
 
 # DSPy's module paths, such as `dspex_core.teleprompt`, stand in a folder of their own.

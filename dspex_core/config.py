@@ -15,22 +15,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import ConfigurationError
-from dspex_core.settings_files import read_settings, write_settings
+from dspex_core.storage.settings_files import read_settings, write_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from os import PathLike
 
     from dspex_core.adapters.base import Adapter
-    from dspex_core.budget import Budget
     from dspex_core.example import Prediction
     from dspex_core.lm.base import BaseLM
     from dspex_core.lm.cache import ResponseCache
     from dspex_core.lm.recorded import Recorder
     from dspex_core.programs.base import Predictor
+    from dspex_core.spending.budget import Budget
+    from dspex_core.spending.usage import UsageTracker
     from dspex_core.streaming.listener import Router
-    from dspex_core.telemetry import Listener
-    from dspex_core.usage import UsageTracker
+    from dspex_core.telemetry.spans import Listener
 
     Trace = list[tuple[Predictor, dict[str, Any], Prediction]]
 

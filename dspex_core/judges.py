@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.example import Prediction
 from dspex_core.programs.base import Module
 from dspex_core.programs.chain_of_thought import ChainOfThought
-from dspex_core.signature import InputField, OutputField, Signature
+from dspex_core.signatures.signature import InputField, OutputField, Signature
 
 if TYPE_CHECKING:
     from dspex_core.example import Example
-    from dspex_core.flow import Flow
+    from dspex_core.flow.steps import Flow
 
 
 class SemanticRecallPrecision(Signature):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def lm(pytestconfig: pytest.Config) -> BaseLM:
     """Return the LM of the tests: the model in the ini key `dspex_lm`, at temperature 0. Override it as you like."""
     from dspex_core import LM
-    from pytest_dspex.live import make_ready
+    from pytest_dspex.session.live import make_ready
 
     lm = LM(pytestconfig.stash[OPTIONS].lm, temperature=0.0)
     if pytestconfig.stash[OPTIONS].asks:
@@ -32,7 +32,7 @@ def lm(pytestconfig: pytest.Config) -> BaseLM:
 def dspex_context(request: pytest.FixtureRequest, lm: BaseLM) -> Iterator[None]:
     """Make `lm` the LM of the test; the plugin adds this fixture to the tests that need it."""
     from dspex_core import context
-    from pytest_dspex.live import session_cache
+    from pytest_dspex.session.live import session_cache
 
     with context(lm=lm, cache=session_cache(request.config)):
         yield
@@ -67,8 +67,8 @@ def prediction(
 ) -> Prediction:
     """Return what the program makes of the example's inputs; made concurrently ahead of the test."""
     from dspex_core import LMNotConfiguredError
-    from pytest_dspex.live import refuse
-    from pytest_dspex.prefetch import prefetcher
+    from pytest_dspex.running.prefetch import prefetcher
+    from pytest_dspex.session.live import refuse
 
     spec = request.node.stash[CASE].predictor
     program: Module = request.getfixturevalue(spec.name)
@@ -82,7 +82,7 @@ def prediction(
 @pytest.fixture
 def score(request: pytest.FixtureRequest) -> Callable[..., None]:
     """`score(name, value, feedback="")` records a score of this case; it does not raise on a low one."""
-    from dspex_core.metrics import Score, as_score
+    from dspex_core.metrics.metrics import Score, as_score
 
     scores = request.node.stash[CASE].scores
     scores.clear()  # of an earlier attempt, when the test is run again

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pytest_dspex.cassettes.lm_door import CassetteRecorder
-    from pytest_dspex.collection import Case
-    from pytest_dspex.controller import Controller
-    from pytest_dspex.prefetch import Prefetcher
-    from pytest_dspex.recording import Recording
+    from pytest_dspex.cassettes.recording import Recording
+    from pytest_dspex.collecting.cases import Case
     from pytest_dspex.routing import Router
-    from pytest_dspex.running import OnDemand
+    from pytest_dspex.running.around import OnDemand
+    from pytest_dspex.running.prefetch import Prefetcher
+    from pytest_dspex.session.controller import Controller
 
 # of what a worker sends its controller
 EXPECTED_OUTPUT = "dspex_expected"

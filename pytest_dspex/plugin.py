@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_dspex import cleaning, options, routing, running
+from pytest_dspex import cleaning, options, routing
+from pytest_dspex.collecting.relevance import any_relevant
 from pytest_dspex.fixtures import check, dspex_context, evaluate, example, lm, prediction, score, scripted_lm
 from pytest_dspex.keys import CASE_COUNT, CONTROLLER
-from pytest_dspex.relevance import any_relevant
+from pytest_dspex.running import around as running
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -45,7 +46,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Watch what xdist's workers do; only they know whether a test uses the plugin."""
-    from pytest_dspex.controller import watch
+    from pytest_dspex.session.controller import watch
 
     watch(node.config)
     node.config.stash[CONTROLLER].brief(node)
@@ -54,7 +55,7 @@ def pytest_configure_node(node: Any) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make items of the rows of a dataset."""
     if metafunc.definition.get_closest_marker("dspex_data"):
-        from pytest_dspex.parametrize import generate
+        from pytest_dspex.collecting.parametrize import generate
 
         generate(metafunc)
 
@@ -74,10 +75,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Settle what each test needs before others deselect; then add what recompiles the programs."""
     if not any_relevant(config, items):
         return (yield)
-    from pytest_dspex.collection import prepare
-    from pytest_dspex.controller import watch
-    from pytest_dspex.optimize_item import add_optimizations
-    from pytest_dspex.problems import raise_problems
+    from pytest_dspex.collecting.cases import prepare
+    from pytest_dspex.collecting.problems import raise_problems
+    from pytest_dspex.optimizing.item import add_optimizations
+    from pytest_dspex.session.controller import watch
 
     watch(config)
     prepare(config, items)
@@ -137,7 +138,7 @@ def pytest_make_collect_report(
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
     """Explain an evaluation that fell short."""
-    from pytest_dspex.explain import explain_comparison
+    from pytest_dspex.running.explain import explain_comparison
 
     return explain_comparison(op, left, right)
 

@@ -81,7 +81,7 @@ def read_examples(
     Raises:
         DatasetError: It cannot be read, or a row lacks an input.
     """
-    from dspex_core.datasets import load_dataset
+    from dspex_core.datasets.load import load_dataset
     from dspex_core.programs import Module
 
     if not isinstance(dataset, str | Path):

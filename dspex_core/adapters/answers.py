@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from dspex_core.signature import Signature
+    from dspex_core.signatures.signature import Signature
 
 Section = tuple[str, Any]  # an output's name, and what stands for it
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.content import Content, FunctionCalls, Placement, PromptValue
 from dspex_core.errors import SignatureError
 from dspex_core.messages import Conversation, Message, ResponseSchema, SharedTurns
-from dspex_core.signature import MISSING, OutputField, make_signature
+from dspex_core.signatures.prompt_values import Content, FunctionCalls, Placement, PromptValue
+from dspex_core.signatures.signature import MISSING, OutputField, make_signature
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from dspex_core.adapters.streams import FieldStream
     from dspex_core.errors import AdapterParseError
     from dspex_core.lm.base import BaseLM
-    from dspex_core.signature import Signature, SignatureField
-    from dspex_core.telemetry import Listener
+    from dspex_core.signatures.signature import Signature, SignatureField
+    from dspex_core.telemetry.spans import Listener
 
 NOT_SUPPLIED = "(not supplied in this example)"
 _SCALARS = frozenset({str, int, float, bool, type(None), type(MISSING)})  # nothing that shows itself is in them

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from dspex_core.adapters.streams import FieldStream
-    from dspex_core.signature import Signature, SignatureField
+    from dspex_core.signatures.signature import Signature, SignatureField
 
 _MARKER = re.compile(r"^[ \t]*\[\[[ \t]*##[ \t]*([^\s#\[\]]+)[ \t]*##[ \t]*\]\]", re.MULTILINE)
 _COMPLETED = "[[ ## completed ## ]]"

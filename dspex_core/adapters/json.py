@@ -12,14 +12,14 @@ from dspex_core.adapters.formats import MARKED, OBJECT, TAGGED
 from dspex_core.adapters.parse import read_reply
 from dspex_core.adapters.streams import JSONStream
 from dspex_core.messages import Message, ResponseSchema
-from dspex_core.schemas import is_closed, outline, strict
-from dspex_core.signature import object_schema
+from dspex_core.signatures.schemas import is_closed, outline, strict
+from dspex_core.signatures.signature import object_schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dspex_core.adapters.streams import FieldStream
-    from dspex_core.signature import Signature
+    from dspex_core.signatures.signature import Signature
 
 _FORMATS = (OBJECT, MARKED, TAGGED)
 

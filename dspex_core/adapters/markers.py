@@ -12,7 +12,7 @@ from dspex_core.reading.choices import normal_name
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from dspex_core.signature import Signature
+    from dspex_core.signatures.signature import Signature
 
 COMPLETED = "completed"
 EXACT = re.compile(r"^[ \t]*\[\[[ \t]*##[ \t]*([^\s#\[\]]+)[ \t]*##[ \t]*\]\]", re.MULTILINE)

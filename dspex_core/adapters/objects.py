@@ -10,14 +10,14 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.adapters.answers import is_placeholder
-from dspex_core.broken_json import mended, repaired
+from dspex_core.plain.repair import mended, repaired
 from dspex_core.reading.forgiving import field_names, fits
 from dspex_core.reading.texts import decoded, fenced, has_bullets, literal_readings
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from dspex_core.signature import Signature
+    from dspex_core.signatures.signature import Signature
 
 _DECODER = json.JSONDecoder(strict=False)
 _MAX_STARTS = 100  # each brace is tried as the start of an object: keeps a reply full of them linear

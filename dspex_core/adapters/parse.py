@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from dspex_core.adapters.thinking import regions
 from dspex_core.errors import AdapterParseError, SignatureError
-from dspex_core.observation import error_text
+from dspex_core.plain.observation import error_text
 from dspex_core.reading.choices import choice, choices
 from dspex_core.reading.forgiving import AmbiguousValueError, forgiven
 from dspex_core.reading.texts import literal_readings, repaired_readings
 
 if TYPE_CHECKING:
-    from dspex_core.signature import Signature, SignatureField
+    from dspex_core.signatures.signature import Signature, SignatureField
 
 Reader = Callable[["SignatureField", Any], Any]
 _SAYS_NOTHING = re.compile(r"\s*(\{\s*\}|\[\[ ## completed ## \]\])\s*")  # a reply in its format, without outputs

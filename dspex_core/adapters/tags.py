@@ -17,7 +17,7 @@ from dspex_core.reading.forgiving import field_names, fields_of, is_list
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from dspex_core.signature import Signature, SignatureField
+    from dspex_core.signatures.signature import Signature, SignatureField
 
 _CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,30});")

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.adapters.base import NOT_SUPPLIED, Adapter, Extraction, listing, present, to_text
 from dspex_core.adapters.chat import ChatAdapter
 from dspex_core.messages import Message
-from dspex_core.signature import InputField, make_signature
+from dspex_core.signatures.signature import InputField, make_signature
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dspex_core.lm.base import BaseLM
-    from dspex_core.signature import Signature
+    from dspex_core.signatures.signature import Signature
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dspex_core.adapters.streams import FieldStream
-    from dspex_core.signature import Signature
+    from dspex_core.signatures.signature import Signature
 
 _FORMATS = (TAGGED, MARKED, OBJECT)
 _QUOTES = {"&quot;": '"', "&apos;": "'"}

@@ -21,14 +21,14 @@ from dspex_core.dspy_paths.not_there_yet import (
 from dspex_core.dspy_paths.primitives import BaseModule, CodeExecutionError, CodeInterpreterError
 from dspex_core.dspy_paths.utils.exceptions import DSPyError
 from dspex_core.errors import LMConfigurationError, LMUnexpectedError, LMUnsupportedModelError, is_retryable_lm_error
-from dspex_core.logs import (
+from dspex_core.signatures.signature import SignatureMeta, ensure_signature, infer_prefix, make_signature
+from dspex_core.telemetry.logs import (
     configure_dspy_loggers,
     disable_litellm_logging,
     disable_logging,
     enable_litellm_logging,
     enable_logging,
 )
-from dspex_core.signature import SignatureMeta, ensure_signature, infer_prefix, make_signature
 
 __all__ = [
     "COPRO",

@@ -7,12 +7,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from dspex_core.errors import InterpreterError
-from dspex_core.flow import Call, drive
+from dspex_core.flow.steps import Call, drive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from dspex_core.flow import Flow
+    from dspex_core.flow.steps import Flow
 
     FlowTool = Callable[..., Flow[Any]]
 

@@ -9,21 +9,21 @@ from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from dspex_core.errors import InterpreterError
-from dspex_core.flow import Call, adrive, drive
+from dspex_core.flow.steps import Call, adrive, drive
 from dspex_core.interpreter.contract import Execution, FinalOutput
 from dspex_core.interpreter.failures import Limits, refuse_os
 from dspex_core.interpreter.sandbox import Sandbox, ToolCall
 from dspex_core.interpreter.values import exception_in, tool_result_in, variables_in
-from dspex_core.telemetry import span
+from dspex_core.telemetry.spans import span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from pydantic_monty import ExternalResult
 
-    from dspex_core.callbacks import BaseCallback
-    from dspex_core.flow import Flow
+    from dspex_core.flow.steps import Flow
     from dspex_core.interpreter.contract import FlowTool
+    from dspex_core.telemetry.callbacks import BaseCallback
     from dspex_core.types.code import Code
 
 _SUBMIT = "SUBMIT"

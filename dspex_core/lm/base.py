@@ -10,22 +10,22 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TextIO
 
-from dspex_core.budget import within_budget
 from dspex_core.config import context, current
 from dspex_core.errors import BudgetExceededError, LiveCallRefusedError, LMError, StraySignalError
-from dspex_core.flow import Call, Flow, SyncOrAsync, adrive, drive
+from dspex_core.flow.steps import Call, Flow, SyncOrAsync, adrive, drive
 from dspex_core.lm import openai_form
 from dspex_core.lm.history import CallLog, HistoryEntry, note
 from dspex_core.lm.streaming import aiterate, iterate, telling
 from dspex_core.messages import FunctionSpec, LMRequest, LMResponse, Message
-from dspex_core.telemetry import in_span
+from dspex_core.spending.budget import within_budget
+from dspex_core.telemetry.spans import in_span
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 
     from dspex_core.lm.recorded import Recorder
     from dspex_core.messages import LMChunk
-    from dspex_core.telemetry import Listener
+    from dspex_core.telemetry.spans import Listener
 
 _HISTORY_LENGTH = 10_000
 

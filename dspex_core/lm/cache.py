@@ -25,7 +25,7 @@ from dspex_core.messages import LMResponse
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dspex_core.flow import Flow
+    from dspex_core.flow.steps import Flow
 
 _log = logging.getLogger("dspex")
 _BUSY_SECONDS = 5.0  # how long another process may hold the database before it counts as locked

@@ -8,26 +8,26 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from dspex_core.budget import within_budget
 from dspex_core.config import current
 from dspex_core.errors import ConfigurationError, LiveCallRefusedError, LMError
-from dspex_core.flow import Flow, adrive, drive
+from dspex_core.flow.steps import Flow, adrive, drive
 from dspex_core.lm.base import BaseLM
 from dspex_core.lm.cache import default_cache
+from dspex_core.lm.limits.rate_limit import RateLimiter
+from dspex_core.lm.limits.retries import with_retries
+from dspex_core.lm.limits.timeouts import TimeoutProfile, timeout_seconds
 from dspex_core.lm.providers import Endpoint, EngineChoice, EngineName, Target, calls_functions, connect, locate
-from dspex_core.lm.rate_limit import RateLimiter
-from dspex_core.lm.retries import with_retries
 from dspex_core.lm.streaming import for_output, telling, was_told
-from dspex_core.lm.timeouts import TimeoutProfile, timeout_seconds
 from dspex_core.messages import LMResponse, Usage
 from dspex_core.plain.secrets import is_private, without_secrets
+from dspex_core.spending.budget import within_budget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from dspex_core.lm.wire import ModelType
+    from dspex_core.lm.engines.wire import ModelType
     from dspex_core.messages import LMRequest
-    from dspex_core.telemetry import Listener
+    from dspex_core.telemetry.spans import Listener
 
 _log = logging.getLogger("dspex")
 
@@ -291,10 +291,10 @@ def engine_for(name: EngineName, endpoint: Endpoint) -> Engine:
     """Return a new engine for an endpoint."""
     # Each brings its HTTP client along, so only the one in use is loaded.
     if name == "direct":
-        from dspex_core.lm.direct import DirectEngine
+        from dspex_core.lm.engines.direct import DirectEngine
 
         return DirectEngine(endpoint)
-    from dspex_core.lm.litellm import LiteLLMEngine
+    from dspex_core.lm.engines.litellm import LiteLLMEngine
 
     return LiteLLMEngine(endpoint)
 

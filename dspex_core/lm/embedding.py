@@ -7,20 +7,20 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.budget import within_budget
 from dspex_core.config import current
 from dspex_core.lm.cache import default_cache
 from dspex_core.lm.client import Engine, engine_for
+from dspex_core.lm.engines.vectors import vector_from_text
+from dspex_core.lm.limits.retries import with_retries
+from dspex_core.lm.limits.timeouts import TimeoutProfile, timeout_seconds
 from dspex_core.lm.providers import EngineChoice, Target, connect, locate
-from dspex_core.lm.retries import with_retries
-from dspex_core.lm.timeouts import TimeoutProfile, timeout_seconds
-from dspex_core.lm.vectors import vector_from_text
 from dspex_core.messages import LMRequest, LMResponse, Message, Usage
+from dspex_core.spending.budget import within_budget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from dspex_core.flow import Flow
+    from dspex_core.flow.steps import Flow
 
 
 class EmbeddingModel:

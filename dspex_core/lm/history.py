@@ -13,7 +13,7 @@ from uuid import NAMESPACE_OID, uuid5
 
 from dspex_core.lm import openai_form
 from dspex_core.plain.secrets import is_private, without_secrets
-from dspex_core.prices import list_price
+from dspex_core.spending.prices import list_price
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core import forks
 from dspex_core.foreign_code import foreign_code
-from dspex_core.lm.per_loop import PerLoop
+from dspex_core.lm.engines.per_loop import PerLoop
 
 with foreign_code():
     import litellm

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.attributes import attributes
 from dspex_core.errors import LMResponseError
-from dspex_core.lm.wire import wire_format
+from dspex_core.lm.engines.wire import wire_format
 from dspex_core.messages import FunctionCall, LMOutput, LMResponse
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from dspex_core.errors import ConfigurationError, LMNotConfiguredError, LMUnsupp
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dspex_core.lm.wire import ModelType
+    from dspex_core.lm.engines.wire import ModelType
 
 EngineName = Literal["direct", "litellm"]
 EngineChoice = Literal["auto", "direct", "litellm"]
@@ -221,7 +221,7 @@ def connect(target: Target, *, api_key: str | None) -> Endpoint:
     """
     provider, base_url = target.provider, target.base_url
     if provider.name == "local" and base_url is None:
-        from dspex_core.lm.local import serve  # starts a server, on first use
+        from dspex_core.lm.embedded.server import serve  # starts a server, on first use
 
         base_url = serve(target.name)
     elif target.engine == "litellm":

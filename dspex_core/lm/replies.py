@@ -7,18 +7,18 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import LMError, LMResponseError, LMTransportError
-from dspex_core.lm.events import EventParser
-from dspex_core.lm.refusals import error_in_reply, refusal
+from dspex_core.lm.engines.events import EventParser
+from dspex_core.lm.engines.refusals import error_in_reply, refusal
+from dspex_core.lm.engines.wire import MISREAD, DeclinedError, RefusedError
 from dspex_core.lm.streaming import Teller
-from dspex_core.lm.wire import MISREAD, DeclinedError, RefusedError
 from dspex_core.plain.secrets import masked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from dspex_core.lm.engines.transport import HTTPReply
+    from dspex_core.lm.engines.wire import WireFormat
     from dspex_core.lm.providers import Endpoint
-    from dspex_core.lm.transport import HTTPReply
-    from dspex_core.lm.wire import WireFormat
     from dspex_core.messages import LMChunk, LMResponse
 
 _OK = 200

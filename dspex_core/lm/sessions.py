@@ -15,7 +15,7 @@ with foreign_code():
     import aiohttp
     from urllib3.util import wait_for_read
 
-from dspex_core.lm.per_loop import PerLoop
+from dspex_core.lm.engines.per_loop import PerLoop
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

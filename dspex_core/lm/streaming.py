@@ -6,9 +6,9 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from dspex_core.flow import Flow, adrive, drive
+from dspex_core.flow.pipe import AsyncPipe, Pipe, StopTelling
+from dspex_core.flow.steps import Flow, adrive, drive
 from dspex_core.messages import LMChunk, LMRequest, LMResponse
-from dspex_core.pipe import AsyncPipe, Pipe, StopTelling
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator

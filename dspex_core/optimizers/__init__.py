@@ -1,8 +1,8 @@
 """Optimizers: programs made better by examples. PYTEST_DONT_REWRITE"""
 
-from dspex_core.optimizers.base import Optimizer, Teleprompter
+from dspex_core.optimizers.contract import Optimizer, Teleprompter
 from dspex_core.optimizers.few_shot import BootstrapFewShot, LabeledFewShot
-from dspex_core.optimizers.knn import KNNFewShot
+from dspex_core.optimizers.knn_few_shot import KNNFewShot
 from dspex_core.optimizers.random_search import BootstrapFewShotWithRandomSearch, BootstrapRS
 
 __all__ = [

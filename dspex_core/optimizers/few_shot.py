@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from dspex_core.config import context, current
 from dspex_core.example import Example
-from dspex_core.flow import Call
-from dspex_core.metrics import as_score
-from dspex_core.optimizers.base import Optimizer
+from dspex_core.flow.steps import Call
+from dspex_core.metrics.metrics import as_score
+from dspex_core.optimizers.contract import Optimizer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from dspex_core.config import Trace
-    from dspex_core.evaluate import Metric
+    from dspex_core.evaluation.evaluate import Metric
     from dspex_core.example import Prediction, Record
     from dspex_core.programs.base import Module
-    from dspex_core.signature import Signature
+    from dspex_core.signatures.signature import Signature
 
     Demo = Example
 

@@ -6,15 +6,15 @@ import logging
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.evaluate import Evaluate
-from dspex_core.optimizers.base import Optimizer
+from dspex_core.evaluation.evaluate import Evaluate
+from dspex_core.optimizers.contract import Optimizer
 from dspex_core.optimizers.few_shot import BootstrapFewShot, LabeledFewShot, seeded, without_demos
-from dspex_core.telemetry import span
+from dspex_core.telemetry.spans import span
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from dspex_core.evaluate import Metric
+    from dspex_core.evaluation.evaluate import Metric
     from dspex_core.example import Example
     from dspex_core.programs.base import Module
 

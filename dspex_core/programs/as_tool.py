@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from dspex_core.errors import ConfigurationError
 from dspex_core.programs.base import Module
-from dspex_core.signature import MISSING, SignatureMeta
+from dspex_core.signatures.signature import MISSING, SignatureMeta
 from dspex_core.tools.arguments import Arguments, of_function, of_types
 from dspex_core.tools.execution import Invocation
 from dspex_core.tools.sources import Source, source_of

@@ -15,19 +15,19 @@ from dspex_core.adapters.base import without
 from dspex_core.config import current
 from dspex_core.errors import AdapterParseError
 from dspex_core.messages import LMRequest, Message
-from dspex_core.programs.native_calls import read_with_calls, request_with_tools
-from dspex_core.telemetry import Span
+from dspex_core.programs.native_tools import read_with_calls, request_with_tools
+from dspex_core.telemetry.spans import Span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from dspex_core.adapters.base import Adapter, CompiledPrompt, Extraction
-    from dspex_core.flow import Flow
+    from dspex_core.flow.steps import Flow
     from dspex_core.lm.base import BaseLM
     from dspex_core.messages import FunctionSpec, LMOutput, LMResponse
-    from dspex_core.signature import Signature, SignatureField
+    from dspex_core.signatures.signature import Signature, SignatureField
     from dspex_core.streaming.listener import Reader
-    from dspex_core.telemetry import Listener
+    from dspex_core.telemetry.spans import Listener
 
     Outputs = Mapping[str, Any]
 

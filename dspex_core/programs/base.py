@@ -10,22 +10,22 @@ import copy
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TextIO
 
-from dspex_core.artifacts import artifact_state, read_json, write_artifact, write_json
 from dspex_core.config import current
 from dspex_core.errors import ArtifactError, ConfigurationError, SignatureError
 from dspex_core.example import Example
-from dspex_core.flow import Call, Flow, SyncOrAsync, adrive, drive
-from dspex_core.interop import dspy
+from dspex_core.flow.steps import Call, Flow, SyncOrAsync, adrive, drive
 from dspex_core.lm.history import CallLog, noting_in
 from dspex_core.programs.batch import Batch
 from dspex_core.programs.demo_list import DemoList
-from dspex_core.programs.demos import selector_from_json
+from dspex_core.programs.demos.selector import selector_from_json
+from dspex_core.programs.demos.stored import demo_from_json, demo_to_json
 from dspex_core.programs.driving import counted, driving
-from dspex_core.programs.recipe import RECIPE_KIND, recipe_file, recipe_of
-from dspex_core.programs.state import damage, others, sampling_only
-from dspex_core.programs.tree import copied, replace, sub_modules, walk
-from dspex_core.stored_demos import demo_from_json, demo_to_json
-from dspex_core.telemetry import in_span
+from dspex_core.programs.saving import dspy_format as dspy
+from dspex_core.programs.saving.recipe import RECIPE_KIND, recipe_file, recipe_of
+from dspex_core.programs.saving.state import damage, others, sampling_only
+from dspex_core.programs.saving.tree import copied, replace, sub_modules, walk
+from dspex_core.storage.artifacts import artifact_state, read_json, write_artifact, write_json
+from dspex_core.telemetry.spans import in_span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from dspex_core.example import Record
     from dspex_core.lm.base import BaseLM
     from dspex_core.programs.batch import Work
-    from dspex_core.programs.demos import DemoSelector
-    from dspex_core.signature import Signature
-    from dspex_core.telemetry import Listener
+    from dspex_core.programs.demos.selector import DemoSelector
+    from dspex_core.signatures.signature import Signature
+    from dspex_core.telemetry.spans import Listener
 
 ARTIFACT_KIND = "program"
 

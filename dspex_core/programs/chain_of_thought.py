@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.programs.base import Module
 from dspex_core.programs.predict import Predict
-from dspex_core.signature import OutputField, Signature, ensure_signature
+from dspex_core.signatures.signature import OutputField, Signature, ensure_signature
 
 if TYPE_CHECKING:
-    from dspex_core.flow import Flow
-    from dspex_core.signature import SignatureField
+    from dspex_core.flow.steps import Flow
+    from dspex_core.signatures.signature import SignatureField
 
 
 class ChainOfThought(Module):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.example import Prediction
-from dspex_core.flow import adrive, drive
-from dspex_core.usage import track_usage
+from dspex_core.flow.steps import adrive, drive
+from dspex_core.spending.usage import track_usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from dspex_core.flow import Flow
+    from dspex_core.flow.steps import Flow
 
 
 def driving(flow: Callable[..., Flow[Any]]) -> tuple[Callable[..., Any], Callable[..., Coroutine[Any, Any, Any]]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import ConfigurationError
 from dspex_core.example import Example
-from dspex_core.flow import Call, Flow
+from dspex_core.flow.steps import Call, Flow
 from dspex_core.programs.base import Module
 from dspex_core.programs.batch import Batch
 

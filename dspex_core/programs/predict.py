@@ -11,19 +11,19 @@ from dspex_core.adapters.base import without
 from dspex_core.config import current
 from dspex_core.errors import LMNotConfiguredError, SignatureError
 from dspex_core.example import Prediction
-from dspex_core.flow import Call
+from dspex_core.flow.steps import Call
 from dspex_core.programs.asking import Question, ask, reasoning_outputs
 from dspex_core.programs.base import Predictor
-from dspex_core.programs.native_calls import tool_fields
-from dspex_core.signature import MISSING, Missing, Signature, ensure_signature
+from dspex_core.programs.native_tools import tool_fields
+from dspex_core.signatures.signature import MISSING, Missing, Signature, ensure_signature
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from dspex_core.adapters.base import Adapter, CompiledPrompt
-    from dspex_core.flow import Flow
+    from dspex_core.flow.steps import Flow
     from dspex_core.lm.base import BaseLM
-    from dspex_core.telemetry import Listener
+    from dspex_core.telemetry.spans import Listener
 
 _log = logging.getLogger("dspex")
 _ADAPTERS: Mapping[str, Adapter] = {"chat": ChatAdapter(), "json": JSONAdapter(shows_types=False, text_limit=600)}

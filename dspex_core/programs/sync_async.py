@@ -6,8 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.config import current
-from dspex_core.flow import Call
-from dspex_core.lm.per_loop import PerLoop
+from dspex_core.flow.steps import Call
+from dspex_core.lm.engines.per_loop import PerLoop
 from dspex_core.programs.base import Module
 
 if TYPE_CHECKING:

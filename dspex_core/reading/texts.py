@@ -8,7 +8,7 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.broken_json import mended, repaired
+from dspex_core.plain.repair import mended, repaired
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from dspex_core.errors import ConfigurationError
 from dspex_core.example import Prediction
-from dspex_core.flow import Call, adrive, drive
-from dspex_core.telemetry import span
+from dspex_core.flow.steps import Call, adrive, drive
+from dspex_core.telemetry.spans import span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dspex_core.flow import Flow
+    from dspex_core.flow.steps import Flow
 
 
 class Retriever(ABC):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from dspex_core.artifacts import read_artifact, write_artifact
-from dspex_core.embedders import best
 from dspex_core.errors import ArtifactError
 from dspex_core.foreign_code import foreign_code
 from dspex_core.retrievers.base import Retriever
+from dspex_core.retrievers.embedders import best
 from dspex_core.retrievers.words import words
+from dspex_core.storage.artifacts import read_artifact, write_artifact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

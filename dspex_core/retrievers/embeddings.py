@@ -8,18 +8,18 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from dspex_core.artifacts import read_artifact, write_artifact
-from dspex_core.embedders import Embedder, LexicalEmbedder, NearestIndex, embedder_from_json
 from dspex_core.errors import ArtifactError
-from dspex_core.files import write_atomically
 from dspex_core.foreign_code import foreign_code
 from dspex_core.retrievers.base import Retriever
+from dspex_core.retrievers.embedders import Embedder, LexicalEmbedder, NearestIndex, embedder_from_json
+from dspex_core.storage.artifacts import read_artifact, write_artifact
+from dspex_core.storage.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from os import PathLike
 
-    from dspex_core.embedders import Vectorizer
+    from dspex_core.retrievers.embedders import Vectorizer
 
 _KIND = "embeddings"
 _VECTORS = re.compile(r"vectors-[0-9a-f]{16}\.npy")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dspex_core.adapters.streams import FieldStream
     from dspex_core.messages import LMChunk
     from dspex_core.programs.base import Module, Predictor
-    from dspex_core.signature import Signature
+    from dspex_core.signatures.signature import Signature
 
     Tell = Callable[[StreamResponse | LMChunk], None]
 

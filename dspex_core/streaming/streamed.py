@@ -8,12 +8,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.adapters.base import to_json
-from dspex_core.callbacks import BaseCallback
 from dspex_core.config import context, current
 from dspex_core.example import Prediction
-from dspex_core.pipe import AsyncPipe, Pipe
+from dspex_core.flow.pipe import AsyncPipe, Pipe
 from dspex_core.streaming.listener import Router, targets
 from dspex_core.streaming.messages import StatusMessage, StatusMessageProvider
+from dspex_core.telemetry.callbacks import BaseCallback
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Sequence

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import ToolServerError
 from dspex_core.foreign_code import foreign_code
-from dspex_core.observation import error_text
+from dspex_core.plain.observation import error_text
 from dspex_core.tools.tool import Tool
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from dspex_core.tools.tool import Tool, as_tool
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dspex_core.flow import Flow
+    from dspex_core.flow.steps import Flow
 
 T = TypeVar("T")
 

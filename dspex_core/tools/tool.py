@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Self
 
-from dspex_core.content import FunctionTool
 from dspex_core.errors import ArtifactError, ConfigurationError, ToolArgumentsError, ToolExecutionError
 from dspex_core.messages import FunctionSpec
-from dspex_core.observation import error_text
-from dspex_core.telemetry import span
+from dspex_core.plain.observation import error_text
+from dspex_core.signatures.prompt_values import FunctionTool
+from dspex_core.telemetry.spans import span
 from dspex_core.tools.sources import source_of
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
     from pydantic_core import CoreSchema
 
-    from dspex_core.flow import Flow
+    from dspex_core.flow.steps import Flow
     from dspex_core.tools.execution import Invocation, Outcome
     from dspex_core.tools.mcp import MCPSession, ResultMode
     from dspex_core.tools.sources import Source

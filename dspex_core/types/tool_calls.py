@@ -9,10 +9,10 @@ from typing import Any, Self
 import pydantic
 from pydantic.json_schema import SkipJsonSchema
 
-from dspex_core.broken_json import repaired
-from dspex_core.content import FunctionCalls
 from dspex_core.messages import FunctionCall, Message
-from dspex_core.observation import as_observation
+from dspex_core.plain.observation import as_observation
+from dspex_core.plain.repair import repaired
+from dspex_core.signatures.prompt_values import FunctionCalls
 
 
 class ToolCalls(pydantic.BaseModel, FunctionCalls):

@@ -6,12 +6,12 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_dspex.gates import summarize
+from pytest_dspex.gates.gates import summarize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_dspex.gates import CaseRecord, ScoreSummary, Verdict
+    from pytest_dspex.gates.gates import CaseRecord, ScoreSummary, Verdict
 
 
 @dataclass(frozen=True, slots=True)

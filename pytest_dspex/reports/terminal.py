@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from dspex_core.foreign_code import foreign_code
-from pytest_dspex.gates import show
+from pytest_dspex.gates.gates import show
 from pytest_dspex.shown import shown, shown_on_a_line
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from pytest_dspex.gates import ScoreSummary, Verdict
+    from pytest_dspex.gates.gates import ScoreSummary, Verdict
     from pytest_dspex.reports.model import Evaluation, Report, Suite
 
 _NARROWEST_TEST = 20  # columns left of a node id, however narrow the terminal

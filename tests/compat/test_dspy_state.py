@@ -7,7 +7,7 @@ import user_code
 from user_code import Address, Person
 
 from dspex_core.errors import ArtifactError, ConfigurationError
-from dspex_core.interop.dspy import is_dspy_state
+from dspex_core.programs.saving.dspy_format import is_dspy_state
 
 MAKERS = [user_code.classifier, user_code.careful_classifier, user_code.extractor, user_code.pipeline]
 

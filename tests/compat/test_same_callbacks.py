@@ -56,7 +56,7 @@ def run(dspy, dummy_lm, callback):
 
 
 def test_the_same_calls_are_told(ours, real):
-    callbacks = importlib.import_module("dspex_core.callbacks")
+    callbacks = importlib.import_module("dspex_core.telemetry.callbacks")
     mine = recording(ours.BaseCallback, callbacks.ACTIVE_CALL_ID)
     run(ours, ours.DummyLM, mine)
     theirs_callbacks = importlib.import_module("dspy.utils.callback")

@@ -16,7 +16,7 @@ from dspex_core.errors import AdapterParseError, SignatureError
 from dspex_core.example import Example
 from dspex_core.lm.scripted import ScriptedLM
 from dspex_core.messages import Message
-from dspex_core.signature import InputField, OutputField, Signature, make_signature
+from dspex_core.signatures.signature import InputField, OutputField, Signature, make_signature
 
 RELAXED = settings(deadline=None)  # the first example may pay for an import
 ADAPTERS = [

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dspex_core.artifacts import read_artifact, write_artifact
 from dspex_core.errors import ArtifactError
-from dspex_core.files import write_atomically
+from dspex_core.storage.artifacts import read_artifact, write_artifact
+from dspex_core.storage.files import write_atomically
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 json_values = st.recursive(
@@ -217,7 +217,7 @@ class TestAtomicFiles:
         old, new = "old" * 100_000, "new" * 100_000
         write_atomically(path, old)
         code = (
-            "import sys; from dspex_core.files import write_atomically\n"
+            "import sys; from dspex_core.storage.files import write_atomically\n"
             "print('ready', flush=True)\nwhile True:\n"
             "    for text in ('new' * 100_000, 'old' * 100_000): write_atomically(sys.argv[1], text)"
         )

@@ -28,9 +28,9 @@ from dspex_core import (
     exact_match,
     settings,
 )
-from dspex_core.callbacks import ACTIVE_CALL_ID
 from dspex_core.config import Settings
-from dspex_core.telemetry import span
+from dspex_core.telemetry.callbacks import ACTIVE_CALL_ID
+from dspex_core.telemetry.spans import span
 
 KINDS = ("module", "lm", "adapter_format", "adapter_parse", "tool", "interpreter_execute", "evaluate", "compile")
 DEVSET = [Example(question="q", answer="a").with_inputs("question")]

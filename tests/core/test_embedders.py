@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dspex_core.embedders import LexicalEmbedder, NearestIndex, embedder_from_json
 from dspex_core.errors import ArtifactError, ConfigurationError
+from dspex_core.retrievers.embedders import LexicalEmbedder, NearestIndex, embedder_from_json
 
 TEXTS = [
     "my card was declined at the shop",
@@ -127,8 +127,9 @@ class TestNearestIndex:
 
 def test_importing_it_imports_no_heavy_library():
     code = (
-        "import sys, dspex_core.embedders, dspex_core.metrics, dspex_core.datasets, dspex_core.stats, "
-        "dspex_core.artifacts\n"
+        "import sys, dspex_core.retrievers.embedders, "
+        "dspex_core.metrics.metrics, dspex_core.datasets.load, dspex_core.stats.stats, "
+        "dspex_core.storage.artifacts\n"
         "print([name for name in ('numpy', 'scipy', 'sklearn', 'rapidfuzz', 'pydantic') if name in sys.modules])"
     )
 

@@ -7,7 +7,7 @@ import pytest
 
 from dspex_core import BaseLM, Evaluate, Example, Module, Predict, asyncify, context
 from dspex_core.errors import StraySignalError
-from dspex_core.flow import Call, Sleep, adrive, drive
+from dspex_core.flow.steps import Call, Sleep, adrive, drive
 
 
 def inner(value):

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 import dspex_core
 from dspex_core.config import context
 from dspex_core.errors import DSPexError, InterpreterError
-from dspex_core.flow import Call, Sleep, adrive, drive
+from dspex_core.flow.steps import Call, Sleep, adrive, drive
 from dspex_core.interpreter import CodeInterpreter, FinalOutput, PythonInterpreter, SteppedInterpreter, run_code
 
 MIB = 2**20

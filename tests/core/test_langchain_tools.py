@@ -7,7 +7,7 @@ import pytest
 from langchain_core.tools import StructuredTool, ToolException, tool
 
 from dspex_core import Tool, ToolArgumentsError, ToolExecutionError
-from dspex_core.flow import drive
+from dspex_core.flow.steps import drive
 
 
 class Item(pydantic.BaseModel):

@@ -19,7 +19,7 @@ from mcp.types import Tool as MCPTool
 import dspex_core as dspy
 from dspex_core import MCPTools, Tool, ToolExecutionError, ToolServerError
 from dspex_core.errors import ConfigurationError
-from dspex_core.flow import adrive, drive
+from dspex_core.flow.steps import adrive, drive
 
 SERVER = str(Path(__file__).with_name("mcp_server.py"))
 STDIO = StdioServerParameters(command=sys.executable, args=[SERVER])

@@ -43,11 +43,11 @@ from dspex_core import (
     context,
     exact_match,
 )
-from dspex_core.flow import Together, adrive, drive
-from dspex_core.lm.direct import DirectEngine
+from dspex_core.flow.steps import Together, adrive, drive
+from dspex_core.lm.engines.direct import DirectEngine
 from dspex_core.messages import FunctionCall, LMRequest, MediaPart, Message
-from dspex_core.otel import OpenTelemetry
-from dspex_core.telemetry import span
+from dspex_core.telemetry.otel import OpenTelemetry
+from dspex_core.telemetry.spans import span
 from dspex_core.tools import Tool
 
 SECRET = "the patient's name is Anna"
@@ -488,7 +488,7 @@ assert not [name for name in sys.modules if name.startswith("opentelemetry")]
 
 
 def test_without_the_package_the_import_says_what_to_install():
-    code = "import sys; sys.modules['opentelemetry'] = None; import dspex_core.otel"
+    code = "import sys; sys.modules['opentelemetry'] = None; import dspex_core.telemetry.otel"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert 'pip install "pytest-dspex[otel]"' in done.stderr
 

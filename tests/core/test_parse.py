@@ -14,7 +14,7 @@ from dspex_core.adapters import Adapter, ChatAdapter, JSONAdapter, XMLAdapter
 from dspex_core.adapters.objects import extract_json_object
 from dspex_core.adapters.parse import parse_text, parse_value
 from dspex_core.errors import AdapterParseError
-from dspex_core.signature import OutputField, Signature, SignatureField
+from dspex_core.signatures.signature import OutputField, Signature, SignatureField
 
 RELAXED = settings(deadline=None)  # the first example may pay for an import
 

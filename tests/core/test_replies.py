@@ -26,7 +26,7 @@ from dspex_core import (
     XMLAdapter,
     context,
 )
-from dspex_core.signature import InputField
+from dspex_core.signatures.signature import InputField
 
 REPLIES = int(os.environ.get("DSPEX_REPLIES", "500"))
 

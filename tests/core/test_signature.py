@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from dspex_core import Predict
 from dspex_core.errors import SignatureError
-from dspex_core.signature import (
+from dspex_core.signatures.signature import (
     MISSING,
     InputField,
     OutputField,
@@ -483,7 +483,7 @@ def test_type_text_knows_dates():
 
 def test_importing_and_making_signatures_does_not_load_pydantic():
     code = (
-        "import sys; from dspex_core.signature import Signature; Signature('q -> a'); print('pydantic' in sys.modules)"
+        "import sys; from dspex_core.signatures import Signature; Signature('q -> a'); print('pydantic' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

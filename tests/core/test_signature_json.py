@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from saved_programs import Mood, Place, Read
 
 from dspex_core import InputField, OutputField, Signature
-from dspex_core.class_paths import find_class
 from dspex_core.errors import ArtifactError
-from dspex_core.signature_json import signature_from_json, signature_to_json
+from dspex_core.signatures.stored import signature_from_json, signature_to_json
+from dspex_core.storage.class_paths import find_class
 
 find = functools.partial(find_class, allow_import=False)
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from dspex_core import ChainOfThought, Evaluate, Example, Predict, ScriptedLM, context, exact_match, track_usage
-from dspex_core.telemetry import span
+from dspex_core.telemetry.spans import span
 
 
 def test_a_call_tells_of_each_span_inside_the_other():

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dspex_core.text import normalized
+from dspex_core.plain.text import normalized
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dspex_core.errors import ConfigurationError
-from pytest_dspex.gates import CaseRecord, Gate, RecordedScore, decide, gate_from_marker, summarize
+from pytest_dspex.gates.gates import CaseRecord, Gate, RecordedScore, decide, gate_from_marker, summarize
 
 WHERE = "test_intent.py::test_intent"
 

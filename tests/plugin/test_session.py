@@ -4,7 +4,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from pytest_dspex.reports import Evaluation
-from pytest_dspex.session import SessionResults
+from pytest_dspex.session.session import SessionResults
 
 SUITE = """
     import pytest

@@ -1,6 +1,6 @@
 import pytest
 
-from pytest_dspex.gates import CaseRecord, Gate, RecordedScore, decide
+from pytest_dspex.gates.gates import CaseRecord, Gate, RecordedScore, decide
 from pytest_dspex.reports import Evaluation, Report, terminal
 from pytest_dspex.reports.model import suite_of
 

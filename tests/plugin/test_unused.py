@@ -38,8 +38,8 @@ def test_a_session_without_dspex_tests_loads_next_to_nothing_of_the_plugin(pytes
         "pytest_dspex.keys",
         "pytest_dspex.options",
         "pytest_dspex.plugin",
-        "pytest_dspex.relevance",
-        "pytest_dspex.running",
+        "pytest_dspex.collecting.relevance",
+        "pytest_dspex.running.around",
     ]
 
 

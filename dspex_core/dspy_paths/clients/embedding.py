@@ -1,5 +1,5 @@
 """DSPy's `dspy.clients.embedding`: vectors of texts. PYTEST_DONT_REWRITE"""
 
-from dspex_core.embedders import Embedder
+from dspex_core.retrievers.embedders import Embedder
 
 __all__ = ["Embedder"]

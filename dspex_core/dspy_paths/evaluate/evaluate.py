@@ -1,5 +1,5 @@
 """DSPy's `dspy.evaluate.evaluate`: running a program on examples. PYTEST_DONT_REWRITE"""
 
-from dspex_core.evaluate import Evaluate, EvaluationResult
+from dspex_core.evaluation.evaluate import Evaluate, EvaluationResult
 
 __all__ = ["Evaluate", "EvaluationResult"]

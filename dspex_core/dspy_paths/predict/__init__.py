@@ -4,15 +4,15 @@ from typing import TYPE_CHECKING
 
 from dspex_core.dspy_paths import submodules
 from dspex_core.programs import ChainOfThought, Predict
-from dspex_core.programs.aggregation import majority
-from dspex_core.programs.code_act import CodeAct
-from dspex_core.programs.comparison import MultiChainComparison
-from dspex_core.programs.knn import KNN
+from dspex_core.programs.agents.react import ReAct
+from dspex_core.programs.attempts.aggregation import majority
+from dspex_core.programs.attempts.best_of_n import BestOfN, Refine
+from dspex_core.programs.attempts.comparison import MultiChainComparison
+from dspex_core.programs.code.code_act import CodeAct
+from dspex_core.programs.code.program_of_thought import ProgramOfThought
+from dspex_core.programs.code.rlm import RLM
+from dspex_core.programs.demos.knn import KNN
 from dspex_core.programs.parallel import Parallel
-from dspex_core.programs.program_of_thought import ProgramOfThought
-from dspex_core.programs.react import ReAct
-from dspex_core.programs.rlm import RLM
-from dspex_core.programs.sampling import BestOfN, Refine
 from dspex_core.tools import Tool
 
 __all__ = [

@@ -1,5 +1,5 @@
 """DSPy's `dspy.predict.aggregation`: majority votes. PYTEST_DONT_REWRITE"""
 
-from dspex_core.programs.aggregation import default_normalize, majority
+from dspex_core.programs.attempts.aggregation import default_normalize, majority
 
 __all__ = ["default_normalize", "majority"]

@@ -1,5 +1,5 @@
 """DSPy's `dspy.predict.code_act`: an agent that acts in code. PYTEST_DONT_REWRITE"""
 
-from dspex_core.programs.code_act import CodeAct
+from dspex_core.programs.code.code_act import CodeAct
 
 __all__ = ["CodeAct"]

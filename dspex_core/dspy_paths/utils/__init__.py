@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from dspex_core.callbacks import BaseCallback
 from dspex_core.dspy_paths import submodules
 from dspex_core.lm.scripted import DummyLM
 from dspex_core.streaming import StatusMessage, StatusMessageProvider
+from dspex_core.telemetry.callbacks import BaseCallback
 
 __all__ = ["BaseCallback", "DummyLM", "StatusMessage", "StatusMessageProvider"]
 

@@ -1,5 +1,5 @@
 """DSPy's `dspy.utils.callback`: callbacks. PYTEST_DONT_REWRITE"""
 
-from dspex_core.callbacks import ACTIVE_CALL_ID, BaseCallback
+from dspex_core.telemetry.callbacks import ACTIVE_CALL_ID, BaseCallback
 
 __all__ = ["ACTIVE_CALL_ID", "BaseCallback"]

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dspex_core.errors import LMServerError
-from dspex_core.flow import adrive, drive
+from dspex_core.flow.steps import adrive, drive
 from dspex_core.lm.cache import ResponseCache, default_cache
 from dspex_core.messages import LMOutput, LMResponse, Usage
 

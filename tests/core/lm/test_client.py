@@ -182,9 +182,9 @@ class TestLocal:
     def _served(self, server, monkeypatch):
         """Let the test's server stand in for llama.cpp: the weights are too big for a unit test."""
         self.served = []
-        module = types.ModuleType("dspex_core.lm.local")
+        module = types.ModuleType("dspex_core.lm.embedded.server")
         module.serve = lambda model: self.served.append(model) or server.base_url
-        monkeypatch.setitem(sys.modules, "dspex_core.lm.local", module)
+        monkeypatch.setitem(sys.modules, "dspex_core.lm.embedded.server", module)
 
     @pytest.mark.parametrize("engine", ["direct", "litellm"])
     def test_it_is_served_at_the_first_call_and_held_to_the_schema(self, server, ask, engine):

@@ -26,8 +26,8 @@ from dspex_core import (
     context,
     track_usage,
 )
-from dspex_core.embedders import embedder_from_json
-from dspex_core.lm.vectors import vector_from_text, vector_text
+from dspex_core.lm.engines.vectors import vector_from_text, vector_text
+from dspex_core.retrievers.embedders import embedder_from_json
 
 MODEL = "openai/text-embedding-3-small"
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dspex_core.lm.events import EventParser
+from dspex_core.lm.engines.events import EventParser
 
 
 def parsed(*reads):

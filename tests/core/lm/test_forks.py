@@ -16,7 +16,7 @@ from openai_server import OpenAIServer, Reply
 
 from dspex_core import LM, Budget, context
 from dspex_core.lm.cache import ResponseCache
-from dspex_core.lm.rate_limit import RateLimiter
+from dspex_core.lm.limits.rate_limit import RateLimiter
 from dspex_core.messages import LMOutput, LMResponse
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="only POSIX systems fork")

@@ -21,10 +21,10 @@ from dspex_core import (
     context,
     track_usage,
 )
-from dspex_core.budget import Budget
 from dspex_core.lm.base import CallResult
-from dspex_core.lm.rate_limit import RateLimiter
-from dspex_core.lm.timeouts import timeout_seconds
+from dspex_core.lm.limits.rate_limit import RateLimiter
+from dspex_core.lm.limits.timeouts import timeout_seconds
+from dspex_core.spending.budget import Budget
 
 MODEL = "openai/gpt-4o-mini"
 

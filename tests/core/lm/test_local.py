@@ -17,8 +17,8 @@ from dspex_core.adapters import JSONAdapter
 from dspex_core.config import context
 from dspex_core.errors import ConfigurationError, ContextWindowExceededError, LMNotConfiguredError
 from dspex_core.lm.client import LM
-from dspex_core.lm.local import BUILT_IN, SERVER_VARIABLE, SERVERS_VARIABLE, THREADS_VARIABLE, serve
-from dspex_core.lm.weights import find_weights
+from dspex_core.lm.embedded.server import BUILT_IN, SERVER_VARIABLE, SERVERS_VARIABLE, THREADS_VARIABLE, serve
+from dspex_core.lm.embedded.weights import find_weights
 from dspex_core.messages import LMRequest, Message, ResponseSchema
 from dspex_core.programs.predict import Predict
 
@@ -30,7 +30,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import urllib3
 
-from dspex_core.lm.local import BUILT_IN, serve
+from dspex_core.lm.embedded.server import BUILT_IN, serve
 
 def ask(address, **options):
     body = {"messages": [{"role": "user", "content": "Say hi."}], "temperature": 0, **options}
@@ -58,7 +58,7 @@ time.sleep(600)
 COUNT_SERVERS = (
     ASK
     + """
-from dspex_core.lm import local
+from dspex_core.lm.embedded import server as local
 prompts = [f"{'Banks write letters about lost and found cards. ' * (n % 3)}Letter {n}:" for n in range(6)]
 with ThreadPoolExecutor(6) as threads:
     replies = list(threads.map(lambda p: ask(serve(BUILT_IN), messages=[{"role": "user", "content": p}], logprobs=True,

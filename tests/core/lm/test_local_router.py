@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import urllib3
 
-from dspex_core.lm.local_router import Router
+from dspex_core.lm.embedded.router import Router
 
 
 class Backend:

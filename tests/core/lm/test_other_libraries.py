@@ -65,7 +65,7 @@ sys.meta_path.insert(0, Warns())
 import asyncio
 import dspex_core
 from dspex_core import LM, Evaluate, Example, LexicalEmbedder, Predict, PythonInterpreter, ScriptedLM, fuzzy_match
-from dspex_core.broken_json import repaired
+from dspex_core.plain.repair import repaired
 from dspex_core.retrievers import BM25, Embeddings
 
 lm = LM("openai/gpt-4o-mini", api_base=sys.argv[1], api_key="k", num_retries=0)
@@ -80,7 +80,7 @@ with dspex_core.context(lm=ScriptedLM(["[[ ## answer ## ]]\\notter"])):
     example = Example(question="Who dives?", answer="otter").with_inputs("question")
     print(Evaluate(devset=[example], metric=fuzzy_match("answer"), display_progress=False)(
         Predict("question -> answer")).score)
-import dspex_core.otel, dspex_core.tools.langchain, dspex_core.programs.batch, dspex_core.evaluate
+import dspex_core.telemetry.otel, dspex_core.tools.langchain, dspex_core.programs.batch, dspex_core.evaluation.evaluate
 dspex_core.programs.batch._progress_bar(1, hidden=True).close()
 print(sorted(LIBRARIES - SEEN))
 try:

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from dspex_core.errors import LMNotConfiguredError
-from dspex_core.lm.weights import PackagedWeights, find_weights
+from dspex_core.lm.embedded.weights import PackagedWeights, find_weights
 
 CONTENT = b"weights " * 100
 TINY = PackagedWeights(
@@ -24,7 +24,7 @@ TINY = PackagedWeights(
 )
 FETCH = """
 import sys
-from dspex_core.lm.weights import PackagedWeights, find_weights
+from dspex_core.lm.embedded.weights import PackagedWeights, find_weights
 print(find_weights(eval(sys.argv[1])))
 """
 

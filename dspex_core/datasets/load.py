@@ -1,0 +1,188 @@
+"""Datasets: examples from files, with stable ids; seeded splits; the check for overlap. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import random
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dspex_core.errors import ConfigurationError, DatasetError
+from dspex_core.example import Example
+from dspex_core.messages import canonical_json
+from dspex_core.plain.text import normalized
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    Rows = Iterator[tuple[int | None, Any]]  # the line where a row starts, when known, and the row
+
+
+def load_dataset(path: str | os.PathLike[str], *, inputs: Iterable[str] | None = None) -> list[Example]:
+    """Read the examples of a `.jsonl`, `.json` (a list of objects) or `.csv` file in UTF-8.
+
+    Every example has an id: its field `id`, or else `row-<n>`, counting rows from 1.
+
+    Args:
+        path: The file; its suffix says the format. The values of a CSV file are texts.
+        inputs: The fields that are inputs, which every row must have.
+
+    Raises:
+        DatasetError: The file cannot be used; the message says where and why.
+    """
+    source = str(path)
+    read = _READERS.get(Path(path).suffix.lower())
+    if read is None:
+        message = f"is of no known format; a dataset's name ends in {', '.join(_READERS)}"
+        raise DatasetError(message, path=source)
+    wanted = (inputs,) if isinstance(inputs, str) else tuple(inputs or ())
+    examples: list[Example] = []
+    places: dict[str, str] = {}
+    for number, (line, row) in enumerate(read(_text(source), source), 1):
+        example = _example(row, number=number, inputs=wanted, path=source, line=line)
+        place = f"row {number}" if line is None else f"line {line}"
+        first = places.setdefault(str(example.id), place)
+        if first != place:
+            message = f"{place} has the id {example.id!r} of {first}; ids must differ"
+            raise DatasetError(message, path=source, line=line)
+        examples.append(example)
+    if not examples:
+        message = "has no rows"
+        raise DatasetError(message, path=source)
+    return examples
+
+
+def overlap(a: Iterable[Example], b: Iterable[Example]) -> list[tuple[Example, Example]]:
+    """Return the examples of `a` whose inputs are also in `b`, each with the first such example of `b`.
+
+    Texts that differ in Unicode composition, case or white space only are equal. Both sides
+    need inputs of the same names.
+    """
+    known: dict[str, Example] = {}
+    for example in b:
+        known.setdefault(_inputs_key(example), example)
+    return [(example, known[key]) for example in a if (key := _inputs_key(example)) in known]
+
+
+def split(
+    examples: Sequence[Example], sizes: Sequence[int] | Sequence[float], *, seed: int = 0
+) -> tuple[list[Example], ...]:
+    """Deal examples at random into parts that share none; the same seed gives the same parts.
+
+    Args:
+        examples: What to deal.
+        sizes: How many examples each part gets (`(40, 20)`) or which fraction of all
+            (`(0.7, 0.3)`). What is left over goes into no part.
+        seed: The seed of the shuffle.
+
+    Raises:
+        ConfigurationError: The parts need more than there is, or one would be empty.
+    """
+    total = len(examples)
+    ends, end = [0], 0.0
+    for size in sizes:
+        end += size if isinstance(size, int) else size * total
+        ends.append(round(end))
+    if ends[-1] > total or any(stop <= start for start, stop in pairwise(ends)):
+        message = f"{total} examples cannot be split into parts of {tuple(sizes)!r}: each part needs at least one"
+        raise ConfigurationError(message)
+    shuffled = random.Random(seed).sample(examples, total)  # noqa: S311  a reproducible shuffle, no secret
+    return tuple(shuffled[start:stop] for start, stop in pairwise(ends))
+
+
+def _text(path: str) -> str:
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        message = f"cannot be read: {error.strerror}"
+        raise DatasetError(message, path=path) from error
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        message = f"is not UTF-8 (byte 0x{content[error.start]:02x}); save it as UTF-8"
+        raise DatasetError(message, path=path, line=content.count(b"\n", 0, error.start) + 1) from error
+
+
+def _jsonl_rows(text: str, path: str) -> Rows:
+    for line, row in enumerate(text.split("\n"), 1):  # not splitlines, which breaks rows at U+2028
+        if row.strip():
+            yield line, _parsed(row, path, first_line=line)
+
+
+def _json_rows(text: str, path: str) -> Rows:
+    rows = _parsed(text, path) if text.strip() else []
+    if not isinstance(rows, list):
+        message = f"needs a list of objects, not {type(rows).__name__}"
+        raise DatasetError(message, path=path)
+    return ((None, row) for row in rows)
+
+
+def _csv_rows(text: str, path: str) -> Rows:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    header: list[str] = []
+    line = 1
+    try:
+        for cells in reader:
+            if header and cells:
+                yield line, _csv_row(header, cells, path=path, line=line)
+            elif cells:
+                header = _csv_header(cells, path=path, line=line)
+            line = reader.line_num + 1
+    except csv.Error as error:
+        message = f"is not CSV: {error}"
+        raise DatasetError(message, path=path, line=line) from error
+
+
+def _csv_header(cells: list[str], *, path: str, line: int) -> list[str]:
+    if not all(cells) or len(set(cells)) < len(cells):
+        message = f"needs a header of different names, not {cells!r}"
+        raise DatasetError(message, path=path, line=line)
+    return cells
+
+
+def _csv_row(header: list[str], cells: list[str], *, path: str, line: int) -> dict[str, str]:
+    if len(cells) != len(header):
+        message = f"has {len(cells)} cells where the header has {len(header)}: quote cells that hold a comma"
+        raise DatasetError(message, path=path, line=line)
+    return dict(zip(header, cells, strict=True))
+
+
+_READERS: Mapping[str, Callable[[str, str], Rows]] = {".jsonl": _jsonl_rows, ".json": _json_rows, ".csv": _csv_rows}
+
+
+def _parsed(text: str, path: str, *, first_line: int = 1) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        message = f"is not JSON: {error.msg} (column {error.colno})"
+        raise DatasetError(message, path=path, line=first_line + error.lineno - 1) from error
+
+
+def _example(row: Any, *, number: int, inputs: Sequence[str], path: str, line: int | None) -> Example:
+    if not isinstance(row, dict):
+        message = f"row {number} is no object of named fields but {row!r}"
+        raise DatasetError(message, path=path, line=line)
+    missing = [name for name in inputs if name not in row]
+    if missing:
+        message = f"row {number} lacks the input {missing[0]!r}; it has: {', '.join(map(repr, row)) or 'none'}"
+        raise DatasetError(message, path=path, line=line)
+    if row.get("id", number) in (None, ""):
+        message = f"row {number} has an empty id: give it one, or leave the field out"
+        raise DatasetError(message, path=path, line=line)
+    return Example(row).with_inputs(*inputs).with_id(f"row-{number}")
+
+
+def _inputs_key(example: Example) -> str:
+    return canonical_json(_normalized(example.inputs().toDict()))
+
+
+def _normalized(value: Any) -> Any:
+    if isinstance(value, str):
+        return normalized(value)
+    if isinstance(value, dict):
+        return {key: _normalized(item) for key, item in value.items()}
+    return [_normalized(item) for item in value] if isinstance(value, list) else value

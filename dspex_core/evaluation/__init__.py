@@ -1,0 +1,1 @@
+"""Evaluation: a program scored on a dataset. PYTEST_DONT_REWRITE"""

@@ -1,0 +1,49 @@
+"""An evaluation as a table in a file. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+from dspex_core.adapters.base import to_json, to_text
+from dspex_core.example import Record
+from dspex_core.storage.files import write_atomically
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from dspex_core.evaluation.evaluate import CaseResult, EvaluationResult
+
+
+def write_csv(result: EvaluationResult, path: str | PathLike[str]) -> None:
+    """Write a line for each case; values that are no text as JSON."""
+    rows = _rows(result)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, dict.fromkeys(name for row in rows for name in row))
+    writer.writeheader()
+    writer.writerows({name: to_text(value) for name, value in row.items()} for row in rows)
+    write_atomically(path, text.getvalue())
+
+
+def write_json(result: EvaluationResult, path: str | PathLike[str]) -> None:
+    """Write a list with an object for each case."""
+    write_atomically(path, json.dumps(to_json(_rows(result)), ensure_ascii=False, indent=1))
+
+
+def _rows(result: EvaluationResult) -> list[dict[str, Any]]:
+    return [{**_fields(case), result.metric: case.score.value} for case in result.cases]
+
+
+def _fields(case: CaseResult) -> dict[str, Any]:
+    """Return the fields of the example and the prediction; a name that both have is said whose it is, as in DSPy."""
+    given = dict(case.example.items())
+    found = dict(case.prediction.items()) if isinstance(case.prediction, Record) else {"prediction": case.prediction}
+    if case.error is not None:
+        found = {"error": str(case.error)}
+    both = given.keys() & found.keys()
+    return {
+        **{f"example_{name}" if name in both else name: value for name, value in given.items()},
+        **{f"pred_{name}" if name in both else name: value for name, value in found.items()},
+    }

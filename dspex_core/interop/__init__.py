@@ -1,1 +1,0 @@
-"""Living with other libraries. PYTEST_DONT_REWRITE"""

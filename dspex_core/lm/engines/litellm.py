@@ -1,0 +1,304 @@
+"""The LiteLLM engine: every provider that LiteLLM reaches. PYTEST_DONT_REWRITE
+
+LiteLLM takes seconds to import, so this module is imported by the first call that needs it.
+LiteLLM's own objects do not leave this file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import time
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else importing it downloads a price list
+
+from dspex_core.foreign_code import foreign_code
+
+with foreign_code():
+    import httpx  # comes with LiteLLM
+    import litellm
+    import openai  # comes with LiteLLM, whose errors derive from it
+    from litellm.exceptions import ContextWindowExceededError as TooLongError
+    from litellm.exceptions import MidStreamFallbackError, UnsupportedParamsError
+    from litellm.exceptions import Timeout as LiteLLMTimeout
+
+from dspex_core.errors import (
+    ContextWindowExceededError,
+    LMError,
+    LMNotConfiguredError,
+    LMResponseError,
+    LMTimeoutError,
+    LMTransportError,
+    LMUnsupportedFeatureError,
+)
+from dspex_core.lm.engines.refusals import error_class, error_in_reply, refusal
+from dspex_core.lm.engines.vectors import to_vectors
+from dspex_core.lm.engines.wire import MISREAD, DeclinedError, RefusedError, wire_format
+from dspex_core.lm.litellm_cleanup import clients, keep_event_loop
+from dspex_core.lm.providers import PROVIDERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from dspex_core.lm.engines.wire import ReplyInPieces
+    from dspex_core.lm.providers import Endpoint
+    from dspex_core.messages import Json, LMRequest, LMResponse
+
+litellm.suppress_debug_info = True  # it prints advice at each error
+litellm.telemetry = False
+
+# The first that fits: a timeout is also a failure of the transport.
+_ORIGINS: dict[type[BaseException], type[LMError]] = {
+    TimeoutError: LMTimeoutError,
+    LiteLLMTimeout: LMTimeoutError,
+    httpx.TimeoutException: LMTimeoutError,
+    httpx.TransportError: LMTransportError,
+    OSError: LMTransportError,
+    json.JSONDecodeError: LMResponseError,
+    UnsupportedParamsError: LMUnsupportedFeatureError,
+    TooLongError: ContextWindowExceededError,
+}
+_NOT_SET_UP = re.compile(r"LLM Provider NOT provided|missing .{0,40}(key|credential)", re.IGNORECASE)
+_CALLS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {  # sync and async
+    "chat": (litellm.completion, litellm.acompletion),
+    # Its async form leaves a client open at each call.
+    "text": (litellm.text_completion, partial(asyncio.to_thread, litellm.text_completion)),
+    "responses": (litellm.responses, litellm.aresponses),
+}
+_FAILURES = (openai.OpenAIError, httpx.HTTPError, TimeoutError)
+_NO_COMPLETION = re.compile(r"provider returned .*'choices'")
+_OWN_NAMES = re.compile(r"^(litellm\.\w+: )+| Handle with `litellm\.\w+`\.")
+
+
+class LiteLLMEngine:
+    """Makes calls to one model through LiteLLM. Threads and event loops may share it."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._wire = wire_format(endpoint.model_type)
+        self._call, self._acall = _CALLS[endpoint.model_type]
+        self._fixed: dict[str, Any] = {
+            "model": endpoint.model,
+            "num_retries": 0,  # the client does them, the same for both engines
+            "max_retries": 0,
+        }
+        if endpoint.base_url:
+            self._fixed["api_base"] = endpoint.base_url
+        if endpoint.api_key:
+            self._fixed["api_key"] = endpoint.api_key
+        elif endpoint.base_url and endpoint.provider in PROVIDERS:
+            self._fixed["api_key"] = "none"  # a server of the user's own needs no key, but LiteLLM asks for one
+        if endpoint.provider == "local":
+            self._fixed["model"] = f"openai/{endpoint.name}"
+        with foreign_code():
+            self._check_provider()
+            self._supports_schema = endpoint.provider == "local" or litellm.supports_response_schema(endpoint.model)
+
+    def _check_provider(self) -> None:
+        try:
+            litellm.get_llm_provider(self._fixed["model"], api_base=self._endpoint.base_url)
+        except openai.BadRequestError as error:
+            message = (
+                "LiteLLM knows no provider of this model; write it as provider/model, such as 'openai/gpt-4o-mini', "
+                "or give the LM an api_base"
+            )
+            raise self._fail(LMNotConfiguredError, message) from error
+
+    def complete(self, request: LMRequest, *, timeout: float) -> LMResponse:
+        """Make one try of a call, which may take `timeout` seconds in total.
+
+        Raises:
+            LMError: It failed; `is_retryable` says whether another try may do better.
+        """
+        deadline = time.monotonic() + timeout
+        try:
+            with foreign_code():
+                reply = self._call(**self._fixed, **self._arguments(request), timeout=timeout)
+            pieces = self._pieces(request)
+            return self._response(reply) if pieces is None else self._streamed(reply, pieces, deadline)
+        except _FAILURES as error:
+            raise self._error(error, timeout) from error
+        finally:
+            keep_event_loop()
+
+    async def acomplete(self, request: LMRequest, *, timeout: float) -> LMResponse:  # noqa: ASYNC109  LiteLLM needs it, too
+        """`complete` without blocking the event loop."""
+        await clients.get()
+        try:
+            # LiteLLM's timeout starts anew with each piece of a reply.
+            async with asyncio.timeout(timeout):
+                with foreign_code():
+                    reply = await self._acall(**self._fixed, **self._arguments(request), timeout=timeout)
+                pieces = self._pieces(request)
+                return self._response(reply) if pieces is None else await self._astreamed(reply, pieces)
+        except _FAILURES as error:
+            raise self._error(error, timeout) from error
+
+    def embed(self, texts: Sequence[str], config: Mapping[str, Any], *, timeout: float) -> LMResponse:
+        """Make one try of turning texts into vectors: each output is one, as text (see `vectors`).
+
+        Raises:
+            LMError: As `complete` does.
+        """
+        try:
+            with foreign_code():
+                reply = litellm.embedding(**self._fixed, **config, input=list(texts), timeout=timeout)
+        except openai.OpenAIError as error:
+            raise self._error(error, timeout) from error
+        finally:
+            keep_event_loop()
+        return self._vectors(reply, len(texts))
+
+    async def aembed(
+        self,
+        texts: Sequence[str],
+        config: Mapping[str, Any],
+        *,
+        timeout: float,  # noqa: ASYNC109  as in acomplete
+    ) -> LMResponse:
+        """`embed` without blocking the event loop."""
+        await clients.get()
+        try:
+            async with asyncio.timeout(timeout):
+                with foreign_code():
+                    reply = await litellm.aembedding(**self._fixed, **config, input=list(texts), timeout=timeout)
+        except (openai.OpenAIError, TimeoutError) as error:
+            raise self._error(error, timeout) from error
+        return self._vectors(reply, len(texts))
+
+    def _vectors(self, reply: Any, n: int) -> LMResponse:
+        try:
+            response = to_vectors(_plain(reply), n=n)
+        except MISREAD as error:
+            raise self._fail(LMResponseError, f"the reply does not hold {n} embeddings") from error
+        return replace(response, cost=reply._hidden_params.get("response_cost"))  # noqa: SLF001  as in _response
+
+    def _pieces(self, request: LMRequest) -> ReplyInPieces | None:
+        """Return what reads the reply in pieces, if it is to come so.
+
+        Only a chat with one output: LiteLLM runs several together, and of the other kinds of API it
+        leaves connections open or warns at each event. Those are told as one piece.
+        """
+        if request.on_chunk is None or self._endpoint.model_type != "chat" or (request.config.get("n") or 1) > 1:
+            return None
+        return self._wire.in_pieces(request.on_chunk)
+
+    def _arguments(self, request: LMRequest) -> Json:
+        arguments = self._wire.body(request, supports_schema=self._supports_schema)
+        if self._pieces(request) is not None:
+            arguments["stream"] = True
+            arguments.setdefault("stream_options", {"include_usage": True})
+        return arguments
+
+    def _response(self, reply: Any) -> LMResponse:
+        try:
+            response = self._wire.response(_plain(reply))
+        except (RefusedError, DeclinedError) as error:
+            raise error_in_reply(self._endpoint, error, {}) from error
+        except MISREAD as error:
+            raise self._fail(LMResponseError, f"the reply is not {self._wire.EXPECTED}") from error
+        return replace(response, cost=reply._hidden_params.get("response_cost"))  # noqa: SLF001  where LiteLLM's documentation has it
+
+    def _streamed(self, reply: Any, pieces: ReplyInPieces, deadline: float) -> LMResponse:
+        try:
+            while (event := _next(reply)) is not None:
+                self._take(event, pieces)
+                if time.monotonic() > deadline:
+                    raise TimeoutError
+        finally:
+            source = reply.completion_stream  # which LiteLLM leaves open when nobody reads on
+            if hasattr(source, "close"):
+                with foreign_code():
+                    source.close()
+        return self._whole(pieces)
+
+    async def _astreamed(self, reply: Any, pieces: ReplyInPieces) -> LMResponse:
+        try:
+            while (event := await _anext(reply)) is not None:
+                self._take(event, pieces)
+        finally:
+            with foreign_code():
+                await reply.aclose()
+        return self._whole(pieces)
+
+    def _take(self, event: Any, pieces: ReplyInPieces) -> None:
+        try:
+            pieces.read(_plain(event))
+        except RefusedError as error:
+            raise error_in_reply(self._endpoint, error, {}) from error
+        except MISREAD as error:
+            raise self._fail(LMResponseError, f"the reply is not {self._wire.EXPECTED} in pieces") from error
+
+    def _whole(self, pieces: ReplyInPieces) -> LMResponse:
+        try:
+            response = pieces.whole()
+        except DeclinedError as error:
+            raise error_in_reply(self._endpoint, error, {}) from error
+        except MISREAD as error:
+            raise self._fail(LMResponseError, f"the reply is not {self._wire.EXPECTED} in pieces") from error
+        if response is None:
+            raise self._fail(LMTransportError, "the stream ended before the reply did")
+        return response
+
+    def _error(self, error: Exception, timeout: float) -> LMError:
+        """Read an error by what caused it: LiteLLM calls most things an internal server error."""
+        causes = list(_causes(error))
+        for cause in causes:
+            if isinstance(cause, httpx.HTTPStatusError):
+                return refusal(self._endpoint, cause.response.status_code, cause.response.headers, _content(cause))
+            if type(cause) is openai.APIError and isinstance(cause.body, dict):  # said in the middle of a stream
+                return refusal(self._endpoint, 200, {}, json.dumps(cause.body).encode())
+        if isinstance(error, MidStreamFallbackError) and error.original_exception is not None:
+            error = error.original_exception
+        said = str(error) or f"no whole reply within {timeout:g} seconds"
+        message = _OWN_NAMES.sub("", said.splitlines()[0])
+        if _NOT_SET_UP.search(message):
+            advice = "write the model as provider/model and set the provider's key, or give the LM an api_base"
+            return self._fail(LMNotConfiguredError, f"{message}\n{advice}")
+        for cause in causes:
+            for origin, kind in _ORIGINS.items():
+                if isinstance(cause, origin):
+                    return self._fail(kind, message)
+        if _NO_COMPLETION.search(message):
+            return self._fail(LMResponseError, message)
+        status = getattr(error, "status_code", None) or 500  # not all of LiteLLM's errors have one
+        return self._fail(error_class(status, message), message, status=status)
+
+    def _fail(self, kind: type[LMError], message: str, status: int | None = None) -> LMError:
+        return kind(message, model=self._endpoint.model, provider=self._endpoint.provider, status=status)
+
+
+def _next(stream: Any) -> Any:
+    """Return a stream's next event, or `None` at its end. The caller hands it on outside of LiteLLM's code."""
+    with foreign_code():
+        return next(stream, None)
+
+
+async def _anext(stream: Any) -> Any:
+    """`_next` without blocking the event loop."""
+    with foreign_code():
+        return await anext(stream, None)
+
+
+def _plain(reply: Any) -> Any:
+    """Return a reply of LiteLLM's as plain data."""
+    with foreign_code():
+        return reply.model_dump()
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _content(error: httpx.HTTPStatusError) -> bytes:
+    try:
+        return error.response.content
+    except httpx.ResponseNotRead:
+        return b""

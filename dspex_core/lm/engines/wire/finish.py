@@ -1,0 +1,58 @@
+"""Why a reply ended, in OpenAI's words; and a reply that is a refusal. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from dspex_core.lm.engines.wire.base import DeclinedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dspex_core.messages import LMOutput
+
+_log = logging.getLogger("dspex")
+
+_WORDS = {  # other providers' words, in lower case
+    "length": """
+        length max_tokens max_output_tokens max_completion_tokens max_new_tokens max_length model_length token_limit
+        model_context_window_exceeded""",
+    "content_filter": """
+        content_filter content_filtered safety image_safety recitation blocklist prohibited_content spii
+        guardrail_intervened refusal error_toxic sensitive""",
+    "error": "error",
+}
+_REASONS = {word: reason for reason, words in _WORDS.items() for word in words.split()}
+_FILTERED = "(no words: the provider's content filter withheld the reply)"
+
+
+def finish_reason(given: Any) -> str | None:
+    """Return a reason as OpenAI says it, one that has no counterpart as it is, and none as `None`."""
+    if not isinstance(given, str) or not given:
+        return None
+    return _REASONS.get(given.lower(), given)
+
+
+def answers(read: Sequence[tuple[LMOutput, str]]) -> tuple[LMOutput, ...]:
+    """Return the outputs that are answers, of outputs each with its refusal.
+
+    Raises:
+        DeclinedError: All are refusals.
+        ValueError: There are no outputs.
+    """
+    if not read:
+        raise ValueError("no choices")
+    found, refusals = [], []
+    for output, refusal in read:
+        if refusal.strip():
+            refusals.append(refusal)
+        elif output.finish_reason == "content_filter" and not (output.text or output.tool_calls):
+            refusals.append(_FILTERED)
+        else:
+            found.append(output)
+    if not found:
+        raise DeclinedError(refusals[0])
+    if refusals:
+        _log.warning("%d of %d outputs are refusals and left out: %s", len(refusals), len(read), refusals[0])
+    return tuple(found)

@@ -1,0 +1,84 @@
+"""Few-shot prompts with the demos that are nearest to each call's inputs. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from dspex_core.optimizers.contract import Optimizer
+from dspex_core.optimizers.few_shot import BootstrapFewShot, labeled_demo, without_demos
+from dspex_core.programs.demos.selector import NearestDemos
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dspex_core.example import Example
+    from dspex_core.programs.base import Module
+    from dspex_core.retrievers.embedders import Vectorizer
+
+
+class KNNFewShot(Optimizer):
+    """Gives each predictor all training examples as demos; a call shows the `k` nearest to its inputs.
+
+    Compiling calls no LM unless there is a `metric`. With one, every example is bootstrapped
+    once, as `BootstrapFewShot` does; those that are not accepted keep their labels as demos.
+    Outputs that no example has, such as `reasoning`, are in the demos only then.
+
+    Args:
+        k: How many demos a call shows, the nearest last.
+        trainset: The examples; they may be given to `compile` instead.
+        vectorizer: An `Embedder`, or a function from texts to vectors; by default character n-grams are
+            compared, without a model.
+        **few_shot_bootstrap_args: `BootstrapFewShot`'s arguments. `max_bootstrapped_demos` has
+            no effect: all examples are tried.
+    """
+
+    def __init__(
+        self,
+        k: int,
+        trainset: Sequence[Example] | None = None,
+        *,
+        vectorizer: Vectorizer | None = None,
+        **few_shot_bootstrap_args: Any,
+    ) -> None:
+        self.k = k
+        self.vectorizer = vectorizer
+        self._bootstrapper = BootstrapFewShot(**few_shot_bootstrap_args)
+        self.metric = self._bootstrapper.metric
+        self._trainset = trainset
+
+    def compile(
+        self,
+        student: Module,
+        *,
+        trainset: Sequence[Example] | None = None,
+        valset: Sequence[Example] | None = None,
+        teacher: Module | None = None,
+    ) -> Module:
+        """Return the student with all examples as demos and the choice of the nearest; `valset` has no part in it.
+
+        Raises:
+            OptimizationError: `k` is below 1, the trainset is empty or has no inputs named, or
+                bootstrapping it failed.
+        """
+        examples = (self._trainset if trainset is None else trainset) or ()
+        with self.compiling(student, examples) as attributes:
+            if self.k < 1:
+                raise self.failure(f"k must be at least 1, not {self.k!r}", examples)
+            found = self._bootstrap(student, examples, teacher)
+            program = without_demos(student)
+            for path, predictor in program.named_predictors():
+                labeled = [labeled_demo(predictor.signature, example) for example in examples]
+                demos = [found.get(index, {}).get(path, demo) for index, demo in enumerate(labeled)]
+                predictor.demos = [demo for demo in demos if demo is not None]
+                predictor.demo_selector = NearestDemos(self.k, self.vectorizer)
+            attributes["result"] = program
+        return program
+
+    def _bootstrap(
+        self, student: Module, examples: Sequence[Example], teacher: Module | None
+    ) -> dict[int, dict[str, Example]]:
+        if self.metric is None:
+            return {}
+        everything = dataclasses.replace(self._bootstrapper, max_bootstrapped_demos=len(examples))
+        return everything.bootstrap(student, examples, teacher=teacher)

@@ -1,0 +1,1 @@
+"""Agents: programs that call tools in turns. PYTEST_DONT_REWRITE"""

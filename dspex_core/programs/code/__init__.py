@@ -1,0 +1,1 @@
+"""Programs that let the model write code. PYTEST_DONT_REWRITE"""

@@ -1,0 +1,1 @@
+"""Programs and their state as files. PYTEST_DONT_REWRITE"""

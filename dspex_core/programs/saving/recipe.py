@@ -1,0 +1,148 @@
+"""How to make a program again: its class, what to call that with, and its state, as JSON data. PYTEST_DONT_REWRITE
+
+{"class": "my_app:Triage", "arguments": {"k": 3}, "signatures": {...}, "state": {...}}
+
+Arguments that are programs, functions or lists of functions stand under "programs" and "functions". The
+state is that of the whole, so a program among the arguments has none of its own.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from dspex_core.errors import ArtifactError
+from dspex_core.plain.secrets import is_private
+from dspex_core.signatures.signature import SignatureMeta
+from dspex_core.signatures.stored import signature_from_json, signature_to_json
+from dspex_core.storage.class_paths import class_path, find_class, find_function
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from dspex_core.programs.base import Module
+
+RECIPE_KIND = "whole program"
+_DAMAGED = "is a damaged artifact: it lacks a part of the program"
+_Program = TypeVar("_Program", bound="Module")
+
+
+def recipe_file(path: str | PathLike[str]) -> Path:
+    """Return the file of a whole program: `path` itself if it is a `.json`, else `program.json` in that folder."""
+    return Path(path) if Path(path).suffix == ".json" else Path(path) / "program.json"
+
+
+def recipe_of(program: Module, base: type[Module]) -> dict[str, Any]:
+    """Return a program's recipe, tried out.
+
+    Raises:
+        ArtifactError: It could not be made again; `problems` lists each reason.
+    """
+    try:
+        recipe = {**_construction(program, base), "state": program.dump_state()}
+        problems = _differences(program, build(recipe, base, allow_import=True))
+    except ArtifactError as error:
+        problems = list(error.problems) or [error.reason]
+    if problems:
+        raise ArtifactError(f"this {type(program).__name__} could not be loaded as a whole", problems=problems)
+    return recipe
+
+
+def build(recipe: Mapping[str, Any], base: type[_Program], *, allow_import: bool) -> _Program:
+    """Make the program again.
+
+    Raises:
+        ArtifactError: The recipe is damaged, a class cannot be found or is no `base`, or the state does not fit.
+    """
+    if not isinstance(recipe.get("state"), Mapping):
+        raise ArtifactError(_DAMAGED)
+    program = _constructed(recipe, base, allow_import=allow_import)
+    program.load_state(recipe["state"])
+    return program
+
+
+def _construction(program: Module, base: type[Module]) -> dict[str, Any]:
+    """Return a recipe without a state."""
+    arguments = program.constructor_arguments()
+    signatures = {name: signature_to_json(value) for name, value in arguments.items() if _is_signature(value)}
+    programs = {name: _construction(value, base) for name, value in arguments.items() if isinstance(value, base)}
+    functions = {name: _paths(value) for name, value in arguments.items() if _is_function(value)}
+    plain = {name: value for name, value in arguments.items() if not {name} & {*signatures, *programs, *functions}}
+    recipe = {"class": class_path(type(program)), "arguments": plain, "signatures": signatures}
+    return {**recipe, **{kind: some for kind, some in (("programs", programs), ("functions", functions)) if some}}
+
+
+def _constructed(recipe: Any, base: type[_Program], *, allow_import: bool) -> _Program:
+    match recipe:
+        case {"class": str(path), "arguments": Mapping() as plain, "signatures": Mapping() as signatures}:
+            programs, functions = recipe.get("programs", {}), recipe.get("functions", {})
+        case _:
+            raise ArtifactError(_DAMAGED)
+    if not (isinstance(programs, Mapping) and isinstance(functions, Mapping)):
+        raise ArtifactError(_DAMAGED)
+
+    def find(path: str) -> type:
+        return find_class(path, allow_import=allow_import)
+
+    cls = find(path)
+    if not issubclass(cls, base):
+        raise ArtifactError(f"it names {path!r}, which is no program")
+    private = sorted(name for name in plain if is_private(name))
+    if private:
+        raise ArtifactError(f"keys and endpoints have no place in a file: {', '.join(private)}")
+    arguments = {
+        **plain,
+        **{name: signature_from_json(stored, find) for name, stored in signatures.items()},
+        **{name: _constructed(stored, base, allow_import=allow_import) for name, stored in programs.items()},
+        **{name: _found(stored, allow_import=allow_import) for name, stored in functions.items()},
+    }
+    try:
+        inspect.signature(cls).bind(**arguments)
+    except TypeError as error:
+        reason = f"{cls.__name__} cannot be called with ({', '.join(arguments)}): {error}; see constructor_arguments"
+        raise ArtifactError(reason) from error
+    return cls(**arguments)
+
+
+def _is_signature(value: Any) -> bool:
+    return isinstance(value, SignatureMeta)
+
+
+def _is_function(value: Any) -> bool:
+    """Whether it is a function, or a list of some."""
+    functions = value if isinstance(value, list) and value else [value]
+    return all(isinstance(function, FunctionType) for function in functions)
+
+
+def _paths(functions: Any) -> str | list[str]:
+    return [class_path(function) for function in functions] if isinstance(functions, list) else class_path(functions)
+
+
+def _found(paths: Any, *, allow_import: bool) -> Any:
+    """Return the function, or the list of functions, that a file names."""
+    if isinstance(paths, list):
+        return [_found(path, allow_import=allow_import) for path in paths]
+    if not isinstance(paths, str):
+        raise ArtifactError(_DAMAGED)
+    return find_function(paths, allow_import=allow_import)
+
+
+def _differences(program: Module, copy: Module) -> list[str]:
+    """Say which plain attributes the copy does not have, or has with another value."""
+    copies = dict(copy.named_modules())
+    problems = []
+    for path, module in program.named_modules():
+        if path not in copies:
+            problems.append(f"{path} would not be there after loading")
+            continue
+        made = vars(copies[path])
+        problems += [
+            f"{path}.{name} is {value!r} and would not be after loading: constructor_arguments must return what sets it"
+            for name, value in vars(module).items()
+            if isinstance(value, str | int | float) and made.get(name) != value
+            if not (name.startswith("_") or is_private(name))
+        ]
+    return problems

@@ -1,0 +1,298 @@
+"""Which texts are alike: embedders, and the index that finds a text's nearest ones. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
+
+from dspex_core.errors import ArtifactError, ConfigurationError
+from dspex_core.flow.steps import Call, adrive, drive
+from dspex_core.foreign_code import foreign_code
+from dspex_core.plain.secrets import is_private, without_secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from sklearn.feature_extraction.text import HashingVectorizer
+
+    from dspex_core.flow.steps import Flow
+    from dspex_core.lm.embedding import EmbeddingModel
+
+_ANALYZERS = ("char_wb", "char", "word")
+_CONNECTION = frozenset(("api_base", "api_key", "num_retries", "engine", "timeout"))
+_MATRIX_DIMENSIONS = 2
+_COLUMNS = 2**18  # enough that few n-grams share one; the matrix is sparse, so it costs nothing
+
+
+class Vectorizer(Protocol):
+    """Turns texts into rows of numbers, such that alike texts point in alike directions."""
+
+    def __call__(self, texts: list[str], /) -> Any:
+        """Return a matrix (numpy, SciPy sparse, or lists) with one row for each text."""
+
+
+class Embedder:
+    """Turns texts into vectors: by a model behind an API, or by a function of your own.
+
+    Args:
+        model: `provider/model`, such as `"openai/text-embedding-3-small"`, or a function from a list of
+            texts to a matrix (numpy, SciPy sparse, or lists) with one row for each.
+        batch_size: How many texts are sent at once.
+        caching: Whether the vectors of a model are kept in the response cache, text by text. A
+            function is called each time.
+        api_base, api_key, num_retries, engine, timeout: As for an `LM`.
+        **kwargs: Further arguments of each call, such as `dimensions`.
+    """
+
+    def __init__(
+        self,
+        model: str | Callable[..., Any],
+        batch_size: int = 200,
+        caching: bool = True,  # noqa: FBT001, FBT002  DSPy's signature
+        **kwargs: Any,
+    ) -> None:
+        connection = {name: kwargs.pop(name) for name in _CONNECTION if name in kwargs}
+        self.model = model
+        self.batch_size = batch_size
+        self.caching = caching
+        self.default_kwargs = kwargs
+        self._client = _client(model, connection)
+
+    def __call__(
+        self,
+        inputs: str | Sequence[str],
+        batch_size: int | None = None,
+        caching: bool | None = None,  # noqa: FBT001  DSPy's signature
+        **kwargs: Any,
+    ) -> Any:
+        """Return the vectors of texts as the rows of a matrix; that of a single text as one vector.
+
+        They are numpy arrays of 32-bit floats; a function that returns sparse rows keeps them sparse.
+
+        Raises:
+            LMError: The model could not answer.
+            ConfigurationError: The function does not return a row for each text.
+        """
+        return drive(self._flow(inputs, batch_size or self.batch_size, caching=caching, kwargs=kwargs))
+
+    async def acall(
+        self,
+        inputs: str | Sequence[str],
+        batch_size: int | None = None,
+        caching: bool | None = None,  # noqa: FBT001  DSPy's signature
+        **kwargs: Any,
+    ) -> Any:
+        """Return the vectors without blocking the event loop."""
+        return await adrive(self._flow(inputs, batch_size or self.batch_size, caching=caching, kwargs=kwargs))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the settings in the form that artifacts store: never a key or an address.
+
+        Raises:
+            ArtifactError: The model is a function, of which there is no such form.
+        """
+        if isinstance(self.model, LexicalEmbedder):
+            return self.model.to_json()
+        if not isinstance(self.model, str):
+            message = f"an embedder that is a function cannot be stored: {self.model!r}; use one with a model string"
+            raise ArtifactError(message)
+        return {"kind": "model", "model": self.model, "config": without_secrets(self.default_kwargs, is_private)}
+
+    def _flow(
+        self, inputs: str | Sequence[str], batch_size: int, *, caching: bool | None, kwargs: dict[str, Any]
+    ) -> Flow[Any]:
+        texts = [inputs] if isinstance(inputs, str) else list(inputs)
+        config = {**self.default_kwargs, **kwargs}
+        batches = []
+        for start in range(0, len(texts), batch_size):
+            batch = texts[start : start + batch_size]
+            if self._client is None:
+                rows = yield Call(self.model, (batch,), config)  # type: ignore[arg-type]  # no client: a function
+            else:
+                cached = self.caching if caching is None else caching
+                rows = yield from self._client.vectors(batch, config, cached=cached)
+            batches.append(_matrix(rows, len(batch)))
+        matrix = _stacked(batches)
+        return matrix[0] if isinstance(inputs, str) else matrix
+
+    def __repr__(self) -> str:
+        return f"Embedder({self.model!r})"
+
+
+@dataclass(frozen=True)
+class LexicalEmbedder:
+    """An embedder that needs no model: it hashes the n-grams of a text.
+
+    Its rows are sparse and of length 1. They depend on the text alone, not on other texts.
+
+    Args:
+        analyzer: What the n-grams are made of: `"char_wb"` (characters within words), `"char"`
+            or `"word"`.
+        ngram_range: The shortest and the longest n-gram.
+    """
+
+    analyzer: str = "char_wb"
+    ngram_range: tuple[int, int] = (2, 4)
+
+    def __post_init__(self) -> None:
+        shortest, longest = self.ngram_range
+        if self.analyzer not in _ANALYZERS or not 1 <= shortest <= longest:
+            message = (
+                f"a lexical embedder needs an analyzer of {', '.join(map(repr, _ANALYZERS))} and 1 <= shortest <= "
+                f"longest n-gram, not {self.analyzer!r} and {self.ngram_range!r}"
+            )
+            raise ConfigurationError(message)
+
+    def __call__(self, texts: list[str], /) -> Any:
+        """Return a SciPy CSR matrix with one row for each text."""
+        with foreign_code():
+            return self._vectorizer.transform(texts)
+
+    @cached_property
+    def _vectorizer(self) -> HashingVectorizer:
+        with foreign_code():
+            from sklearn.feature_extraction.text import HashingVectorizer  # about a second of import
+
+        return HashingVectorizer(
+            analyzer=self.analyzer, ngram_range=self.ngram_range, n_features=_COLUMNS, alternate_sign=False
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the settings in the form that artifacts store."""
+        return {"kind": "lexical", "analyzer": self.analyzer, "ngram_range": list(self.ngram_range)}
+
+
+def embedder_from_json(stored: Mapping[str, Any]) -> LexicalEmbedder | Embedder:
+    """Rebuild an embedder from its stored form.
+
+    Raises:
+        ArtifactError: It is not the stored form of one that this version knows.
+    """
+    match stored:
+        case {"kind": "lexical", "analyzer": str(analyzer), "ngram_range": [int(shortest), int(longest)]}:
+            return LexicalEmbedder(analyzer, (shortest, longest))
+        case {"kind": "model", "model": str(model), "config": dict(config)} if not _is_connecting(config):
+            return Embedder(model, **config)
+    message = f"is no stored embedder that this version knows: {dict(stored)!r}"
+    raise ArtifactError(message)
+
+
+def _is_connecting(config: Mapping[str, Any]) -> bool:
+    """Say whether a stored configuration holds what no file may set: an address, a key, how to connect."""
+    return bool(_CONNECTION & config.keys()) or without_secrets(config, is_private) != config
+
+
+class NearestIndex:
+    """An index of texts that finds the ones most similar to a query. Threads may share it.
+
+    Args:
+        texts: The texts to find among.
+        embedder: Called once with all of the texts, then with each query.
+        normalize: Whether to compare directions only (cosine), or lengths too (dot product).
+        vectors: The rows of the texts, if they are known; then the embedder is called with queries only.
+
+    Raises:
+        ConfigurationError: The embedder does not return a row for each text.
+    """
+
+    def __init__(
+        self, texts: Sequence[str], embedder: Vectorizer, *, normalize: bool = True, vectors: Any = None
+    ) -> None:
+        self._embedder = embedder
+        self._normalize = normalize
+        self._columns = None
+        if texts:
+            rows = embedder(list(texts)) if vectors is None else vectors
+            self._columns = _columns(rows, len(texts), normalize=normalize)
+
+    @property
+    def vectors(self) -> Any:
+        """The rows of the texts as a numpy array; `None` if they are sparse, or if there are none."""
+        return None if self._columns is None or hasattr(self._columns, "toarray") else self._columns.T
+
+    def nearest(self, query: str, k: int) -> list[int]:
+        """Return the positions of the `k` most similar texts, the most similar last.
+
+        So the best example stands next to the question in a prompt.
+        """
+        return [position for position, _ in reversed(self.ranked(query, k))]
+
+    def ranked(self, query: str, k: int) -> list[tuple[int, float]]:
+        """Return positions and similarities of the `k` most similar texts, the most similar first.
+
+        Of equally similar texts the earlier one comes first. There are fewer when the index has fewer texts.
+
+        Raises:
+            ConfigurationError: The query's vector is of another length than those of the texts.
+        """
+        if self._columns is None:
+            return []
+        row = _columns(self._embedder([query]), 1, normalize=self._normalize).T
+        if row.shape[1] != self._columns.shape[0]:
+            message = (
+                f"the embedder makes vectors of {row.shape[1]} numbers, and those of the texts have "
+                f"{self._columns.shape[0]}: use the one that made them"
+            )
+            raise ConfigurationError(message)
+        with foreign_code():
+            product = row @ self._columns
+            scores = (product.toarray() if hasattr(product, "toarray") else product).ravel()
+        return best(scores, k)
+
+
+def best(scores: Any, k: int) -> list[tuple[int, float]]:
+    """Return position and value of the `k` highest scores of a numpy array, the highest first."""
+    with foreign_code():
+        import numpy as np  # not needed to import dspex
+
+        return [(int(position), float(scores[position])) for position in np.argsort(-scores, kind="stable")[:k]]
+
+
+def _client(model: str | Callable[..., Any], connection: dict[str, Any]) -> EmbeddingModel | None:
+    if isinstance(model, str):
+        from dspex_core.lm.embedding import EmbeddingModel  # the LM client, which not every program needs
+
+        return EmbeddingModel(model, **connection)
+    if not callable(model) or connection:
+        message = f"an embedder is a model string, or a function without {', '.join(_CONNECTION)}; not {model!r}"
+        raise ConfigurationError(message)
+    return None
+
+
+def _matrix(rows: Any, n: int) -> Any:
+    """Return rows as a numpy or sparse matrix, if there are as many as should be."""
+    with foreign_code():
+        import numpy as np  # not needed to import dspex
+
+        matrix = rows if hasattr(rows, "toarray") else np.asarray(rows, dtype=np.float32)
+    if matrix.ndim != _MATRIX_DIMENSIONS or matrix.shape[0] != n:
+        message = f"the embedder must return a row for each of {n} texts, not a matrix of the shape {matrix.shape}"
+        raise ConfigurationError(message)
+    return matrix
+
+
+def _stacked(matrices: list[Any]) -> Any:
+    with foreign_code():
+        import numpy as np  # as in _matrix
+
+    if any(hasattr(matrix, "toarray") for matrix in matrices):
+        with foreign_code():
+            from scipy import sparse  # type: ignore[import-untyped]  # SciPy ships no type information
+
+            return sparse.vstack(matrices, format="csr")
+    with foreign_code():
+        return np.concatenate(matrices) if matrices else np.empty((0, 0), dtype=np.float32)
+
+
+def _columns(rows: Any, n: int, *, normalize: bool) -> Any:
+    """Return the rows of `n` texts as columns, scaled to length 1 if they are to be normalized."""
+    with foreign_code():
+        from scipy import sparse
+        from sklearn.preprocessing import normalize as scaled  # heavy, and not needed to import dspex
+
+    matrix = _matrix(rows, n)
+    with foreign_code():
+        columns = (scaled(matrix) if normalize else matrix).T
+        # Stored by row, that is by n-gram: a query then reads only the n-grams that it has itself.
+        return columns.tocsr() if sparse.issparse(columns) else columns

@@ -1,0 +1,288 @@
+"""The fields of signatures: their types, words and constraints. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from dataclasses import field as dataclass_field
+from enum import Enum
+from functools import cached_property
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Union
+
+from dspex_core.errors import SignatureError
+from dspex_core.reading.annotations import bare_type, is_optional_text, portable
+from dspex_core.signatures import schemas
+from dspex_core.signatures.prompt_values import (
+    EarlierTurns,
+    FunctionCalls,
+    FunctionTool,
+    ModelReasoning,
+    PromptValue,
+    classes_in,
+)
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+
+class Missing(Enum):
+    """The type of `MISSING`."""
+
+    MISSING = "MISSING"
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING: Final = Missing.MISSING  # told apart from None, which is a fine default
+
+_OWN = ("desc", "prefix", "default", "default_factory", "format")
+_CONSTRAINTS = (
+    *("allow_inf_nan", "decimal_places", "ge", "gt", "le", "lt", "max_digits", "max_length", "min_length"),
+    *("multiple_of", "pattern", "strict"),
+)
+
+_LIMITS = {
+    "ge": "greater than or equal to",
+    "gt": "greater than",
+    "le": "less than or equal to",
+    "lt": "less than",
+    "max_length": "maximum length",
+    "min_length": "minimum length",
+    "multiple_of": "a multiple of",
+}  # in words, under DSPy's key
+
+
+@dataclass(frozen=True)
+class SignatureField:
+    """One input or output.
+
+    Args:
+        is_input: Whether it is given to the model or asked of it.
+        name: Its name in the signature; empty until the field is part of one.
+        annotation: Its type.
+        desc: What it means, for the prompt.
+        prefix: Its label in words.
+        constraints: Limits by pydantic's names: `ge`, `max_length`, `pattern`, ...
+        default: The value where none is given, or `MISSING`.
+        default_factory: Makes the value where none is given.
+        format: Kept for DSPy's sake; adapters decide how values are written.
+    """
+
+    is_input: bool
+    name: str = ""
+    annotation: Any = dataclass_field(default=str, hash=False)
+    desc: str = ""
+    prefix: str = ""
+    constraints: Mapping[str, Any] = dataclass_field(default_factory=dict, hash=False)
+    default: Any = dataclass_field(default=MISSING, hash=False)
+    default_factory: Callable[[], Any] | None = dataclass_field(default=None, hash=False)
+    format: Any = dataclass_field(default=None, hash=False)
+
+    @property
+    def json_schema_extra(self) -> dict[str, Any]:
+        """What is said of the field, under the keys of DSPy's fields."""
+        desc = self.desc or (self.name and f"${{{self.name}}}")
+        limits = ", ".join(f"{_LIMITS.get(key, key)}: {value}" for key, value in self.constraints.items())
+        found = {"prefix": self.prefix, "desc": desc, "format": self.format, "constraints": limits}
+        kind = "input" if self.is_input else "output"
+        return {"__dspy_field_type": kind, **{key: value for key, value in found.items() if value}}
+
+    def is_required(self) -> bool:
+        """Whether it has no default."""
+        return self.absent is MISSING
+
+    @property
+    def absent(self) -> Any:
+        """The value where none is given: the default or what the factory makes; `MISSING` without either."""
+        return self.default if self.default_factory is None else self.default_factory()
+
+    @cached_property
+    def is_optional(self) -> bool:
+        """Whether its type is a union with `None`: then it need not be given."""
+        return typing.get_origin(self.annotation) in (Union, UnionType) and NoneType in typing.get_args(self.annotation)
+
+    @cached_property
+    def type_adapter(self) -> TypeAdapter[Any]:
+        """The pydantic adapter of the type with its constraints, made when first needed."""
+        import pydantic  # heavy; not needed before the first value is checked
+        import pydantic_core
+
+        constrained: Any = Annotated[portable(self.annotation), pydantic.Field(**self.constraints)]
+        try:
+            try:
+                return pydantic.TypeAdapter(constrained)
+            except pydantic.errors.PydanticSchemaGenerationError:
+                # Any class may be an input: its values are checked with isinstance.
+                return pydantic.TypeAdapter(constrained, config={"arbitrary_types_allowed": True})
+        except (pydantic.errors.PydanticUserError, pydantic_core.SchemaError, TypeError) as error:
+            message = f"the type {self.annotation!r} of field {self.name!r} cannot be used: {error}"
+            raise SignatureError(message) from error
+
+    @cached_property
+    def bare(self) -> Any:
+        """The type without `Annotated`, `NewType` and aliases around it."""
+        return bare_type(self.annotation)
+
+    @cached_property
+    def is_optional_text(self) -> bool:
+        """Whether it is text or nothing."""
+        return is_optional_text(self.annotation)
+
+    @cached_property
+    def is_text(self) -> bool:
+        """Whether a model writes it as plain text, which is never read as JSON."""
+        kind = self.bare
+        return kind is str or (isinstance(kind, type) and issubclass(kind, PromptValue) and kind.is_text)
+
+    @cached_property
+    def shows_itself(self) -> bool:
+        """Whether its values say how they appear in a prompt: an image, a list of images, `Image | None`, ..."""
+        return any(issubclass(kind, PromptValue) for kind in classes_in(self.annotation))
+
+    @cached_property
+    def meaning(self) -> str:
+        """What it means, for the prompt: its description, and those of the types that describe themselves."""
+        kinds = [kind for kind in classes_in(self.annotation) if issubclass(kind, PromptValue)]
+        return " ".join(filter(None, [self.desc, *(kind.description() for kind in kinds)]))
+
+    @cached_property
+    def is_history(self) -> bool:
+        """Whether it is the earlier turns of a conversation: an input of the type `History`."""
+        return self.is_input and any(issubclass(kind, EarlierTurns) for kind in classes_in(self.annotation))
+
+    @cached_property
+    def is_reasoning(self) -> bool:
+        """Whether it is the model's reasoning: an output of the type `Reasoning`."""
+        kinds = classes_in(self.annotation)
+        return not self.is_input and any(issubclass(kind, ModelReasoning) for kind in kinds)
+
+    @cached_property
+    def is_tools(self) -> bool:
+        """Whether it is what the model may call: an input of the type `Tool` or `list[Tool]`."""
+        return self.is_input and any(issubclass(kind, FunctionTool) for kind in classes_in(self.annotation))
+
+    @cached_property
+    def is_tool_calls(self) -> bool:
+        """Whether it is what the model wants called: an output of the type `ToolCalls`."""
+        return not self.is_input and any(issubclass(kind, FunctionCalls) for kind in classes_in(self.annotation))
+
+    @cached_property
+    def takes_none(self) -> bool:
+        """Whether `None` is one of its values; elsewhere it says that there is none."""
+        try:
+            return self.validate(None) is None
+        except ValueError:
+            return False
+
+    def validate(self, value: Any) -> Any:
+        """Return the value as the field's type, by pydantic's lax rules.
+
+        Raises:
+            ValueError: It does not fit; a pydantic.ValidationError where pydantic says so.
+        """
+        try:
+            return self.type_adapter.validate_python(value)
+        except TypeError as error:
+            if "constraint" not in str(error):  # of a validator; pydantic's is for one that does not suit the type
+                raise
+            raise SignatureError(f"field {self.name!r} cannot be checked: {error}") from error
+
+    def json_schema(self) -> dict[str, Any]:
+        """Return the JSON schema of the type with its constraints.
+
+        Raises:
+            SignatureError: The type has no JSON form.
+        """
+        import pydantic  # as in type_adapter
+
+        try:
+            return self.type_adapter.json_schema()
+        except pydantic.errors.PydanticInvalidForJsonSchema as error:
+            raise SignatureError(f"the type of field {self.name!r} has no JSON form: {error}") from error
+
+    def type_text(self) -> str:
+        """Return the type and its constraints in a few words, for prompts: `int, at least 0`."""
+        return self._type_text
+
+    def updated(self, values: Mapping[str, Any]) -> SignatureField:
+        """Return the field with other attributes or constraints."""
+        own = {key: value for key, value in values.items() if key in _OWN}
+        limits = {key: value for key, value in values.items() if key not in own}
+        unknown = sorted(set(limits) - set(_CONSTRAINTS))
+        if unknown:
+            known = ", ".join([*_OWN, *_CONSTRAINTS])
+            raise SignatureError(f"a field has no {', '.join(map(repr, unknown))}; it takes: {known}")
+        return replace(self, **own, constraints={**self.constraints, **limits})
+
+    @cached_property
+    def _type_text(self) -> str:
+        import pydantic  # as in type_adapter
+
+        adapter = self.type_adapter
+        try:
+            return schemas.describe(adapter.json_schema())
+        except pydantic.errors.PydanticInvalidForJsonSchema:
+            return inspect.formatannotation(self.annotation)
+
+
+FieldSpec = SignatureField | tuple[Any, SignatureField]
+Fields = Mapping[str, SignatureField]
+
+
+def object_schema(fields: Fields) -> dict[str, Any]:
+    """Return the JSON schema of an object that has the fields as its properties.
+
+    Raises:
+        SignatureError: A type has no JSON form.
+    """
+    import pydantic  # as in type_adapter
+
+    mode: Literal["validation"] = "validation"
+    try:
+        properties, shared = pydantic.TypeAdapter.json_schemas(
+            (name, mode, field.type_adapter) for name, field in fields.items()
+        )
+    except pydantic.errors.PydanticInvalidForJsonSchema as error:
+        raise SignatureError(f"one of the fields {quoted(fields)} has a type without a JSON form: {error}") from error
+    return {"type": "object", "properties": {name: properties[name, mode] for name in fields}, **shared}
+
+
+def InputField(  # noqa: N802  DSPy's name
+    *, desc: str = "", prefix: str = "", default: Any = MISSING, **options: Any
+) -> Any:
+    """Declare an input; more options are `default_factory` and pydantic's constraints: `ge`, `max_length`, ..."""
+    return _declared({"desc": desc, "prefix": prefix, "default": default, **options}, is_input=True)
+
+
+def OutputField(  # noqa: N802  DSPy's name
+    *, desc: str = "", prefix: str = "", default: Any = MISSING, **options: Any
+) -> Any:
+    """Declare an output; more options are `default_factory` and pydantic's constraints: `ge`, `max_length`, ..."""
+    return _declared({"desc": desc, "prefix": prefix, "default": default, **options}, is_input=False)
+
+
+def _declared(options: dict[str, Any], *, is_input: bool) -> SignatureField:
+    """Make a field; `description` is pydantic's name for `desc`."""
+    description = options.pop("description", "")
+    return SignatureField(is_input=is_input).updated({**options, "desc": options["desc"] or description or ""})
+
+
+def label(name: str) -> str:
+    """Turn a field's name into the prefix it has where none is declared: `maxItemCount_2` into `Max Item Count 2:`."""
+    words = re.findall(r"[^\W\d_a-z]+(?![a-z])|[^\W\d_]?[^\W\d_A-Z]*|\d+", name)
+    return " ".join(word[0].upper() + word[1:] for word in words if word) + ":"
+
+
+def infer_prefix(name: str) -> str:
+    """Turn a field's name into words: `maxItemCount_2` into `Max Item Count 2`."""
+    return label(name).removesuffix(":")
+
+
+def quoted(names: Iterable[str]) -> str:
+    """Write names as prompts and errors do: `a`, `b`."""
+    return ", ".join(f"`{name}`" for name in names)

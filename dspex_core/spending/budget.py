@@ -1,0 +1,126 @@
+"""A limit on what a piece of work may take. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from dspex_core import forks
+from dspex_core.config import current
+from dspex_core.errors import BudgetExceededError, ConfigurationError
+from dspex_core.spending.prices import list_price
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dspex_core.errors import BudgetKind
+    from dspex_core.flow.steps import Flow
+    from dspex_core.messages import LMResponse
+
+_log = logging.getLogger("dspex")
+
+
+class Budget(forks.RenewedInChild):
+    """What the calls inside `context(budget=Budget(...))` may take in all; threads and tasks may share it.
+
+    Args:
+        calls: How many tries of calls may be made, failed ones included.
+        tokens: How many tokens, of prompts and completions together.
+        dollars: How much money, by what the provider says or else by list price.
+
+    A call that would exceed a limit raises `BudgetExceededError` instead of being made. What a
+    call takes is known only when it is answered: until then it counts as the mean of those
+    before it. So the calls that are under way when a limit comes near may take somewhat more.
+    Answers from a cache or a cassette are free. Inside a block with a budget of its own, that
+    one holds alone.
+    """
+
+    def __init__(self, *, calls: int | None = None, tokens: int | None = None, dollars: float | None = None) -> None:
+        given: dict[BudgetKind, float | None] = {"calls": calls, "tokens": tokens, "dollars": dollars}
+        self._limits = {kind: limit for kind, limit in given.items() if limit is not None}
+        if not self._limits or any(limit < 0 for limit in self._limits.values()):
+            message = f"a budget needs a limit of calls, tokens or dollars, and none below 0, not {given!r}"
+            raise ConfigurationError(message)
+        self._lock = threading.Lock()
+        self._spent: dict[BudgetKind, float] = {"calls": 0, "tokens": 0, "dollars": 0.0}
+        self._answered = 0
+        self._under_way = 0
+        self._unpriced = False
+        forks.watch(self)
+
+    def in_child(self) -> None:
+        """Go on with a copy; what the parent spends from now on is not known here."""
+        self._lock = threading.Lock()
+
+    @property
+    def limits(self) -> Mapping[BudgetKind, float]:
+        """The limits by kind, without those that were left open."""
+        return dict(self._limits)
+
+    @property
+    def spent(self) -> Mapping[BudgetKind, float]:
+        """What is spent so far: `calls`, `tokens` and, if they have a limit, `dollars`."""
+        with self._lock:
+            return dict(self._spent)
+
+    def open_call(self) -> None:
+        """Count a call that is about to be made.
+
+        Raises:
+            BudgetExceededError: There is too little left for it.
+        """
+        with self._lock:
+            for kind, limit in self._limits.items():
+                spent = self._spent[kind]
+                if spent >= limit or spent + self._expected(kind) > limit:
+                    raise BudgetExceededError(kind=kind, limit=limit, spent=spent)
+            self._spent["calls"] += 1
+            self._under_way += 1
+
+    def close_call(self, model: str, response: LMResponse | None) -> None:
+        """Count what the call took; `None` is one that failed."""
+        dollars = self._dollars(model, response) if response and "dollars" in self._limits else 0.0
+        with self._lock:
+            self._under_way -= 1
+            if response is not None:
+                self._answered += 1
+                self._spent["tokens"] += response.usage.total_tokens
+                self._spent["dollars"] += dollars
+
+    def _expected(self, kind: BudgetKind) -> float:
+        """Return what the next call and those under way will take, as far as one can tell."""
+        if kind == "calls":
+            return 1
+        mean = self._spent[kind] / self._answered if self._answered else 0.0
+        return mean * (self._under_way + 1)
+
+    def _dollars(self, model: str, response: LMResponse) -> float:
+        cost = list_price(model, response.usage) if response.cost is None else response.cost
+        if cost is None:
+            with self._lock:
+                first, self._unpriced = not self._unpriced, True
+            if first:
+                _log.warning("the price of %r is not known: the budget of dollars does not count its calls", model)
+        return cost or 0.0
+
+    def __repr__(self) -> str:
+        return f"Budget({', '.join(f'{kind}={limit!r}' for kind, limit in self._limits.items())})"
+
+
+def within_budget(model: str, call: Flow[LMResponse]) -> Flow[LMResponse]:
+    """Make a call, if the budget in force has room for it.
+
+    Raises:
+        BudgetExceededError: It has not; the call was not made.
+    """
+    budget = current().budget
+    if budget is None:
+        return (yield from call)
+    budget.open_call()
+    response = None
+    try:
+        response = yield from call
+    finally:
+        budget.close_call(model, response)
+    return response

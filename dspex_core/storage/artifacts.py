@@ -1,0 +1,133 @@
+"""Artifacts: JSON files with a kind and a schema version, written whole or not at all. PYTEST_DONT_REWRITE
+
+    {
+      "format": "dspex-artifact",
+      "version": 1,
+      "kind": "program",
+      "metadata": {...},
+      "state": {...}
+    }
+
+What a state holds is known by those who write and read it, not here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dspex_core.errors import ArtifactError, MissingArtifactError
+from dspex_core.storage.files import write_atomically
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator, Mapping
+
+_FORMAT = "dspex-artifact"
+_VERSION = 1
+
+
+def write_artifact(
+    path: str | os.PathLike[str], kind: str, state: Mapping[str, Any], *, metadata: Mapping[str, Any] | None = None
+) -> None:
+    """Write a state so that `read_artifact` returns it unchanged, replacing the file as a whole.
+
+    Args:
+        path: The file; its directory is made if it is not there.
+        kind: What it is the state of; reading asks for the same.
+        state: JSON values (dicts with text keys, lists, texts, finite numbers, bools, `None`).
+        metadata: Notes for people who read the file, such as how it was made.
+
+    Raises:
+        ArtifactError: A value is no JSON (`problems` names each), or the file cannot be written.
+            In both cases an older file stays as it was.
+    """
+    body = {"metadata": dict(metadata or {}), "state": dict(state)}
+    write_json(path, {"format": _FORMAT, "version": _VERSION, "kind": kind, **body})
+
+
+def write_json(path: str | os.PathLike[str], document: Mapping[str, Any]) -> None:
+    """Write a JSON file as a whole, or raise as `write_artifact` does."""
+    problems = [problem for name, part in document.items() for problem in _problems(part, name)]
+    if problems:
+        raise ArtifactError("only JSON values can be stored", path=str(path), problems=problems)
+    try:
+        write_atomically(path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    except OSError as error:
+        message = f"cannot be written: {error.strerror}"
+        raise ArtifactError(message, path=str(path)) from error
+    except UnicodeEncodeError as error:
+        message = f"cannot be written in UTF-8: {error.object[error.start]!r} is half of a surrogate pair"
+        raise ArtifactError(message, path=str(path)) from error
+
+
+def read_artifact(path: str | os.PathLike[str], kind: str) -> dict[str, Any]:
+    """Return the state that `write_artifact` stored.
+
+    Raises:
+        ArtifactError: There is no such file, or it is no artifact of this kind, or a newer
+            version of dspex wrote it.
+    """
+    return artifact_state(read_json(path), kind, path=path)
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """Return what a JSON file holds.
+
+    Raises:
+        ArtifactError: There is no such file, or it is no JSON.
+    """
+    source = str(path)
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        kind = MissingArtifactError if isinstance(error, FileNotFoundError) else ArtifactError
+        raise kind(f"cannot be read: {error.strerror}", path=source) from error
+    except ValueError as error:  # no UTF-8, or no JSON
+        message = f"is not JSON, and so no artifact: {error}"
+        raise ArtifactError(message, path=source) from error
+
+
+def artifact_state(envelope: Any, kind: str, *, path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return the state in the content of an artifact, or raise as `read_artifact` does."""
+    problem = _envelope_problem(envelope, kind)
+    if problem:
+        raise ArtifactError(problem, path=str(path))
+    state: dict[str, Any] = envelope["state"]
+    return state
+
+
+def _envelope_problem(envelope: Any, kind: str) -> str | None:
+    if not isinstance(envelope, dict) or envelope.get("format") != _FORMAT:
+        return f"is JSON, but no dspex artifact: it lacks 'format': {_FORMAT!r}"
+    version = envelope.get("version")
+    if not isinstance(version, int):
+        return f"is a damaged artifact: its version is {version!r}"
+    if version > _VERSION:
+        return f"has schema version {version}; this dspex reads up to {_VERSION}: update pytest-dspex"
+    if envelope.get("kind") != kind:
+        return f"is an artifact of kind {envelope.get('kind')!r}, not {kind!r}"
+    if not isinstance(envelope.get("state"), dict):
+        return "is a damaged artifact: it has no state"
+    return None
+
+
+def _problems(value: Any, where: str) -> Iterator[str]:
+    """Say of each part of a value that JSON cannot hold, or would give back as something else, where it is."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if isinstance(key, str):
+                yield from _problems(item, f"{where}.{key}")
+            else:
+                yield f"{where}: the key {key!r} is no text"
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _problems(item, f"{where}[{index}]")
+    elif not _is_json_scalar(value):
+        yield f"{where}: {value!r} ({type(value).__name__}) is no JSON value"
+
+
+def _is_json_scalar(value: Any) -> bool:
+    return math.isfinite(value) if isinstance(value, float) else isinstance(value, str | int | None)

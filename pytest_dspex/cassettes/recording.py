@@ -1,0 +1,195 @@
+"""Which cassette a test's LM calls go to, and when cassettes are written. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+import uuid
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_dspex.cassettes.store import CassetteError
+from pytest_dspex.collecting.cases import names_of
+from pytest_dspex.keys import CASE_COUNT
+from pytest_dspex.options import OPTIONS, is_worker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import pytest
+
+    from pytest_dspex.cassettes.lm_door import CassetteRecorder
+    from pytest_dspex.cassettes.store import CassetteStore
+
+_RUN_KEY = "dspex_run"
+_FOLDER = "cassettes"
+_PAUSE = 1.0  # seconds of recording that a crash may lose
+
+
+@dataclass(slots=True)
+class FunctionRun:
+    """What a session knows of a test function that has a cassette.
+
+    Args:
+        cassette: Where it lies.
+        cases: How many cases the function has, also those that this session does not run.
+        ran: The node ids of the cases that ran to their end, be it a failed assertion.
+    """
+
+    cassette: Path
+    cases: int
+    ran: set[str] = field(default_factory=set)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all cases have asked all that they ask; what nobody asked for is then of no use any more."""
+        return len(self.ran) >= self.cases
+
+
+class Recording:
+    """The cassettes of this process, one for each test function.
+
+    It lies at `cassettes/<module>/<function>.jsonl` beside the test's module.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._mode = config.stash[OPTIONS].record
+        self._stores: dict[str, CassetteStore] = {}
+        self._runs: dict[str, FunctionRun] = {}
+        self._recorders: list[CassetteRecorder] = []
+        self._problems: list[str] = []
+        self._notes: list[str] = []
+        self._saved = time.monotonic()
+
+    def recorder(self, item: pytest.Item) -> CassetteRecorder:
+        """Return what stands before the LM while an item runs."""
+        from pytest_dspex.cassettes.lm_door import CassetteRecorder
+        from pytest_dspex.cassettes.store import CassetteStore
+
+        function, case = names_of(item)
+        run = self._runs.setdefault(function, FunctionRun(_cassette(item, function), item.stash.get(CASE_COUNT, 1)))
+        store = self._stores.setdefault(function, CassetteStore(run.cassette))
+        recorder = CassetteRecorder(store, case=case, record=self._mode)
+        self._recorders.append(recorder)
+        return recorder
+
+    def ran(self, item: pytest.Item) -> None:
+        """Note that a test ran to its end."""
+        function, _ = names_of(item)
+        if function in self._runs:
+            self._runs[function].ran.add(item.nodeid)
+
+    def save_early(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
+        """Write what has been recorded once in a while and after each function's last test: a crash loses little."""
+        function, _ = names_of(item)
+        if self._mode == "none" or function not in self._stores:
+            return
+        goes_on = nextitem is not None and names_of(nextitem)[0] == function
+        if goes_on and time.monotonic() - self._saved < _PAUSE:
+            return
+        with contextlib.suppress(CassetteError, OSError):  # the end of the session tries again, and says so
+            self._write(function, prune=False)
+        self._saved = time.monotonic()
+
+    def save(self) -> None:
+        """Write what was recorded; on an xdist worker to shards beside the cassettes, which the controller merges."""
+        for function in self._stores if self._mode != "none" else ():
+            try:
+                self._write(function, prune=self._mode == "all" and self._runs[function].is_whole)
+            except (CassetteError, OSError) as error:
+                self._problems.append(_unwritten(error))
+
+    def add_strays(self, problems: Iterable[str], notes: Iterable[str]) -> None:
+        """Note what became of LM calls that belong to no running test."""
+        self._problems += problems
+        self._notes += notes
+
+    def _calls(self) -> Counter[str]:
+        """Count what became of the LM calls."""
+        counts = Counter[str]()
+        for recorder in self._recorders:
+            counts.update(replayed=recorder.replayed, recorded=recorder.recorded, missed=recorder.missed)
+        return counts
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what the controller is told at the end."""
+        runs = {name: [str(run.cassette), run.cases, sorted(run.ran)] for name, run in self._runs.items()}
+        return {"runs": runs, "calls": dict(self._calls()), "problems": self._problems, "notes": self._notes}
+
+    def _write(self, function: str, *, prune: bool) -> None:
+        store = self._stores[function]
+        if is_worker(self._config):
+            workerinput = self._config.workerinput  # type: ignore[attr-defined]  # xdist's, on workers
+            store.save_shard(workerinput["workerid"], run=workerinput[_RUN_KEY])
+        else:
+            store.save(prune=prune)
+
+
+class Recordings:
+    """What the controller knows of all recording, its own and its workers'; it merges the shards of these.
+
+    `problems` says what could not be written.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.problems: list[str] = []
+        self.notes: list[str] = []
+        self._calls = Counter[str]()
+        self._root = config.rootpath
+        self._mode = config.stash[OPTIONS].record
+        self._id = uuid.uuid4().hex
+        self._folders: set[Path] = set()
+        self._runs: dict[str, FunctionRun] = {}
+
+    def brief(self, workerinput: dict[str, Any]) -> None:
+        """Tell a worker which run it belongs to."""
+        workerinput[_RUN_KEY] = self._id
+
+    def expect(self, nodeids: Iterable[str]) -> None:
+        """Learn where shards may lie; a worker that crashes leaves some and cannot say where."""
+        files = {nodeid.partition("::")[0] for nodeid in nodeids}
+        self._folders.update((self._root / file).parent / _FOLDER for file in files)
+
+    def add(self, recording: Mapping[str, Any]) -> None:
+        """Take in what a recording says at its end."""
+        self.problems += [problem for problem in recording["problems"] if problem not in self.problems]
+        self.notes += [note for note in recording["notes"] if note not in self.notes]
+        self._calls.update(recording["calls"])
+
+    def add_shards(self, recording: Mapping[str, Any]) -> None:
+        """Learn of a worker's recording where its shards are, and which cases it ran."""
+        for function, (cassette, cases, ran) in recording["runs"].items():
+            run = self._runs.setdefault(function, FunctionRun(Path(cassette), cases))
+            run.ran.update(ran)
+            self._folders.add(run.cassette.parent)
+
+    def merge(self) -> None:
+        """Merge all shards into their cassettes."""
+        if self._mode == "none" or not self._folders:
+            return
+        from pytest_dspex.cassettes.store import merge_shards
+
+        whole = [run.cassette for run in self._runs.values() if run.is_whole] if self._mode == "all" else []
+        try:
+            merge_shards(self._folders, run=self._id, prune=whole)
+        except (CassetteError, OSError) as error:
+            self.problems.append(_unwritten(error))
+
+    def summary(self) -> str | None:
+        """Return one line on what the cassettes did, if anything."""
+        said = [f"{count} {what}" for what, count in self._calls.items() if count]
+        return f"LM calls: {', '.join(said)}" if said else None
+
+
+def _unwritten(error: CassetteError | OSError) -> str:
+    return f"what was recorded could not be written: {error}"
+
+
+def _cassette(item: pytest.Item, function: str) -> Path:
+    inside = function.split("::")[1:]  # classes and the function
+    name = re.sub(r"[^\w.-]+", "-", ".".join(inside)).strip("-")
+    return item.path.parent / _FOLDER / item.path.stem / f"{name}.jsonl"

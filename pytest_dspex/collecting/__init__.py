@@ -1,0 +1,1 @@
+"""From datasets and markers to test items. PYTEST_DONT_REWRITE"""

@@ -1,0 +1,143 @@
+"""What the plugin knows of each collected test, settled before deselection. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dspex_core.errors import ConfigurationError
+from dspex_core.example import Example
+from pytest_dspex.collecting.parametrize import data_source
+from pytest_dspex.collecting.problems import report_problem
+from pytest_dspex.collecting.relevance import LM_FIXTURES, is_relevant
+from pytest_dspex.gates.gates import gate_from_marker
+from pytest_dspex.keys import CASE, CASE_COUNT, EXPECTED
+from pytest_dspex.programs import ProgramSpec, visible_programs
+
+if TYPE_CHECKING:
+    from pytest_dspex.collecting.parametrize import DataSource
+
+
+@dataclass(slots=True)
+class Case:
+    """One test item as the plugin sees it, and what it records while it runs.
+
+    Args:
+        function: The node id of the test function, without the case.
+        name: The case's id; empty for a test that is not parametrized.
+        programs: The programs that the test uses.
+        predictor: The one of them that makes its `prediction`, if it uses that.
+        scores: What `score` recorded: value and feedback by name.
+        checks: The failed checks of `check`.
+        evaluations: What the fixture `evaluate` found, as rows of the report.
+        error: Whether something other than an assertion failed.
+    """
+
+    function: str
+    name: str
+    source: DataSource | None
+    programs: tuple[ProgramSpec, ...]
+    predictor: ProgramSpec | None = None
+    scores: dict[str, dict[str, Any]] = field(default_factory=dict)
+    checks: list[str] = field(default_factory=list)
+    evaluations: list[dict[str, Any]] = field(default_factory=list)
+    error: bool = False
+
+    def to_property(self) -> tuple[str, str]:
+        """Return what travels in the report's user properties; only a string survives the way from a worker."""
+        record = {
+            "case": self.name,
+            "function": self.function,
+            "scores": self.scores,
+            "evaluations": self.evaluations,
+            "error": self.error,
+        }
+        return ("dspex", json.dumps(record))
+
+
+def prepare(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give each dspex test its `Case` and its context, and count the cases that each gate expects."""
+    expected = config.stash.setdefault(EXPECTED, {})
+    collected = Counter[str]()
+    programs: dict[pytest.Module | None, dict[str, ProgramSpec]] = {}
+    for item in items:
+        if not isinstance(item, pytest.Function):
+            continue
+        module = item.getparent(pytest.Module)
+        if module not in programs:
+            programs[module] = visible_programs(item)
+        used = [spec for name, spec in programs[module].items() if name in item.fixturenames]
+        if not used and not is_relevant(item):
+            continue
+        case = item.stash[CASE] = _case(item, used, programs[module])
+        uses_lm = case.programs or not LM_FIXTURES.isdisjoint(item.fixturenames)
+        if uses_lm and "dspex_context" not in item.fixturenames[:1]:  # the cases of a function share the list
+            item.fixturenames.insert(0, "dspex_context")  # they run with the fixture `lm` in the settings
+        collected[case.function] += 1
+        made = item.stash.get(CASE_COUNT, 0)  # a node id on the command line collects fewer
+        gates = expected[case.function]["gates"] if case.function in expected else _gates(item)
+        expected[case.function] = {"cases": max(collected[case.function], made), "gates": gates}
+
+
+def _case(item: pytest.Function, used: list[ProgramSpec], visible: dict[str, ProgramSpec]) -> Case:
+    source = predictor = None
+    try:
+        source = data_source(item)
+        if source and "prediction" in item.fixturenames:
+            predictor = _predictor(item, source, used, visible)
+    except ConfigurationError as error:
+        report_problem(item.config, str(error))
+    function, name = names_of(item)
+    return Case(
+        function=function,
+        name=name,
+        source=source,
+        programs=tuple(dict.fromkeys([*used, *([predictor] if predictor else [])])),
+        predictor=predictor,
+    )
+
+
+def names_of(item: pytest.Item) -> tuple[str, str]:
+    """Return the node id of an item's test function, and what tells its case from the others of the function."""
+    if not isinstance(item, pytest.Function) or item.parent is None:
+        return item.nodeid, ""
+    function = f"{item.parent.nodeid}::{item.originalname}"
+    callspec = getattr(item, "callspec", None)  # of parametrized functions
+    if callspec is None:
+        return function, ""
+    example = callspec.params.get("example")
+    if len(callspec.params) == 1 and isinstance(example, Example):
+        return function, str(example.id)  # pytest's own id is this one, escaped
+    return function, callspec.id
+
+
+def _predictor(
+    item: pytest.Function, source: DataSource, used: list[ProgramSpec], visible: dict[str, ProgramSpec]
+) -> ProgramSpec:
+    """Return the program that makes a test's `prediction`: the named one, the one it uses, or the only one."""
+    if source.program is not None:
+        if source.program in visible:
+            return visible[source.program]
+        known = ", ".join(sorted(visible)) or "none"
+        raise ConfigurationError(f"{item.nodeid}: there is no @program {source.program!r}; there are: {known}")
+    candidates = used or list(visible.values())
+    if len(candidates) == 1:
+        return candidates[0]
+    known = ", ".join(sorted(spec.name for spec in candidates)) or "none is defined"
+    raise ConfigurationError(
+        f"{item.nodeid} uses `prediction`: say which @program makes it with dspex_data(..., program=NAME) ({known})"
+    )
+
+
+def _gates(item: pytest.Function) -> list[dict[str, Any]]:
+    gates = []
+    for mark in item.iter_markers("dspex_gate"):
+        try:
+            gates.append(gate_from_marker(mark, where=item.nodeid).to_json())
+        except ConfigurationError as error:
+            report_problem(item.config, str(error))
+    return gates

@@ -1,0 +1,1 @@
+"""Gates: the score that the cases of a test must reach. PYTEST_DONT_REWRITE"""

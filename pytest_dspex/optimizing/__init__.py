@@ -1,0 +1,1 @@
+"""`--dspex-optimize`: programs recompiled before the tests that use them. PYTEST_DONT_REWRITE"""

@@ -1,0 +1,108 @@
+"""The pytest item that recompiles one program before the tests that use it. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_dspex.collecting.cases import Case
+from pytest_dspex.collecting.problems import report_problem
+from pytest_dspex.keys import CASE
+from pytest_dspex.options import OPTIONS
+from pytest_dspex.shown import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from dspex_core import Example
+    from dspex_core.telemetry.spans import Event
+    from pytest_dspex.programs import ProgramSpec
+
+
+def add_optimizations(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With `--dspex-optimize`, put one item before the tests for each program that they use."""
+    wanted = config.stash[OPTIONS].optimize
+    if wanted is None:
+        return
+    users: dict[ProgramSpec, list[pytest.Function]] = {}
+    for item in items:
+        if not isinstance(item, pytest.Function) or CASE not in item.stash:
+            continue
+        for spec in item.stash[CASE].programs:
+            if spec.name == wanted or (not wanted and spec.optimizer is not None):
+                users.setdefault(spec, []).append(item)
+    if not users:
+        name = f"named {wanted!r}" if wanted else "with an optimizer"
+        report_problem(config, f"--dspex-optimize: the collected tests use no @program {name}")
+    items[:0] = [_item(spec, tests) for spec, tests in users.items()]
+
+
+def _item(spec: ProgramSpec, tests: Sequence[pytest.Function]) -> pytest.Function:
+    """Return the item; it stands in the module of the first test and so uses the `lm` that this test sees."""
+
+    def optimize(request: pytest.FixtureRequest, dspex_context: None) -> None:  # noqa: ARG001  asked for its effect
+        _run(spec, tests, request)
+
+    module = tests[0].getparent(pytest.Module)
+    assert module is not None, "a test function stands in a module"
+    name = f"optimize[{spec.name}]"
+    item: pytest.Function = pytest.Function.from_parent(module, name=name, callobj=optimize)
+    item.stash[CASE] = Case(function=f"{module.nodeid}::{name}", name="", source=None, programs=())
+    return item
+
+
+def _run(spec: ProgramSpec, tests: Sequence[pytest.Function], request: pytest.FixtureRequest) -> None:
+    from dspex_core.config import context, current
+    from dspex_core.errors import DSPexError
+    from pytest_dspex.optimizing.optimize import optimize, regression_message
+    from pytest_dspex.session.controller import RESULTS
+    from pytest_dspex.session.live import visible
+
+    say = _speaker(request.config, spec.name)
+    try:
+        listeners = (*current().listeners, _candidate_listener(say))
+        with visible(request.config), context(listeners=listeners):
+            comparison = optimize(
+                spec,
+                testset=_testset(spec, tests),
+                concurrency=request.config.stash[OPTIONS].concurrency,
+                say=say,
+            )
+    except DSPexError as error:  # no line of a test has caused it, and it says itself what did
+        raise pytest.fail.Exception(f"{type(error).__name__}: {error}", pytrace=False) from None
+    say(str(comparison))
+    request.config.stash[RESULTS].add_note(f"optimize {spec.name}: {comparison}")
+    if comparison.outcome == "regressed":
+        pytest.fail(regression_message(spec, comparison), pytrace=False)
+
+
+def _testset(spec: ProgramSpec, tests: Sequence[pytest.Function]) -> list[Example]:
+    """Return the held-out examples: the program's own, else the rows of the tests that use it."""
+    if spec.testset is not None:
+        return spec.examples(spec.testset)
+    rows = {}
+    for case, config in ((test.stash[CASE], test.config) for test in tests):
+        if case.source is not None and case.predictor in (None, spec):
+            rows.update({(case.source.path, example.id): example for example in case.source.examples(config)})
+    return list(rows.values())
+
+
+def _speaker(config: pytest.Config, name: str) -> Callable[[str], None]:
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+
+    def say(text: str) -> None:
+        if reporter is not None:
+            reporter.ensure_newline()
+            reporter.write_line(shown(f"optimize {name}: {text}"))
+
+    return say
+
+
+def _candidate_listener(say: Callable[[str], None]) -> Callable[[Event], None]:
+    def listen(event: Event) -> None:
+        if event.name == "dspex.candidate.stop":
+            facts = event.attributes
+            say(f"candidate {facts['number']} of {facts['total']}: {facts['score']:.3f} (best {facts['best']:.3f})")
+
+    return listen

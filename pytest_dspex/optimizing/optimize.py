@@ -1,0 +1,184 @@
+"""`--dspex-optimize`: recompile a program, compare it with the one in use, keep the better. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from dspex_core.datasets.load import overlap
+from dspex_core.errors import ConfigurationError, ContextWindowExceededError, EvaluationError, LMError
+from dspex_core.evaluation.evaluate import Evaluate, EvaluationResult
+from dspex_core.stats.stats import paired_p
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from dspex_core import Example, Module
+    from pytest_dspex.programs import ProgramSpec
+
+TOLERANCE = 0.02  # a drop of up to two points is never called a regression
+SIGNIFICANCE = 0.05
+
+_SHOWN = 5  # ids of examples in a message
+
+Outcome = Literal["improved", "not better", "regressed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Incumbent and candidate on the same held-out examples.
+
+    Args:
+        p_value: Of the difference, paired; exact McNemar for scores of 0 and 1.
+        lost: Ids of the examples on which the candidate scores less.
+        gained: Ids of those on which it scores more.
+    """
+
+    incumbent: EvaluationResult
+    candidate: EvaluationResult
+    p_value: float
+    lost: tuple[str, ...]
+    gained: tuple[str, ...]
+
+    @property
+    def outcome(self) -> Outcome:
+        """Better by any margin is improved; worse beyond tolerance and chance is regressed."""
+        difference = self.candidate.mean - self.incumbent.mean
+        if difference > 0:
+            return "improved"
+        if difference < -TOLERANCE and self.p_value < SIGNIFICANCE:
+            return "regressed"
+        return "not better"
+
+    def __str__(self) -> str:
+        return (
+            f"{self.outcome}: incumbent {self.incumbent.mean:.3f}, candidate {self.candidate.mean:.3f} "
+            f"({self.incumbent.metric}, n={len(self.candidate)}, {len(self.gained)} gained, {len(self.lost)} lost, "
+            f"p={self.p_value:.3f})"
+        )
+
+
+def compare(incumbent: EvaluationResult, candidate: EvaluationResult) -> Comparison:
+    """Compare two evaluations of the same examples, pair by pair."""
+    pairs = list(zip(incumbent.cases, candidate.cases, strict=True))
+    differences = [after.score.value - before.score.value for before, after in pairs]
+    names = _names(incumbent)
+    return Comparison(
+        incumbent=incumbent,
+        candidate=candidate,
+        p_value=paired_p(differences),
+        lost=tuple(name for name, difference in zip(names, differences, strict=True) if difference < 0),
+        gained=tuple(name for name, difference in zip(names, differences, strict=True) if difference > 0),
+    )
+
+
+def optimize(
+    spec: ProgramSpec, *, testset: Sequence[Example], concurrency: int, say: Callable[[str], None]
+) -> Comparison:
+    """Compile a program and put the result in place of its artifact if it is better on the held-out examples.
+
+    Raises:
+        ConfigurationError: There is nothing to compile with or to compare on, or the held-out
+            examples are also among those that the program is compiled on.
+        ArtifactError: The stored artifact cannot be loaded, or what was compiled could not be.
+        EvaluationError: The LM or the metric failed on held-out examples.
+    """
+    optimizer = spec.optimizer
+    metric = spec.metric or (optimizer.metric if optimizer else None)
+    if optimizer is None or metric is None:
+        raise ConfigurationError(f"@program {spec.name}: give it an optimizer and a metric to be optimized")
+    if not testset:
+        raise ConfigurationError(f"@program {spec.name} has no held-out examples: give it a testset")
+    inputs = sorted(testset[0].input_keys)
+    if not inputs:
+        raise ConfigurationError(f"@program {spec.name}: name the inputs of its held-out examples with inputs=[...]")
+    trainset = [] if spec.trainset is None else spec.examples(spec.trainset, inputs=inputs)
+    valset = None if spec.valset is None else spec.examples(spec.valset, inputs=inputs)
+    _refuse_overlap(spec, "trainset", trainset, testset)
+    _refuse_overlap(spec, "valset", valset or [], testset)
+    score = Evaluate(
+        devset=testset, metric=metric, num_threads=concurrency, max_errors=len(testset), display_progress=True
+    )
+
+    stored = incumbent_name(spec)
+    say(f"scoring {stored} on {len(testset)} held-out examples")
+    incumbent = _trusted(score(spec.load()))
+    say(f"{stored}: {incumbent.mean:.3f}; compiling with {optimizer!r}")
+    candidate = _as_loaded(spec, optimizer.compile(spec.build(), trainset=trainset, valset=valset))
+    say("scoring the recompiled program")
+    comparison = compare(incumbent, _trusted(score(candidate)))
+    if comparison.outcome == "improved":
+        candidate.save(spec.artifact, metadata=_baseline(comparison.candidate))
+    return comparison
+
+
+def incumbent_name(spec: ProgramSpec) -> str:
+    """Say what a recompiled program is compared with."""
+    return f"the stored {'/'.join(spec.artifact.parts[-2:])}" if spec.artifact.exists() else "the uncompiled program"
+
+
+def regression_message(spec: ProgramSpec, comparison: Comparison) -> str:
+    """Say what a regression lost."""
+    lines = [
+        f"{spec.name} {comparison}",
+        f"The recompiled program is worse and was dropped: {incumbent_name(spec)} stays.",
+    ]
+    for name, case in zip(_names(comparison.candidate), comparison.candidate.cases, strict=True):
+        if name in comparison.lost:
+            lines.append(f"  lost {name}: {case.error or case.score.feedback or case.prediction}")
+    return "\n".join(lines)
+
+
+def _as_loaded(spec: ProgramSpec, compiled: Module) -> Module:
+    """Return the program that the tests would load: what is scored is what is stored."""
+    loaded = spec.build()
+    loaded.load_state(compiled.dump_state())
+    return loaded
+
+
+def _trusted(result: EvaluationResult) -> EvaluationResult:
+    """Return the result, unless an example has no score for a reason that is not the program's."""
+    for name, case in zip(_names(result), result.cases, strict=True):
+        error = case.error
+        if error is not None and (error.phase == "metric" or _is_lm_failure(error.error)):
+            message = f"nothing can be compared: on {name} the {error}"
+            raise EvaluationError(message, result=result) from error.error
+    return result
+
+
+def _is_lm_failure(error: Exception) -> bool:
+    return isinstance(error, LMError) and not isinstance(error, ContextWindowExceededError)  # the demos are too long
+
+
+def _refuse_overlap(spec: ProgramSpec, name: str, examples: Sequence[Example], held_out: Sequence[Example]) -> None:
+    inputs = held_out[0].input_keys
+    alike = [example.with_inputs(*inputs) if inputs <= example.keys() else example for example in examples]
+    shared = overlap(alike, held_out)
+    if shared:
+        ids = ", ".join(str(example.id) for _, example in shared[:_SHOWN])
+        more = f" and {len(shared) - _SHOWN} more" if len(shared) > _SHOWN else ""
+        raise ConfigurationError(
+            f"@program {spec.name}: {len(shared)} examples of the {name} are also held out ({ids}{more}); "
+            "a program must be tested on examples that it was not compiled on"
+        )
+
+
+def _names(result: EvaluationResult) -> list[str]:
+    """Return what the examples are called: their ids, with their places where these do not tell them apart."""
+    ids = [case.example.id for case in result.cases]
+    count = Counter(ids)
+    return [
+        f"example {number}" if name is None else name if count[name] == 1 else f"{name} (example {number})"
+        for number, name in enumerate(ids, 1)
+    ]
+
+
+def _baseline(result: EvaluationResult) -> dict[str, object]:
+    """Return what the artifact says of its own quality: the mean and each held-out example's score."""
+    return {
+        "metric": result.metric,
+        "mean": result.mean,
+        "n": len(result),
+        "scores": {name: case.score.value for name, case in zip(_names(result), result.cases, strict=True)},
+    }

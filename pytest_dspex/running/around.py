@@ -1,0 +1,187 @@
+"""What goes on around each test while it runs. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import json
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dspex_core.config import context
+from dspex_core.errors import DSPexError
+from dspex_core.foreign_code import ignore_foreign_warnings
+from pytest_dspex.keys import (
+    CASE,
+    EXPECTED,
+    EXPECTED_OUTPUT,
+    NEXT_ITEM,
+    PREFETCHER,
+    RECORDER,
+    RECORDING,
+    RECORDING_OUTPUT,
+    ROUTER,
+)
+from pytest_dspex.options import OPTIONS, is_worker
+from pytest_dspex.shown import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dspex_core.messages import LMRequest, LMResponse
+    from pytest_dspex.cassettes.lm_door import CassetteRecorder
+    from pytest_dspex.cassettes.recording import Recording
+    from pytest_dspex.collecting.cases import Case
+
+_ASSERTIONS = (AssertionError, pytest.fail.Exception, pytest.skip.Exception, pytest.xfail.Exception)
+
+
+def recorder_for(item: pytest.Item) -> CassetteRecorder | OnDemand | None:
+    """Return what stands before the LM calls of an item; nothing does in a live session."""
+    options = item.config.stash[OPTIONS]
+    if options.live:
+        return None
+    if RECORDER not in item.stash:
+        is_sure = CASE in item.stash or options.record != "none"
+        item.stash[RECORDER] = _open_recorder(item) if is_sure else OnDemand(item)
+    return item.stash[RECORDER]
+
+
+class OnDemand:
+    """The recorder of a test that does not look as if it called an LM; its cassette is opened if it does."""
+
+    def __init__(self, item: pytest.Item) -> None:
+        self._item = item
+
+    def replay(self, model: str, request: LMRequest) -> LMResponse | None:
+        """Return the recorded response."""
+        return self._recorder.replay(model, request)
+
+    def record(self, model: str, request: LMRequest, response: LMResponse) -> None:
+        """Keep what the LM has just answered."""
+        self._recorder.record(model, request, response)
+
+    @property
+    def unseen(self) -> BaseException | None:
+        """The miss in a forked child."""
+        return self._recorder.unseen if "_recorder" in vars(self) else None
+
+    @cached_property
+    def _recorder(self) -> CassetteRecorder:
+        return _open_recorder(self._item)
+
+
+def _open_recorder(item: pytest.Item) -> CassetteRecorder:
+    return _recording(item.config).recorder(item)
+
+
+def _recording(config: pytest.Config) -> Recording:
+    from pytest_dspex.cassettes.recording import Recording
+    from pytest_dspex.session.controller import watch
+
+    if RECORDING not in config.stash:
+        config.stash[RECORDING] = Recording(config)
+        watch(config)  # it says at the end what was replayed
+    return config.stash[RECORDING]
+
+
+@contextmanager
+def around(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """Put the item's cassette before all LM calls, its fixtures' included."""
+    item.stash[NEXT_ITEM] = nextitem
+    ignore_foreign_warnings()  # pytest has just set this test's filters; calls made ahead are under way
+    recorder, router = recorder_for(item), item.config.stash.get(ROUTER, None)
+    routed = router.running(recorder, item.nodeid) if router is not None and recorder is not None else nullcontext()
+    with context(recorder=recorder), routed:
+        yield
+    if RECORDING in item.config.stash:
+        item.config.stash[RECORDING].save_early(item, nextitem)
+
+
+def shared(config: pytest.Config) -> AbstractContextManager[None]:
+    """Let what a fixture of a wider scope than one test starts serve all of its tests."""
+    router = config.stash.get(ROUTER, None)
+    return nullcontext() if router is None else router.shared()
+
+
+def raise_unseen(item: pytest.Item) -> None:
+    """Raise the miss that a test which got to its end has not seen, since one of its threads raised it."""
+    router = item.config.stash.get(ROUTER, None)
+    if router is None or RECORDER not in item.stash:
+        return
+    recorder = item.stash[RECORDER]
+    miss = router.take_unseen(recorder) or recorder.unseen
+    if miss is not None:
+        raise miss
+
+
+def raise_checks(item: pytest.Item) -> None:
+    """Raise the failed checks of a test that got to its end, as one failure."""
+    case = item.stash.get(CASE, None)
+    if case is not None and case.checks:
+        pytest.fail(_take_checks(case), pytrace=False)
+
+
+def annotate(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """Note how a phase of a test ended, and have its failure shown clearly."""
+    error = call.excinfo.value if call.excinfo is not None else None
+    if call.when == "call" and _is_end(error) and RECORDING in item.config.stash:
+        item.config.stash[RECORDING].ran(item)
+    router = item.config.stash.get(ROUTER, None)
+    if error is not None and router is not None and RECORDER in item.stash:
+        router.take_unseen(item.stash[RECORDER])  # the test has failed: one reason is enough
+    case = item.stash.get(CASE, None)
+    if case is not None:
+        _note(item, case, call)
+    if error is not None and (case is not None or isinstance(error, DSPexError)):
+        from pytest_dspex.running.failures import clarify
+
+        clarify(call, full_trace=item.config.getoption("fulltrace", default=False))
+
+
+def _is_assertion(error: BaseException) -> bool:
+    from pytest_dspex.cassettes.lm_door import CassetteMiss
+
+    return isinstance(error, _ASSERTIONS) and not isinstance(error, CassetteMiss)
+
+
+def _is_end(error: BaseException | None) -> bool:
+    """Tell whether a test that ended so has asked the LM all that it asks."""
+    if error is None:
+        return True
+    return isinstance(error, AssertionError | pytest.fail.Exception) and not isinstance(error, pytest.xfail.Exception)
+
+
+def _note(item: pytest.Item, case: Case, call: pytest.CallInfo[None]) -> None:
+    """Put what the case recorded into its user properties, once, in its newest state."""
+    if call.when == "setup":
+        case.error = False
+    if call.excinfo is not None and not _is_assertion(call.excinfo.value):
+        case.error = True
+    if case.checks:  # the test failed before its end, where they would have been told
+        item.add_report_section(call.when, "checks", _take_checks(case))
+    properties = [pair for pair in item.user_properties if pair[0] != "dspex"]
+    item.user_properties[:] = [*properties, case.to_property()]
+
+
+def finish(session: pytest.Session) -> None:
+    """End the prefetching and write the cassettes; on a worker, send the controller what it needs."""
+    if PREFETCHER in session.config.stash:
+        session.config.stash[PREFETCHER].close()
+    router = session.config.stash.get(ROUTER, None)
+    if router is not None and (strays := (router.problems(), router.notes())) != ([], []):
+        _recording(session.config).add_strays(*strays)
+    recording = session.config.stash.get(RECORDING, None)
+    if recording is not None:
+        recording.save()
+    if is_worker(session.config):
+        output = session.config.workeroutput  # type: ignore[attr-defined]  # xdist's, on workers
+        output[EXPECTED_OUTPUT] = json.dumps(session.config.stash.get(EXPECTED, {}))
+        if recording is not None:
+            output[RECORDING_OUTPUT] = recording.to_json()
+
+
+def _take_checks(case: Case) -> str:
+    failed, case.checks[:] = list(case.checks), []
+    return "\n".join([f"{len(failed)} failed checks:", *(f"  - {shown(str(message))}" for message in failed)])

@@ -1,0 +1,29 @@
+"""What pytest says when a comparison with an evaluation fails. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import sys
+
+_SHOWN = 5
+
+
+def explain_comparison(op: str, left: object, right: object) -> list[str] | None:
+    """Say the score, its interval and the worst examples; `None` for comparisons of other things."""
+    if "dspex_core.evaluation.evaluate" not in sys.modules:  # nothing has been evaluated
+        return None
+    from dspex_core.evaluation.evaluate import EvaluationResult
+
+    if not isinstance(left, EvaluationResult):
+        return None
+    interval = left.interval
+    lines = [
+        f"{left.metric} {left.mean:.3f} {op} {right}",
+        f"95 % interval {interval.low:.3f} to {interval.high:.3f}, n={len(left)}, {len(left.errors)} errors",
+    ]
+    worst = sorted((case for case in left.cases if case.score.value < 1), key=lambda case: case.score.value)
+    for case in worst[:_SHOWN]:
+        why = case.error or case.score.feedback or case.prediction
+        lines.append(f"{case.score.value:g}  {case.example.id}: {why}")
+    if len(worst) > _SHOWN:
+        lines.append(f"and {len(worst) - _SHOWN} more examples below 1")
+    return lines

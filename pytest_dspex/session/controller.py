@@ -1,0 +1,105 @@
+"""The process that sees the whole session: alone, or the controller of xdist's workers. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_dspex.cassettes.recording import Recordings
+from pytest_dspex.keys import CONTROLLER, EXPECTED, EXPECTED_OUTPUT, PROBLEMS_OUTPUT, RECORDING, RECORDING_OUTPUT
+from pytest_dspex.options import OPTIONS, is_worker
+from pytest_dspex.session.session import SessionResults
+from pytest_dspex.shown import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    from pytest_dspex.session.live import LocalHost
+
+RESULTS = pytest.StashKey[SessionResults]()
+
+
+def watch(config: pytest.Config) -> None:
+    """Let the controller watch the session from now on; a worker has none."""
+    if CONTROLLER not in config.stash and not is_worker(config):
+        config.stash[CONTROLLER] = Controller(config)
+        config.pluginmanager.register(config.stash[CONTROLLER], "dspex-controller")
+
+
+class Controller:
+    """Hooks that run once a session; those of xdist are called only where it is installed and in use."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._recordings = Recordings(config)
+        self._local_host: LocalHost | None = None
+        self._problems: list[str] = []  # mistakes that only the workers have seen
+        self._results = config.stash[RESULTS] = SessionResults()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take in what a case did."""
+        self._results.add_report(report)
+
+    def pytest_internalerror(self) -> None:
+        """Remember it: under xdist the session may end with 0 nevertheless."""
+        self._results.add_internal_error()
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:
+        """Decide the gates, before anybody writes a report; then see what became of the cassettes."""
+        expected = self._config.stash.get(EXPECTED, None)
+        if expected is not None:  # this process has collected
+            self._results.add_expected(expected)
+        self._results.finish(session)
+        yield
+        if self._local_host is not None:
+            self._local_host.close()
+        if RECORDING in self._config.stash:
+            self._recordings.add(self._config.stash[RECORDING].to_json())
+        self._recordings.merge()
+        if self._problems:
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
+        elif self._recordings.problems and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Show what was measured."""
+        from pytest_dspex.reports.terminal import write
+
+        for problem in [*self._problems, *self._recordings.problems]:
+            terminalreporter.write_line(f"ERROR: {shown(problem)}", red=True)
+        for note in self._recordings.notes:
+            self._results.add_note(note)
+        summary = self._recordings.summary()
+        if summary:
+            self._results.add_note(summary)
+        write(terminalreporter, self._results.report())
+
+    def brief(self, node: Any) -> None:
+        """Prepare a worker that is about to start."""
+        self._recordings.brief(node.workerinput)
+        if self._config.stash[OPTIONS].asks:
+            from pytest_dspex.session.live import LocalHost
+
+            self._local_host = self._local_host or LocalHost(self._config)
+            self._local_host.brief(node.workerinput)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        """Learn what the workers are going to run."""
+        self._results.add_selected(ids)
+        self._recordings.expect(ids)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take over what a worker sends at its end; a killed one sends nothing."""
+        output = getattr(node, "workeroutput", None)  # xdist sets it only when the worker ended well
+        if output is None:
+            return
+        self._results.add_expected(json.loads(output.get(EXPECTED_OUTPUT, "{}")))
+        if RECORDING_OUTPUT in output:
+            self._recordings.add(output[RECORDING_OUTPUT])
+            self._recordings.add_shards(output[RECORDING_OUTPUT])
+        self._problems += [problem for problem in output.get(PROBLEMS_OUTPUT, ()) if problem not in self._problems]

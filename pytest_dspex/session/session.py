@@ -1,0 +1,290 @@
+"""The controller's view of a session: collects what the cases did and decides the gates. PYTEST_DONT_REWRITE
+
+Everything arrives in pytest's reports, from this process or from xdist's workers. At the end each
+gate is reported like a test of its own, `path::test_fn[gate-accuracy]`, so that whatever reads
+reports (the summary, JUnit XML, `--lf`) sees it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import pytest
+
+from pytest_dspex.gates.gates import CaseRecord, Gate, RecordedScore, decide, show
+from pytest_dspex.reports.model import Evaluation, Report, suite_of
+from pytest_dspex.shown import shown_on_a_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from pytest_dspex.gates.gates import CountedCase, Outcome, Verdict
+    from pytest_dspex.reports.model import Suite
+
+PROPERTY = "dspex"  # the name of the user property in which an item says what it measured
+
+_PHASES = ("setup", "call", "teardown")
+_ASSERTIONS = ("AssertionError", "assert ")  # pytest shortens "AssertionError: assert 1 == 2"
+_MAY_BECOME_RED = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED, pytest.ExitCode.TESTS_FAILED)
+_OUTCOMES: dict[str, Literal["passed", "failed", "skipped"]] = {
+    "passed": "passed",
+    "failed": "failed",
+    "not evaluated": "skipped",
+}
+_WORST_SHOWN = 5
+_LINE = 160  # characters of a message or a feedback
+
+
+class SessionResults:
+    """All that a session reported; one per controller."""
+
+    def __init__(self) -> None:
+        self._attempts: dict[str, _Attempt] = {}
+        self._expected: dict[str, _Expected] = {}
+        self._selected: dict[str, None] = {}  # node ids in the order of collection
+        self._suites: list[Suite] = []
+        self._evaluations: list[Evaluation] = []
+        self._notes: list[str] = []
+        self._lines: dict[str, int | None] = {}  # where each test function stands
+        self._has_internal_error = False
+        self._has_lost_cases = False
+        self._is_finished = False
+
+    def add_report(self, report: pytest.TestReport) -> None:
+        """Take the report of one phase of an item; a rerun replaces the attempt before it."""
+        if self._is_finished:  # the report of a gate
+            return
+        attempt = self._attempts.get(report.nodeid)
+        if attempt is None or report.when == "setup":
+            attempt = self._attempts[report.nodeid] = _Attempt()
+        attempt.add(report)
+
+    def add_expected(self, expected: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take what was collected, `{function: {"cases": n, "gates": [{"name": ..., "min": ...}]}}`.
+
+        The cases are all that the function has, those deselected later as well.
+        """
+        for function, facts in expected.items():
+            gates = tuple(Gate.from_json(gate) for gate in facts["gates"])
+            self._expected[function] = _Expected(facts["cases"], gates)
+
+    def add_selected(self, nodeids: Iterable[str]) -> None:
+        """Take the items that xdist's workers will run; without workers `finish` finds them itself."""
+        self._selected.update(dict.fromkeys(nodeids))
+
+    def add_note(self, note: str) -> None:
+        """Add a line to the reports."""
+        self._notes.append(note)
+
+    def add_internal_error(self) -> None:
+        """Remember an internal error of pytest: in a worker's last test it would end with exit code 0."""
+        self._has_internal_error = True
+
+    def finish(self, session: pytest.Session) -> None:
+        """Decide the gates, report each as a test, and set the exit status of the session."""
+        self._is_finished = True
+        if session.config.option.collectonly or session.config.option.setuponly:
+            return
+        if not self._attempts and self._is_explained(session):  # the collection failed: there is nothing to add
+            return
+        self.add_selected(item.nodeid for item in session.items)
+        cases = self._cases_by_function()
+        selected = self._selected_by_function()
+        for function in dict.fromkeys([*self._expected, *cases]):
+            if function in cases or function in selected:
+                suite = self._suite(session, function, cases.get(function, []), selected.get(function, set()))
+                self._suites.append(suite)
+        if any(suite.verdicts for suite in self._suites):
+            _begin_line(session.config)
+        for suite in self._suites:
+            self._report_gates(session, suite)
+        self._set_exit_status(session)
+
+    def report(self) -> Report:
+        """Return what the reports of the session say."""
+        return Report(tuple(self._suites), tuple(self._evaluations), tuple(self._notes))
+
+    def _cases_by_function(self) -> dict[str, list[CaseRecord]]:
+        cases: dict[str, list[CaseRecord]] = {}
+        order = {nodeid: place for place, nodeid in enumerate(self._selected)}
+        # Workers report in any order; what is said and drawn at random must not depend on it.
+        for nodeid in sorted(self._attempts, key=lambda nodeid: order.get(nodeid, len(order))):
+            attempt = self._attempts[nodeid]
+            payload = json.loads(attempt.payload)
+            function = payload.get("function") or self._function_of(nodeid)
+            if function is None or attempt.outcome is None:
+                continue
+            cases.setdefault(function, []).append(_case(nodeid, function, attempt, payload=payload))
+            self._lines.setdefault(function, attempt.line)
+            self._evaluations.extend(Evaluation(**row) for row in payload.get("evaluations", ()))
+        return cases
+
+    def _selected_by_function(self) -> dict[str, set[str]]:
+        selected: dict[str, set[str]] = {}
+        for nodeid in self._selected:
+            function = self._function_of(nodeid)
+            if function is not None:
+                selected.setdefault(function, set()).add(nodeid)
+        return selected
+
+    def _function_of(self, nodeid: str) -> str | None:
+        """Return which of the expected functions an item belongs to.
+
+        Its node id follows with `[parameters]`, and with `@group` under xdist's loadgroup; both
+        characters may also stand in the path.
+        """
+        ends = [place for place, character in enumerate(nodeid) if character in "[@"]
+        return next((nodeid[:end] for end in [*ends, len(nodeid)] if nodeid[:end] in self._expected), None)
+
+    def _suite(self, session: pytest.Session, function: str, cases: list[CaseRecord], selected: set[str]) -> Suite:
+        expected = self._expected.get(function, _Expected(0, ()))
+        missing = selected - {case.nodeid for case in cases}
+        total = max(expected.cases, len(cases) + len(missing))
+        verdicts = [decide(gate, cases, total) for gate in expected.gates]
+        if missing and not self._is_explained(session):
+            self._has_lost_cases = True
+            reason = f"{len(cases)}/{total} cases: {len(missing)} that were selected never reported"
+            verdicts = [replace(verdict, status="failed", reason=reason) for verdict in verdicts]
+            if not verdicts:
+                self.add_note(f"{function}: {reason}")
+        elif len(cases) < total:
+            why = "the session did not run them" if missing else "the others were not selected"
+            verdicts = [replace(verdict, reason=f"{verdict.reason}: {why}") for verdict in verdicts]
+        return suite_of(function, cases, verdicts=verdicts)
+
+    def _is_explained(self, session: pytest.Session) -> bool:
+        """Tell whether the user has seen why selected cases are missing: a stop, an interrupt or a crash."""
+        has_crash = any(attempt.has_crashed for attempt in self._attempts.values())
+        has_stopped = session.shouldstop or session.shouldfail or session.exitstatus not in _MAY_BECOME_RED
+        return bool(has_crash or has_stopped)
+
+    def _report_gates(self, session: pytest.Session, suite: Suite) -> None:
+        for verdict in suite.verdicts:
+            report = _gate_report(suite.test, verdict, line=self._lines.get(suite.test), root=session.config.rootpath)
+            session.testscollected += 1  # or the progress would exceed 100 %
+            hook = session.config.hook
+            hook.pytest_runtest_logstart(nodeid=report.nodeid, location=report.location)
+            hook.pytest_runtest_logreport(report=report)
+            hook.pytest_runtest_logfinish(nodeid=report.nodeid, location=report.location)
+
+    def _set_exit_status(self, session: pytest.Session) -> None:
+        if session.exitstatus not in _MAY_BECOME_RED:
+            return
+        verdicts = [verdict for suite in self._suites for verdict in suite.verdicts]
+        if self._has_internal_error:
+            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+        elif any(verdict.is_usage_error for verdict in verdicts):
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
+        elif self._has_lost_cases or any(verdict.status == "failed" for verdict in verdicts):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@dataclass(frozen=True, slots=True)
+class _Expected:
+    """What was collected of a test function."""
+
+    cases: int
+    gates: tuple[Gate, ...]
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """One run of one item, put together from the reports of its phases; no outcome, not finished."""
+
+    outcome: Outcome | None = None
+    message: str = ""
+    payload: str = "{}"
+    line: int | None = None
+    is_assertion: bool = True  # what made it a miss
+    has_crashed: bool = False
+
+    def add(self, report: pytest.TestReport) -> None:
+        """Take the report of the next phase."""
+        self.line = report.location[1]
+        for name, value in report.user_properties:
+            if name == PROPERTY:  # the last one: an item keeps those of its earlier attempts
+                self.payload = str(value)
+        if report.when not in _PHASES:  # xdist's word for an item in which the worker died
+            self.has_crashed, self.outcome = True, None
+        elif report.outcome == "failed":
+            self.outcome, self.message = ("miss" if report.when == "call" else "error"), _message(report)
+            self.is_assertion = self.message.startswith(_ASSERTIONS)
+        elif report.outcome == "skipped":
+            self.outcome, self.message = ("miss" if hasattr(report, "wasxfail") else "skip"), _message(report)
+        elif report.outcome == "passed" and report.when == "call":
+            self.outcome = "pass"
+
+
+def _message(report: pytest.TestReport) -> str:
+    """Return the first line of what pytest says about a failure or a skip."""
+    if isinstance(report.longrepr, tuple):
+        text = report.longrepr[2]
+    else:  # not every plugin's representation has the place of the crash
+        crash = getattr(report.longrepr, "reprcrash", None)
+        text = str(report.longrepr) if crash is None else crash.message
+    return _one_line(text.strip().partition("\n")[0])
+
+
+def _case(nodeid: str, function: str, attempt: _Attempt, *, payload: Mapping[str, Any]) -> CaseRecord:
+    assert attempt.outcome is not None
+    # The process that ran the case saw the exception itself; the message is all that is left without it.
+    is_error = payload.get("error", not attempt.is_assertion)
+    scores = payload.get("scores", {})
+    return CaseRecord(
+        nodeid=nodeid,
+        function=function,
+        case=payload.get("case") or "",
+        outcome="error" if is_error and attempt.outcome != "skip" else attempt.outcome,
+        scores={name: RecordedScore(float(score["value"]), score["feedback"]) for name, score in scores.items()},
+        message=attempt.message,
+    )
+
+
+def _gate_report(function: str, verdict: Verdict, *, line: int | None, root: Path) -> pytest.TestReport:
+    """Return the report with which pytest shows a gate as a test."""
+    path, _, name = function.partition("::")
+    item = f"[gate-{shown_on_a_line(verdict.gate.name)}]"
+    longrepr: str | tuple[str, int, str] | None = None
+    if verdict.status == "failed":
+        longrepr = _explanation(verdict)
+    elif verdict.status == "not evaluated":
+        longrepr = (str(root / path), (line or 0) + 1, f"Skipped: {verdict.status}: {verdict.reason}")
+    return pytest.TestReport(
+        nodeid=function + item,
+        location=(path, line, name.replace("::", ".") + item),
+        keywords={},
+        outcome=_OUTCOMES[verdict.status],
+        longrepr=longrepr,
+        when="call",
+    )
+
+
+def _begin_line(config: pytest.Config) -> None:
+    """End the line of the tests, which stops at [100%]; the reporter knows it only if it shows their file."""
+    terminal = config.pluginmanager.getplugin("terminalreporter")
+    if terminal is None:
+        return
+    if terminal.currentfspath is None:
+        terminal.write_line("")
+    else:
+        terminal.ensure_newline()
+
+
+def _explanation(verdict: Verdict) -> str:
+    """Return the reason of a failed gate and the cases that scored lowest."""
+    shown, rest = verdict.worst[:_WORST_SHOWN], len(verdict.worst) - _WORST_SHOWN
+    more = [f"  ... and {rest} more below {show(verdict.gate.min)}"] if rest > 0 else []
+    return "\n".join([shown_on_a_line(verdict.reason), *map(_describe, shown), *more])
+
+
+def _describe(case: CountedCase) -> str:
+    name = shown_on_a_line(case.record.case or case.record.nodeid)
+    return f"  {name}: {show(case.value)}" + (f"  {_one_line(case.why)}" if case.why else "")
+
+
+def _one_line(text: str) -> str:
+    line = shown_on_a_line(text)
+    return line if len(line) <= _LINE else line[: _LINE - 3] + "..."
