@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
@@ -75,7 +76,8 @@ def _secrets(values: Iterable[object]) -> list[str]:
     """Return the credentials that this process knows: those in its environment, and the keys of the LMs in use."""
     from dspex_core.plain.secrets import is_secret  # as above
 
-    found = {value for name, value in os.environ.items() if is_secret(name)}
+    # A path is no secret: PWD is one, and so is where a key's file lies.
+    found = {value for name, value in os.environ.items() if is_secret(name) and not Path(value).exists()}
     if "dspex_core.lm.client" in sys.modules:  # somebody has made an LM
         from dspex_core.config import current
         from dspex_core.lm.base import BaseLM

@@ -26,7 +26,7 @@ PROBLEMS_OUTPUT = "dspex_problems"
 RECORDING_OUTPUT = "dspex_recording"
 # of an item
 CASE: pytest.StashKey[Case] = pytest.StashKey()
-CASE_COUNT: pytest.StashKey[int] = pytest.StashKey()  # how many cases pytest made of the item's function
+SIBLINGS: pytest.StashKey[list[pytest.Item]] = pytest.StashKey()  # all cases that pytest made of a function
 NEXT_ITEM: pytest.StashKey[pytest.Item | None] = pytest.StashKey()
 RECORDER: pytest.StashKey[CassetteRecorder | OnDemand] = pytest.StashKey()
 # of the session's config

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DEFAULT_LM = "local/smollm2-135m-instruct"
 
@@ -28,6 +31,7 @@ class Options:
         optimize: Which program to recompile; `""` is all, `None` is none (`--dspex-optimize`).
         lm: The model of the fixture `lm` (ini `dspex_lm`).
         concurrency: How many predictions run at once (ini `dspex_concurrency`).
+        partial: Where to write what was measured, for another session to merge (`--dspex-partial`).
     """
 
     live: bool
@@ -35,6 +39,7 @@ class Options:
     optimize: str | None
     lm: str
     concurrency: int
+    partial: Path | None = None
 
     @property
     def asks(self) -> bool:
@@ -64,6 +69,18 @@ def add_options(parser: pytest.Parser) -> None:
         help="recompile the programs that the collected tests use (or the one named) before the tests; "
         "fail if accuracy regresses",
     )
+    group.addoption(
+        "--dspex-partial",
+        metavar="PATH",
+        help="write what this session measured to a file (*.json) or into a directory, for --dspex-merge",
+    )
+    group.addoption(
+        "--dspex-merge",
+        action="append",
+        metavar="PATH",
+        help="run no test; decide the gates over the results that sessions with --dspex-partial have written to a "
+        "file or into a directory",
+    )
     parser.addini("dspex_lm", f"model of the fixture `lm` (default: {DEFAULT_LM})", default=DEFAULT_LM)
     parser.addini("dspex_concurrency", "how many predictions run at once (default: 8)", default="8")
 
@@ -82,6 +99,7 @@ def configure(config: pytest.Config) -> None:
         optimize=config.getoption("dspex_optimize"),
         lm=config.getini("dspex_lm"),
         concurrency=_positive(config.getini("dspex_concurrency")),
+        partial=config.invocation_params.dir / partial if (partial := config.getoption("dspex_partial")) else None,
     )
     options = config.stash[OPTIONS]
     if options.live and options.record != "none":

@@ -9,7 +9,7 @@ import pytest
 from pytest_dspex import cleaning, options, routing
 from pytest_dspex.collecting.relevance import any_relevant
 from pytest_dspex.fixtures import check, dspex_context, evaluate, example, lm, prediction, score, scripted_lm
-from pytest_dspex.keys import CASE_COUNT, CONTROLLER
+from pytest_dspex.keys import CONTROLLER, SIBLINGS
 from pytest_dspex.running import around as running
 
 if TYPE_CHECKING:
@@ -36,6 +36,16 @@ def pytest_configure(config: pytest.Config) -> None:
     options.configure(config)
     asked = config.stash[options.OPTIONS]
     routing.begin(config, live=asked.live, replay_only=not asked.asks)
+
+
+def pytest_cmdline_main(config: pytest.Config) -> pytest.ExitCode | None:
+    """Decide the gates of other sessions, and run no test."""
+    paths = config.getoption("dspex_merge")
+    if not paths:
+        return None
+    from pytest_dspex.merging import merge
+
+    return merge(config, paths)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -66,7 +76,7 @@ def pytest_pycollect_makeitem() -> Generator[None, object, object]:
     made = yield
     if isinstance(made, list):
         for item in made:
-            item.stash[CASE_COUNT] = len(made)
+            item.stash[SIBLINGS] = made
     return made
 
 
@@ -114,15 +124,12 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     return result
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-    """Send what the case recorded along with its report, which pytest then makes."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Send what the case recorded along with its report, which holds no credentials and no control characters."""
     running.annotate(item, call)
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True, specname="pytest_runtest_makereport")
-def clean_test_report(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Keep credentials and control characters out of a test's report."""
     report = yield
     return cleaning.clean_test_report(report, item)
 

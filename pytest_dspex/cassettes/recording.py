@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_dspex.cassettes.store import CassetteError
 from pytest_dspex.collecting.cases import names_of
-from pytest_dspex.keys import CASE_COUNT
+from pytest_dspex.keys import SIBLINGS
 from pytest_dspex.options import OPTIONS, is_worker
 
 if TYPE_CHECKING:
@@ -71,7 +71,9 @@ class Recording:
         from pytest_dspex.cassettes.store import CassetteStore
 
         function, case = names_of(item)
-        run = self._runs.setdefault(function, FunctionRun(_cassette(item, function), item.stash.get(CASE_COUNT, 1)))
+        run = self._runs.setdefault(
+            function, FunctionRun(_cassette(item, function), len(item.stash.get(SIBLINGS, (item,))))
+        )
         store = self._stores.setdefault(function, CassetteStore(run.cassette))
         recorder = CassetteRecorder(store, case=case, record=self._mode)
         self._recorders.append(recorder)

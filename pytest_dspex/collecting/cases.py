@@ -15,10 +15,13 @@ from pytest_dspex.collecting.parametrize import data_source
 from pytest_dspex.collecting.problems import report_problem
 from pytest_dspex.collecting.relevance import LM_FIXTURES, is_relevant
 from pytest_dspex.gates.gates import gate_from_marker
-from pytest_dspex.keys import CASE, CASE_COUNT, EXPECTED
+from pytest_dspex.keys import CASE, EXPECTED, SIBLINGS
+from pytest_dspex.partial import digest
 from pytest_dspex.programs import ProgramSpec, visible_programs
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pytest_dspex.collecting.parametrize import DataSource
 
 
@@ -35,6 +38,7 @@ class Case:
         checks: The failed checks of `check`.
         evaluations: What the fixture `evaluate` found, as rows of the report.
         error: Whether something other than an assertion failed.
+        expected: What was collected of the function: its cases and gates.
     """
 
     function: str
@@ -46,6 +50,7 @@ class Case:
     checks: list[str] = field(default_factory=list)
     evaluations: list[dict[str, Any]] = field(default_factory=list)
     error: bool = False
+    expected: Mapping[str, Any] = field(default_factory=dict)
 
     def to_property(self) -> tuple[str, str]:
         """Return what travels in the report's user properties; only a string survives the way from a worker."""
@@ -55,6 +60,7 @@ class Case:
             "scores": self.scores,
             "evaluations": self.evaluations,
             "error": self.error,
+            "expected": self.expected,  # a worker that is lost cannot say it at its end
         }
         return ("dspex", json.dumps(record))
 
@@ -78,9 +84,13 @@ def prepare(config: pytest.Config, items: list[pytest.Item]) -> None:
         if uses_lm and "dspex_context" not in item.fixturenames[:1]:  # the cases of a function share the list
             item.fixturenames.insert(0, "dspex_context")  # they run with the fixture `lm` in the settings
         collected[case.function] += 1
-        made = item.stash.get(CASE_COUNT, 0)  # a node id on the command line collects fewer
-        gates = expected[case.function]["gates"] if case.function in expected else _gates(item)
-        expected[case.function] = {"cases": max(collected[case.function], made), "gates": gates}
+        made = item.stash.get(SIBLINGS, [])  # a node id on the command line collects fewer
+        facts = expected.get(case.function) or {"gates": _gates(item), "ids": digest(each.nodeid for each in made)}
+        cases = max(collected[case.function], len(made))
+        expected[case.function] = {**facts, "cases": cases}
+    for item in items:
+        if CASE in item.stash:
+            item.stash[CASE].expected = expected[item.stash[CASE].function]
 
 
 def _case(item: pytest.Function, used: list[ProgramSpec], visible: dict[str, ProgramSpec]) -> Case:

@@ -53,6 +53,7 @@ class Controller:
         if expected is not None:  # this process has collected
             self._results.add_expected(expected)
         self._results.finish(session)
+        self._write_part(session)
         yield
         if self._local_host is not None:
             self._local_host.close()
@@ -63,6 +64,18 @@ class Controller:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
         elif self._recordings.problems and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _write_part(self, session: pytest.Session) -> None:
+        path = self._config.stash[OPTIONS].partial
+        if path is None or session.config.option.collectonly:
+            return
+        try:
+            written = self._results.part().write(path)
+        except OSError as error:
+            self._recordings.problems.append(f"--dspex-partial: the results could not be written: {error}")
+        else:
+            advice = f"pytest --dspex-merge={path}"
+            self._results.add_note(f"results written to {written}; decide the gates over all of them with `{advice}`")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show what was measured."""

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from pytest_dspex.gates.gates import CaseRecord, Gate, RecordedScore, decide, show
+from pytest_dspex.gates.gates import CaseRecord, RecordedScore, decide, show
+from pytest_dspex.partial import Collected, Part
 from pytest_dspex.reports.model import Evaluation, Report, suite_of
 from pytest_dspex.shown import shown_on_a_line
 
@@ -43,8 +44,9 @@ class SessionResults:
 
     def __init__(self) -> None:
         self._attempts: dict[str, _Attempt] = {}
-        self._expected: dict[str, _Expected] = {}
+        self._expected: dict[str, Collected] = {}
         self._selected: dict[str, None] = {}  # node ids in the order of collection
+        self._cases: tuple[CaseRecord, ...] = ()
         self._suites: list[Suite] = []
         self._evaluations: list[Evaluation] = []
         self._notes: list[str] = []
@@ -63,13 +65,12 @@ class SessionResults:
         attempt.add(report)
 
     def add_expected(self, expected: Mapping[str, Mapping[str, Any]]) -> None:
-        """Take what was collected, `{function: {"cases": n, "gates": [{"name": ..., "min": ...}]}}`.
+        """Take what was collected, `{function: {"cases": n, "ids": "...", "gates": [{"name": ..., "min": ...}]}}`.
 
         The cases are all that the function has, those deselected later as well.
         """
         for function, facts in expected.items():
-            gates = tuple(Gate.from_json(gate) for gate in facts["gates"])
-            self._expected[function] = _Expected(facts["cases"], gates)
+            self._expected[function] = Collected.from_json(facts)
 
     def add_selected(self, nodeids: Iterable[str]) -> None:
         """Take the items that xdist's workers will run; without workers `finish` finds them itself."""
@@ -92,6 +93,7 @@ class SessionResults:
             return
         self.add_selected(item.nodeid for item in session.items)
         cases = self._cases_by_function()
+        self._cases = tuple(case for each in cases.values() for case in each)
         selected = self._selected_by_function()
         for function in dict.fromkeys([*self._expected, *cases]):
             if function in cases or function in selected:
@@ -102,6 +104,10 @@ class SessionResults:
         for suite in self._suites:
             self._report_gates(session, suite)
         self._set_exit_status(session)
+
+    def part(self) -> Part:
+        """Return what another session needs to decide the gates over this one's cases, too."""
+        return Part(self._expected, self._cases)
 
     def report(self) -> Report:
         """Return what the reports of the session say."""
@@ -114,6 +120,8 @@ class SessionResults:
         for nodeid in sorted(self._attempts, key=lambda nodeid: order.get(nodeid, len(order))):
             attempt = self._attempts[nodeid]
             payload = json.loads(attempt.payload)
+            if payload.get("expected") and payload["function"] not in self._expected:
+                self.add_expected({payload["function"]: payload["expected"]})
             function = payload.get("function") or self._function_of(nodeid)
             if function is None or attempt.outcome is None:
                 continue
@@ -140,7 +148,7 @@ class SessionResults:
         return next((nodeid[:end] for end in [*ends, len(nodeid)] if nodeid[:end] in self._expected), None)
 
     def _suite(self, session: pytest.Session, function: str, cases: list[CaseRecord], selected: set[str]) -> Suite:
-        expected = self._expected.get(function, _Expected(0, ()))
+        expected = self._expected.get(function, Collected(0, "", ()))
         missing = selected - {case.nodeid for case in cases}
         total = max(expected.cases, len(cases) + len(missing))
         verdicts = [decide(gate, cases, total) for gate in expected.gates]
@@ -180,14 +188,6 @@ class SessionResults:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
         elif self._has_lost_cases or any(verdict.status == "failed" for verdict in verdicts):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-
-@dataclass(frozen=True, slots=True)
-class _Expected:
-    """What was collected of a test function."""
-
-    cases: int
-    gates: tuple[Gate, ...]
 
 
 @dataclass(slots=True)

@@ -96,7 +96,7 @@ SHOWS = f"""
 def test_no_credential_is_in_the_output_or_in_junit(project, alone, monkeypatch, options):
     monkeypatch.setenv("SOMEBODYS_API_KEY", ODD_KEY)
     project.test(SHOWS.replace(f"{ODD_KEY!r}", "__import__('os').environ['SOMEBODYS_API_KEY']"))
-    result = alone("--junitxml=junit.xml", *options)
+    result = alone("--junitxml=junit.xml", "-o", "junit_family=xunit1", *options)
     output = result.stdout.str() + (project.path / "junit.xml").read_text()
     assert "[secret]" in output
     assert ODD_KEY not in output

@@ -1,0 +1,25 @@
+"""`pytest --dspex-merge=DIR`: decide the gates over what several sessions measured. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_dspex.partial import Part, files_of, merged
+from pytest_dspex.reports.terminal import write
+
+
+def merge(config: pytest.Config, paths: list[str]) -> pytest.ExitCode:
+    """Show all gates; return the exit status, which is good only where each gate has passed."""
+    files = files_of(paths)
+    report = merged([Part.read(file) for file in files])
+    verdicts = [verdict for suite in report.suites for verdict in suite.verdicts]
+    reporter = pytest.TerminalReporter(config)
+    config.pluginmanager.register(reporter, "terminalreporter")  # by which pytest knows how wide it is
+    write(reporter, report)
+    passed = sum(verdict.status == "passed" for verdict in verdicts)
+    is_green = passed == len(verdicts)
+    line = f"{passed} of {len(verdicts)} gates passed, decided over {len(files)} results"
+    reporter.write_line(line, green=is_green, red=not is_green)
+    if any(verdict.is_usage_error for verdict in verdicts):
+        return pytest.ExitCode.USAGE_ERROR
+    return pytest.ExitCode.OK if is_green else pytest.ExitCode.TESTS_FAILED

@@ -1,0 +1,137 @@
+"""Results of one of several sessions that split the cases of a test, and gates decided over all. PYTEST_DONT_REWRITE
+
+Jobs of a CI run that each run a part of the cases write what they measured (`--dspex-partial=DIR`). A last one
+reads all parts and decides (`--dspex-merge=DIR`), without running a test.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dspex_core.storage.files import write_atomically
+from pytest_dspex.gates.gates import CaseRecord, Gate, RecordedScore, decide
+from pytest_dspex.reports.model import Report, Suite, suite_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+_FORMAT = {"format": "dspex-partial", "version": 1}
+_SHOWN = 5  # contradictions in a message
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What was collected of a test function: how many cases, the digest of their ids, the gates."""
+
+    cases: int
+    ids: str
+    gates: tuple[Gate, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the stored form."""
+        return {"cases": self.cases, "ids": self.ids, "gates": [gate.to_json() for gate in self.gates]}
+
+    @classmethod
+    def from_json(cls, facts: Mapping[str, Any]) -> Collected:
+        """Read what `to_json` returned."""
+        return cls(facts["cases"], facts["ids"], tuple(Gate.from_json(gate) for gate in facts["gates"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one session collected and measured; a session is known by the ids of the cases that it ran."""
+
+    collected: Mapping[str, Collected]
+    cases: tuple[CaseRecord, ...]
+
+    def write(self, path: Path) -> Path:
+        """Write the part, as a whole; into a directory, under a name that a session of the same cases has, too."""
+        if path.suffix != ".json":
+            path /= f"part-{digest(case.nodeid for case in self.cases)}.json"
+        functions = {name: facts.to_json() for name, facts in self.collected.items()}
+        stored = {**_FORMAT, "functions": functions, "cases": [asdict(case) for case in self.cases]}
+        write_atomically(path, json.dumps(stored, indent=1) + "\n")
+        return path
+
+    @classmethod
+    def read(cls, path: Path) -> Part:
+        """Read a part.
+
+        Raises:
+            pytest.UsageError: The file cannot be read, or is not a part.
+        """
+        try:
+            stored = json.loads(path.read_bytes())
+            _check_format(stored)
+            collected = {name: Collected.from_json(facts) for name, facts in stored["functions"].items()}
+            return cls(collected, tuple(map(_case, stored["cases"])))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            message = f"--dspex-merge: {path} is not a result that --dspex-partial has written ({error!r})"
+            raise pytest.UsageError(message) from error
+
+
+def digest(texts: Iterable[str]) -> str:
+    """Return a short hash of texts, whatever their order."""
+    return hashlib.sha256("\0".join(sorted(texts)).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def files_of(paths: Sequence[str]) -> list[Path]:
+    """Return the files that `--dspex-merge` names, those in its directories included.
+
+    Raises:
+        pytest.UsageError: There is nothing at a path.
+    """
+    found: dict[Path, None] = {}
+    for path in map(Path, paths):
+        files = sorted(path.glob("*.json")) if path.is_dir() else [path]
+        if not files or not all(file.is_file() for file in files):
+            raise pytest.UsageError(f"--dspex-merge: there are no results at {path}; --dspex-partial writes them")
+        found.update(dict.fromkeys(files))
+    return list(found)
+
+
+def merged(parts: Sequence[Part]) -> Report:
+    """Decide the gates over all parts; a case that no part has fails its gate.
+
+    Raises:
+        pytest.UsageError: The parts are of different collections, or contradict each other.
+    """
+    collected: dict[str, Collected] = {}
+    cases: dict[str, CaseRecord] = {}
+    problems = []
+    for part in parts:
+        for function, facts in part.collected.items():
+            if collected.setdefault(function, facts) != facts:
+                problems.append(f"{function} has other cases or gates in another result: they are of different code")
+        twice = [case.nodeid for case in part.cases if cases.setdefault(case.nodeid, case) != case]
+        problems += [f"{nodeid} is in two results, and they differ" for nodeid in twice]
+    if problems:
+        hidden = [f"and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
+        raise pytest.UsageError("\n".join(f"--dspex-merge: {each}" for each in [*problems[:_SHOWN], *hidden]))
+    suites = [_suite(function, facts, cases.values()) for function, facts in collected.items()]
+    return Report(tuple(suite for suite in suites if suite.n or suite.verdicts))
+
+
+def _suite(function: str, facts: Collected, cases: Iterable[CaseRecord]) -> Suite:
+    own = sorted((case for case in cases if case.function == function), key=lambda case: case.nodeid)
+    verdicts = [decide(gate, own, facts.cases) for gate in facts.gates]
+    if len(own) < facts.cases:
+        reason = f"{len(own)}/{facts.cases} cases: no result has the others"
+        verdicts = [replace(verdict, status="failed", reason=reason) for verdict in verdicts]
+    return suite_of(function, own, verdicts=verdicts)
+
+
+def _check_format(stored: Mapping[str, Any]) -> None:
+    if {name: stored[name] for name in _FORMAT} != _FORMAT:
+        raise ValueError(f"its format is {stored['format']!r}, version {stored['version']!r}")
+
+
+def _case(stored: Mapping[str, Any]) -> CaseRecord:
+    scores = {name: RecordedScore(float(value), str(feedback)) for name, (value, feedback) in stored["scores"].items()}
+    return CaseRecord(**{**stored, "scores": scores})
