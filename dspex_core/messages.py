@@ -286,6 +286,7 @@ class ResponseSchema:
         return {"name": self.name, "schema": dict(self.schema), "strict": self.strict}
 
 
+_CUT_OFF = ("length", "content_filter")
 _PLACES = frozenset({"rollout_id", "timeout", "cache"})  # not sampling parameters, though users write them so
 
 
@@ -391,7 +392,11 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class LMOutput:
-    """One completion: its text, why it ended, the model's reasoning where it is given apart, the calls it asks for."""
+    """One completion: its text, why it ended, the model's reasoning where it is given apart, the calls it asks for.
+
+    `finish_reason` is one of OpenAI's words where the provider's has the same meaning: `"stop"`, `"tool_calls"`,
+    `"length"` (it reached `max_tokens`), `"content_filter"`.
+    """
 
     text: str
     finish_reason: str | None = None
@@ -400,6 +405,11 @@ class LMOutput:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "finish_reason", _shared(self.finish_reason))
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether it ended before the model was done: at a limit of tokens, or by a filter."""
+        return self.finish_reason in _CUT_OFF
 
     def to_json(self) -> Json:
         """Return the stored form, in which absent parts are left out."""
@@ -436,6 +446,11 @@ class LMResponse:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "model", _shared(self.model))
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether an output ended before the model was done, so that the response is not kept in caches."""
+        return any(output.is_cut_off for output in self.outputs)
 
     @property
     def text(self) -> str:

@@ -14,6 +14,7 @@ from dspex_core.config import context, current
 from dspex_core.errors import BudgetExceededError, LiveCallRefusedError, LMError, StraySignalError
 from dspex_core.flow.steps import Call, Flow, SyncOrAsync, adrive, drive
 from dspex_core.lm import openai_form
+from dspex_core.lm.cut_off import warn_if_cut_off
 from dspex_core.lm.history import CallLog, HistoryEntry, note
 from dspex_core.lm.streaming import aiterate, iterate, telling
 from dspex_core.messages import FunctionSpec, LMRequest, LMResponse, Message
@@ -256,6 +257,8 @@ class BaseLM:
         if response is None:
             response = yield from self.live(request)
             recorder.record(self.model, request, response)
+        else:
+            warn_if_cut_off(self.model, request.config, response)
         return response
 
     def live(self, request: LMRequest) -> Flow[LMResponse]:
@@ -312,6 +315,8 @@ class Completion:
 
 def _asking(lm: BaseLM, request: LMRequest) -> Flow[LMResponse]:
     response: LMResponse = yield Completion(lm, request)
+    if not lm.keeps_budget:  # one that does so asks for itself, and has said it
+        warn_if_cut_off(lm.model, request.config, response)
     return response
 
 

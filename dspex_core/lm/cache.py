@@ -67,7 +67,9 @@ class ResponseCache(forks.RenewedInChild):
         return found
 
     def put(self, key: str, response: LMResponse) -> None:
-        """Keep a response under a key."""
+        """Keep a response under a key, unless it was cut off: it is not the whole answer."""
+        if response.is_cut_off:
+            return
         self._remember(key, response)
         if self._file is not None:
             self._file.write(key, response)
@@ -88,6 +90,8 @@ class ResponseCache(forks.RenewedInChild):
                 response = yield from ask()
                 self.put(key, response)
                 return response
+            if leading.not_kept is not None:
+                return leading.not_kept
         return found
 
     def _lead(self, key: str, flight: _Flight, ask: Callable[[], Flow[LMResponse]]) -> Flow[LMResponse]:
@@ -97,6 +101,8 @@ class ResponseCache(forks.RenewedInChild):
             if response is None:
                 response = yield from ask()
                 self.put(key, response)
+                if response.is_cut_off:
+                    flight.not_kept = replace(response, cached=True, cost=0.0)
         except BudgetExceededError:
             raise  # the others may have another budget, so they find out for themselves
         except Exception as error:
@@ -132,6 +138,7 @@ class _Flight:
         self.landed: Future[None] = Future()
         self.landed.set_running_or_notify_cancel()  # a waiting task that is cancelled must not cancel it
         self.loop = _running_loop()
+        self.not_kept: LMResponse | None = None  # an answer that those who wait share, but nobody later
 
     def land(self, failure: Exception | None) -> None:
         """Let the others go on, with the call's failure if it failed."""

@@ -13,6 +13,7 @@ from dspex_core.errors import ConfigurationError, LiveCallRefusedError, LMError
 from dspex_core.flow.steps import Flow, adrive, drive
 from dspex_core.lm.base import BaseLM
 from dspex_core.lm.cache import default_cache
+from dspex_core.lm.cut_off import warn_if_cut_off
 from dspex_core.lm.limits.rate_limit import RateLimiter
 from dspex_core.lm.limits.retries import with_retries
 from dspex_core.lm.limits.timeouts import TimeoutProfile, timeout_seconds
@@ -240,7 +241,11 @@ class LM(BaseLM):
 
     def _ask_once(self, request: LMRequest) -> Flow[LMResponse]:
         """Ask the model, and again after failures that may pass."""
-        return with_retries(partial(self._try, request), self.num_retries, told=partial(was_told, request))
+        response = yield from with_retries(
+            partial(self._try, request), self.num_retries, told=partial(was_told, request)
+        )
+        warn_if_cut_off(self.model, request.config, response)
+        return response
 
     def _try(self, request: LMRequest) -> Flow[LMResponse]:
         return within_budget(self.model, self._try_in_turn(request))

@@ -14,6 +14,7 @@ _LIMIT_OF_THE_ACCOUNT = re.compile(
     r"\bper (second|sec|minute|min|hour|day|month)\b|\b[tr]p[smdh]\b|rate limit|too many requests|throttl|slow down"
     r"|quota|\bcredits?\b|billing"
 )
+_CANNOT_PAY = re.compile(r"insufficient (balance|credits?|funds|quota)|payment required")
 _SERVER_FAILED = re.compile(
     r"overloaded|unavailable|internal (server )?error|(at|over) capacity|bad gateway|try again|upstream"
 )
@@ -38,7 +39,7 @@ _TOO_LONG = re.compile(
             rf"\b{_PROMPT} exceeds?( \w+){{0,3}} (length|size)",
             rf"\b(reduce|shorten|decrease)( \w+){{0,4}} {_PROMPT}\b|shorter {_PROMPT}",
             r"range of input length|must have less than \d+ tokens|input \(\d+ tokens\) is too large",
-            r"expected maxlength: \d+, actual: \d+|invalid (messages|input|prompt|instructions)\S* string too long",
+            r"expected maxlength: \d+, actual: \d+|invalid (messages|input|prompt|instructions)\S*\W+string too long",
             rf"prompt 超长|input too large|inputs tokens \+ {_REPLY_LIMIT}",
         ]
     )
@@ -78,6 +79,11 @@ def is_too_long(message: str) -> bool:
 def is_limit_of_the_account(message: str) -> bool:
     """Whether a message speaks of a rate limit or a quota."""
     return _LIMIT_OF_THE_ACCOUNT.search(_plain(message)) is not None
+
+
+def is_unpaid(message: str) -> bool:
+    """Whether a message says that the account cannot pay."""
+    return _CANNOT_PAY.search(_plain(message)) is not None
 
 
 def is_timeout(message: str) -> bool:

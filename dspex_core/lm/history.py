@@ -144,6 +144,8 @@ def _readable(entry: HistoryEntry) -> str:
 
 def _said(output: LMOutput) -> str:
     text = f"(reasoning) {output.reasoning}\n\n{output.text}" if output.reasoning else output.text
+    if output.is_cut_off:
+        text = f"{text}\n\n(cut off: {output.finish_reason})"
     return _with_calls(text, output.tool_calls)
 
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.adapters.base import without
 from dspex_core.config import current
-from dspex_core.errors import AdapterParseError
+from dspex_core.errors import AdapterParseError, TruncatedReplyError
+from dspex_core.lm.cut_off import truncated
 from dspex_core.messages import LMRequest, Message
 from dspex_core.programs.native_tools import read_with_calls, request_with_tools
 from dspex_core.telemetry.spans import Span
@@ -139,12 +140,16 @@ def ask(lm: BaseLM, adapter: Adapter, question: Question) -> Flow[list[Outputs]]
 
     Raises:
         AdapterParseError: No reply could be read; it is that of the last.
+        TruncatedReplyError: A reply could not be read because it was cut off. It is not asked for again: at the same
+            limit the next would most likely be cut off, too, and be paid for, too.
     """
     extraction = adapter.extraction(question.asked)
     if extraction is not None:
         return (yield from _ask_in_two_steps(lm, adapter, question, extraction))
     try:
         return (yield from _converse(lm, adapter, question, current().parse_retries))
+    except TruncatedReplyError:
+        raise
     except AdapterParseError as error:
         if adapter.fallback is None:
             raise
@@ -157,12 +162,14 @@ def _converse(lm: BaseLM, adapter: Adapter, question: Question, retries: int) ->
     for number in range(1, retries + 1):
         response = yield from _answer(lm, adapter, question, request)
         try:
-            return _read(adapter, question, response)
+            return _read(lm, adapter, question, response)
+        except TruncatedReplyError:
+            raise
         except AdapterParseError as error:
             _log.info("%s; asking again with what was wrong (%d of %d)", error, number, retries)
             request = _corrected(request, adapter, error)
     response = yield from _answer(lm, adapter, question, request)
-    return _read(adapter, question, response)
+    return _read(lm, adapter, question, response)
 
 
 def _answer(lm: BaseLM, adapter: Adapter, question: Question, request: LMRequest) -> Flow[LMResponse]:
@@ -177,8 +184,17 @@ def _heard(lm: BaseLM, request: LMRequest, reader: Reader) -> Flow[LMResponse]:
     return response
 
 
-def _read(adapter: Adapter, question: Question, response: LMResponse) -> list[Outputs]:
-    return [question.read(adapter, output) for output in response.outputs]
+def _read(lm: BaseLM, adapter: Adapter, question: Question, response: LMResponse) -> list[Outputs]:
+    return [_read_output(lm, adapter, question, output) for output in response.outputs]
+
+
+def _read_output(lm: BaseLM, adapter: Adapter, question: Question, output: LMOutput) -> Outputs:
+    try:
+        return question.read(adapter, output)
+    except AdapterParseError as error:
+        if not output.is_cut_off:
+            raise
+        raise truncated(error, output, {**lm.config, **question.config}) from error
 
 
 def _ask_in_two_steps(lm: BaseLM, adapter: Adapter, question: Question, extraction: Extraction) -> Flow[list[Outputs]]:
@@ -188,7 +204,7 @@ def _ask_in_two_steps(lm: BaseLM, adapter: Adapter, question: Question, extracti
         try:
             extracted = yield from _extract(extraction, question, output.text)
         except AdapterParseError as error:
-            raise AdapterParseError(
+            unread = AdapterParseError(
                 adapter_name=type(adapter).__name__,
                 signature=question.signature,
                 lm_response=output.text,
@@ -196,7 +212,10 @@ def _ask_in_two_steps(lm: BaseLM, adapter: Adapter, question: Question, extracti
                 parsed_result=error.parsed_result,
                 missing=error.missing,
                 invalid=error.invalid,
-            ) from error
+            )
+            if output.is_cut_off:
+                unread = truncated(unread, output, {**lm.config, **question.config})
+            raise unread from error
         found += [question.completed(outputs, output) for outputs in extracted]
     return found
 

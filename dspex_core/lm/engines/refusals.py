@@ -18,7 +18,7 @@ from dspex_core.errors import (
     LMTimeoutError,
 )
 from dspex_core.lm.engines.wire.base import DeclinedError, RefusedError
-from dspex_core.lm.error_words import is_limit_of_the_account, is_server_failure, is_timeout, is_too_long
+from dspex_core.lm.error_words import is_limit_of_the_account, is_server_failure, is_timeout, is_too_long, is_unpaid
 from dspex_core.lm.waiting import seconds_to_wait
 
 if TYPE_CHECKING:
@@ -120,6 +120,8 @@ def error_class(status: int, message: str, *codes: str) -> type[LMError]:
 
 def _by_words(message: str) -> type[LMError]:
     """Return the kind of error of a message without a status and without a code that is known."""
+    if is_unpaid(message):
+        return LMBillingError
     if is_limit_of_the_account(message):
         return LMRateLimitError
     if is_timeout(message):

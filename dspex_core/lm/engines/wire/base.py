@@ -100,7 +100,7 @@ def says_error(data: Json) -> bool:
     outcome = data.get("base_resp")  # MiniMax
     if isinstance(outcome, dict) and outcome.get("status_code"):
         return True
-    is_reply = any(data.get(name) is not None for name in ("choices", "output", "data", "usage"))
+    is_reply = any(data.get(name) for name in ("choices", "output", "data", "usage"))
     return not is_reply and any(isinstance(data.get(name), str) for name in ("message", "detail", "msg"))
 
 
