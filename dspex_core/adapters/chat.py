@@ -5,15 +5,16 @@ The wire format is DSPy's, so models and demos tuned for it keep working.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.adapters.base import NOT_SUPPLIED, Adapter, present, to_text
 from dspex_core.adapters.formats import MARKED, OBJECT, TAGGED
 from dspex_core.adapters.json import JSONAdapter
+from dspex_core.adapters.marker_stream import MarkerStream
+from dspex_core.adapters.markers import markers_of
 from dspex_core.adapters.parse import read_reply
-from dspex_core.adapters.streams import marker_stream
+from dspex_core.adapters.reply_stream import ReplyStream
 from dspex_core.messages import Message
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from dspex_core.adapters.streams import FieldStream
     from dspex_core.signatures.signature import Signature, SignatureField
 
-_MARKER = re.compile(r"^[ \t]*\[\[[ \t]*##[ \t]*([^\s#\[\]]+)[ \t]*##[ \t]*\]\]", re.MULTILINE)
 _COMPLETED = "[[ ## completed ## ]]"
 _FORMATS = (MARKED, OBJECT, TAGGED)
 
@@ -85,7 +85,8 @@ class ChatAdapter(Adapter):
 
     def field_stream(self, signature: type[Signature]) -> FieldStream:
         """Read the outputs under their markers."""
-        return marker_stream(signature.output_fields, _MARKER)
+        stream = MarkerStream(signature.output_fields, markers_of(signature))
+        return ReplyStream(signature, _FORMATS, stream)
 
     def _sections(self, texts: Mapping[str, str], *, end: bool = False) -> str:
         """Write texts under their names, and the mark of the end after them."""

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from dspex_core.adapters.markers import marked_answers
 from dspex_core.adapters.objects import object_answers
 from dspex_core.adapters.parse import Format, parse_text, parse_value
-from dspex_core.adapters.tags import read_content, tagged_answers
+from dspex_core.adapters.tags import plain, read_content, tagged_answers
 
-MARKED = Format(marked_answers, parse_text)
-OBJECT = Format(object_answers, parse_value)
-TAGGED = Format(tagged_answers, read_content)
+
+def _data_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _content_text(content: Any) -> str:
+    return plain(content) if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
+
+
+MARKED = Format(marked_answers, parse_text, str)
+OBJECT = Format(object_answers, parse_value, _data_text)
+TAGGED = Format(tagged_answers, read_content, _content_text)

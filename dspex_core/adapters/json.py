@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.adapters.base import NOT_SUPPLIED, Adapter, listing, present, to_json, to_text
 from dspex_core.adapters.formats import MARKED, OBJECT, TAGGED
 from dspex_core.adapters.parse import read_reply
+from dspex_core.adapters.reply_stream import ReplyStream
 from dspex_core.adapters.streams import JSONStream
 from dspex_core.messages import Message, ResponseSchema
 from dspex_core.signatures.schemas import is_closed, outline, strict
@@ -82,7 +83,7 @@ class JSONAdapter(Adapter):
 
     def field_stream(self, signature: type[Signature]) -> FieldStream:
         """Read the outputs out of the JSON object."""
-        return JSONStream(signature.output_fields)
+        return ReplyStream(signature, _FORMATS, JSONStream(signature.output_fields))
 
     def response_schema(self, signature: type[Signature]) -> ResponseSchema:
         """Return the schema of the reply, as servers can enforce it."""

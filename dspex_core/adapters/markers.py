@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 COMPLETED = "completed"
 EXACT = re.compile(r"^[ \t]*\[\[[ \t]*##[ \t]*([^\s#\[\]]+)[ \t]*##[ \t]*\]\]", re.MULTILINE)
-_SPACE = r"[ \t\u00a0\u200b-\u200d\u2060\ufeff]*"
-_OPEN = r"(?:\\?[\[\uff3b]|\u3010)"
+SPACE = r"[ \t\u00a0\u200b-\u200d\u2060\ufeff]*"
+OPEN = r"(?:\\?[\[\uff3b]|\u3010)"
 _CLOSE = r"(?:\\?[\]\uff3d]|\u3011)"
 _HASHES = r"(?:\\?[#\uff03])+"
-_LEAD = r"[ \t\u00a0\u200b-\u200d\u2060\ufeff>*_#`\"'~+\-\u2022\d.)]*"
-_WRAP = r"[*_`\"'~]*"
+LEAD = r"[ \t\u00a0\u200b-\u200d\u2060\ufeff>*_#`\"'~+\-\u2022\d.)]*"
+WRAP = r"[*_`\"'~]*"
 _QUOTED = re.compile(r"^[ \t]*> ?", re.MULTILINE)
 
 
@@ -48,9 +48,9 @@ class Markers:
         self._spellings = {normal_name(name): name for name in (*inputs, COMPLETED, *outputs)}
         loose = "|".join(map(_spelling, sorted({*inputs, *self.names}, key=len, reverse=True)))
         self.loose = re.compile(
-            rf"(?P<lead>^{_LEAD})?(?P<wrap>{_WRAP}){_OPEN}{_SPACE}{_OPEN}{_SPACE}{_HASHES}{_SPACE}(?P<name>{loose}){_SPACE}"
-            rf"(?:(?:{_HASHES}{_SPACE})?{_CLOSE}{_SPACE}{_CLOSE}?|{_HASHES}(?={_SPACE}:?{_SPACE}$))"
-            rf"(?:{_WRAP}:?{_WRAP}(?={_SPACE}$)|(?P=wrap))",
+            rf"(?P<lead>^{LEAD})?(?P<wrap>{WRAP}){OPEN}{SPACE}{OPEN}{SPACE}{_HASHES}{SPACE}(?P<name>{loose}){SPACE}"
+            rf"(?:(?:{_HASHES}{SPACE})?{_CLOSE}{SPACE}{_CLOSE}?|{_HASHES}(?={SPACE}:?{SPACE}$))"
+            rf"(?:{WRAP}:?{WRAP}(?={SPACE}$)|(?P=wrap))",
             re.MULTILINE | re.IGNORECASE,
         )
 
@@ -62,12 +62,21 @@ class Markers:
             return self._ended(list(zip(parts[::2], map(str.strip, parts[1::2]), strict=True)))
         return self._ended(list(self._loose_sections(text)))
 
+    def name_of(self, match: re.Match[str]) -> str:
+        """Return the name in a marker as the signature has it."""
+        name = match["name"]
+        return name if name in self.names else self._spellings[normal_name(name)]
+
+    def knows(self, name: str) -> bool:
+        """Whether a name, in any spelling, is one of a field."""
+        return normal_name(name) in self._spellings
+
     def found(self, text: str) -> list[Marker]:
         """Return the markers that count: those on a line of their own, or at its end, and others if need be."""
         found: list[Marker] = []
         weak: list[Marker] = []
         for match in self.loose.finditer(text):
-            name = match["name"] if match["name"] in self.names else self._spellings[normal_name(match["name"])]
+            name = self.name_of(match)
             line_end = text.find("\n", match.end())
             after = text[match.end() : len(text) if line_end < 0 else line_end].strip()
             marker = Marker(name, match.start(), match.end(), match["lead"] or "")
@@ -82,7 +91,7 @@ class Markers:
     def _unknown(self, text: str) -> Iterator[Marker]:
         """Yield the markers of what is no field, each on a line of its own: what is under one belongs to no output."""
         for match in EXACT.finditer(text):
-            if normal_name(match[1]) not in self._spellings:
+            if not self.knows(match[1]):
                 yield Marker("", match.start(), match.end(), "")
 
     def _loose_sections(self, text: str) -> Iterator[tuple[str, str]]:

@@ -33,10 +33,25 @@ class Format:
     Args:
         answers: Returns what stands in a reply by the outputs' names, the likeliest answer first.
         read: Reads a value as its field's type.
+        text: Returns a value as it is written.
     """
 
     answers: Callable[[type[Signature], str], Iterable[Mapping[str, Any]]]
     read: Reader
+    text: Callable[[Any], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer in a reply: its outputs, and what is written for each."""
+
+    outputs: dict[str, Any]
+    written: Mapping[str, Any]
+    form: Format
+
+    def texts(self) -> dict[str, str]:
+        """Return what is written for each output."""
+        return {name: self.form.text(self.written[name]) for name in self.outputs if name in self.written}
 
 
 def read_reply(
@@ -47,18 +62,33 @@ def read_reply(
     Raises:
         AdapterParseError: No answer in it can be read; it is about the likeliest one.
     """
+    return read_answer(signature, text, formats=formats, adapter_name=adapter_name).outputs
+
+
+def read_answer(signature: type[Signature], text: str, *, formats: Sequence[Format], adapter_name: str) -> Answer:
+    """Return the answer that `read_reply` reads."""
     failure: AdapterParseError | None = None
+    for form, found in _answers(signature, text, formats):
+        try:
+            outputs = read_outputs(signature, found, read=form.read, adapter_name=adapter_name, text=text)
+            return Answer(outputs, found, form)
+        except AdapterParseError as error:
+            if failure is None or len(error.missing) < len(failure.missing):
+                failure = error
+    if failure is not None:
+        raise failure
+    outputs = read_outputs(signature, {}, read=parse_text, adapter_name=adapter_name, text=text)
+    return Answer(outputs, {}, formats[0])
+
+
+def _answers(
+    signature: type[Signature], text: str, formats: Sequence[Format]
+) -> Iterator[tuple[Format, Mapping[str, Any]]]:
+    """Yield what may be the answer in a reply, the likeliest first."""
     for region in regions(text, signature):
         for form in formats:
             for found in form.answers(signature, region):
-                try:
-                    return read_outputs(signature, found, read=form.read, adapter_name=adapter_name, text=text)
-                except AdapterParseError as error:
-                    if failure is None or len(error.missing) < len(failure.missing):
-                        failure = error
-    if failure is not None:
-        raise failure
-    return read_outputs(signature, {}, read=parse_text, adapter_name=adapter_name, text=text)
+                yield form, found
 
 
 def read_outputs(

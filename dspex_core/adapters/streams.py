@@ -1,8 +1,7 @@
 """Reading a reply while it arrives: the text of each output, piece by piece. PYTEST_DONT_REWRITE
 
 The pieces of a text output make up its value; those of any other type are what the model writes
-for it. What counts in the end is the whole reply, which the adapter parses: a stream of a reply
-that keeps to no format tells what it can.
+for it.
 """
 
 from __future__ import annotations
@@ -11,7 +10,9 @@ import json
 import re
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, NamedTuple
-from xml.sax.saxutils import unescape
+
+from dspex_core.broken_json import mended
+from dspex_core.reading.forgiving import field_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -26,10 +27,22 @@ class FieldChunk(NamedTuple):  # as LMChunk, made for every few letters
 
 
 class FieldStream(ABC):
-    """Tells the pieces of the outputs in a reply that is fed to it as it arrives.
+    """Tells the pieces of the outputs in a reply that is fed to it as it arrives."""
+
+    @abstractmethod
+    def feed(self, text: str) -> list[FieldChunk]:
+        """Take the next piece of the reply."""
+
+    @abstractmethod
+    def close(self) -> list[FieldChunk]:
+        """Take the end of the reply, which may lack what ends an output."""
+
+
+class ScanningStream(FieldStream):
+    """A stream that reads on from mark to mark.
 
     Args:
-        names: The outputs. Of two with one name the first counts, as for an adapter.
+        names: The outputs. Of two with one name the first counts.
     """
 
     def __init__(self, names: Collection[str]) -> None:
@@ -38,6 +51,10 @@ class FieldStream(ABC):
         self._text = ""  # what is not told yet, after one character that is: line starts are to be seen
         self._at = 0
         self._field: str | None = None
+
+    def forget(self, name: str) -> None:
+        """Let an output that has ended come again: what was there was not one."""
+        self._finished.discard(name)
 
     def feed(self, text: str) -> list[FieldChunk]:
         """Take the next piece of the reply."""
@@ -72,7 +89,7 @@ class FieldStream(ABC):
             self._field = None
 
 
-class MarkedStream(FieldStream):
+class MarkedStream(ScanningStream):
     """Outputs between marks.
 
     Args:
@@ -126,33 +143,27 @@ class MarkedStream(FieldStream):
         return self._decode(text.rstrip() if self._begun else text.strip())
 
 
-_MARKER_BEGUN = re.compile(r"\s*(?:^[ \t]*\[(?:\[[^\n]{0,200})?)?\Z", re.MULTILINE)
-
-
-def marker_stream(names: Collection[str], marker: re.Pattern[str]) -> FieldStream:
-    """Return the stream of outputs that each begin with a marker line; the next marker ends one."""
-    return MarkedStream(names, begin=marker, end=lambda _: marker, held=_MARKER_BEGUN)
-
-
-def tag_stream(names: Collection[str], entities: dict[str, str]) -> FieldStream:
+def tag_stream(names: Collection[str], decode: Callable[[str], str]) -> ScanningStream:
     """Return the stream of outputs between tags of their names."""
-    begin = re.compile(f"<({'|'.join(map(re.escape, names))})>")
-    ends = {name: re.compile(f"</{re.escape(name)}>") for name in names}
-    longest = max(map(len, names), default=0) + 2
-    held = re.compile(rf"\s*(?:</?\w{{0,{longest}}}|&#?\w{{0,8}})?\Z")
-    return MarkedStream(
-        names, begin=begin, end=ends.__getitem__, held=held, decode=lambda text: unescape(text, entities)
+    begin = re.compile(rf"<(?:\w+:)?({'|'.join(map(re.escape, names))})(?:\s[^<>]*)?(?<!/)>")
+    ends = {name: re.compile(rf"</\s*(?:\w+:)?{re.escape(name)}\s*>") for name in names}
+    longest = max(map(len, names), default=0) + 30
+    held = re.compile(
+        rf"\s*(?:<(?:/?[\w:\s]{{0,{longest}}}|!(?:\[(?:C(?:D(?:A(?:T(?:A(?:\[(?:(?!\]\]>).)*)?)?)?)?)?)?)?)?|&#?\w{{0,31}})?\Z",
+        re.DOTALL,
     )
+    return MarkedStream(names, begin=begin, end=ends.__getitem__, held=held, decode=decode)
 
 
 _KEY = re.compile(r'[\s,]*"((?:[^"\\]|\\.)*)"\s*:\s*(?=\S)', re.DOTALL)
 _BEFORE_KEY = re.compile(r"[\s,]*")
 _STRING = re.compile(r'[^"\\]*(?:\\(?:u[0-9a-fA-F]{4}|[^u])[^"\\]*)*', re.DOTALL)
-_HALF_PAIR = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\Z")  # of two escapes that are one character
+# What may be the first of two escapes that are one character, or a command of LaTeX of which more may come.
+_HALF = re.compile(r"(\\+)(?:u[dD][89abAB][0-9a-fA-F]{2}|[a-zA-Z]*)\Z")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],"]', re.DOTALL)
 
 
-class JSONStream(FieldStream):
+class JSONStream(ScanningStream):
     """Outputs that are the values of a JSON object; prose before it is passed over.
 
     The pieces of a string are its text; those of any other value are its JSON.
@@ -182,7 +193,11 @@ class JSONStream(FieldStream):
                 return False
             self._state = self._to_object  # the object's end, or it was none
             return True
-        self._field, self._at = _unescaped(key[1]), key.end()
+        name = _unescaped(key[1])
+        self._field, self._at = (
+            name if name in self._names else field_names(self._names, [name]).get(name, name),
+            key.end(),
+        )
         if self._text[self._at] == '"':
             self._at += 1
             self._state = self._in_string
@@ -197,8 +212,9 @@ class JSONStream(FieldStream):
             self._tell(chunks, _unescaped(self._text[self._at : stop]), last=True)
             self._at, self._state = stop + 1, self._to_value
             return True
-        half = _HALF_PAIR.search(self._text, self._at, stop)
-        stop = stop if half is None else half.start()
+        half = _HALF.search(self._text, self._at, stop)
+        if half is not None and len(half[1]) % 2:  # else each is escaped by the one before it
+            stop = half.end(1) - 1
         self._tell(chunks, _unescaped(self._text[self._at : stop]), last=False)
         self._at = stop
         return False
@@ -227,7 +243,7 @@ def _unescaped(written: str) -> str:
     if "\\" not in written:
         return written
     try:
-        text: str = json.loads(f'"{written}"', strict=False)
+        text: str = json.loads(f'"{mended(written)}"', strict=False)
     except ValueError:  # an escape that JSON does not have
         return written
     return text

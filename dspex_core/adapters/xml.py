@@ -9,7 +9,9 @@ from dspex_core.adapters.base import NOT_SUPPLIED, present, to_text
 from dspex_core.adapters.chat import ChatAdapter, expected
 from dspex_core.adapters.formats import MARKED, OBJECT, TAGGED
 from dspex_core.adapters.parse import read_reply
+from dspex_core.adapters.reply_stream import ReplyStream
 from dspex_core.adapters.streams import tag_stream
+from dspex_core.adapters.tags import plain
 from dspex_core.messages import Message
 
 if TYPE_CHECKING:
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from dspex_core.signatures.signature import Signature
 
 _FORMATS = (TAGGED, MARKED, OBJECT)
-_QUOTES = {"&quot;": '"', "&apos;": "'"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +50,7 @@ class XMLAdapter(ChatAdapter):
 
     def field_stream(self, signature: type[Signature]) -> FieldStream:
         """Read the outputs between their tags."""
-        return tag_stream(signature.output_fields, _QUOTES)
+        return ReplyStream(signature, _FORMATS, tag_stream(signature.output_fields, plain))
 
     def _sections(self, texts: Mapping[str, str], *, end: bool = False) -> str:
         return "\n\n".join([f"<{name}>\n{text}\n</{name}>" for name, text in texts.items()])

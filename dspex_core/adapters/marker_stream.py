@@ -1,0 +1,109 @@
+"""Outputs under marker lines, read while the reply arrives. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Literal
+
+from dspex_core.adapters.markers import COMPLETED, EXACT, LEAD, OPEN, SPACE, WRAP
+from dspex_core.adapters.streams import ScanningStream
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from dspex_core.adapters.markers import Markers
+    from dspex_core.adapters.streams import FieldChunk
+
+_Verdict = Literal["marker", "text", "open"]
+# What may be the beginning of a marker, or space that is no part of the output.
+_HELD = re.compile(
+    rf"\s*(?:^{LEAD})?{WRAP}(?:{OPEN}{SPACE}(?:{OPEN}{SPACE}(?:\\?[#\uff03][^\n]{{0,200}})?)?)?\\?\s*\Z", re.MULTILINE
+)
+
+
+class MarkerStream(ScanningStream):
+    """Outputs that each begin with a marker; the next marker ends one.
+
+    Nothing is told of what may turn out to be a marker, by the rules of `Markers.found`.
+
+    Args:
+        names: The outputs.
+        markers: The markers.
+    """
+
+    def __init__(self, names: Collection[str], markers: Markers) -> None:
+        super().__init__(names)
+        self._markers = markers
+        self._seen: set[str] = set()
+        self._begun = False
+        self._is_closing = False
+
+    def close(self) -> list[FieldChunk]:
+        """Take the end of the reply: what was open is decided by it."""
+        self._is_closing = True
+        return [*self.feed("\n"), *super().close()]
+
+    def _advance(self, chunks: list[FieldChunk]) -> bool:
+        for match in sorted(self._candidates(), key=re.Match.start):
+            verdict = self._verdict(match)
+            if verdict == "open" and not self._is_closing:
+                self._tell_until(chunks, self._at + len(self._text[self._at : match.start()].rstrip()), last=False)
+                return False
+            if verdict != "text":
+                self._tell_until(chunks, match.start(), last=True)
+                self._begin(match)
+                return True
+        held = _HELD.search(self._text, self._at)
+        self._tell_until(chunks, len(self._text) if held is None else held.start(), last=False)
+        return False
+
+    def _candidates(self) -> list[re.Match[str]]:
+        found = list(self._markers.loose.finditer(self._text, self._at))
+        unknown = EXACT.finditer(self._text, self._at)
+        return [*found, *(match for match in unknown if not self._markers.knows(match[1]))]
+
+    def _verdict(self, match: re.Match[str]) -> _Verdict:
+        """Say whether a marker counts, as far as it is known yet."""
+        rest = self._text[match.end() :]
+        line, is_whole, _ = rest.partition("\n")
+        if match.re is EXACT or match["lead"] is not None:
+            return "marker" if is_whole or line.strip("*_`\"'~: \t") else "open"
+        name = self._markers.name_of(match)
+        if name not in self._markers.names:
+            return "text"
+        if name == COMPLETED:
+            return "text" if rest.strip("`*_ \t\n>") else "open"
+        if not line.strip():
+            return "marker" if is_whole else "open"
+        if name in self._seen or self._is_closing:  # a reply that cannot be read lacks more than this
+            return "text"
+        later = self._markers.loose.finditer(self._text, match.end())
+        return "text" if any(self._is_strong(other, name) for other in later) else "open"
+
+    def _is_strong(self, match: re.Match[str], name: str) -> bool:
+        line, is_whole, _ = self._text[match.end() :].partition("\n")
+        is_alone = match["lead"] is not None or (bool(is_whole) and not line.strip())
+        return is_alone and self._markers.name_of(match) == name
+
+    def _begin(self, match: re.Match[str]) -> None:
+        name = "" if match.re is EXACT else self._markers.name_of(match)
+        self._seen.add(name)
+        # What is quoted line by line is told at the end.
+        self._field = None if match.re is not EXACT and ">" in (match["lead"] or "") else name
+        self._begun, self._at = False, match.end()
+
+    def _tell_until(self, chunks: list[FieldChunk], stop: int, *, last: bool) -> None:
+        written = self._text[self._at : stop]
+        if self._field is None:
+            self._at = stop
+            return
+        if not self._begun:
+            written = written.lstrip(" \t\r\n\u200b\ufeff")
+            self._begun = bool(written)
+        if last:
+            written = written.rstrip(" \t\r\n\u200b\ufeff")
+        self._at = stop
+        self._tell(chunks, written, last=last)
+
+    def _rest(self, text: str) -> str:
+        return text.rstrip() if self._begun else text.strip()

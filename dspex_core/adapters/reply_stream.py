@@ -1,0 +1,130 @@
+"""A reply that arrives, read as the whole one will be. PYTEST_DONT_REWRITE
+
+What the adapter reads in the whole reply counts. Until then the pieces of an output are told as they arrive, if they
+are written as they should be; the rest of each output is told at the end. A reply that takes back what it has said,
+behind a draft that no mark sets off, is told as it was said first.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from dspex_core.adapters.answers import is_placeholder
+from dspex_core.adapters.parse import read_answer
+from dspex_core.adapters.streams import FieldChunk, FieldStream
+from dspex_core.adapters.thinking import thinking
+from dspex_core.errors import AdapterParseError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dspex_core.adapters.parse import Format
+    from dspex_core.adapters.streams import ScanningStream
+    from dspex_core.signature import Signature
+
+# What may be, or become, the tokens that end a turn: they are no part of the answer.
+_ENDING = re.compile(r"(?:\s*<(?:\|\w{0,20}\|?>?|/s?>?|e\w{0,12}>?|\uff5c[^<>]{0,25}>?)?)+\s*\Z")
+_LONGEST_MARK = 200  # characters that a mark around thinking may have
+
+
+class ReplyStream(FieldStream):
+    """The outputs in a reply: behind the thinking while it arrives, and all of them at its end.
+
+    Args:
+        signature: Whose outputs they are.
+        formats: What the adapter reads, its own format first.
+        stream: Reads the outputs in the adapter's own format.
+    """
+
+    def __init__(self, signature: type[Signature], formats: Sequence[Format], stream: ScanningStream) -> None:
+        self._signature = signature
+        self._formats = formats
+        self._stream = stream
+        self._gate: _Gate | None = _Gate(tuple(signature.output_fields))
+        self._reply: list[str] = []
+        self._ending = ""
+        self._told: dict[str, str] = {}
+        self._held: dict[str, str] = {}  # what may be the layout, `{name}`, and no value
+        self._ended: set[str] = set()
+
+    def feed(self, text: str) -> list[FieldChunk]:
+        """Take the next piece of the reply."""
+        self._reply.append(text)
+        if self._gate is not None:
+            text = self._gate.passed(text)
+            if not text:
+                return []
+            self._gate = None
+        text = self._ending + text
+        ending = _ENDING.search(text, max(0, len(text) - _LONGEST_MARK))
+        kept = len(text) if ending is None else ending.start()
+        self._ending = text[kept:]
+        return self._checked(self._stream.feed(text[:kept])) if kept else []
+
+    def close(self) -> list[FieldChunk]:
+        """Take the end of the reply."""
+        try:
+            answer = read_answer(self._signature, "".join(self._reply), formats=self._formats, adapter_name="")
+        except AdapterParseError:
+            rest = [*self._stream.feed(self._ending), *self._stream.close()]
+            return [*self._rest_held(), *self._checked(rest, whole=False)]
+        chunks = []
+        for name, text in answer.texts().items():
+            if name not in self._ended:
+                told = self._told.get(name, "")
+                chunks.append(FieldChunk(name, text[len(told) :] if text.startswith(told) else "", last=True))
+        return chunks
+
+    def _checked(self, chunks: list[FieldChunk], *, whole: bool = True) -> list[FieldChunk]:
+        return [told for chunk in chunks for told in self._unless_layout(chunk, whole=whole)]
+
+    def _unless_layout(self, chunk: FieldChunk, *, whole: bool) -> list[FieldChunk]:
+        name = chunk.field
+        text = self._held.pop(name, "") + chunk.text
+        if name not in self._told and whole:
+            if f"{{{name}}}".startswith(text) and not chunk.last:
+                self._held[name] = text
+                return []
+            if chunk.last and is_placeholder(name, text):
+                self._stream.forget(name)
+                return []
+        self._told[name] = self._told.get(name, "") + text
+        if chunk.last:
+            self._ended.add(name)
+        return [FieldChunk(name, text, chunk.last)]
+
+    def _rest_held(self) -> list[FieldChunk]:
+        held, self._held = self._held, {}
+        return [FieldChunk(name, text) for name, text in held.items() if text]
+
+
+class _Gate:
+    """Lets a reply pass from its answer on, which thinking may come before."""
+
+    def __init__(self, outputs: tuple[str, ...]) -> None:
+        self._marks = thinking(outputs)
+        self._text = ""
+        self._from = 0
+        self._thinks: re.Match[str] | None = None
+
+    def passed(self, text: str) -> str:
+        """Take a piece; return all that is not thinking once the answer has begun, and nothing before that."""
+        self._text += text
+        while True:
+            begin = self._marks.begin.search(self._text, self._from) if self._thinks is None else self._thinks
+            if begin is None or self._thinks is None:
+                answer = self._marks.answer.search(self._text, self._from)
+                if answer is not None and (begin is None or answer.start() < begin.start()):
+                    return self._text
+            if begin is None:
+                self._from = max(self._from, len(self._text) - _LONGEST_MARK)
+                return ""
+            if self._thinks is None:
+                self._thinks, self._from = begin, begin.end()
+            end = self._marks.end_of(begin).search(self._text, self._from)
+            if end is None:
+                self._from = max(begin.end(), len(self._text) - _LONGEST_MARK)
+                return ""
+            self._text = self._text[: begin.start()] + self._text[end.end() :]
+            self._thinks, self._from = None, begin.start()
