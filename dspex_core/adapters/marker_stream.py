@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 _Verdict = Literal["marker", "text", "open"]
 # What may be the beginning of a marker, or space that is no part of the output.
 _HELD = re.compile(
-    rf"\s*(?:^{LEAD})?{WRAP}(?:{OPEN}{SPACE}(?:{OPEN}{SPACE}(?:\\?[#\uff03][^\n]{{0,200}})?)?)?\\?\s*\Z", re.MULTILINE
+    rf"\s*(?:^{LEAD}(?:\d{{1,3}}[.)]?)?)?{WRAP}(?:{OPEN}{SPACE}(?:{OPEN}{SPACE}(?:\\?[#\uff03][^\n]{{0,200}})?)?)?\\?\s*\Z",
+    re.MULTILINE,
 )
 
 

@@ -20,7 +20,7 @@ SPACE = r"[ \t\u00a0\u200b-\u200d\u2060\ufeff]*"
 OPEN = r"(?:\\?[\[\uff3b]|\u3010)"
 _CLOSE = r"(?:\\?[\]\uff3d]|\u3011)"
 _HASHES = r"(?:\\?[#\uff03])+"
-LEAD = r"[ \t\u00a0\u200b-\u200d\u2060\ufeff>*_#`\"'~+\-\u2022\d.)]*"
+LEAD = r"(?:[ \t\u00a0\u200b-\u200d\u2060\ufeff>*_#`\"'~+\-\u2022]|\d{1,3}[.)][ \t])*"
 WRAP = r"[*_`\"'~]*"
 _QUOTED = re.compile(r"^[ \t]*> ?", re.MULTILINE)
 
@@ -126,5 +126,6 @@ def markers_of(signature: type[Signature]) -> Markers:
 def marked_answers(signature: type[Signature], text: str) -> list[Mapping[str, str]]:
     """Return the answers under markers, the likeliest first."""
     outputs = signature.output_fields
-    sections = markers_of(signature).sections(text)
-    return likeliest(signature, [answer for answer in split_answers(sections) if outputs.keys() & answer.keys()])
+    answers = split_answers(markers_of(signature).sections(text))
+    named = [{name: text for name, text in answer.items() if name in outputs} for answer in answers]
+    return likeliest(signature, [answer for answer in named if answer])

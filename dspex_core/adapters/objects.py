@@ -110,6 +110,8 @@ def _only_output(signature: type[Signature], text: str, found: dict[str, Any] | 
     [(name, field)] = signature.output_fields.items()
     if found is not None and name not in found:
         yield {name: found}
+    blocks = fenced(text) if text.lstrip().startswith("```") else []
+    text = blocks[0] if len(blocks) == 1 else text
     takes_prose = fits(field.annotation, "words of prose")
     for value in literal_readings(text.strip()):
         if isinstance(value, str | list) or not takes_prose:
