@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from dspex_core.adapters.parse import Format
     from dspex_core.adapters.streams import ScanningStream
-    from dspex_core.signature import Signature
+    from dspex_core.signatures.signature import Signature
 
 # What may be, or become, the tokens that end a turn: they are no part of the answer.
 _ENDING = re.compile(r"(?:\s*<(?:\|\w{0,20}\|?>?|/s?>?|e\w{0,12}>?|\uff5c[^<>]{0,25}>?)?)+\s*\Z")

@@ -11,7 +11,7 @@ import re
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, NamedTuple
 
-from dspex_core.broken_json import mended
+from dspex_core.plain.repair import mended
 from dspex_core.reading.forgiving import field_names
 
 if TYPE_CHECKING:
