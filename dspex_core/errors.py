@@ -12,6 +12,7 @@
      ├─ ScriptExhaustedError           a scripted LM that has no reply left
      ├─ OptimizationError              an optimizer that cannot compile
      ├─ EvaluationError                an evaluation stopped after too many failed examples
+     ├─ RecordedError                  an error of another process or an earlier run, in words
      ├─ ParallelError                  a batch stopped after too many failed examples
      ├─ BudgetExceededError            a call that the budget has nothing left for
      ├─ LiveCallRefusedError           a call to a model in a process that only replays recorded answers
@@ -48,6 +49,8 @@ from __future__ import annotations
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from dspex_core.portable_errors import reduced
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -61,6 +64,9 @@ class DSPexError(Exception):
     """Base class of every error that dspex raises on purpose; `code` names its kind where DSPy has a name for it."""
 
     code: str | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return reduced(self)
 
 
 class SignatureError(DSPexError, ValueError):
@@ -169,6 +175,10 @@ class EvaluationError(DSPexError):
         super().__init__(message)
 
 
+class RecordedError(DSPexError):
+    """An error of another process or an earlier run, of which the class and the message are known in words."""
+
+
 class ParallelError(DSPexError):
     """A batch that stopped early.
 
@@ -234,12 +244,12 @@ class ToolExecutionError(DSPexError):
         self.tool = tool
         self.reason = reason
         self.kind = kind
-        self._arguments = dict(args)
+        self.arguments = dict(args)
 
     @property
     def args(self) -> dict[str, Any]:  # type: ignore[override]  # what a tool takes is called so everywhere
-        """The arguments that the tool was called with."""
-        return self._arguments
+        """The arguments that the tool was called with, as `arguments`."""
+        return self.arguments
 
 
 class ToolArgumentsError(ToolExecutionError, ValueError):

@@ -11,113 +11,28 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from dspex_core.config import current
 from dspex_core.errors import BudgetExceededError, ConfigurationError, EvaluationError
 from dspex_core.evaluation.files import write_csv, write_json
+from dspex_core.evaluation.result import CaseError, CaseResult, EvaluationResult
 from dspex_core.flow.steps import Call, Flow, Together, adrive, drive
 from dspex_core.foreign_code import foreign_code
 from dspex_core.metrics.metrics import Score, as_score
 from dspex_core.programs.parallel import running
-from dspex_core.spending.usage import UsageTracker, track_usage
-from dspex_core.stats.stats import Interval, mean_interval
+from dspex_core.spending.usage import track_usage
 from dspex_core.telemetry.spans import span
 
 if TYPE_CHECKING:
     from os import PathLike
 
-    from dspex_core.example import Example, Prediction
+    from dspex_core.example import Example
+
+__all__ = ["CaseError", "CaseResult", "Evaluate", "EvaluationResult", "metric_name"]
 
 Metric = Callable[..., Any]
 Program = Callable[..., Any]  # a module, or a function
-
-
-@dataclass(frozen=True, slots=True)
-class CaseError:
-    """Why an example has no score: the program or the metric raised."""
-
-    phase: Literal["program", "metric"]
-    error: Exception
-    traceback: str
-
-    def __str__(self) -> str:
-        return f"{self.phase} failed: {type(self.error).__name__}: {self.error}"
-
-
-@dataclass(frozen=True, slots=True)
-class CaseResult:
-    """One example's outcome: its prediction and score, or its error; seconds and tokens taken."""
-
-    example: Example
-    prediction: Prediction | None
-    score: Score
-    error: CaseError | None
-    latency: float
-    usage: UsageTracker
-
-
-@dataclass(frozen=True)
-class EvaluationResult:
-    """The outcome of an evaluation, case by case in the order of the dataset.
-
-    It compares by `mean`: `result >= 0.85`.
-    """
-
-    metric: str
-    cases: tuple[CaseResult, ...]
-
-    @cached_property
-    def mean(self) -> float:
-        """The mean score, errors included; between 0 and 1 for the built-in metrics."""
-        return sum(case.score.value for case in self.cases) / len(self.cases) if self.cases else 0.0
-
-    @property
-    def score(self) -> float:
-        """The mean score in percent, with two decimals, as in DSPy."""
-        return round(100 * self.mean, 2)
-
-    @cached_property
-    def interval(self) -> Interval:
-        """The 95 % confidence interval of the mean score."""
-        return mean_interval([case.score.value for case in self.cases])
-
-    @property
-    def errors(self) -> tuple[CaseResult, ...]:
-        """The cases in which the program or the metric raised."""
-        return tuple(case for case in self.cases if case.error is not None)
-
-    @property
-    def results(self) -> list[tuple[Example, Prediction | None, float]]:
-        """`(example, prediction, score)` of each case, as in DSPy."""
-        return [(case.example, case.prediction, case.score.value) for case in self.cases]
-
-    def __len__(self) -> int:
-        return len(self.cases)
-
-    def __ge__(self, threshold: float) -> bool:
-        return self.mean >= self._fraction(threshold)
-
-    def __gt__(self, threshold: float) -> bool:
-        return self.mean > self._fraction(threshold)
-
-    def __le__(self, threshold: float) -> bool:
-        return self.mean <= self._fraction(threshold)
-
-    def __lt__(self, threshold: float) -> bool:
-        return self.mean < self._fraction(threshold)
-
-    def __repr__(self) -> str:
-        errors = f", {len(self.errors)} errors" if self.errors else ""
-        return f"EvaluationResult({self.metric}: {self.mean:.3f}, n={len(self)}{errors})"
-
-    def _fraction(self, threshold: float) -> float:
-        if threshold > 1 and all(case.score.value <= 1 for case in self.cases):
-            message = f"a mean score is compared as a fraction: write {threshold / 100:g}, or compare result.score"
-            raise ValueError(message)
-        return threshold
 
 
 class Evaluate:
@@ -276,7 +191,7 @@ class _Run:
                 score = as_score((yield Call(self.metric, (example, prediction))))
             except Exception as raised:  # noqa: BLE001  the boundary at which errors become records
                 error = CaseError(phase, raised, traceback.format_exc())
-        return CaseResult(example, prediction, score, error, time.perf_counter() - started, usage)
+        return CaseResult(example, prediction, score, error, time.perf_counter() - started, usage.totals())
 
     def finished(self, index: int, case: CaseResult) -> None:
         """Keep a case that is done."""

@@ -7,33 +7,43 @@ import io
 import json
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.adapters.base import to_json, to_text
 from dspex_core.example import Record
+from dspex_core.programs.demos.stored import plainest
 from dspex_core.storage.files import write_atomically
 
 if TYPE_CHECKING:
     from os import PathLike
 
-    from dspex_core.evaluation.evaluate import CaseResult, EvaluationResult
+    from dspex_core.evaluation.result import CaseResult, EvaluationResult
 
 
 def write_csv(result: EvaluationResult, path: str | PathLike[str]) -> None:
-    """Write a line for each case; values that are no text as JSON."""
+    """Write a line for each case; values that are not text as JSON. No value fails: see `plainest`."""
     rows = _rows(result)
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, dict.fromkeys(name for row in rows for name in row))
     writer.writeheader()
-    writer.writerows({name: to_text(value) for name, value in row.items()} for row in rows)
+    writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
     write_atomically(path, text.getvalue())
 
 
 def write_json(result: EvaluationResult, path: str | PathLike[str]) -> None:
     """Write a list with an object for each case."""
-    write_atomically(path, json.dumps(to_json(_rows(result)), ensure_ascii=False, indent=1))
+    write_atomically(path, json.dumps(_rows(result), ensure_ascii=False, indent=1, allow_nan=False))
 
 
 def _rows(result: EvaluationResult) -> list[dict[str, Any]]:
-    return [{**_fields(case), result.metric: case.score.value} for case in result.cases]
+    return [
+        {
+            **{str(plainest(name)): plainest(value) for name, value in _fields(case).items()},
+            result.metric: case.score.value,
+        }
+        for case in result.cases
+    ]
+
+
+def _cell(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _fields(case: CaseResult) -> dict[str, Any]:

@@ -83,6 +83,9 @@ class SignatureField:
     default_factory: Callable[[], Any] | None = dataclass_field(default=None, hash=False)
     format: Any = dataclass_field(default=None, hash=False)
 
+    def __getstate__(self) -> dict[str, Any]:  # without what is made when needed, such as pydantic's adapter
+        return {name: value for name, value in vars(self).items() if name in type(self).__dataclass_fields__}
+
     @property
     def json_schema_extra(self) -> dict[str, Any]:
         """What is said of the field, under the keys of DSPy's fields."""

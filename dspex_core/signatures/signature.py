@@ -17,8 +17,10 @@ pydantic, built when first needed. An instance holds a value for each field; pro
 
 from __future__ import annotations
 
+import copyreg
 import inspect
 import keyword
+import sys
 import typing
 from collections.abc import Mapping
 from dataclasses import replace
@@ -381,3 +383,14 @@ def _made(name: str, fields: Fields, instructions: str | None) -> type[Signature
 
 def _derived(cls: SignatureMeta, fields: Fields, instructions: str | None) -> type[Signature]:
     return _made(cls.__name__, fields, instructions)
+
+
+def _reduced(cls: SignatureMeta) -> str | tuple[Any, ...]:
+    """Return what pickle stores of a signature: its name where that finds it, else all that it says."""
+    module = sys.modules.get(cls.__module__)
+    if module is not None and vars(module).get(cls.__qualname__) is cls:
+        return str(cls.__qualname__)
+    return _made, (cls.__name__, dict(cls._fields), cls._instructions)
+
+
+copyreg.pickle(SignatureMeta, _reduced)

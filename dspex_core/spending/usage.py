@@ -17,6 +17,49 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+@dataclass(frozen=True, slots=True)
+class UsageTotals:
+    """What some calls took, once they are done.
+
+    Args:
+        calls: How many calls were answered, by the LM or from a cache.
+        cached_calls: How many of them a cache or a cassette answered.
+        by_model: Tokens per model, those of cached calls included.
+        paid_by_model: Tokens per model without those of cached calls.
+        cost: Dollars, as far as prices are known.
+    """
+
+    calls: int = 0
+    cached_calls: int = 0
+    by_model: Mapping[str, Usage] = field(default_factory=dict)
+    paid_by_model: Mapping[str, Usage] = field(default_factory=dict)
+    cost: float = 0.0
+
+    @property
+    def total(self) -> Usage:
+        """Tokens of all models together."""
+        return sum(self.by_model.values(), Usage())
+
+    def get_total_tokens(self) -> dict[str, dict[str, int]]:
+        """Return the tokens of each model, without those of cached calls, as `Prediction.get_lm_usage` does."""
+        return _token_counts(self.paid_by_model)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the totals as JSON data."""
+        counts = {"by_model": self.by_model, "paid_by_model": self.paid_by_model}
+        tokens = {name: {model: usage.to_json() for model, usage in models.items()} for name, models in counts.items()}
+        return {"calls": self.calls, "cached_calls": self.cached_calls, "cost": self.cost, **tokens}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> UsageTotals:
+        """Return the totals that `to_json` wrote."""
+        tokens = {
+            name: {model: Usage(**usage) for model, usage in data[name].items()}
+            for name in ("by_model", "paid_by_model")
+        }
+        return cls(data["calls"], data["cached_calls"], cost=data["cost"], **tokens)
+
+
 @dataclass(slots=True)
 class UsageTracker:
     """What the calls inside one `track_usage` block took.
@@ -77,6 +120,12 @@ class UsageTracker:
         if self.parent is not None:
             self.parent.add_usage(lm, usage_entry)
 
+    def totals(self) -> UsageTotals:
+        """Return what was counted so far, as a value that does not change and can leave the process."""
+        cost = self.cost
+        with self._lock:
+            return UsageTotals(self.calls, self.cached_calls, dict(self.by_model), dict(self.paid_by_model), cost)
+
     def add(self, model: str, response: LMResponse) -> None:
         """Count one answered call of a model."""
         answered_by = response.lm or model
@@ -93,6 +142,10 @@ class UsageTracker:
                     self._said_cost += response.cost
         if self.parent is not None:
             self.parent.add(model, response)
+
+
+def _token_counts(by_model: Mapping[str, Usage]) -> dict[str, dict[str, int]]:
+    return {model: {**usage.to_json(), "total_tokens": usage.total_tokens} for model, usage in by_model.items()}
 
 
 def _count(counts: dict[str, Usage], model: str, usage: Usage) -> None:

@@ -17,14 +17,14 @@ from dspex_core import Evaluate, Example, Module, Parallel, Prediction, context
 class Slow(Module):
     def forward(self, n):
         if n >= 6:
-            print("waiting", flush=True)
+            print("waiting\\n", end="", flush=True)
             time.sleep(60)
         return Prediction(double=2 * n)
 
 class SlowAsync(Slow):
     async def aforward(self, n):
         if n >= 6:
-            print("waiting", flush=True)
+            print("waiting\\n", end="", flush=True)
             await asyncio.sleep(60)
         return Prediction(double=2 * n)
 
@@ -60,6 +60,8 @@ def test_what_was_finished_is_kept_and_the_end_is_prompt(how, kind, tmp_path):
         said, _ = process.communicate(timeout=30)
     finally:
         process.kill()
+        process.wait()
+        process.stdout.close()
 
     assert said == "kept 6\n"
     assert process.returncode == 0

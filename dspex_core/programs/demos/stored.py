@@ -47,7 +47,7 @@ def demo_from_json(signature: type[Signature], demo: Mapping[str, Any]) -> dict[
 
 def plain_demo(demo: Mapping[str, Any] | Record) -> dict[str, Any]:
     """Return a demo as JSON data alone, as prompts show it: for files of DSPy's, which know no kinds."""
-    return {name: _plainest(value) for name, value in demo.items()}
+    return {name: plainest(value) for name, value in demo.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +88,14 @@ def _value_to_json(declared: SignatureField | None, name: str, value: Any) -> An
         return value
     plain = _attempt(lambda: Record(value=value).toDict()["value"])
     if declared is not None and (declared.is_tools or (value is None and not declared.is_input)):
-        return plain if is_plain(plain) else _as_shown(value)
+        return plain if is_plain(plain) else as_shown(value)
     for exactly in (True, False):
         for data in _forms(declared, value, plain):
             if data is not _FAILED and _keeps(declared, data, value, exactly=exactly):
                 return data
     kind = type(value).__name__
     _log.warning("the demo value of %r (%s) is stored as a prompt shows it, without its type", name, kind)
-    return {KIND: _RAW, "value": _as_shown(value)}
+    return {KIND: _RAW, "value": as_shown(value)}
 
 
 def _forms(declared: SignatureField | None, value: Any, plain: Any) -> Iterator[Any]:
@@ -206,8 +206,8 @@ def _shown(value: Any) -> Any:
     return _attempt(lambda: to_text(value))
 
 
-def _plainest(value: Any) -> Any:
-    """Return the first of the plain forms that JSON holds: as data, as data by pydantic's rules, as text."""
+def plainest(value: Any) -> Any:
+    """Return a value of any type as data that JSON holds: the first that works of data, pydantic's data, and text."""
     for write in (lambda: Record(value=value).toDict()["value"], lambda: to_json(value)):
         data = _attempt(write)
         if data is not _FAILED and _is_json(data):
@@ -224,9 +224,10 @@ def _is_json(data: Any) -> bool:
     return written is not _FAILED and json.loads(written) == data
 
 
-def _as_shown(value: Any) -> Any:
+def as_shown(value: Any) -> Any:
+    """Return a value of any type as JSON data, as a prompt shows it."""
     shown = _attempt(lambda: stored(to_json(value)))
-    return _plainest(value) if shown is _FAILED else shown
+    return plainest(value) if shown is _FAILED else shown
 
 
 _FAILED = object()
