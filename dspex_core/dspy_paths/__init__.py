@@ -48,10 +48,10 @@ def of_root(name: str) -> Any:
         if name.startswith("_"):
             raise
         missing = error
-    names = vars(import_module("dspex_core.dspy_paths.top_level"))  # loads nearly everything
-    if name not in names:
-        raise missing
-    return names[name]
+    try:
+        return getattr(import_module("dspex_core.dspy_paths.top_level"), name)  # loads nearly everything
+    except AttributeError:
+        raise missing from None
 
 
 _module_of_root = submodules("dspex_core")

@@ -1,5 +1,7 @@
 """Those of DSPy's top-level names that are not among ours: `dspex_core.DSPyError`, ... PYTEST_DONT_REWRITE"""
 
+from typing import Any
+
 from dspex_core.config import load_settings
 from dspex_core.dspy_paths.not_there_yet import (
     COPRO,
@@ -21,6 +23,7 @@ from dspex_core.dspy_paths.not_there_yet import (
 from dspex_core.dspy_paths.primitives import BaseModule, CodeExecutionError, CodeInterpreterError
 from dspex_core.dspy_paths.utils.exceptions import DSPyError
 from dspex_core.errors import LMConfigurationError, LMUnexpectedError, LMUnsupportedModelError, is_retryable_lm_error
+from dspex_core.lm.request_cache import configure_cache, current_cache
 from dspex_core.signatures.signature import SignatureMeta, ensure_signature, infer_prefix, make_signature
 from dspex_core.telemetry.logs import (
     configure_dspy_loggers,
@@ -54,6 +57,7 @@ __all__ = [
     "Retrieve",
     "SignatureMeta",
     "TrainingJob",
+    "configure_cache",
     "configure_dspy_loggers",
     "disable_litellm_logging",
     "disable_logging",
@@ -65,3 +69,9 @@ __all__ = [
     "load_settings",
     "make_signature",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in {"cache", "DSPY_CACHE"}:  # what it is depends on the settings
+        return current_cache()
+    raise AttributeError(name)

@@ -24,7 +24,7 @@ from dspex_core.programs.saving import dspy_format as dspy
 from dspex_core.programs.saving.recipe import RECIPE_KIND, recipe_file, recipe_of
 from dspex_core.programs.saving.state import damage, others, sampling_only
 from dspex_core.programs.saving.tree import copied, replace, sub_modules, walk
-from dspex_core.storage.artifacts import artifact_state, read_json, write_artifact, write_json
+from dspex_core.storage.artifacts import artifact_state, read_json, refuse_pickle, write_artifact, write_json
 from dspex_core.telemetry.spans import in_span
 
 if TYPE_CHECKING:
@@ -236,6 +236,8 @@ class Module:
         Raises:
             ArtifactError: The state does not fit; it lists every reason, and nothing was changed.
         """
+        if dspy.is_dspy_state(state):
+            state = dspy.predictor_states(state)
         predictors = dict(self.every_predictor())
         problems = [f"it has no state for the predictor {path!r}" for path in predictors if path not in state]
         problems += [f"the program has no predictor {path!r}" for path in state if path not in predictors]
@@ -262,6 +264,7 @@ class Module:
         self,
         path: str | PathLike[str],
         save_program: bool = False,  # noqa: FBT001, FBT002  as in DSPy
+        modules_to_serialize: Sequence[Any] | None = None,
         *,
         format: Literal["dspex", "dspy"] = "dspex",  # noqa: A002  what it is
         metadata: Mapping[str, Any] | None = None,
@@ -272,6 +275,7 @@ class Module:
             path: The file; its folder is made if need be. For a whole program, a folder or a `.json` file.
             save_program: Whether to write what `dspex_core.load` needs to make the program again, and
                 not its state alone: the name of its class, its `constructor_arguments` and its state.
+            modules_to_serialize: Refused: DSPy pickles them, and nothing is pickled here.
             format: Whose: `"dspy"` writes what the `load` of a DSPy program reads.
             metadata: JSON data to keep with the state, such as the score that it reached; DSPy's form has no place
                 for it.
@@ -281,6 +285,12 @@ class Module:
                 be made again; an older one stays as it was.
             ConfigurationError: There is no such format, or it has no place for metadata or for the program.
         """
+        if modules_to_serialize:
+            raise ConfigurationError(
+                "modules_to_serialize cannot be kept: a file holds names of classes and JSON data, no code; install or "
+                "import the modules where the program is loaded"
+            )
+        refuse_pickle(path)
         if save_program and format == "dspex":
             write_artifact(recipe_file(path), RECIPE_KIND, recipe_of(self, Module), metadata=metadata)
         elif format == "dspex":
@@ -293,20 +303,24 @@ class Module:
             )
             raise ConfigurationError(message)
 
-    def load(self, path: str | PathLike[str]) -> None:
+    def load(
+        self,
+        path: str | PathLike[str],
+        allow_pickle: bool = False,  # noqa: FBT001, FBT002  as in DSPy
+        allow_unsafe_lm_state: bool = False,  # noqa: FBT001, FBT002  as in DSPy
+    ) -> None:
         """Take over the state in a file that `save` wrote, or that of a DSPy program (a `.json` one).
 
-        The predictors keep their LMs: what a DSPy file says of LMs is not used.
+        The predictors keep their LMs: what a DSPy file says of LMs is not used, and the log says so. No pickle is
+        loaded, whatever `allow_pickle` says.
 
         Raises:
             ArtifactError: The file cannot be read or does not fit; nothing was changed.
         """
+        refuse_pickle(path)
         try:
             stored = read_json(path)
-            is_dspy = dspy.is_dspy_state(stored)
-            self.load_state(
-                dspy.predictor_states(stored) if is_dspy else artifact_state(stored, ARTIFACT_KIND, path=path)
-            )
+            self.load_state(stored if dspy.is_dspy_state(stored) else artifact_state(stored, ARTIFACT_KIND, path=path))
         except ArtifactError as error:
             raise type(error)(error.reason, path=str(path), problems=error.problems) from error
 

@@ -63,6 +63,17 @@ def write_json(path: str | os.PathLike[str], document: Mapping[str, Any]) -> Non
         raise ArtifactError(message, path=str(path)) from error
 
 
+def refuse_pickle(path: str | os.PathLike[str]) -> None:
+    """Raise for the name of a pickle, which is neither written nor read.
+
+    Raises:
+        ArtifactError: It is one.
+    """
+    if Path(path).suffix in {".pkl", ".pickle"}:
+        message = "is a pickle, which is neither written nor loaded: loading one runs its code. Use a .json file"
+        raise ArtifactError(message, path=str(path))
+
+
 def read_artifact(path: str | os.PathLike[str], kind: str) -> dict[str, Any]:
     """Return the state that `write_artifact` stored.
 

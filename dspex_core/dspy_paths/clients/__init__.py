@@ -7,6 +7,7 @@ from dspex_core.dspy_paths.not_there_yet import Provider, TrainingJob
 from dspex_core.lm.base import BaseLM
 from dspex_core.lm.client import LM
 from dspex_core.lm.history import inspect_history
+from dspex_core.lm.request_cache import configure_cache
 from dspex_core.retrievers.embedders import Embedder
 from dspex_core.telemetry.logs import disable_litellm_logging, enable_litellm_logging
 
@@ -16,6 +17,7 @@ __all__ = [
     "Embedder",
     "Provider",
     "TrainingJob",
+    "configure_cache",
     "disable_litellm_logging",
     "enable_litellm_logging",
     "inspect_history",

@@ -15,6 +15,7 @@ loaded, and none is written: an endpoint in a file would get to see every prompt
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from dspex_core.programs.base import Module
     from dspex_core.signatures.signature import Signature, SignatureField
 
+_log = logging.getLogger("dspex")
+
 
 def is_dspy_state(stored: Any) -> bool:
     """Whether the content of a JSON file is the state of a DSPy program."""
@@ -36,8 +39,16 @@ def is_dspy_state(stored: Any) -> bool:
 
 
 def predictor_states(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the states of the predictors by their paths, which are the same in DSPy; of a `Predict` its own state."""
-    return {path: state for path, state in stored.items() if path != "metadata"}
+    """Return the states of the predictors by their paths, which are the same in DSPy; of a `Predict` its own state.
+
+    LMs that they name are left aside, and the log names them: which LM answers is the program's own choice.
+    """
+    states = {path: state for path, state in stored.items() if path != "metadata"}
+    for path, state in states.items():
+        lm = state if path == "lm" else state.get("lm") if isinstance(state, Mapping) else None
+        if isinstance(lm, Mapping):
+            _log.warning("the state names the LM %r (%s), which is not used: set one yourself", lm.get("model"), path)
+    return states
 
 
 def signature_state(signature: type[Signature], stored: Mapping[str, Any]) -> Mapping[str, Any]:

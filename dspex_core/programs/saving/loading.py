@@ -13,7 +13,12 @@ if TYPE_CHECKING:
     from os import PathLike
 
 
-def load(path: str | PathLike[str], *, allow_import: bool = False) -> Module:
+def load(
+    path: str | PathLike[str],
+    allow_pickle: bool = False,  # noqa: ARG001, FBT001, FBT002  as in DSPy
+    *,
+    allow_import: bool = False,
+) -> Module:
     """Return the program that `program.save(path, save_program=True)` wrote.
 
     The file holds names of classes, no code. The program's class is called, so it is taken only
@@ -21,6 +26,7 @@ def load(path: str | PathLike[str], *, allow_import: bool = False) -> Module:
 
     Args:
         path: The folder, or the `.json` file.
+        allow_pickle: No effect: a pickle is never loaded.
         allow_import: Whether to import the modules that the file names, and to take functions from them,
             such as the reward of a `BestOfN`. Both run their code: only for files that you trust.
 
