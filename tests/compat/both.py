@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from dspex_core.foreign_code import foreign_code
+
 
 def chat(**fields):
     """Write a reply as the chat adapters of both want it; what is no text as JSON."""
@@ -32,6 +34,12 @@ def scripted(dspy, replies):
             return self(prompt, messages, **kwargs)
 
     return Scripted()
+
+
+def in_real(use, *args, **kwargs):
+    """Run something in DSPy; what it and LiteLLM warn about their own code depends on their versions."""
+    with foreign_code():
+        return use(*args, **kwargs)
 
 
 def called(program, **inputs):

@@ -8,18 +8,20 @@ from pathlib import Path
 import pytest
 
 import dspex_core
+from dspex_core.foreign_code import foreign_code
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "core" / "lm"))  # for the loopback server
 
 
 @pytest.fixture(scope="session")
 def real(tmp_path_factory):
-    """Import DSPy; its import makes a cache folder, which is not to be the user's, and must warn of nothing."""
+    """Import DSPy; its import makes a cache folder, which is not to be the user's."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DSPY_CACHEDIR", str(tmp_path_factory.mktemp("dspy-cache")))
         patch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
         asyncio.run(asyncio.sleep(0))  # or LiteLLM's sync calls make an event loop that nobody closes
-        library = importlib.import_module("dspy")
+        with foreign_code():
+            library = importlib.import_module("dspy")
         yield library
     library.cache.disk_cache.close()  # or its SQLite connections warn when they are collected
 

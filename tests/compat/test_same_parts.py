@@ -6,14 +6,12 @@ import numpy as np
 import pytest
 import tutorials
 import user_code
-from both import chat, outputs, scripted
+from both import chat, in_real, outputs, scripted
 from openai_server import OpenAIServer
-
-pytestmark = pytest.mark.filterwarnings("ignore:Item .* on TypedDict")  # of LiteLLM, about its own types
 
 
 def in_both(ours, real, use):
-    return use(ours), use(real)
+    return use(ours), in_real(use, real)
 
 
 class TestExamples:

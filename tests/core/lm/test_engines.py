@@ -25,6 +25,7 @@ from dspex_core.errors import (
     LMTransportError,
     LMUnsupportedFeatureError,
 )
+from dspex_core.foreign_code import foreign_code
 from dspex_core.lm.client import LM
 from dspex_core.messages import LMOutput, LMRequest, Message, ResponseSchema, Usage
 
@@ -392,9 +393,19 @@ class TestLiteLLM:
         assert server.connections == 3
         assert capfd.readouterr() == ("", "")
 
-    def test_an_error_of_its_own_is_typed_by_its_status(self):
-        with pytest.raises(LMInvalidRequestError, match="bedrock"):
-            ask(LM("bedrock/no-such-family", cache=False))
+    @pytest.mark.parametrize(("status", "kind"), [(400, LMInvalidRequestError), (401, LMAuthError)])
+    def test_an_error_of_its_own_is_typed_by_its_status(self, monkeypatch, status, kind):
+        with foreign_code():
+            import litellm
+            from litellm.llms.custom_llm import CustomLLM, CustomLLMError
+
+        class Fails(CustomLLM):
+            def completion(self, *args, **kwargs):
+                raise CustomLLMError(status, "no such family")
+
+        monkeypatch.setattr(litellm, "custom_provider_map", [{"provider": "mine", "custom_handler": Fails()}])
+        with pytest.raises(kind, match="no such family"):
+            ask(LM("mine/model", cache=False, num_retries=0))
 
     def test_a_parameter_that_the_provider_does_not_have_is_unsupported(self, server):
         lm = LM("anthropic/claude-3-5-haiku-20241022", api_base=server.base_url, api_key="k", cache=False)
