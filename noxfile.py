@@ -1,0 +1,101 @@
+"""What is checked, and how. `nox -l` lists the sessions; what follows `--` goes to pytest."""
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.sessions = ["lint", "types", "fast"]
+nox.options.error_on_missing_interpreters = False
+
+PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
+CONSTRAINTS = ("-c", "constraints.txt")
+# A few minutes on a laptop: no embedded LM, no real DSPy, no session in a process of its own.
+FAST = ("tests/test_public_names.py", "tests/core", "--ignore=tests/core/lm/test_local.py")
+# The parts that touch most of other libraries.
+OTHERS = (
+    "tests/test_public_names.py",
+    "tests/core/lm",
+    "tests/core/test_embedders.py",
+    "tests/core/test_interpreter.py",
+    "tests/core/test_langchain_tools.py",
+    "tests/core/test_mcp.py",
+    "tests/core/test_metrics.py",
+    "tests/core/test_retrieval.py",
+    "tests/plugin/test_gates.py",
+    "tests/plugin/test_inert.py",
+)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and order of the code."""
+    session.install(*CONSTRAINTS, "ruff")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types of both packages."""
+    session.install(*CONSTRAINTS, "-e", ".[dev]")
+    session.run("mypy", "-p", "dspex_core", "-p", "pytest_dspex")
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run all tests, with the versions of constraints.txt."""
+    session.install(*CONSTRAINTS, "-e", ".[dev]")
+    session.run("pytest", "-n", "2", *session.posargs)
+
+
+@nox.session
+def fast(session: nox.Session) -> None:
+    """Run the tests that one runs while working."""
+    session.install(*CONSTRAINTS, "-e", ".[dev]")
+    session.run("pytest", "-n", "2", *(session.posargs or FAST))
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Run the code in the README and in docs/."""
+    session.install(*CONSTRAINTS, "-e", ".[dev]")
+    session.run("pytest", "tests/test_docs.py", *session.posargs)
+
+
+@nox.session
+def benchmarks(session: nox.Session) -> None:
+    """Measure calls, imports and pytest sessions; benchmarks/README.md says what each script does."""
+    session.install(*CONSTRAINTS, "-e", ".[dev]")
+    for script in session.posargs or ("call_overhead.py", "machinery.py", "pytest_startup.py"):
+        session.run("python", f"benchmarks/{script}")
+
+
+@nox.session
+def latest(session: nox.Session) -> None:
+    """Run the tests with the newest version of everything."""
+    session.install("--upgrade", "-e", ".[dev,optimize]")
+    session.run("pytest", "-n", "2", *session.posargs)
+
+
+@nox.session(python="3.11", venv_backend="uv")
+def lowest(session: nox.Session) -> None:
+    """Run the tests of what other libraries do for us, with the lowest versions that pyproject.toml allows.
+
+    Without real DSPy, which itself asks for newer versions.
+    """
+    session.install(
+        "--resolution=lowest-direct",
+        "-e",
+        ".[langchain,local,mcp,optimize,otel]",
+        "hypothesis>=6.110",
+        "pytest-timeout>=2.3",
+        "pytest-xdist>=3.6",
+    )
+    session.run("pytest", "-n", "2", *(session.posargs or OTHERS))
+
+
+@nox.session
+def constraints(session: nox.Session) -> None:
+    """Write constraints.txt anew, with the newest versions."""
+    session.install("uv")
+    session.run(".ci/constraints.sh", external=True)
