@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import enum
 import typing
-from typing import Any
+from typing import Any, Literal
 
 
 def classes_in(type_: Any) -> frozenset[type]:
@@ -25,7 +24,9 @@ def classes_in(type_: Any) -> frozenset[type]:
 
 def parts_of(type_: Any) -> list[Any]:
     """Return the types that a type is made of: its parameters, and the types of its fields."""
-    parts = [type(part) if isinstance(part, enum.Enum) else part for part in typing.get_args(type_)]
+    if typing.get_origin(type_) is Literal:
+        return [type(choice) for choice in typing.get_args(type_)]
+    parts = list(typing.get_args(type_))
     value = getattr(type_, "__value__", None)  # `type Name = ...` of Python 3.12
     if value is not None and not isinstance(type_, type):
         parts.append(value)

@@ -226,7 +226,7 @@ def test_a_file_sets_how_a_model_samples_and_nothing_else(tmp_path, stranger, wh
     Predict("question -> answer", top_p=0.5).save(file, save_program=whole)
     artifact = json.loads(file.read_text())
     state = artifact["state"]["state"] if whole else artifact["state"]
-    state.get("self", state)["config"] |= stranger
+    state["config"] |= stranger
     file.write_text(json.dumps(artifact))
 
     if whole:

@@ -10,14 +10,18 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dspex_core.errors import ArtifactError
-from dspex_core.plain.secrets import is_private
+from dspex_core.plain.observation import error_text
+from dspex_core.plain.secrets import is_private, without_secrets
+from dspex_core.programs.saving.state import others
 from dspex_core.signatures.signature import SignatureMeta
 from dspex_core.signatures.stored import signature_from_json, signature_to_json
+from dspex_core.signatures.trusted_types import find_type
 from dspex_core.storage.class_paths import class_path, find_class, find_function
 
 if TYPE_CHECKING:
@@ -84,27 +88,56 @@ def _constructed(recipe: Any, base: type[_Program], *, allow_import: bool) -> _P
     if not (isinstance(programs, Mapping) and isinstance(functions, Mapping)):
         raise ArtifactError(_DAMAGED)
 
-    def find(path: str) -> type:
-        return find_class(path, allow_import=allow_import)
-
-    cls = find(path)
+    cls = find_class(path, allow_import=allow_import)
     if not issubclass(cls, base):
         raise ArtifactError(f"it names {path!r}, which is no program")
-    private = sorted(name for name in plain if is_private(name))
-    if private:
-        raise ArtifactError(f"keys and endpoints have no place in a file: {', '.join(private)}")
+    _refuse_private(plain)
+    find = partial(find_type, allow_import=allow_import)
     arguments = {
         **plain,
         **{name: signature_from_json(stored, find) for name, stored in signatures.items()},
         **{name: _constructed(stored, base, allow_import=allow_import) for name, stored in programs.items()},
         **{name: _found(stored, allow_import=allow_import) for name, stored in functions.items()},
     }
+    program = _called(cls, arguments)
+    _refuse_config(program, plain)
+    return program
+
+
+def _called(cls: type[_Program], arguments: Mapping[str, Any]) -> _Program:
     try:
         inspect.signature(cls).bind(**arguments)
     except TypeError as error:
         reason = f"{cls.__name__} cannot be called with ({', '.join(arguments)}): {error}; see constructor_arguments"
         raise ArtifactError(reason) from error
-    return cls(**arguments)
+    try:
+        return cls(**arguments)
+    except Exception as error:  # a constructor is the user's code
+        raise ArtifactError(f"{cls.__name__}({', '.join(arguments)}) failed: {error_text(error)}") from error
+
+
+def _refuse_private(plain: Mapping[str, Any]) -> None:
+    private = sorted(
+        name for name, value in plain.items() if without_secrets({name: value}, is_private) != {name: value}
+    )
+    if private:
+        raise ArtifactError(f"keys and endpoints have no place in a file: {', '.join(private)}")
+
+
+def _refuse_config(program: Module, plain: Mapping[str, Any]) -> None:
+    """Refuse arguments that became the config of a predictor and are not sampling parameters."""
+    given = _names(plain)
+    strange = {name for predictor in program.predictors() for name in others(predictor.config) if name in given}
+    if strange:
+        names = ", ".join(sorted(strange))
+        raise ArtifactError(f"a file sets sampling parameters of a predictor, and no others: {names}")
+
+
+def _names(value: Any) -> set[str]:
+    """Return the names in JSON data, at any depth."""
+    if isinstance(value, Mapping):
+        return {*value, *(name for item in value.values() for name in _names(item))}
+    return {name for item in value for name in _names(item)} if isinstance(value, list | tuple) else set()
 
 
 def _is_signature(value: Any) -> bool:
