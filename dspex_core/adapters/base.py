@@ -7,13 +7,14 @@ rendered once, into a `CompiledPrompt`; a call renders only its inputs.
 from __future__ import annotations
 
 import json
-from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.errors import SignatureError
-from dspex_core.messages import Conversation, Message, ResponseSchema, SharedTurns
+from dspex_core.adapters.hooks import Hooks, as_messages
+from dspex_core.errors import AdapterParseError, SignatureError
+from dspex_core.flow.steps import adrive, drive
+from dspex_core.messages import Conversation, LMRequest, Message, ResponseSchema, SharedTurns
 from dspex_core.signatures.prompt_values import Content, FunctionCalls, Placement, PromptValue
 from dspex_core.signatures.signature import MISSING, OutputField, make_signature
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from dspex_core.adapters.streams import FieldStream
-    from dspex_core.errors import AdapterParseError
+    from dspex_core.flow.steps import Flow
     from dspex_core.lm.base import BaseLM
     from dspex_core.signatures.signature import Signature, SignatureField
     from dspex_core.telemetry.spans import Listener
@@ -82,7 +83,7 @@ class Extraction:
 
 
 @dataclass(frozen=True, eq=False)
-class Adapter(ABC):
+class Adapter(Hooks):
     """How a signature, demos and inputs become messages, and a reply becomes outputs.
 
     Adapters are values: equal when of the same type with the same options.
@@ -108,33 +109,43 @@ class Adapter(ABC):
         """Whether the LM may then ask for several calls at once; `None` leaves it to the provider."""
         return None
 
-    @abstractmethod
-    def system(self, signature: type[Signature]) -> str:
-        """Write the instructions and the fields."""
-
-    @abstractmethod
-    def inputs(self, signature: type[Signature], values: Mapping[str, Any]) -> str:
-        """Write input values; those that are not there are left out."""
-
-    @abstractmethod
-    def assistant(self, signature: type[Signature], outputs: Mapping[str, Any]) -> Message:
-        """Write outputs as the model should; those that are not there are said to be not supplied."""
-
     def written(self, outputs: Mapping[str, Any]) -> str:
         """Return the reply that has these outputs, of no particular signature: for scripted LMs."""
         return self.assistant(make_signature({name: (Any, OutputField()) for name in outputs}), outputs).text
 
-    @abstractmethod
     def parse(self, signature: type[Signature], text: str) -> dict[str, Any]:
         """Read a reply: the outputs by name, in the signature's order, as their types.
 
         Raises:
             AdapterParseError: An output is missing or does not fit its type.
         """
+        raise NotImplementedError(f"{type(self).__name__} must define parse(self, signature, text)")
 
-    def reminder(self, signature: type[Signature]) -> str:
-        """Write what follows the inputs of a call (not those of demos)."""
-        return ""
+    def __call__(
+        self,
+        lm: BaseLM,
+        lm_kwargs: Mapping[str, Any],
+        signature: type[Signature],
+        demos: Sequence[Mapping[str, Any]],
+        inputs: Mapping[str, Any],
+    ) -> list[dict[str, Any]]:
+        """Ask an LM once and read its reply; return the outputs of each completion.
+
+        Raises:
+            AdapterParseError: Neither this reply nor that in the format of the fallback can be read.
+        """
+        return drive(_asked(self, lm, lm_kwargs, signature, demos, inputs))
+
+    async def acall(
+        self,
+        lm: BaseLM,
+        lm_kwargs: Mapping[str, Any],
+        signature: type[Signature],
+        demos: Sequence[Mapping[str, Any]],
+        inputs: Mapping[str, Any],
+    ) -> list[dict[str, Any]]:
+        """Ask without blocking the event loop."""
+        return await adrive(_asked(self, lm, lm_kwargs, signature, demos, inputs))
 
     def response_schema(self, signature: type[Signature]) -> ResponseSchema | None:
         """Return the JSON schema that replies are to be held to, if they are JSON."""
@@ -204,9 +215,41 @@ class Adapter(ABC):
         self, signature: type[Signature], demos: Sequence[Mapping[str, Any]], inputs: Mapping[str, Any]
     ) -> list[dict[str, Any]]:
         """Return the whole conversation as dicts, as DSPy does."""
+        if self.writes_itself:
+            return self._written(signature, demos, inputs)
         earlier = self.earlier(signature, inputs)
         messages = self.compile(signature, demos).messages(self.user(signature, inputs), earlier=earlier)
         return [message.to_json() for message in messages]
+
+    def request(
+        self,
+        signature: type[Signature],
+        demos: Sequence[Mapping[str, Any]],
+        inputs: Mapping[str, Any],
+        config: Mapping[str, Any],
+    ) -> LMRequest:
+        """Write a whole request, of which nothing is kept from call to call."""
+        messages = as_messages(self.format(signature, list(demos), dict(inputs)), self)
+        return LMRequest(messages, config, response_schema=self.response_schema(_shown(signature)))
+
+    def _written(
+        self, signature: type[Signature], demos: Sequence[Mapping[str, Any]], inputs: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:
+        """Write the conversation through the hooks; images and the like are marks in their texts."""
+        shown = _shown(signature)
+        texts, placement = _placed(shown, inputs)
+        text = self.format_user_message_content(shown, texts, main_request=True)
+        last = Message("user", placement.content(text) if placement else text)
+        earlier = [
+            message
+            for name, value in present(signature.input_fields, inputs)
+            if name not in shown.fields and value is not None
+            for message in self.format_conversation_history(
+                shown, name, {**inputs, name: _validated(signature.fields[name], value)}
+            )
+        ]
+        system = {"role": "system", "content": self.format_system_message(shown)}
+        return [system, *self.format_demos(shown, demos), *earlier, last.to_json()]
 
     def _demo(self, signature: type[Signature], demo: Mapping[str, Any]) -> tuple[Message, ...]:
         demo = _without_nothing(signature, demo)
@@ -246,6 +289,23 @@ class Adapter(ABC):
         texts, placement = _placed(signature, values)
         text = before + self.inputs(signature, texts) + after
         return placement.content(text) if placement else text
+
+
+def _asked(
+    adapter: Adapter,
+    lm: BaseLM,
+    config: Mapping[str, Any],
+    signature: type[Signature],
+    demos: Sequence[Mapping[str, Any]],
+    inputs: Mapping[str, Any],
+) -> Flow[list[dict[str, Any]]]:
+    response = yield from lm.steps(adapter.request(signature, demos, inputs, config))
+    try:
+        return [adapter.parse(signature, output.text) for output in response.outputs]
+    except AdapterParseError:
+        if adapter.fallback is None:
+            raise
+    return (yield from _asked(adapter.fallback, lm, config, signature, demos, inputs))
 
 
 def present(fields: Mapping[str, SignatureField], values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

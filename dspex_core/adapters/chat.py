@@ -48,19 +48,20 @@ class ChatAdapter(Adapter):
         """`JSONAdapter`, unless opted out."""
         return JSONAdapter(callbacks=self.callbacks) if self.use_json_adapter_fallback else None
 
-    def system(self, signature: type[Signature]) -> str:
-        """Write the fields, the layout of the messages and the instructions."""
-        layout = {name: f"{{{name}}}" for name in signature.fields}
+    def format_field_description(self, signature: type[Signature]) -> str:
+        """Write the inputs and the outputs."""
         outputs = [_listing("Outputs:", signature.output_fields.values())] if signature.output_fields else []
-        return "\n\n".join(
-            [
-                _listing("Inputs:", signature.input_fields.values()),
-                *outputs,
-                "All messages are laid out like this, with the values in place of the braces:",
-                self._sections(layout, end=True),
-                f"Your task:\n{signature.instructions}",
-            ]
-        )
+        return "\n\n".join([_listing("Inputs:", signature.input_fields.values()), *outputs])
+
+    def format_field_structure(self, signature: type[Signature]) -> str:
+        """Write the layout of the messages."""
+        layout = {name: f"{{{name}}}" for name in signature.fields}
+        words = "All messages are laid out like this, with the values in place of the braces:"
+        return f"{words}\n\n{self._sections(layout, end=True)}"
+
+    def format_task_description(self, signature: type[Signature]) -> str:
+        """Write the instructions."""
+        return f"Your task:\n{signature.instructions}"
 
     def inputs(self, signature: type[Signature], values: Mapping[str, Any]) -> str:
         """Write each input under its marker."""

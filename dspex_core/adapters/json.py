@@ -51,18 +51,28 @@ class JSONAdapter(Adapter):
 
     def system(self, signature: type[Signature]) -> str:
         """Write the instructions and the fields."""
-        inputs, outputs = signature.input_fields.values(), signature.output_fields.values()
-        if not self.shows_types:
-            described = [f"- {field.name}: {field.meaning}" for field in (*inputs, *outputs) if field.meaning]
-            wanted = [f"Reply with a JSON object with: {', '.join(signature.output_fields)}"] if outputs else []
-            return "\n".join([signature.instructions, *described, *wanted])
-        reply = (
-            f"Answer with one JSON object:\n{_outline(signature)}"
-            if self.outlines_types and outputs
-            else listing("Answer with one JSON object with these keys:", outputs)
+        parts = (
+            self.format_task_description(signature),
+            self.format_field_description(signature),
+            self.format_field_structure(signature),
         )
-        parts = [signature.instructions, listing("Inputs:", inputs), reply]
-        return "\n\n".join(part for part in parts if part)
+        return ("\n\n" if self.shows_types else "\n").join(part for part in parts if part)
+
+    def format_field_description(self, signature: type[Signature]) -> str:
+        """Write the inputs; without types, the descriptions of all fields that have one."""
+        if self.shows_types:
+            return listing("Inputs:", signature.input_fields.values())
+        described = [f"- {field.name}: {field.meaning}" for field in signature.fields.values() if field.meaning]
+        return "\n".join(described)
+
+    def format_field_structure(self, signature: type[Signature]) -> str:
+        """Write which keys the reply has."""
+        outputs = signature.output_fields
+        if not self.shows_types:
+            return f"Reply with a JSON object with: {', '.join(outputs)}" if outputs else ""
+        if self.outlines_types and outputs:
+            return f"Answer with one JSON object:\n{_outline(signature)}"
+        return listing("Answer with one JSON object with these keys:", outputs.values())
 
     def inputs(self, signature: type[Signature], values: Mapping[str, Any]) -> str:
         """Write one input a line; where one has several lines, each under a marker."""
@@ -109,3 +119,10 @@ def _outline(signature: type[Signature]) -> str:
         for name, field in signature.output_fields.items()
     }
     return outline({**schema, "properties": described})
+
+
+@dataclass(frozen=True, kw_only=True)
+class BAMLAdapter(JSONAdapter):
+    """DSPy's name for `JSONAdapter(outlines_types=True)`."""
+
+    outlines_types: bool = True

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.adapters.base import without
 from dspex_core.config import current
 from dspex_core.errors import AdapterParseError, TruncatedReplyError
+from dspex_core.flow.steps import Call, SyncOrAsync
 from dspex_core.lm.cut_off import truncated
 from dspex_core.messages import LMRequest, Message
 from dspex_core.programs.native_tools import read_with_calls, request_with_tools
@@ -73,13 +74,20 @@ class Question:
         """Write the question in an adapter's format."""
         if not (self.callbacks or adapter.callbacks):
             return self._request(adapter)
-        demos = self.demos if self.chosen is None else [self.demos[index] for index in self.chosen]
+        demos = self.shown_demos()
         told: dict[str, Any] = {"instance": adapter, "signature": self.asked, "demos": demos, "inputs": self.inputs}
         with Span("adapter_format", told, (*self.callbacks, *adapter.callbacks)):
             told["result"] = request = self._request(adapter)
         return request
 
+    def shown_demos(self) -> Sequence[Mapping[str, Any]]:
+        """Return the demos that are shown, in their order."""
+        return self.demos if self.chosen is None else [self.demos[index] for index in self.chosen]
+
     def _request(self, adapter: Adapter) -> LMRequest:
+        if adapter.writes_itself:
+            request = adapter.request(self.asked, self.shown_demos(), self.inputs, self.config)
+            return request if self.tools is None else replace(request, tools=self.tools, response_schema=None)
         prompt, asked = self.prompt(adapter), self.asked
         if self.tools is not None:
             return request_with_tools(self, adapter, prompt, self.tools)
@@ -143,6 +151,10 @@ def ask(lm: BaseLM, adapter: Adapter, question: Question) -> Flow[list[Outputs]]
         TruncatedReplyError: A reply could not be read because it was cut off. It is not asked for again: at the same
             limit the next would most likely be cut off, too, and be paid for, too.
     """
+    if adapter.asks_itself:
+        args = (lm, dict(question.config), question.asked, list(question.shown_demos()), dict(question.inputs))
+        answered: list[Outputs] = yield SyncOrAsync(Call(adapter, args), Call(adapter.acall, args))
+        return answered
     extraction = adapter.extraction(question.asked)
     if extraction is not None:
         return (yield from _ask_in_two_steps(lm, adapter, question, extraction))

@@ -61,6 +61,10 @@ class EarlierTurns:
 
     __slots__ = ()
 
+    def turns(self) -> Sequence[Mapping[str, Any]]:
+        """Return the values of each turn by the fields' names."""
+        raise NotImplementedError(f"{type(self).__name__} must define turns(self)")
+
 
 class ModelReasoning:
     """Base of `Reasoning`: what a reasoning model returns apart from its answer."""

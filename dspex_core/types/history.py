@@ -20,6 +20,10 @@ class History(pydantic.BaseModel, EarlierTurns):
 
     messages: list[dict[str, Any]] = []
 
+    def turns(self) -> list[dict[str, Any]]:
+        """Return the turns."""
+        return self.messages
+
     @pydantic.model_validator(mode="before")
     @classmethod
     def _from_list(cls, value: Any) -> Any:

@@ -26,6 +26,7 @@ def scripted(dspy, replies):
             self.rest = iter(replies)
 
         def __call__(self, prompt=None, messages=None, **kwargs):
+            self.sent = messages
             outputs = list(itertools.islice(self.rest, kwargs.get("n") or 1)) if isinstance(replies, list) else []
             return outputs or [next(reply for text, reply in replies.items() if text in messages[-1]["content"])]
 
@@ -40,6 +41,11 @@ def in_real(use, *args, **kwargs):
     """Run something in DSPy; what it and LiteLLM warn about their own code depends on their versions."""
     with foreign_code():
         return use(*args, **kwargs)
+
+
+def sent_to(lm):
+    """The messages of the latest call of a scripted LM."""
+    return lm.sent if hasattr(lm, "sent") else [message.to_json() for message in lm.history[-1].request.messages]
 
 
 def called(program, **inputs):
