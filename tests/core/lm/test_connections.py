@@ -189,6 +189,7 @@ class TestCutReplies:
             return False
 
         def ask_and_wait(lm, question):
+            gone.clear()
             said = ask_all(lm, [question])
             gone.wait(5)
             return said
