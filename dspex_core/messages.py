@@ -305,6 +305,8 @@ class LMRequest:
         cache: Whether this call may be answered from the cache and kept there; never sent or stored.
         on_chunk: Is told of each piece of the reply as it arrives, from whichever thread reads it; never sent
             or stored. A reply that does not arrive in pieces, such as a cached one, is told as one piece.
+        options: How this one call reaches its model (address, key, headers, ...), by name; an `LM` sets it apart
+            from `config`. Never stored, shown or part of the key.
     """
 
     messages: Sequence[Message]
@@ -315,6 +317,7 @@ class LMRequest:
     cache: bool | None = None
     tools: tuple[FunctionSpec, ...] = ()
     on_chunk: Callable[[LMChunk], None] | None = field(default=None, repr=False, compare=False)
+    options: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
 
     def with_defaults(self, defaults: Mapping[str, Any]) -> LMRequest:
         """Return the request with `defaults` for the parameters that it leaves open.

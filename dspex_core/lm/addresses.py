@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import ipaddress
 import re
-import urllib.request
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, quote, unquote, urlencode, urlsplit
@@ -47,7 +46,7 @@ def address_of(url: str, path: str = "", query: Mapping[str, str] | None = None)
         AddressError: It is not the URL of an HTTP server.
     """
     parts = _parts(url, "address")
-    queries = "&".join(filter(None, (parts.query, urlencode(query or {}))))
+    queries = "&".join(filter(None, (parts.query, urlencode(query or {}, quote_via=quote))))
     below = "/".join(filter(None, (parts.path.rstrip("/"), path))) if path else parts.path
     place = quote(below, safe=_PATH_SAFE)
     if place and not place.startswith("/"):
@@ -134,9 +133,16 @@ def proxy_for(url: str) -> Proxy | None:
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
-    if is_loopback(host) or _is_bypassed(host, parts.port):
+    if is_loopback(host):
         return None
+    import urllib.request  # which loads a dozen modules that only a call needs
+
     proxies = urllib.request.getproxies()
+    if urllib.request.proxy_bypass(f"{host}:{parts.port}" if parts.port else host):
+        return None
+    networks = proxies.get("no", "").split(",")
+    if any(_is_within(host, network.strip()) for network in networks if "/" in network):
+        return None
     named = (proxies.get(parts.scheme) or proxies.get("all") or "").strip()
     if not named:
         return None
@@ -144,13 +150,6 @@ def proxy_for(url: str) -> Proxy | None:
     address = Address(SplitResult(proxy.scheme, proxy.netloc.rpartition("@")[2], "", "", "").geturl())
     credentials = _authorization(proxy)
     return Proxy(address.url, SecretMapping({"Proxy-Authorization": credentials} if credentials else {}))
-
-
-def _is_bypassed(host: str, port: int | None) -> bool:
-    if urllib.request.proxy_bypass(f"{host}:{port}" if port else host):
-        return True
-    networks = urllib.request.getproxies().get("no", "").split(",")
-    return any(_is_within(host, network.strip()) for network in networks if "/" in network)
 
 
 def _is_within(host: str, network: str) -> bool:

@@ -16,8 +16,10 @@ from dspex_core.flow.steps import Call, Flow, SyncOrAsync, adrive, drive
 from dspex_core.lm import openai_form
 from dspex_core.lm.cut_off import warn_if_cut_off
 from dspex_core.lm.history import CallLog, HistoryEntry, note
+from dspex_core.lm.options import is_plain
 from dspex_core.lm.streaming import aiterate, iterate, telling
 from dspex_core.messages import FunctionSpec, LMRequest, LMResponse, Message
+from dspex_core.plain.secrets import without_secrets
 from dspex_core.spending.budget import within_budget
 from dspex_core.telemetry.spans import in_span
 
@@ -212,7 +214,7 @@ class BaseLM:
 
     def _steps(self, request: LMRequest) -> Flow[LMResponse]:
         settings = current()
-        request = request.with_defaults(self.config)
+        request = self.prepared(request)
         recorder = settings.recorder if self.recordable else None
         if recorder is None and settings.replay_only and self.recordable:
             raise LiveCallRefusedError(self.model)
@@ -223,9 +225,13 @@ class BaseLM:
         if settings.usage is not None:
             settings.usage.add(self.model, response)
         if not settings.disable_history:
-            asked = request if request.on_chunk is None else replace(request, on_chunk=None)
+            asked = _to_keep(request)
             note(HistoryEntry(self.model, asked, response, time.time()), self.history, settings.max_history_size)
         return response
+
+    def prepared(self, request: LMRequest) -> LMRequest:
+        """Return a request with this LM's defaults for what it leaves open."""
+        return request.with_defaults(self.config)
 
     def _calling(self, request: LMRequest) -> Flow[LMResponse]:
         """Let a subclass's own `__call__` or `acall` answer; it may well end in those of this class."""
@@ -235,7 +241,7 @@ class BaseLM:
             if settings.replay_only and self.recordable:
                 raise LiveCallRefusedError(self.model)
             return (yield from self._called(request))
-        known = request.with_defaults(self.config)
+        known = self.prepared(request)
         response = recorder.replay(self.model, known)
         if response is None:
             with context(recorder=None):  # the call is recorded here
@@ -282,7 +288,7 @@ class BaseLM:
         return self  # programs are copied, the models that they use are shared
 
     def __repr__(self) -> str:
-        config = "".join(f", {name}={value!r}" for name, value in self.config.items())
+        config = "".join(f", {name}={value!r}" for name, value in without_secrets(self.config).items())
         return f"{type(self).__name__}({self.model!r}{config})"
 
 
@@ -331,6 +337,13 @@ def _plain_request(
         [Message("user", prompt)] if prompt is not None else [Message.from_json(message) for message in messages or ()]
     )
     return LMRequest(tuple(turns), config, rollout_id=rollout_id, tools=tools)
+
+
+def _to_keep(request: LMRequest) -> LMRequest:
+    """Return what a history keeps of a request: no credential, and nothing that is about the call alone."""
+    if request.on_chunk is None and request.options is None and is_plain(request.config):
+        return request
+    return replace(request, config=without_secrets(request.config), on_chunk=None, options=None)
 
 
 def _texts(response: LMResponse) -> list[str]:

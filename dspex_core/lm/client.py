@@ -17,10 +17,20 @@ from dspex_core.lm.cut_off import warn_if_cut_off
 from dspex_core.lm.limits.rate_limit import RateLimiter
 from dspex_core.lm.limits.retries import with_retries
 from dspex_core.lm.limits.timeouts import TimeoutProfile, timeout_seconds
-from dspex_core.lm.providers import Endpoint, EngineChoice, EngineName, Target, calls_functions, connect, locate
+from dspex_core.lm.options import is_plain, refuse_arguments_of_an_lm, renamed, scope_of, set_apart, with_options
+from dspex_core.lm.providers import (
+    Endpoint,
+    EngineChoice,
+    EngineName,
+    Target,
+    calls_functions,
+    checked_key,
+    connect,
+    locate,
+)
 from dspex_core.lm.streaming import for_output, telling, was_told
 from dspex_core.messages import LMResponse, Usage
-from dspex_core.plain.secrets import is_private, without_secrets
+from dspex_core.plain.secrets import SecretMapping, is_private, without_secrets
 from dspex_core.spending.budget import within_budget
 
 if TYPE_CHECKING:
@@ -82,12 +92,16 @@ class LM(BaseLM):
             string is an LM like this one, but without its `api_base` and `api_key`.
         supports_function_calling: Whether functions may be offered to the model. When left open, it is so
             for the providers whose models are known to take them, at their own addresses.
-        **config: Further sampling defaults by their OpenAI names: `top_p`, `stop`, `seed`, ...
+        **config: Further sampling defaults by their OpenAI names: `top_p`, `stop`, `seed`, ... And by the names of
+            OpenAI's client or LiteLLM, how to reach the model: `base_url`, `headers` or `extra_headers`,
+            `extra_query`, `organization`, `project`, `api_version`, `max_retries`, `request_timeout`.
+            `extra_body` is merged into the body of each request.
 
     Any `LMError` makes it ask a fallback, since another model may be up, larger or less strict; each
     time it says so in the `dspex` log. When all fail, it raises its own error, with theirs as notes.
     After the first piece of a streamed reply there is neither another try nor a fallback.
-    `timeout` and `cache` may also be said for one call: `lm("...", timeout=5, cache=False)`.
+    `timeout`, `cache`, `num_retries` and how to reach the model may also be given for one call:
+    `lm("...", timeout=5, cache=False, api_key=...)`. A pickle of an LM holds neither key nor headers.
     Nothing is loaded, checked or connected before the first call.
     """
 
@@ -112,9 +126,16 @@ class LM(BaseLM):
         supports_function_calling: bool | None = None,
         **config: Any,
     ) -> None:
-        sampling = {"temperature": temperature, "max_tokens": max_tokens, **config}
+        sampling, apart = set_apart({"temperature": temperature, "max_tokens": max_tokens, **config})
         given = {name: value for name, value in sampling.items() if value is not None}
         super().__init__(model, callbacks=callbacks, **given)
+        api_base = _only_one("api_base", api_base, apart.pop("api_base", None))
+        timeout = _only_one("timeout", None if timeout == "default" else timeout, apart.pop("timeout", None)) or timeout
+        retries = apart.pop("num_retries", None)
+        num_retries = num_retries if retries is None else retries
+        if isinstance(num_retries, bool) or not isinstance(num_retries, int) or num_retries < 0:
+            message = f"num_retries must be a whole number, 0 or more, not {num_retries!r}"
+            raise ConfigurationError(message)
         if engine not in ("auto", "direct", "litellm"):
             message = f"there is no engine {engine!r}; there are: 'auto', 'direct', 'litellm'"
             raise ConfigurationError(message)
@@ -126,7 +147,9 @@ class LM(BaseLM):
         self.num_retries = num_retries
         self.engine = engine
         self.api_base = api_base
-        self.api_key = api_key
+        self.api_key = checked_key(api_key)
+        self._options = apart
+        self._scope = scope_of(apart)
         self.timeout = timeout
         self.requests_per_minute = requests_per_minute
         self.fallbacks = tuple(fallbacks)
@@ -148,11 +171,11 @@ class LM(BaseLM):
 
     def complete(self, request: LMRequest) -> LMResponse:
         """Answer from the cache, else from the model, with retries."""
-        return drive(self._answer_and_tell(request.with_defaults({})))
+        return drive(self._answer_and_tell(self._set_apart(request.with_defaults({}))))
 
     async def acomplete(self, request: LMRequest) -> LMResponse:
         """`complete` without blocking the event loop."""
-        return await adrive(self._answer_and_tell(request.with_defaults({})))
+        return await adrive(self._answer_and_tell(self._set_apart(request.with_defaults({}))))
 
     def live(self, request: LMRequest) -> Flow[LMResponse]:
         """Answer a request within the budget, but without cassette, usage and history: what `request` adds."""
@@ -176,7 +199,7 @@ class LM(BaseLM):
         clone = type(self).__new__(type(self))
         clone.__dict__.update(self.__dict__)
         arguments["supports_function_calling"] = self._function_calling
-        LM.__init__(clone, **{**arguments, **self.config, **changes})
+        LM.__init__(clone, **{**arguments, **self.config, **self._options, **renamed(changes)})
         if clone.requests_per_minute == self.requests_per_minute:
             clone._limiter = self._limiter  # noqa: SLF001  the provider counts their requests together
         return clone
@@ -185,8 +208,34 @@ class LM(BaseLM):
         """Return what a stored program keeps of its LM: never a key or an address."""
         return {"model": self.model, **without_secrets(self.config, is_private)}
 
+    def prepared(self, request: LMRequest) -> LMRequest:
+        """Return a request with this LM's defaults, and apart from its parameters how it reaches the model."""
+        return self._set_apart(request.with_defaults(self.config))
+
+    def _set_apart(self, request: LMRequest) -> LMRequest:
+        if is_plain(request.config):
+            return request
+        refuse_arguments_of_an_lm(request.config)
+        sampling, apart = set_apart(request.config)
+        if not apart:
+            return request
+        timeout = apart.pop("timeout", None)
+        return replace(
+            request,
+            config=sampling,
+            options=with_options(SecretMapping(request.options or {}), apart),
+            timeout=timeout if request.timeout is None else request.timeout,
+        )
+
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_target": None, "_engine": None}
+        # Keys and headers stay here: a pickle may end up in a file.
+        kept = SecretMapping(without_secrets(self._options))
+        return {**self.__dict__, "_target": None, "_engine": None, "api_key": None, "_options": kept}
+
+    def __copy__(self) -> Self:
+        clone = type(self).__new__(type(self))
+        clone.__dict__.update(self.__dict__)
+        return clone
 
     def _as_fallback(self, lm: BaseLM | str) -> BaseLM:
         if not isinstance(lm, str):
@@ -212,7 +261,7 @@ class LM(BaseLM):
         for lm in self._fallback_lms:
             _log.warning("%s; asking the fallback %r", failure, lm)
             try:
-                response = yield from lm.live(replace(request, config=config).with_defaults(lm.config))
+                response = yield from lm.live(lm.prepared(replace(request, config=config, options=None)))
             except LMError as error:
                 if was_told(request):
                     raise
@@ -223,10 +272,14 @@ class LM(BaseLM):
 
     def _own_answer(self, request: LMRequest) -> Flow[LMResponse]:
         target = self._target = self._target or self._locate()
+        scope: tuple[str, ...] = (self._scope,) if self._scope else ()
+        if request.options is not None:
+            options = with_options(self._options, SecretMapping(request.options))
+            target, scope = self._locate(options.get("api_base")), tuple(filter(None, (scope_of(options),)))
         if not (self.cache if request.cache is None else request.cache):
             return (yield from self._ask(target, request))
         cache = current().cache or default_cache()
-        key = request.key(self.model, target.scope)
+        key = request.key(self.model, target.scope, *scope)
         return (yield from cache.fetch(key, partial(self._ask, target, request)))
 
     def _ask(self, target: Target, request: LMRequest) -> Flow[LMResponse]:
@@ -241,9 +294,8 @@ class LM(BaseLM):
 
     def _ask_once(self, request: LMRequest) -> Flow[LMResponse]:
         """Ask the model, and again after failures that may pass."""
-        response = yield from with_retries(
-            partial(self._try, request), self.num_retries, told=partial(was_told, request)
-        )
+        retries = (request.options or {}).get("num_retries", self.num_retries)
+        response = yield from with_retries(partial(self._try, request), retries, told=partial(was_told, request))
         warn_if_cut_off(self.model, request.config, response)
         return response
 
@@ -259,16 +311,34 @@ class LM(BaseLM):
             yield self._limiter.turn()
         if current().replay_only:  # `complete` is called without a recorder
             raise LiveCallRefusedError(self.model)
-        response: LMResponse = yield _Try(self._engine, self._connect, request, seconds)
+        engine, connect_first = self._engine, self._connect
+        if request.options is not None and request.options.keys() != {"num_retries"}:
+            engine, connect_first = None, partial(self._engine_for, request.options)
+        response: LMResponse = yield _Try(engine, connect_first, request, seconds)
         return response
 
-    def _locate(self) -> Target:
-        return locate(self.model, self.model_type, api_base=self.api_base, engine=self.engine)
+    def _locate(self, api_base: str | None = None) -> Target:
+        return locate(self.model, self.model_type, api_base=api_base or self.api_base, engine=self.engine)
+
+    def _engine_for(self, options: Mapping[str, Any]) -> Engine:
+        """Return an engine for one call that says itself how to reach the model."""
+        target = self._locate(options.get("api_base"))
+        reach = with_options(self._options, SecretMapping(options))
+        return engine_for(target.engine, connect(target, api_key=reach.get("api_key", self.api_key), options=reach))
 
     def _connect(self) -> Engine:
         target = self._target = self._target or self._locate()
-        self._engine = engine_for(target.engine, connect(target, api_key=self.api_key))
+        self._engine = engine_for(target.engine, connect(target, api_key=self.api_key, options=self._options))
         return self._engine
+
+
+def _only_one(name: str, *values: Any) -> Any:
+    """Return the value that is given, under whichever name."""
+    given = [value for value in values if value is not None]
+    if any(value != given[0] for value in given):
+        message = f"{name} is given twice, under two names and with two values"
+        raise ConfigurationError(message)
+    return given[0] if given else None
 
 
 @dataclass(frozen=True, slots=True)

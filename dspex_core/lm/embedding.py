@@ -13,8 +13,10 @@ from dspex_core.lm.client import Engine, engine_for
 from dspex_core.lm.engines.vectors import vector_from_text
 from dspex_core.lm.limits.retries import with_retries
 from dspex_core.lm.limits.timeouts import TimeoutProfile, timeout_seconds
-from dspex_core.lm.providers import EngineChoice, Target, connect, locate
+from dspex_core.lm.options import scope_of, set_apart, with_options
+from dspex_core.lm.providers import EngineChoice, Target, checked_key, connect, locate
 from dspex_core.messages import LMRequest, LMResponse, Message, Usage
+from dspex_core.plain.secrets import SecretMapping
 from dspex_core.spending.budget import within_budget
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ class EmbeddingModel:
         num_retries: How many more tries a call gets when a failure may pass.
         engine: As for an `LM`.
         timeout: As for an `LM`.
+        options: How else the model is reached, by name (see `lm.options`).
     """
 
     def __init__(
@@ -44,10 +47,12 @@ class EmbeddingModel:
         num_retries: int = 3,
         engine: EngineChoice = "auto",
         timeout: float | TimeoutProfile = "default",
+        options: Mapping[str, Any] | None = None,
     ) -> None:
         self.model = model
         self._api_base = api_base
-        self._api_key = api_key
+        self._api_key = checked_key(api_key)
+        self._options = SecretMapping(options or {})
         self._num_retries = num_retries
         self._choice = engine
         self._timeout = timeout_seconds(timeout)
@@ -59,36 +64,56 @@ class EmbeddingModel:
         Raises:
             LMError: The model could not answer.
         """
-        target = locate(self.model, api_base=self._api_base, engine=self._choice)
+        config, apart = set_apart(config)
+        reach = _Reach(self._place(apart), with_options(self._options, apart), is_own=not apart)
         cache = current().cache or default_cache()
-        keys = {text: self._key(text, config, target) for text in texts}
+        keys = {text: self._key(text, config, reach) for text in texts}
         found = {text: kept.text for text, key in keys.items() if cached and (kept := cache.get(key))}
         wanted = [text for text in keys if text not in found]
         if wanted:
-            response = yield from self._ask(wanted, config, target)
+            response = yield from self._ask(wanted, config, reach)
             for text, output in zip(wanted, response.outputs, strict=True):
                 found[text] = output.text
                 if cached:
                     cache.put(keys[text], replace(response, outputs=(output,), usage=Usage(), cost=None))
         return [vector_from_text(found[text]) for text in texts]
 
-    def _key(self, text: str, config: Mapping[str, Any], target: Target) -> str:
-        return LMRequest((Message("user", text),), config).key("embedding", self.model, target.scope)
+    def _place(self, apart: Mapping[str, Any]) -> Target:
+        return locate(self.model, api_base=apart.get("api_base", self._api_base), engine=self._choice)
 
-    def _ask(self, texts: list[str], config: Mapping[str, Any], target: Target) -> Flow[LMResponse]:
-        response = yield from with_retries(partial(self._try, texts, config, target), self._num_retries)
+    def _key(self, text: str, config: Mapping[str, Any], reach: _Reach) -> str:
+        scope = filter(None, (scope_of(reach.options),))
+        return LMRequest((Message("user", text),), config).key("embedding", self.model, reach.target.scope, *scope)
+
+    def _ask(self, texts: list[str], config: Mapping[str, Any], reach: _Reach) -> Flow[LMResponse]:
+        retries = reach.options.get("num_retries", self._num_retries)
+        response = yield from with_retries(partial(self._try, texts, config, reach), retries)
         tracker = current().usage
         if tracker is not None:
             tracker.add(self.model, response)
         return response
 
-    def _try(self, texts: list[str], config: Mapping[str, Any], target: Target) -> Flow[LMResponse]:
-        step = _Embedding(self._engine, partial(self._connect, target), texts, config, self._timeout)
+    def _try(self, texts: list[str], config: Mapping[str, Any], reach: _Reach) -> Flow[LMResponse]:
+        engine = self._engine if reach.is_own else None
+        seconds = timeout_seconds(reach.options.get("timeout", self._timeout))
+        step = _Embedding(engine, partial(self._connect, reach), texts, config, seconds)
         return (yield from within_budget(self.model, _taken(step)))
 
-    def _connect(self, target: Target) -> Engine:
-        self._engine = engine_for(target.engine, connect(target, api_key=self._api_key))
-        return self._engine
+    def _connect(self, reach: _Reach) -> Engine:
+        key = reach.options.get("api_key", self._api_key)
+        engine = engine_for(reach.target.engine, connect(reach.target, api_key=key, options=reach.options))
+        if reach.is_own:
+            self._engine = engine
+        return engine
+
+
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    """How one call reaches its model; `is_own` when it does so as every call does."""
+
+    target: Target
+    options: SecretMapping
+    is_own: bool
 
 
 @dataclass(frozen=True, slots=True)

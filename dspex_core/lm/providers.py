@@ -9,9 +9,12 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from dspex_core.errors import ConfigurationError, LMNotConfiguredError, LMUnsupportedFeatureError
+from dspex_core.lm.addresses import AddressError, headers_of, unsendable
+from dspex_core.lm.options import foreign, unknown_to_direct
+from dspex_core.plain.secrets import SecretMapping, SecretText, masked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -167,6 +170,7 @@ class Endpoint:
     takes_stream_options: bool = True
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     query: Mapping[str, str] = field(default_factory=dict, repr=False)
+    further: Mapping[str, Any] = field(default_factory=dict, repr=False)  # what only LiteLLM knows
 
 
 def calls_functions(model: str) -> bool:
@@ -213,11 +217,17 @@ def locate(
     return Target(model, model, foreign, base_url, chosen or ("direct" if direct else "litellm"), api_base, model_type)
 
 
-def connect(target: Target, *, api_key: str | None) -> Endpoint:
+def connect(target: Target, *, api_key: str | None, options: Mapping[str, Any] | None = None) -> Endpoint:
     """Return the endpoint of a target, with its key from the argument or the environment.
 
+    Args:
+        target: What is to be reached.
+        api_key: Its key, if the user gave one.
+        options: How else it is to be reached, by name (see `lm.options`).
+
     Raises:
-        LMNotConfiguredError: There is no key, or no address.
+        LMNotConfiguredError: There is no key, or no address; or the key or a header cannot be sent.
+        LMUnsupportedFeatureError: The engine does not know an option.
     """
     provider, base_url = target.provider, target.base_url
     if provider.name == "local" and base_url is None:
@@ -226,8 +236,9 @@ def connect(target: Target, *, api_key: str | None) -> Endpoint:
         base_url = serve(target.name)
     elif target.engine == "litellm":
         base_url = target.api_base  # LiteLLM has its own table and its own form of addresses
-    key = api_key or _from_env(provider.key_env)
+    key = checked_key(api_key) or checked_key(_from_env(provider.key_env))
     _check(target, base_url, key)
+    reach = _reach(target, options or {})
     return Endpoint(
         model=target.model,
         name=target.name,
@@ -237,7 +248,51 @@ def connect(target: Target, *, api_key: str | None) -> Endpoint:
         supports_schema=provider.supports_schema and not _BEFORE_SCHEMAS.match(target.name),
         model_type=target.model_type,
         takes_stream_options=provider.takes_stream_options and target.model_type != "responses",
+        **reach,
     )
+
+
+def checked_key(api_key: str | None) -> SecretText | None:
+    """Return a key as a text that is never shown.
+
+    Raises:
+        LMNotConfiguredError: It cannot be sent. The message does not show it.
+    """
+    if not api_key:
+        return None
+    problem = unsendable(api_key) if isinstance(api_key, str) else f"must be a text, not {type(api_key).__name__}"
+    if problem is None and api_key.isspace():
+        problem = "is blank"
+    if problem:
+        message = f"the api_key {problem}"
+        raise LMNotConfiguredError(message)
+    return SecretText(api_key)
+
+
+def _reach(target: Target, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parts of an endpoint that options say."""
+    who: dict[str, str] = {"OpenAI-Project": options["project"]} if "project" in options else {}
+    further = foreign(options)
+    version = options.get("api_version")
+    query = dict(options.get("extra_query", {}))
+    if target.engine == "direct":
+        problem = unknown_to_direct(options)
+        if problem:
+            raise LMUnsupportedFeatureError(problem, model=target.model, provider=target.provider.name)
+        if "organization" in options:
+            who["OpenAI-Organization"] = options["organization"]
+        if version is not None:
+            query.setdefault("api-version", version)
+    else:
+        if query:
+            message = "LiteLLM takes no extra_query; use engine='direct', or write it into the api_base"
+            raise LMUnsupportedFeatureError(message, model=target.model, provider=target.provider.name)
+        further |= {name: options[name] for name in ("organization", "api_version") if name in options}
+    try:
+        headers = headers_of(who, options.get("headers", {}))
+    except AddressError as error:
+        raise LMNotConfiguredError(str(error), model=target.model, provider=target.provider.name) from error
+    return {"headers": headers, "query": SecretMapping(query), "further": SecretMapping(further)}
 
 
 def _check(target: Target, base_url: str | None, key: str | None) -> None:
@@ -246,7 +301,7 @@ def _check(target: Target, base_url: str | None, key: str | None) -> None:
         message = f"{provider.name} has no address; set {provider.base_env[0]} or give the LM an api_base"
         raise LMNotConfiguredError(message, model=target.model, provider=provider.name)
     if base_url is not None and not base_url.startswith(("http://", "https://")):
-        message = f"the address {base_url!r} must begin with http:// or https://"
+        message = f"the address {masked(base_url)!r} must begin with http:// or https://"
         raise LMNotConfiguredError(message, model=target.model, provider=provider.name)
     # A server at an address of the user's own may well ask for no key.
     if provider.key_env and not key and target.base_url == provider.base_url:
@@ -276,8 +331,9 @@ def _base_url(provider: Provider, api_base: str | None) -> str | None:
 
 
 def _tidy(address: str) -> str:
-    return address.rstrip("/").removesuffix("/chat/completions").removesuffix("/responses")
+    return address.strip().rstrip("/").removesuffix("/chat/completions").removesuffix("/responses")
 
 
 def _from_env(names: tuple[str, ...]) -> str | None:
-    return next((value for name in names if (value := os.environ.get(name))), None)
+    """Return the first of the variables that is set; files and shells often leave a line break at its end."""
+    return next((value for name in names if (value := os.environ.get(name, "").strip())), None)

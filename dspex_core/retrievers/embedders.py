@@ -41,7 +41,7 @@ class Embedder:
         batch_size: How many texts are sent at once.
         caching: Whether the vectors of a model are kept in the response cache, text by text. A
             function is called each time.
-        api_base, api_key, num_retries, engine, timeout: As for an `LM`.
+        api_base, api_key, num_retries, engine, timeout, headers, ...: As for an `LM`.
         **kwargs: Further arguments of each call, such as `dimensions`.
     """
 
@@ -52,12 +52,10 @@ class Embedder:
         caching: bool = True,  # noqa: FBT001, FBT002  DSPy's signature
         **kwargs: Any,
     ) -> None:
-        connection = {name: kwargs.pop(name) for name in _CONNECTION if name in kwargs}
         self.model = model
         self.batch_size = batch_size
         self.caching = caching
-        self.default_kwargs = kwargs
-        self._client = _client(model, connection)
+        self._client, self.default_kwargs = _client(model, kwargs)
 
     def __call__(
         self,
@@ -249,15 +247,21 @@ def best(scores: Any, k: int) -> list[tuple[int, float]]:
         return [(int(position), float(scores[position])) for position in np.argsort(-scores, kind="stable")[:k]]
 
 
-def _client(model: str | Callable[..., Any], connection: dict[str, Any]) -> EmbeddingModel | None:
+def _client(model: str | Callable[..., Any], given: dict[str, Any]) -> tuple[EmbeddingModel | None, dict[str, Any]]:
+    """Return what asks a model, if it is one, and the arguments of each call."""
     if isinstance(model, str):
-        from dspex_core.lm.embedding import EmbeddingModel  # the LM client, which not every program needs
+        # The LM client, which not every program needs.
+        from dspex_core.lm.embedding import EmbeddingModel
+        from dspex_core.lm.options import set_apart
 
-        return EmbeddingModel(model, **connection)
-    if not callable(model) or connection:
+        engine = {name: given[name] for name in ("engine",) if name in given}
+        kwargs, apart = set_apart({name: value for name, value in given.items() if name not in engine})
+        own = {name: apart.pop(name) for name in _CONNECTION if name in apart}
+        return EmbeddingModel(model, **engine, **own, options=apart), kwargs
+    if not callable(model) or _CONNECTION & given.keys():
         message = f"an embedder is a model string, or a function without {', '.join(_CONNECTION)}; not {model!r}"
         raise ConfigurationError(message)
-    return None
+    return None, given
 
 
 def _matrix(rows: Any, n: int) -> Any:

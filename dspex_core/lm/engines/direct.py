@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.errors import LMError, LMNotConfiguredError, LMResponseError, LMTimeoutError, LMTransportError
+from dspex_core.errors import (
+    ConfigurationError,
+    LMError,
+    LMNotConfiguredError,
+    LMResponseError,
+    LMTimeoutError,
+    LMTransportError,
+)
 from dspex_core.lm.addresses import AddressError, address_of, headers_of
 from dspex_core.lm.bodies import UnreadableReplyError
 from dspex_core.lm.connections import StaleConnectionError
@@ -15,10 +23,10 @@ from dspex_core.lm.engines.transport import HTTPClient, HTTPReply
 from dspex_core.lm.engines.vectors import to_vectors
 from dspex_core.lm.engines.wire import wire_format
 from dspex_core.lm.replies import Stream, read_completion, read_reply
-from dspex_core.plain.secrets import masked
+from dspex_core.plain.secrets import SecretMapping, masked
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from dspex_core.lm.providers import Endpoint
     from dspex_core.messages import Json, LMRequest, LMResponse
@@ -30,6 +38,7 @@ _HEADERS = {
     "Accept-Encoding": "identity",  # replies are short: unpacking costs more than it saves
     "User-Agent": "pytest-dspex",
 }
+_FOR_LITELLM = frozenset(("drop_params", "allowed_openai_params", "additional_drop_params"))  # what it leaves out
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 # OpenAI's reasoning models refuse `max_tokens` and take the same limit under its newer name.
 _REASONING_MODEL = re.compile(r"o\d|gpt-5")
@@ -50,9 +59,12 @@ class DirectEngine:
         endpoint = self._endpoint
         try:
             address = address_of(endpoint.base_url or "", path, endpoint.query)
-            key = {"Authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {}
-            login = {"Authorization": address.authorization} if address.authorization else {}
-            return HTTPClient(address, headers=headers_of(_HEADERS, login, key, endpoint.headers))
+            credentials = SecretMapping()
+            if endpoint.api_key:
+                credentials["Authorization"] = f"Bearer {endpoint.api_key}"
+            elif address.authorization:
+                credentials["Authorization"] = address.authorization
+            return HTTPClient(address, headers=headers_of(_HEADERS, credentials, endpoint.headers))
         except AddressError as error:
             raise LMNotConfiguredError(str(error), model=endpoint.model, provider=endpoint.provider) from error
 
@@ -109,6 +121,7 @@ class DirectEngine:
 
     def _texts_body(self, texts: Sequence[str], config: Mapping[str, Any]) -> bytes:
         payload = {"model": self._endpoint.name, "input": list(texts), **config}
+        _merge_extra_body(payload)
         return _encode(payload).encode(errors="replace")
 
     def _body(self, request: LMRequest) -> bytes:
@@ -125,10 +138,13 @@ class DirectEngine:
             if is_response and request.response_schema is not None:
                 # llama.cpp looks for the schema of a response where a chat has it.
                 payload["response_format"] = {"type": "json_schema", "json_schema": request.response_schema.to_json()}
+        for name in _FOR_LITELLM.intersection(payload):
+            del payload[name]
         if request.on_chunk is not None:
             payload["stream"] = True
             if endpoint.takes_stream_options:
                 payload.setdefault("stream_options", {"include_usage": True})
+        _merge_extra_body(payload)
         return _encode(payload).encode(errors="replace")  # half a surrogate pair has no UTF-8
 
     def _stream(self, request: LMRequest) -> Stream | None:
@@ -156,3 +172,14 @@ class DirectEngine:
             # Servers close connections that were idle for a while: the next try need not wait.
             retry_after=0.0 if isinstance(error, StaleConnectionError) else None,
         )
+
+
+def _merge_extra_body(payload: Json) -> None:
+    """Put what `extra_body` holds where OpenAI's client puts it: beside, or instead of, the other fields."""
+    extra = payload.pop("extra_body", None)
+    if extra is None:
+        return
+    if not isinstance(extra, Mapping):
+        message = f"extra_body must be a dict of fields, not {type(extra).__name__}"
+        raise ConfigurationError(message)
+    payload.update(extra)

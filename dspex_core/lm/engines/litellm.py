@@ -41,6 +41,7 @@ from dspex_core.lm.engines.vectors import to_vectors
 from dspex_core.lm.engines.wire import MISREAD, DeclinedError, RefusedError, wire_format
 from dspex_core.lm.litellm_cleanup import clients, keep_event_loop
 from dspex_core.lm.providers import PROVIDERS
+from dspex_core.plain.secrets import SecretMapping, masked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -82,11 +83,14 @@ class LiteLLMEngine:
         self._endpoint = endpoint
         self._wire = wire_format(endpoint.model_type)
         self._call, self._acall = _CALLS[endpoint.model_type]
-        self._fixed: dict[str, Any] = {
-            "model": endpoint.model,
-            "num_retries": 0,  # the client does them, the same for both engines
-            "max_retries": 0,
-        }
+        self._fixed = SecretMapping(
+            model=endpoint.model,
+            num_retries=0,  # the client does them, the same for both engines
+            max_retries=0,
+        )
+        self._fixed |= endpoint.further
+        if endpoint.headers:
+            self._fixed["extra_headers"] = endpoint.headers
         if endpoint.base_url:
             self._fixed["api_base"] = endpoint.base_url
         if endpoint.api_key:
@@ -270,7 +274,7 @@ class LiteLLMEngine:
         return self._fail(error_class(status, message), message, status=status)
 
     def _fail(self, kind: type[LMError], message: str, status: int | None = None) -> LMError:
-        return kind(message, model=self._endpoint.model, provider=self._endpoint.provider, status=status)
+        return kind(masked(message), model=self._endpoint.model, provider=self._endpoint.provider, status=status)
 
 
 def _next(stream: Any) -> Any:

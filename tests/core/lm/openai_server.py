@@ -179,9 +179,10 @@ def _plain_body(reply: Reply, request: Received) -> bytes:
 
 
 def _completion(reply: Reply, request: Received) -> dict[str, Any]:
-    if request.path.endswith("/responses"):
+    path = request.path.partition("?")[0]
+    if path.endswith("/responses"):
         return response(reply.text, request.body)
-    make = completion if request.path.endswith("/chat/completions") else text_completion
+    make = completion if path.endswith("/chat/completions") else text_completion
     return make(reply.text, request.body)
 
 

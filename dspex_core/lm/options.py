@@ -1,0 +1,141 @@
+"""How a call reaches its model, apart from what the model is asked: address, key, headers, ... PYTEST_DONT_REWRITE
+
+Users write these among the sampling parameters, by the names of OpenAI's client or of LiteLLM, for an LM or for one
+call. They are set apart before anything is stored, counted as part of a request, or sent as its body.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Literal
+
+from dspex_core.errors import ConfigurationError
+from dspex_core.messages import canonical_json
+from dspex_core.plain.secrets import SecretMapping, SecretText, is_secret, without_secrets
+
+Kind = Literal["sampling", "ours", "litellm's", "misspelt"]
+
+_OTHER_NAMES = {
+    "base_url": "api_base",
+    "request_timeout": "timeout",
+    "max_retries": "num_retries",
+    "default_headers": "headers",
+    "default_query": "extra_query",
+}
+_OURS = frozenset(
+    "api_base api_key headers extra_headers extra_query api_version organization project num_retries timeout".split()  # noqa: SIM905  reads better
+)
+_OF_AN_LM = frozenset("model_type engine callbacks fallbacks requests_per_minute supports_function_calling".split())  # noqa: SIM905  as above
+# These are asked for on every call, so that they are looked up at once; other names are looked at one by one.
+_SAMPLING = frozenset(
+    "temperature max_tokens max_completion_tokens max_output_tokens top_p top_k min_p n stop seed user logprobs "  # noqa: SIM905  as above
+    "top_logprobs logit_bias presence_penalty frequency_penalty repetition_penalty parallel_tool_calls "
+    "reasoning_effort stream rollout_id cache".split()
+)
+_MAY_BE_MEANT = sorted({*_OURS, *_OTHER_NAMES, *_OF_AN_LM, "temperature", "max_tokens"})
+_ALIKE = 0.85
+_OF_A_CONNECTION = re.compile(
+    r"^(api|base|aws|azure|vertex|watsonx|wx|oci|sagemaker|databricks|http|https|ssl|tls|proxy|proxies|client|transport"
+    r"|verify|cert|endpoint|host|url|uri|deployment|auth|retry|retries|timeout)(_|$)"
+    r"|(^|_)(url|uri|endpoint|host|proxy|headers?|region|region_name|client|timeout|retries|retry)$"
+)
+
+
+def is_plain(config: Mapping[str, Any]) -> bool:
+    """Say at once that a configuration holds plain sampling parameters only; false when it has to be looked at."""
+    return config.keys() <= _SAMPLING
+
+
+def set_apart(config: Mapping[str, Any]) -> tuple[dict[str, Any], SecretMapping]:
+    """Return sampling parameters, and apart from them how to reach the model, by our names.
+
+    Raises:
+        ConfigurationError: A name is neither, but looks like one of the latter; or two names say different things.
+    """
+    sampling: dict[str, Any] = {}
+    apart = SecretMapping()
+    for name, value in config.items():
+        kind = _kind(name)
+        if kind == "misspelt":
+            raise ConfigurationError(_unknown(name))
+        if kind == "sampling":
+            sampling[name] = value
+        elif value is not None:
+            _add(apart, _OTHER_NAMES.get(name, name), value)
+    return sampling, apart
+
+
+def renamed(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments by our names."""
+    return {_OTHER_NAMES.get(name, name): value for name, value in arguments.items()}
+
+
+def refuse_arguments_of_an_lm(config: Mapping[str, Any]) -> None:
+    """Raise ConfigurationError if a call is given what only an LM can be given."""
+    for name in config.keys() & _OF_AN_LM:
+        message = f"{name} is an argument of an LM, not of a call; give the call an lm.copy({name}=...)"
+        raise ConfigurationError(message)
+
+
+def _add(apart: SecretMapping, name: str, value: Any) -> None:
+    if name in ("headers", "extra_headers", "extra_query"):
+        if not isinstance(value, Mapping):
+            message = f"{name} must be a dict of names and texts, not {type(value).__name__}"
+            raise ConfigurationError(message)
+        name = "headers" if name == "extra_headers" else name
+        apart[name] = SecretMapping({**apart.get(name, {}), **{key: v for key, v in value.items() if v is not None}})
+    elif apart.get(name, value) != value:
+        message = f"{name} is given twice, under two names and with two values"
+        raise ConfigurationError(message)
+    else:
+        apart[name] = SecretText(value) if isinstance(value, str) and is_secret(name) else value
+
+
+@lru_cache(maxsize=1024)
+def _kind(name: str) -> Kind:
+    if name in _SAMPLING or name in _OF_AN_LM:
+        return "sampling"
+    if name in _OURS or name in _OTHER_NAMES:
+        return "ours"
+    if difflib.get_close_matches(name.lower(), _MAY_BE_MEANT, 1, _ALIKE):
+        return "misspelt"
+    return "litellm's" if is_secret(name) or _OF_A_CONNECTION.search(name) else "sampling"
+
+
+def foreign(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those that only LiteLLM knows."""
+    return {name: value for name, value in options.items() if name not in _OURS}
+
+
+def unknown_to_direct(options: Mapping[str, Any]) -> str | None:
+    """Say which of the options the direct engine does not know, or `None`."""
+    names = sorted(foreign(options))
+    return _unknown(names[0]) + "; LiteLLM may know it: engine='litellm'" if names else None
+
+
+def _unknown(name: str) -> str:
+    near = difflib.get_close_matches(name.lower(), _MAY_BE_MEANT, 3, 0.5)
+    known = f"the nearest that there are: {', '.join(near)}" if near else f"there are: {', '.join(sorted(_OURS))}"
+    return f"there is no argument {name!r} of an LM or a call; {known}"
+
+
+def with_options(general: SecretMapping, special: SecretMapping) -> SecretMapping:
+    """Return the options of an LM under those of one call; headers and queries are joined."""
+    joined = {
+        name: SecretMapping({**general.get(name, {}), **special.get(name, {})})
+        for name in ("headers", "extra_query")
+        if name in general and name in special
+    }
+    return SecretMapping({**general, **special, **joined})
+
+
+def scope_of(options: Mapping[str, Any]) -> str:
+    """Return what of the options may decide an answer, but no credential: for the keys of caches."""
+    parts = {name: options[name] for name in ("headers", "extra_query", "api_version") if options.get(name)}
+    kept = {
+        name: without_secrets(value) if isinstance(value, Mapping) else value for name, value in sorted(parts.items())
+    }
+    return canonical_json({name: value for name, value in kept.items() if value}) if any(kept.values()) else ""
