@@ -25,7 +25,10 @@ _USAGE: Mapping[str, Any] = {"prompt_tokens": int, "completion_tokens": int, "to
 
 def call_arguments(request: LMRequest) -> dict[str, Any]:
     """Return what `forward` or `__call__` of a custom LM is called with."""
-    messages, arguments = [message.to_json() for message in request.messages], dict(request.config)
+    messages, arguments = (
+        [message.to_json() for message in request.messages],
+        {**request.config, **(request.options or {})},
+    )
     alone = len(messages) == 1 and messages[0]["role"] == "user" and isinstance(messages[0]["content"], str)
     if request.tools:
         arguments["tools"] = [tool.to_json() for tool in request.tools]

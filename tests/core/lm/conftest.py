@@ -6,7 +6,7 @@ import os
 import pytest
 from openai_server import OpenAIServer
 
-from dspex_core.config import context
+from dspex_core.config import context, settings
 
 
 @pytest.fixture
@@ -26,8 +26,10 @@ def _bare_environment(monkeypatch, tmp_path):
 
 @pytest.fixture(autouse=True)
 def _no_cassette():
-    with context(recorder=None):
+    undo = settings.install_recorder(None, replay_only=False)  # in all threads
+    with context(recorder=None, replay_only=False):
         yield
+    undo()
 
 
 @pytest.fixture(scope="session", autouse=True)
