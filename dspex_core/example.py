@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
 from typing import TYPE_CHECKING, Any, Self, SupportsFloat
 
-from dspex_core.signatures.prompt_values import FunctionTool
+from dspex_core.plain.prompt_values import FunctionTool
 
 if TYPE_CHECKING:
     from dspex_core.errors import ToolExecutionError

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from pytest_dspex.cassettes.lm_door import CassetteRecorder
     from pytest_dspex.cassettes.recording import Recording
     from pytest_dspex.collecting.cases import Case
-    from pytest_dspex.routing import Router
     from pytest_dspex.running.around import OnDemand
     from pytest_dspex.running.prefetch import Prefetcher
+    from pytest_dspex.running.routing import Router
     from pytest_dspex.session.controller import Controller
 
 # of what a worker sends its controller

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_dspex import cleaning, options, routing
+from pytest_dspex import options
 from pytest_dspex.collecting.relevance import any_relevant
 from pytest_dspex.fixtures import check, dspex_context, evaluate, example, lm, prediction, score, scripted_lm
 from pytest_dspex.keys import CONTROLLER, SIBLINGS
+from pytest_dspex.reports import cleaning
 from pytest_dspex.running import around as running
+from pytest_dspex.running import routing
 
 if TYPE_CHECKING:
     from collections.abc import Generator

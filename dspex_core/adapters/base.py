@@ -15,7 +15,7 @@ from dspex_core.adapters.hooks import Hooks, as_messages
 from dspex_core.errors import AdapterParseError, SignatureError
 from dspex_core.flow.steps import adrive, drive
 from dspex_core.messages import Conversation, LMRequest, Message, ResponseSchema, SharedTurns
-from dspex_core.signatures.prompt_values import Content, FunctionCalls, Placement, PromptValue
+from dspex_core.plain.prompt_values import Content, FunctionCalls, Placement, PromptValue
 from dspex_core.signatures.signature import MISSING, OutputField, make_signature
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from dspex_core.errors import ConfigurationError
 from dspex_core.messages import Message
-from dspex_core.signatures.prompt_values import EarlierTurns
+from dspex_core.plain.prompt_values import EarlierTurns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

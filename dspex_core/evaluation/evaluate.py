@@ -18,8 +18,8 @@ from dspex_core.errors import BudgetExceededError, ConfigurationError, Evaluatio
 from dspex_core.evaluation.files import write_csv, write_json
 from dspex_core.evaluation.result import CaseError, CaseResult, EvaluationResult
 from dspex_core.flow.steps import Call, Flow, Together, adrive, drive
-from dspex_core.foreign_code import foreign_code
 from dspex_core.metrics.metrics import Score, as_score
+from dspex_core.process.foreign_code import foreign_code
 from dspex_core.programs.parallel import running
 from dspex_core.spending.usage import track_usage
 from dspex_core.telemetry.spans import span

@@ -17,10 +17,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dspex_core import forks
 from dspex_core.errors import BudgetExceededError
-from dspex_core.foreign_code import foreign_code
 from dspex_core.messages import LMResponse
+from dspex_core.process import forks
+from dspex_core.process.foreign_code import foreign_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable

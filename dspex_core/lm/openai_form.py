@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.attributes import attributes
 from dspex_core.errors import LMResponseError
 from dspex_core.lm.engines.wire import wire_format
 from dspex_core.messages import FunctionCall, LMOutput, LMResponse
+from dspex_core.plain.attributes import attributes
 
 if TYPE_CHECKING:
     from dspex_core.messages import Json, LMRequest

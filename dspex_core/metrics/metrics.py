@@ -20,8 +20,8 @@ from typing import Any, Protocol
 
 from dspex_core.errors import ConfigurationError
 from dspex_core.example import Prediction, Record
-from dspex_core.foreign_code import foreign_code
 from dspex_core.plain.text import normalized
+from dspex_core.process.foreign_code import foreign_code
 
 
 @dataclass(frozen=True, slots=True)

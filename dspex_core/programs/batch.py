@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.config import context, current
 from dspex_core.errors import BudgetExceededError, ParallelError
 from dspex_core.flow.steps import Flow, TimeLimit, Together
-from dspex_core.foreign_code import foreign_code
+from dspex_core.process.foreign_code import foreign_code
 
 if TYPE_CHECKING:
     from dspex_core.config import Trace

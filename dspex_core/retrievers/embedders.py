@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from dspex_core.errors import ArtifactError, ConfigurationError
 from dspex_core.flow.steps import Call, adrive, drive
-from dspex_core.foreign_code import foreign_code
 from dspex_core.plain.secrets import is_private, without_secrets
+from dspex_core.process.foreign_code import foreign_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

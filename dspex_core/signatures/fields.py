@@ -14,9 +14,7 @@ from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Union
 
 from dspex_core.errors import SignatureError
-from dspex_core.reading.annotations import bare_type, is_optional_text, portable
-from dspex_core.signatures import schemas
-from dspex_core.signatures.prompt_values import (
+from dspex_core.plain.prompt_values import (
     EarlierTurns,
     FunctionCalls,
     FunctionTool,
@@ -24,6 +22,8 @@ from dspex_core.signatures.prompt_values import (
     PromptValue,
     classes_in,
 )
+from dspex_core.reading.annotations import bare_type, is_optional_text, portable
+from dspex_core.signatures import schemas
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter

@@ -13,8 +13,8 @@ import typing
 from typing import TYPE_CHECKING, Any, Literal, Union
 
 from dspex_core.errors import SignatureError
+from dspex_core.plain.prompt_values import PromptValue
 from dspex_core.signatures.caller_types import caller_type
-from dspex_core.signatures.prompt_values import PromptValue
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -22,8 +22,8 @@ import uuid
 from typing import Any
 
 from dspex_core.errors import ArtifactError
+from dspex_core.plain.prompt_values import FunctionTool, PromptValue
 from dspex_core.signatures.declared_types import parts_of
-from dspex_core.signatures.prompt_values import FunctionTool, PromptValue
 from dspex_core.storage.class_paths import class_path, find_class
 
 _STANDARD: frozenset[type] = frozenset(

@@ -6,9 +6,9 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
-from dspex_core import forks
 from dspex_core.config import current
 from dspex_core.errors import BudgetExceededError, ConfigurationError
+from dspex_core.process import forks
 from dspex_core.spending.prices import list_price
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dspex_core.adapters.base import to_json
 from dspex_core.example import Record
-from dspex_core.foreign_code import foreign_code
 from dspex_core.messages import TextPart
 from dspex_core.plain.secrets import masked, without_secrets
+from dspex_core.process.foreign_code import foreign_code
 
 try:
     with foreign_code():

@@ -6,7 +6,7 @@ from typing import Any
 
 import pydantic
 
-from dspex_core.signatures.prompt_values import Placement, PromptValue
+from dspex_core.plain.prompt_values import Placement, PromptValue
 
 
 class Type(pydantic.BaseModel, PromptValue):

@@ -8,7 +8,7 @@ import pydantic
 from pydantic.json_schema import SkipJsonSchema
 
 from dspex_core.messages import MediaPart
-from dspex_core.signatures.prompt_values import FieldType
+from dspex_core.plain.prompt_values import FieldType
 from dspex_core.types.base import Type
 from dspex_core.types.media import only_one
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pydantic
 
-from dspex_core.signatures.prompt_values import EarlierTurns
+from dspex_core.plain.prompt_values import EarlierTurns
 
 
 class History(pydantic.BaseModel, EarlierTurns):

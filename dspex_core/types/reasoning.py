@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-from dspex_core.signatures.prompt_values import ModelReasoning, PromptValue
+from dspex_core.plain.prompt_values import ModelReasoning, PromptValue
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler

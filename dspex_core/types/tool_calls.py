@@ -10,9 +10,9 @@ import pydantic
 from pydantic.json_schema import SkipJsonSchema
 
 from dspex_core.messages import FunctionCall, Message
-from dspex_core.plain.observation import as_observation
+from dspex_core.plain.prompt_values import FunctionCalls
 from dspex_core.plain.repair import repaired
-from dspex_core.signatures.prompt_values import FunctionCalls
+from dspex_core.types.observation import as_observation
 
 
 class ToolCalls(pydantic.BaseModel, FunctionCalls):

@@ -18,7 +18,7 @@ from pytest_dspex.cassettes.difference import difference
 from pytest_dspex.cassettes.elsewhere import MissElsewhereError
 from pytest_dspex.cassettes.redact import without_secrets
 from pytest_dspex.cassettes.store import CassetteError, Entry, last_message
-from pytest_dspex.shown import shown
+from pytest_dspex.reports.shown import shown
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import DSPexError
-from dspex_core.foreign_code import foreign_code
 from dspex_core.messages import Message
+from dspex_core.process.foreign_code import foreign_code
 from dspex_core.storage.files import write_atomically
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_dspex.keys import PROBLEMS_OUTPUT
 from pytest_dspex.options import is_worker
-from pytest_dspex.shown import shown
+from pytest_dspex.reports.shown import shown
 
 _PROBLEMS = pytest.StashKey[list[str]]()
 

@@ -10,7 +10,7 @@ from pytest_dspex.collecting.cases import Case
 from pytest_dspex.collecting.problems import report_problem
 from pytest_dspex.keys import CASE
 from pytest_dspex.options import OPTIONS
-from pytest_dspex.shown import shown
+from pytest_dspex.reports.shown import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from dspex_core.foreign_code import foreign_code
+from dspex_core.process.foreign_code import foreign_code
 from pytest_dspex.gates.gates import show
-from pytest_dspex.shown import shown, shown_on_a_line
+from pytest_dspex.reports.shown import shown, shown_on_a_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -11,7 +11,7 @@ import pytest
 
 from dspex_core.config import context
 from dspex_core.errors import DSPexError
-from dspex_core.foreign_code import ignore_foreign_warnings
+from dspex_core.process.foreign_code import ignore_foreign_warnings
 from pytest_dspex.keys import (
     CASE,
     EXPECTED,
@@ -24,7 +24,7 @@ from pytest_dspex.keys import (
     ROUTER,
 )
 from pytest_dspex.options import OPTIONS, is_worker
-from pytest_dspex.shown import shown
+from pytest_dspex.reports.shown import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

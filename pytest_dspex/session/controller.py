@@ -10,8 +10,8 @@ import pytest
 from pytest_dspex.cassettes.recording import Recordings
 from pytest_dspex.keys import CONTROLLER, EXPECTED, EXPECTED_OUTPUT, PROBLEMS_OUTPUT, RECORDING, RECORDING_OUTPUT
 from pytest_dspex.options import OPTIONS, is_worker
+from pytest_dspex.reports.shown import shown
 from pytest_dspex.session.session import SessionResults
-from pytest_dspex.shown import shown
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence

@@ -16,7 +16,7 @@ from dspex_core.errors import DSPexError, LMNotConfiguredError
 from dspex_core.lm.embedded.server import BUILT_IN, SERVER_VARIABLE, serve
 from pytest_dspex.collecting.problems import tell_controller
 from pytest_dspex.options import is_worker
-from pytest_dspex.shown import shown
+from pytest_dspex.reports.shown import shown
 
 if TYPE_CHECKING:
     from dspex_core import LM

@@ -16,7 +16,7 @@ import pytest
 from pytest_dspex.gates.gates import CaseRecord, RecordedScore, decide, show
 from pytest_dspex.partial import Collected, Part
 from pytest_dspex.reports.model import Evaluation, Report, suite_of
-from pytest_dspex.shown import shown_on_a_line
+from pytest_dspex.reports.shown import shown_on_a_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

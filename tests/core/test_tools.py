@@ -18,7 +18,7 @@ import dspex_core as dspy
 from dspex_core import Tool, ToolArgumentsError, ToolExecutionError, ToolRegistry
 from dspex_core.errors import ConfigurationError
 from dspex_core.flow.steps import adrive, drive
-from dspex_core.plain.observation import as_observation
+from dspex_core.types.observation import as_observation
 
 HERE: ContextVar[str] = ContextVar("HERE", default="nowhere")
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from pytest_dspex.shown import shown, shown_on_a_line
+from pytest_dspex.reports.shown import shown, shown_on_a_line
 
 KEY = "sk-SECRETKEYabcdefghijklmnop1234567890"
 ODD_KEY = "0123-odd-key-without-any-form"

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from dspex_core.dspy_paths import submodules
 from dspex_core.evaluation.evaluate import Evaluate, EvaluationResult
-from dspex_core.judges import SemanticF1
+from dspex_core.evaluation.judges import SemanticF1
 
 __all__ = ["Evaluate", "EvaluationResult", "SemanticF1"]
 

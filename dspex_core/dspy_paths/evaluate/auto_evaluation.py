@@ -1,5 +1,5 @@
 """DSPy's `dspy.evaluate.auto_evaluation`: judges of free text. PYTEST_DONT_REWRITE"""
 
-from dspex_core.judges import DecompositionalSemanticRecallPrecision, SemanticF1, SemanticRecallPrecision
+from dspex_core.evaluation.judges import DecompositionalSemanticRecallPrecision, SemanticF1, SemanticRecallPrecision
 
 __all__ = ["DecompositionalSemanticRecallPrecision", "SemanticF1", "SemanticRecallPrecision"]

@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.foreign_code import foreign_code
+from dspex_core.process.foreign_code import foreign_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable

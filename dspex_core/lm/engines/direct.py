@@ -18,7 +18,7 @@ from dspex_core.errors import (
 )
 from dspex_core.lm.addresses import AddressError, address_of, headers_of
 from dspex_core.lm.bodies import UnreadableReplyError
-from dspex_core.lm.connections import StaleConnectionError
+from dspex_core.lm.engines.connections import StaleConnectionError
 from dspex_core.lm.engines.transport import HTTPClient, HTTPReply
 from dspex_core.lm.engines.vectors import to_vectors
 from dspex_core.lm.engines.wire import wire_format

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else importing it downloads a price list
 
-from dspex_core.foreign_code import foreign_code
+from dspex_core.process.foreign_code import foreign_code
 
 with foreign_code():
     import httpx  # comes with LiteLLM
@@ -36,10 +36,10 @@ from dspex_core.errors import (
     LMTransportError,
     LMUnsupportedFeatureError,
 )
+from dspex_core.lm.engines.litellm_cleanup import clients, keep_event_loop
 from dspex_core.lm.engines.refusals import error_class, error_in_reply, refusal
 from dspex_core.lm.engines.vectors import to_vectors
 from dspex_core.lm.engines.wire import MISREAD, DeclinedError, RefusedError, wire_format
-from dspex_core.lm.litellm_cleanup import clients, keep_event_loop
 from dspex_core.lm.providers import PROVIDERS
 from dspex_core.plain.secrets import SecretMapping, masked
 

@@ -12,21 +12,21 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from dspex_core.foreign_code import foreign_code
+from dspex_core.process.foreign_code import foreign_code
 
 with foreign_code():
     import urllib3
 
-from dspex_core import forks
 from dspex_core.lm.addresses import headers_of, proxy_for
 from dspex_core.lm.bodies import Body
-from dspex_core.lm.connections import StaleConnectionError, connections
+from dspex_core.lm.engines.connections import StaleConnectionError, connections
+from dspex_core.process import forks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from dspex_core.lm.addresses import Address
-    from dspex_core.lm.sessions import Reuse
+    from dspex_core.lm.engines.sessions import Reuse
 
 _OK = 200
 _CHUNK = 1 << 16
@@ -102,7 +102,7 @@ class HTTPClient(forks.RenewedInChild):
         reader: Reader | None = None,
     ) -> HTTPReply:
         """Post a body and await the whole reply, at most `timeout` seconds."""
-        from dspex_core.lm.sessions import FAILURES, Reuse  # which load aiohttp: a sync program need not
+        from dspex_core.lm.engines.sessions import FAILURES, Reuse  # which load aiohttp: a sync program need not
 
         connection = Reuse()
         try:
@@ -142,7 +142,7 @@ class HTTPClient(forks.RenewedInChild):
         reader: Reader | None,
         connection: Reuse,
     ) -> HTTPReply:
-        from dspex_core.lm.sessions import client_timeout, sessions  # as in apost
+        from dspex_core.lm.engines.sessions import client_timeout, sessions  # as in apost
 
         session = await sessions.get()
         async with session.post(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 import time
 
-from dspex_core import forks
 from dspex_core.errors import ConfigurationError
 from dspex_core.flow.steps import Sleep
+from dspex_core.process import forks
 
 
 class RateLimiter(forks.RenewedInChild):

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.config import context, current
 from dspex_core.errors import ContextWindowExceededError
 from dspex_core.example import Prediction
-from dspex_core.plain.observation import as_observation
 from dspex_core.programs.agents.trajectory import FINISH, Decision, ToolRequest
 from dspex_core.programs.base import Module
 from dspex_core.programs.predict import Predict
 from dspex_core.signatures.signature import InputField, OutputField, make_signature
+from dspex_core.types.observation import as_observation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dspex_core.errors import ContextWindowExceededError
-from dspex_core.plain.observation import as_observation
 from dspex_core.programs.base import Module
+from dspex_core.types.observation import as_observation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

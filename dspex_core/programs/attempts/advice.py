@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.adapters.base import to_json
 from dspex_core.config import context, current
 from dspex_core.example import Record
+from dspex_core.plain.prompt_values import PromptValue
 from dspex_core.programs.base import Module
 from dspex_core.programs.predict import Predict
-from dspex_core.signatures.prompt_values import PromptValue
 from dspex_core.signatures.signature import InputField, OutputField, Signature
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import ConfigurationError, InterpreterError
 from dspex_core.interpreter import PythonInterpreter
-from dspex_core.plain.observation import as_observation
 from dspex_core.programs.base import Module
 from dspex_core.programs.chain_of_thought import ChainOfThought
 from dspex_core.programs.code.repl import (
@@ -23,6 +22,7 @@ from dspex_core.programs.code.repl import (
 )
 from dspex_core.signatures.signature import InputField, OutputField, Signature, ensure_signature
 from dspex_core.types import Code
+from dspex_core.types.observation import as_observation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -22,9 +22,9 @@ from dspex_core.errors import (
 )
 from dspex_core.flow.steps import Call
 from dspex_core.interpreter import CodeInterpreter, PythonInterpreter, run_code
-from dspex_core.plain.observation import as_observation
 from dspex_core.signatures.signature import MISSING
 from dspex_core.tools.tool import as_tool
+from dspex_core.types.observation import as_observation
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator

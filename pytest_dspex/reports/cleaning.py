@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from pytest_dspex.shown import shown
+from pytest_dspex.reports.shown import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

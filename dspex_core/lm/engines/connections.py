@@ -17,7 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.flow.steps import in_thread
-from dspex_core.foreign_code import foreign_code
+from dspex_core.process.foreign_code import foreign_code
 
 with foreign_code():
     import urllib3
