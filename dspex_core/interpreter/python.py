@@ -85,12 +85,14 @@ class PythonInterpreter:
         Raises:
             InterpreterError: It does not start.
         """
-        self._sandbox.start()
+        with span("interpreter_startup", {"instance": self, "inputs": {}}, self.callbacks):
+            self._sandbox.start()
 
     def shutdown(self) -> None:
         """End the sandbox and forget what the code has defined. Code that another thread runs is stopped."""
-        ended, self._sandbox = self._sandbox, Sandbox(self._limits)
-        ended.close()
+        with span("interpreter_shutdown", {"instance": self, "inputs": {}}, self.callbacks):
+            ended, self._sandbox = self._sandbox, Sandbox(self._limits)
+            ended.close()
 
     def execute(self, code: str | Code, variables: Mapping[str, Any] | None = None) -> Any:
         """Run code with these variables set.

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import OptimizationError
 from dspex_core.example import Example
+from dspex_core.telemetry.methods import arguments_of
 from dspex_core.telemetry.spans import span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from dspex_core.evaluation.evaluate import Metric
     from dspex_core.programs.base import Module
@@ -26,6 +29,12 @@ class Optimizer(ABC):
     """
 
     metric: Metric | None
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Let callbacks hear of a user's own `compile`; those here say it themselves, by `compiling`."""
+        super().__init_subclass__(**options)
+        if "compile" in vars(cls) and cls.__module__.partition(".")[0] != __name__.partition(".")[0]:
+            cls.compile = _heard(cls.compile)  # type: ignore[method-assign]
 
     @abstractmethod
     def compile(
@@ -61,7 +70,7 @@ class Optimizer(ABC):
             OptimizationError: The student has no predictor, or a set is empty or has no inputs named.
         """
         inputs = {"student": student, "trainset": trainset, "valset": valset}
-        with span("optimize", {"instance": self, "inputs": inputs}) as attributes:
+        with _compiling(self, inputs) as attributes:
             reason = _unfit(trainset, "trainset") or (_unfit(valset, "valset") if valset is not None else None)
             if not student.predictors():
                 reason = f"{type(student).__name__} has no predictor whose prompt could be optimized"
@@ -80,6 +89,36 @@ class Optimizer(ABC):
 
 
 Teleprompter = Optimizer  # DSPy's older name
+
+
+@contextmanager
+def _compiling(optimizer: Optimizer, inputs: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Open the span of a `compile`, unless it runs in one of the same optimizer: called by `super()`, for instance."""
+    outer = _under_way.get()
+    if any(each is optimizer for each in outer):
+        yield {}
+        return
+    token = _under_way.set((*outer, optimizer))
+    try:
+        with span("optimize", {"instance": optimizer, "inputs": inputs}) as attributes:
+            yield attributes
+    finally:
+        _under_way.reset(token)
+
+
+_under_way: ContextVar[tuple[Optimizer, ...]] = ContextVar("dspex_compiling", default=())
+
+
+def _heard(compile_: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a `compile` that callbacks hear of."""
+
+    @functools.wraps(compile_)
+    def compile_in_span(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
+        with _compiling(self, arguments_of(compile_, self, args, kwargs)) as attributes:
+            attributes["result"] = result = compile_(self, *args, **kwargs)
+        return result
+
+    return compile_in_span
 
 
 def _unfit(examples: Sequence[Example], role: str) -> str | None:

@@ -20,6 +20,9 @@ _HANDLERS = {
     "interpreter": attrgetter("on_interpreter_execute_start", "on_interpreter_execute_end"),
     "evaluate": attrgetter("on_evaluate_start", "on_evaluate_end"),
     "optimize": attrgetter("on_compile_start", "on_compile_end"),
+    "method": attrgetter("on_module_start", "on_module_end"),
+    "interpreter_startup": attrgetter("on_interpreter_startup_start", "on_interpreter_startup_end"),
+    "interpreter_shutdown": attrgetter("on_interpreter_shutdown_start", "on_interpreter_shutdown_end"),
 }
 _OF_MODULES = attrgetter("on_module_start", "on_module_end")  # programs name their kinds themselves
 
@@ -83,6 +86,24 @@ class BaseCallback:
     def on_interpreter_execute_end(self, call_id: str, outputs: Any, exception: BaseException | None = None) -> None:
         """After an interpreter has run code; the output is what it returned."""
 
+    def on_interpreter_startup_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
+        """Before an interpreter's sandbox is started by `start`; there are no inputs."""
+
+    def on_interpreter_startup_end(self, call_id: str, outputs: Any, exception: BaseException | None = None) -> None:
+        """After an interpreter's sandbox was started."""
+
+    def on_interpreter_shutdown_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
+        """Before an interpreter's sandbox is ended; there are no inputs."""
+
+    def on_interpreter_shutdown_end(self, call_id: str, outputs: Any, exception: BaseException | None = None) -> None:
+        """After an interpreter's sandbox was ended."""
+
+    def on_interpreter_tool_call_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
+        """Never called: what code in the sandbox calls is a tool, and `on_tool_start` hears of it."""
+
+    def on_interpreter_tool_call_end(self, call_id: str, outputs: Any, exception: BaseException | None = None) -> None:
+        """Never called, as above."""
+
     def on_evaluate_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
         """Before an evaluation; the inputs are `program`, `metric`, `devset` and `num_threads`."""
 
@@ -124,7 +145,7 @@ def _inputs(event: Event) -> dict[str, Any]:
             return {name: value for name, value in known.items() if name != "instance"}
         case "tool":
             return {"kwargs": known["inputs"]}
-        case "interpreter" | "evaluate" | "optimize":
+        case "interpreter" | "evaluate" | "optimize" | "method" | "interpreter_startup" | "interpreter_shutdown":
             inputs: dict[str, Any] = known["inputs"]
             return inputs
     return {"args": known["args"], "kwargs": known["inputs"]}
