@@ -1,7 +1,6 @@
 """What providers say of a prompt that is too long, and what else they say in nearly the same words."""
 
 import pytest
-from dspex_core.lm.refusals import error_class
 from openai_server import Reply
 
 from dspex_core.errors import (
@@ -14,6 +13,7 @@ from dspex_core.errors import (
     LMTimeoutError,
 )
 from dspex_core.lm.client import LM
+from dspex_core.lm.engines.refusals import error_class
 from dspex_core.lm.error_words import is_too_long
 from dspex_core.messages import LMRequest, Message
 
