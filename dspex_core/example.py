@@ -18,7 +18,7 @@ class Record:
 
     _store: dict[str, Any]
 
-    def __init__(self, base: Record | Mapping[str, Any] | None = None, **values: Any) -> None:
+    def __init__(self, base: Record | Mapping[str, Any] | None = None, /, **values: Any) -> None:
         store = dict(base.items(include_dspy=True) if isinstance(base, Record) else base or {})
         store.update(values)
         object.__setattr__(self, "_store", store)
@@ -98,7 +98,7 @@ class Record:
         """Return a field's value, or `default` where there is no such field."""
         return self._store.get(key, default)
 
-    def copy(self, **values: Any) -> Self:
+    def copy(self, /, **values: Any) -> Self:
         """Return a copy with some values changed or added."""
         clone = type(self).__new__(type(self))
         object.__setattr__(clone, "_store", {**self._store, **values})
@@ -127,25 +127,25 @@ class Example(Record):
     @property
     def id(self) -> str | None:
         """The row's id: the field `id` where there is one, else what the dataset gave it."""
-        found = self._store.get("id", self.__dict__.get("_id"))
+        found = self._store.get("id", self.__dict__.get("_dspex_id"))
         return None if found is None else str(found)
 
     @property
     def input_keys(self) -> frozenset[str]:
         """The names of the input fields; empty until `with_inputs` has named them."""
-        keys: frozenset[str] = self.__dict__.get("_input_keys", frozenset())
+        keys: frozenset[str] = self.__dict__.get("_dspex_inputs", frozenset())
         return keys
 
     def with_inputs(self, *keys: str) -> Self:
         """Return a copy in which the fields named here are the inputs."""
         clone = self.copy()
-        clone.__dict__["_input_keys"] = frozenset(keys)
+        clone.__dict__["_dspex_inputs"] = frozenset(keys)
         return clone
 
     def with_id(self, row_id: str) -> Self:
         """Return a copy that reports call by this id."""
         clone = self.copy()
-        clone.__dict__["_id"] = row_id
+        clone.__dict__["_dspex_id"] = row_id
         return clone
 
     def inputs(self) -> Self:
@@ -154,7 +154,7 @@ class Example(Record):
         Raises:
             ValueError: `with_inputs` has not been called.
         """
-        if "_input_keys" not in self.__dict__:
+        if "_dspex_inputs" not in self.__dict__:
             message = f"the inputs of {self!r} are not known: call with_inputs('name', ...) on it first"
             raise ValueError(message)
         return self.without(*(key for key in self._store if key not in self.input_keys))

@@ -9,9 +9,7 @@ A metric is any callable `metric(example, prediction, trace=None)`; what it retu
 from __future__ import annotations
 
 import math
-import re
 import reprlib
-import string
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from typing import Any, Protocol
 
 from dspex_core.errors import ConfigurationError
 from dspex_core.example import Prediction, Record
+from dspex_core.metrics.comparison import alternatives, as_text, holds, same, words
 from dspex_core.plain.text import normalized
 from dspex_core.process.foreign_code import foreign_code
 
@@ -106,8 +105,16 @@ class FieldMetric:
         Raises:
             ConfigurationError: The example or the prediction has no such field.
         """
-        score = self.judge(self._read("example", example), self._read("prediction", prediction))
+        score = self._judged(self._read("example", example), self._read("prediction", prediction))
         return Score(score.value, f"{self.field} {score.feedback}.") if score.feedback else score
+
+    def _judged(self, expected: Any, predicted: Any) -> Score:
+        """Judge against the expected value; of several, against the one that is met best."""
+        several = alternatives(expected, predicted)
+        if several is None:
+            return self.judge(expected, predicted)
+        best = max((self.judge(one, predicted) for one in several), key=float)
+        return Score(best.value, best.feedback and f"should be one of {several!r} but is {predicted!r}")
 
     def _read(self, role: str, record: Any) -> Any:
         try:
@@ -121,8 +128,9 @@ class FieldMetric:
 def exact_match(field: str, *, normalize: bool = True) -> FieldMetric:
     """Make a metric that is 1 where the field is as expected.
 
-    Texts may differ in Unicode composition, case and white space unless `normalize` is off.
-    Other values are compared as they are: the text `"3"` is not the number 3.
+    Texts may differ in Unicode composition, case and white space unless `normalize` is off, and a date, an enum or a
+    number is the same as its text: `3` and `"3.0"`, `date(2024, 3, 1)` and `"2024-03-01"`. Where the example has a
+    list and the prediction one value, any in the list is right. NaN counts as `None`.
     """
     options = "" if normalize else ", normalize=False"
     return FieldMetric("exact_match", field, partial(_exact, normalize=normalize), options)
@@ -137,9 +145,9 @@ def fuzzy_match(field: str, *, threshold: float = 0.8) -> FieldMetric:
 
 
 def contains(field: str) -> FieldMetric:
-    """Make a metric that is 1 where the predicted text has the expected one in it, both normalized.
+    """Make a metric that is 1 where the predicted text has the expected one in it as whole words, both normalized.
 
-    An empty expectation is met by an empty text only.
+    `"no"` is not in `"know"`. An empty expectation is met by an empty text only; of a list, any text will do.
     """
     return FieldMetric("contains", field, _contains)
 
@@ -147,8 +155,9 @@ def contains(field: str) -> FieldMetric:
 def f1(field: str) -> FieldMetric:
     """Make a metric of the words that the expected and the predicted text share.
 
-    It is the F1 of SQuAD (Rajpurkar et al. 2016): case, punctuation and English articles do
-    not count, repeated words count as often as they occur.
+    It is the F1 of SQuAD (Rajpurkar et al. 2016): case, punctuation of any script and English articles do
+    not count, repeated words count as often as they occur. Each character is a word in scripts without spaces, such as
+    Chinese. The text "A" alone is a choice, not an article. Of a list of expected texts, the best counts.
     """
     return FieldMetric("f1", field, _f1)
 
@@ -164,7 +173,7 @@ def field_match(field: str, *, normalize: bool = True) -> FieldMetric:
 
 
 def _exact(expected: Any, predicted: Any, *, normalize: bool) -> Score:
-    if _same(expected, predicted, normalize=normalize):
+    if same(expected, predicted, normalize=normalize):
         return Score(1.0)
     return Score(0.0, _mismatch(expected, predicted))
 
@@ -173,21 +182,21 @@ def _fuzzy(expected: Any, predicted: Any, *, threshold: float) -> Score:
     with foreign_code():
         from rapidfuzz.distance import Jaro  # not needed to import dspex
 
-        similarity = Jaro.similarity(normalized(_text(expected)), normalized(_text(predicted)))
+        similarity = Jaro.similarity(normalized(as_text(expected)), normalized(as_text(predicted)))
     if similarity > threshold:
         return Score(1.0)
     return Score(0.0, f"{_mismatch(expected, predicted)} (similarity {similarity:.2f})")
 
 
 def _contains(expected: Any, predicted: Any) -> Score:
-    wanted, found = normalized(_text(expected)), normalized(_text(predicted))
-    if wanted in found if wanted else not found:
+    wanted, found = normalized(as_text(expected)), normalized(as_text(predicted))
+    if holds(found, wanted) if wanted else not found:
         return Score(1.0)
     return Score(0.0, f"should contain {expected!r} but is {predicted!r}")
 
 
 def _f1(expected: Any, predicted: Any) -> Score:
-    wanted, found = Counter(_words(_text(expected))), Counter(_words(_text(predicted)))
+    wanted, found = Counter(words(as_text(expected))), Counter(words(as_text(predicted)))
     shared, total = (wanted & found).total(), wanted.total() + found.total()
     value = 2 * shared / total if total else 1.0
     return Score(value, "" if value == 1 else _mismatch(expected, predicted))
@@ -200,28 +209,13 @@ def _fields(expected: Any, predicted: Any, *, normalize: bool) -> Score:
         raise ConfigurationError(message)
     if found is None:
         return Score(0.0, _mismatch(expected, predicted))
-    wrong = {name: value for name, value in wanted.items() if not _same(value, found.get(name), normalize=normalize)}
+    wrong = {name: value for name, value in wanted.items() if not same(value, found.get(name), normalize=normalize)}
     feedback = "; ".join(f"{name} {_mismatch(value, found.get(name))}" for name, value in wrong.items())
     return Score(1 - len(wrong) / len(wanted), f"is wrong in part: {feedback}" if wrong else "")
 
 
-def _same(expected: Any, predicted: Any, *, normalize: bool) -> bool:
-    if normalize and isinstance(expected, str) and isinstance(predicted, str):
-        return normalized(expected) == normalized(predicted)
-    return bool(expected == predicted)
-
-
 def _mismatch(expected: Any, predicted: Any) -> str:
     return f"should be {expected!r} but is {predicted!r}"
-
-
-def _text(value: Any) -> str:
-    return "" if value is None else str(value)
-
-
-def _words(text: str) -> list[str]:
-    plain = normalized(text).translate(str.maketrans("", "", string.punctuation))
-    return re.sub(r"\b(a|an|the)\b", " ", plain).split()
 
 
 def _parts(value: Any) -> Mapping[str, Any] | None:

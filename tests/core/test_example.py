@@ -89,3 +89,47 @@ def test_a_prediction_with_a_score_compares_as_a_number():
     assert sum([prediction, prediction]) == 1.0
     with pytest.raises(TypeError, match="score"):
         float(Prediction(answer="a"))
+
+
+ODD_NAMES = (
+    *(
+        "base",
+        "self",
+        "_id",
+        "_input_keys",
+        "_store",
+        "id",
+        "inputs",
+        "labels",
+        "keys",
+        "items",
+        "values",
+        "get",
+        "copy",
+    ),
+    *("copy", "toDict", "with_inputs", "completions", "score", "data", "", "with space", "__class__", "__dict__"),
+)
+
+
+@pytest.mark.parametrize("kind", [Example, Prediction])
+@pytest.mark.parametrize("name", ODD_NAMES)
+@pytest.mark.parametrize("value", ["x", {"x": 1}])
+def test_a_column_may_have_any_name(kind, name, value):
+    row = {name: value, "other": 1}
+
+    for made in (
+        kind(**row),
+        kind(row),
+        kind(**row).copy(),
+        kind().copy(**row),
+        pickle.loads(pickle.dumps(kind(**row))),
+    ):
+        assert made.toDict() == row
+        assert made[name] == value
+
+
+def test_a_column_does_not_hide_what_a_dataset_says_of_a_row():
+    example = Example(_id=7, _input_keys=["no"], question="q").with_inputs("question").with_id("row-1")
+
+    assert (example._id, example.id, example.input_keys) == (7, "row-1", {"question"})
+    assert example.inputs().toDict() == {"question": "q"}

@@ -108,7 +108,7 @@ class TestExactMatch:
         assert judge(exact_match("answer"), expected, predicted) == Score(1.0)
 
     @pytest.mark.parametrize(
-        ("expected", "predicted"), [("yes", "yes."), ("3", 3), (3, 4), (None, ""), (["a"], ["A"]), ("a b", "ab")]
+        ("expected", "predicted"), [("yes", "yes."), ("4", 3), (3, 4), (None, ""), (["a"], ["A"]), ("a b", "ab")]
     )
     def test_says_what_differs(self, expected, predicted):
         assert judge(exact_match("answer"), expected, predicted) == Score(
