@@ -65,10 +65,74 @@ class SemanticF1(Module):
             ground_truth=example.response,
             system_response=pred.response,
         )
-        recall, precision = (min(1.0, max(0.0, share)) for share in (found.recall, found.precision))
-        score = 2 * recall * precision / (recall + precision) if recall + precision else 0.0
+        score = _harmonic_mean(found.recall, found.precision)
         return Prediction(score=score if trace is None else score >= self.threshold)
 
     def constructor_arguments(self) -> dict[str, Any]:
         """Return the arguments as they were given."""
         return {"threshold": self.threshold, "decompositional": self.decompositional}
+
+
+class AnswerCompleteness(Signature):
+    """Estimate how much of the right response a response says, idea by idea, whatever its words."""
+
+    question: str = InputField()
+    ground_truth: str = InputField(desc="the right response")
+    system_response: str = InputField(desc="the response to judge")
+    ground_truth_key_ideas: str = OutputField()
+    system_response_key_ideas: str = OutputField()
+    discussion: str = OutputField(desc="which ideas are in both")
+    completeness: float = OutputField(desc="from 0 to 1: how much of the right response it says")
+
+
+class AnswerGroundedness(Signature):
+    """Estimate how much of a response the retrieved documents, and plain common sense, support."""
+
+    question: str = InputField()
+    retrieved_context: str = InputField()
+    system_response: str = InputField(desc="the response to judge")
+    system_response_claims: str = OutputField(desc="what it claims that is worth checking")
+    discussion: str = OutputField(desc="which claims are supported")
+    groundedness: float = OutputField(desc="from 0 to 1: how much of it is supported")
+
+
+class CompleteAndGrounded(Module):
+    """A metric: the harmonic mean of how complete and how grounded `response` is, as a model judges it.
+
+    Examples have a `question` and a `response`, predictions a `response` and the `context` that was retrieved.
+
+    Args:
+        threshold: The score that is good enough for a demo, while an optimizer collects them.
+    """
+
+    def __init__(self, threshold: float = 0.66) -> None:
+        self.threshold = threshold
+        self.completeness_module = ChainOfThought(AnswerCompleteness)
+        self.groundedness_module = ChainOfThought(AnswerGroundedness)
+
+    def flow(self, example: Example, pred: Prediction, trace: Any = None) -> Flow[Prediction]:
+        """Return a prediction with the `score`; with a trace, whether that reaches the threshold."""
+        complete = yield from Module.steps(
+            self.completeness_module,
+            question=example.question,
+            ground_truth=example.response,
+            system_response=pred.response,
+        )
+        grounded = yield from Module.steps(
+            self.groundedness_module,
+            question=example.question,
+            retrieved_context=pred.context,
+            system_response=pred.response,
+        )
+        score = _harmonic_mean(complete.completeness, grounded.groundedness)
+        return Prediction(score=score if trace is None else score >= self.threshold)
+
+    def constructor_arguments(self) -> dict[str, Any]:
+        """Return the argument as it was given."""
+        return {"threshold": self.threshold}
+
+
+def _harmonic_mean(one: float, other: float) -> float:
+    """Return the harmonic mean of two shares; what a model wrote beyond 0 and 1 counts as these."""
+    one, other = (min(1.0, max(0.0, share)) for share in (one, other))
+    return 2 * one * other / (one + other) if one + other else 0.0

@@ -5,7 +5,7 @@ import json
 
 import pydantic
 import pytest
-from both import chat, refused, scripted, sent_to, uses
+from both import chat, in_real, refused, scripted, sent_to, uses
 
 use, USES = uses()
 ADAPTERS = ["ChatAdapter", "JSONAdapter", "XMLAdapter"]
@@ -250,4 +250,4 @@ def replies_in_elements(dspy):
 
 @pytest.mark.parametrize("use", USES)
 def test_the_same(ours, real, use):
-    assert use(ours) == use(real)
+    assert use(ours) == in_real(use, real)

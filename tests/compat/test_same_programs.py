@@ -3,7 +3,7 @@
 import copy
 
 import pytest
-from both import chat, refused, scripted, uses
+from both import chat, in_real, refused, scripted, uses
 
 use, USES = uses()
 
@@ -396,4 +396,4 @@ def predictions_of_a_program(dspy):
 
 @pytest.mark.parametrize("use", USES)
 def test_the_same(ours, real, use):
-    assert use(ours) == use(real)
+    assert use(ours) == in_real(use, real)

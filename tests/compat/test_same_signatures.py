@@ -6,7 +6,7 @@ from typing import Any, Literal, Optional
 
 import pydantic
 import pytest
-from both import chat, outputs, refused, scripted, uses
+from both import chat, in_real, outputs, refused, scripted, uses
 
 use, USES = uses()
 
@@ -422,4 +422,4 @@ def whatever_is_an_input(dspy):
 
 @pytest.mark.parametrize("use", USES)
 def test_the_same(ours, real, use):
-    assert use(ours) == use(real)
+    assert use(ours) == in_real(use, real)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import pydantic
 import pytest
-from both import chat, refused, scripted, uses
+from both import chat, in_real, refused, scripted, uses
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(16)).decode()
 WAV = base64.b64encode(b"RIFF0000WAVEfmt ").decode()
@@ -349,4 +349,4 @@ def whether_it_streams(dspy):
 def test_the_same(ours, real, use, tmp_path):
     given = {"tmp_path": tmp_path} if "tmp_path" in use.__code__.co_varnames[: use.__code__.co_argcount] else {}
 
-    assert use(ours, **given) == use(real, **given)
+    assert use(ours, **given) == in_real(use, real, **given)

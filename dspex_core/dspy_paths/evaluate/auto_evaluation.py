@@ -1,5 +1,19 @@
 """DSPy's `dspy.evaluate.auto_evaluation`: judges of free text. PYTEST_DONT_REWRITE"""
 
-from dspex_core.evaluation.judges import DecompositionalSemanticRecallPrecision, SemanticF1, SemanticRecallPrecision
+from dspex_core.evaluation.judges import (
+    AnswerCompleteness,
+    AnswerGroundedness,
+    CompleteAndGrounded,
+    DecompositionalSemanticRecallPrecision,
+    SemanticF1,
+    SemanticRecallPrecision,
+)
 
-__all__ = ["DecompositionalSemanticRecallPrecision", "SemanticF1", "SemanticRecallPrecision"]
+__all__ = [
+    "AnswerCompleteness",
+    "AnswerGroundedness",
+    "CompleteAndGrounded",
+    "DecompositionalSemanticRecallPrecision",
+    "SemanticF1",
+    "SemanticRecallPrecision",
+]
