@@ -28,6 +28,11 @@ _SMART_QUOTES = str.maketrans("\u201c\u201d\u201e\u201f\uff02", '"""""')
 def object_answers(signature: type[Signature], text: str) -> Iterator[Mapping[str, Any]]:
     """Yield the answers in a reply that is a JSON object, the likeliest first."""
     names = signature.output_fields
+    if "\\" not in text:
+        with suppress(*_NOT_JSON):  # the reply as it should be
+            whole = _DECODER.decode(text)
+            if isinstance(whole, dict) and whole.keys() >= names.keys():
+                yield whole
     found = extract_json_object(text, names)
     if found is not None and (any(name in found for name in names) or not names):
         yield found
@@ -44,7 +49,7 @@ def extract_json_object(text: str, names: Collection[str]) -> dict[str, Any] | N
     another case, or with spaces or dashes.
     """
     whole = next(decoded(text), None)
-    if isinstance(whole, dict) and all(name in whole for name in names):
+    if isinstance(whole, dict) and whole.keys() >= set(names):
         return whole
     best: dict[str, Any] | None = None
     for objects in _stages(text, whole, names):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Reader = Callable[["SignatureField", Any], Any]
 _SAYS_NOTHING = re.compile(r"\s*(\{\s*\}|\[\[ ## completed ## \]\])\s*")  # a reply in its format, without outputs
+_decode = json.JSONDecoder().decode
 _NONE = ("null", "none")  # that text or nothing is nothing; all else is the text
 
 
@@ -160,6 +161,11 @@ def parse_text(field: SignatureField, text: str) -> Any:
         return _checked(field, choice(named, text))
     if field.is_optional_text:
         return _checked(field, None if text.strip().casefold() in _NONE else text)
+    if "\\" not in text:
+        try:  # most of what models write is JSON that fits
+            return field.validate(_decode(text))
+        except Exception:  # noqa: BLE001, S110  all readings are tried below, and what is wrong is said
+            pass
     errors: list[Exception] = []
     for value in _readings(text):
         try:

@@ -31,7 +31,7 @@ class Repeated(list[str]):
 
 def tagged_answers(signature: type[Signature], text: str) -> Iterator[Mapping[str, Any]]:
     """Yield the answers between tags, the likeliest first; at last repeated elements as the items of a list."""
-    sections = list(_sections(signature, text))
+    sections = _sections(tuple(signature.output_fields), text)
     answers = split_answers(sections)
     yield from likeliest(signature, answers)
     if len(answers) > 1:
@@ -70,8 +70,7 @@ def plain(content: str) -> str:
     return "".join(parts)
 
 
-def _sections(signature: type[Signature], text: str) -> Iterator[tuple[str, str]]:
-    names = tuple(signature.output_fields)
+def _sections(names: tuple[str, ...], text: str) -> list[tuple[str, str]]:
     exact, loose, spellings = _patterns(names)
     found = [(match[1], match[2].strip()) for match in exact.finditer(text)]
     if len(found) < len(names):
@@ -83,7 +82,7 @@ def _sections(signature: type[Signature], text: str) -> Iterator[tuple[str, str]
             for match in loose.finditer(text)
         ]
         found = loosely if len({name for name, _ in loosely}) > len({name for name, _ in found}) else found
-    yield from found
+    return found
 
 
 @lru_cache(maxsize=256)

@@ -11,8 +11,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from dspex_core.signatures.signature import Signature
 
 _NAMES = (
@@ -65,17 +63,14 @@ def thinking(outputs: tuple[str, ...]) -> Thinking:
     return Thinking(outputs)
 
 
-def regions(text: str, signature: type[Signature]) -> Iterator[str]:
-    """Yield the parts of a reply in which the answer may be, the likeliest first; at last all but the thinking."""
+def regions(text: str, signature: type[Signature]) -> list[str]:
+    """Return the parts of a reply in which the answer may be, the likeliest first; the last is all but the thinking."""
     if ("<" not in text and "[/" not in text and "\u25c1" not in text) or not _QUICK.search(text):
-        yield text.lstrip("\ufeff")
-        return
+        return [text.lstrip("\ufeff")]
     marks = thinking(tuple(signature.output_fields))
     spoken = _without_end(_behind(text, marks))
     *_, unopened = [None, *marks.end.finditer(spoken)]
-    if unopened is not None:
-        yield spoken[unopened.end() :]
-    yield spoken
+    return [spoken] if unopened is None else [spoken[unopened.end() :], spoken]
 
 
 def _behind(text: str, marks: Thinking) -> str:

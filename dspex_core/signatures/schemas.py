@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from textwrap import indent
 from typing import Any
 
@@ -28,6 +28,8 @@ _CONSTRAINTS = {
 # What OpenAI's strict mode and llama.cpp's grammars both take. The rest (lengths, patterns) is
 # checked when the reply is parsed.
 _ENFORCED = ("type", "enum", "const", *_CONSTRAINTS.keys() - {"minLength", "maxLength", "pattern"})
+# The limits of OpenAI's strict mode, for a schema as a whole.
+_MAX_NAMES, _MAX_CHOICES, _MAX_LETTERS, _MAX_DEPTH = 5000, 1000, 120_000, 10
 _FORMATS = frozenset({"date", "time", "date-time", "uuid"})
 
 
@@ -63,16 +65,54 @@ def strict(schema: Schema) -> dict[str, Any]:
 
 
 def is_closed(schema: Schema) -> bool:
-    """Tell whether a schema made by `strict` names all that it admits, as OpenAI's strict mode demands.
+    """Tell whether a schema made by `strict` is one that OpenAI's strict mode takes.
 
-    A dict with keys of any name, or a value of any type, does not.
+    It names all that it admits: a dict with keys of any name, a list of any items, a tuple, a choice of several types
+    or a value of any type does not. And it keeps to the mode's limits of size.
     """
-    if not schema or isinstance(schema.get("additionalProperties"), Mapping):
-        return False
-    if schema.get("type") == "object" and "properties" not in schema:
-        return False
-    parts = [*schema.get("properties", {}).values(), *schema.get("$defs", {}).values(), *schema.get("anyOf", ())]
-    return all(is_closed(part) for part in [*parts, *([schema["items"]] if "items" in schema else [])])
+    parts = list(_parts(schema))
+    return all(map(_says_all, parts)) and _is_small(parts) and _depth(schema, schema.get("$defs", {}), ()) <= _MAX_DEPTH
+
+
+def _parts(schema: Schema) -> Iterator[Schema]:
+    """Yield a schema and all schemas in it."""
+    yield schema
+    for part in [*schema.get("$defs", {}).values(), *_inner(schema)]:
+        yield from _parts(part)
+
+
+def _inner(schema: Schema) -> list[Schema]:
+    items = [schema["items"]] if "items" in schema else []
+    return [*schema.get("properties", {}).values(), *schema.get("anyOf", ()), *items]
+
+
+def _says_all(schema: Schema) -> bool:
+    match schema:
+        case {"$ref": _} | {"anyOf": _}:
+            return True
+        case {"prefixItems": _}:
+            return False
+        case {"type": "array"}:
+            return "items" in schema
+        case {"type": "object"}:
+            return "properties" in schema and schema.get("additionalProperties") is False
+        case _:
+            return "type" in schema
+
+
+def _is_small(parts: Sequence[Schema]) -> bool:
+    names = [name for part in parts for key in ("properties", "$defs") for name in part.get(key, ())]
+    choices = [str(choice) for part in parts for choice in part.get("enum", ())]
+    letters = sum(map(len, [*names, *choices]))
+    return len(names) <= _MAX_NAMES and len(choices) <= _MAX_CHOICES and letters <= _MAX_LETTERS
+
+
+def _depth(schema: Schema, defs: Schema, within: tuple[str, ...]) -> int:
+    """Return how many objects are in each other; one that holds itself counts once."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return 0 if name in within else _depth(defs[name], defs, (*within, name))
+    return max((_depth(part, defs, within) for part in _inner(schema)), default=0) + ("properties" in schema)
 
 
 def _describe(schema: Schema, defs: Schema, within: tuple[str, ...], layout: Layout) -> str:

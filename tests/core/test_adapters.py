@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, create_model
 
 from dspex_core.adapters import Adapter, ChatAdapter, CompiledPrompt, JSONAdapter, TwoStepAdapter, XMLAdapter
 from dspex_core.adapters.base import INCOMPLETE, NOT_SUPPLIED
@@ -541,6 +541,44 @@ def test_written_json_follows_the_response_schema(drawn):
 )
 def test_only_a_closed_schema_asks_for_strict_mode(signature, expected):
     assert JSONAdapter().response_schema(Signature(signature)).strict is expected
+
+
+class Branch(BaseModel):
+    name: str
+    branches: list["Branch"] = []
+
+
+class Open(BaseModel, extra="allow"):
+    name: str = Field(default="x", min_length=1, max_length=9, pattern="x+")
+
+
+Deep: Any = int
+for _number in range(12):
+    Deep = create_model(f"Deep{_number}", inner=Deep)
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (Branch, True),
+        (Open, True),
+        (list[Literal["a", "b"]] | None, True),
+        (Annotated[float, Field(ge=0, lt=1)], True),
+        (list, False),
+        (tuple[int, str], False),
+        (dict[str, int], False),
+        (dict[Literal["a"], int] | None, False),
+        (Literal["a", 1], False),
+        (list[Any], False),
+        (int | list[dict[str, str]], False),
+        (Deep, False),
+        (Literal[tuple(f"choice {number}" for number in range(1001))], False),
+        (create_model("Wide", **{f"field_{number}": int for number in range(5001)}), False),
+    ],
+)
+def test_only_types_that_strict_mode_takes_ask_for_it(kind, expected):
+    signature = Signature({"q": InputField(), "a": (kind, OutputField())})
+    assert JSONAdapter().response_schema(signature).strict is expected
 
 
 def test_types_can_be_left_out_of_the_json_prompt():
