@@ -235,7 +235,7 @@ class _File:
         row = self._execute("SELECT response FROM responses WHERE key = ?", (key,))
         try:
             return None if row is None else LMResponse.from_json(json.loads(row[0]))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             _log.warning("the cached response %s in %s cannot be read; it is asked for anew", key, self._path)
             return None
 
@@ -251,7 +251,7 @@ class _File:
                 self._connection = self._connection or self._open()
                 row: tuple[str] | None = self._connection.execute(statement, values).fetchone()
                 return row
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, ValueError) as error:  # the last: no path holds a NUL
             with self._lock:
                 first, self._usable = self._usable, False
             if first:

@@ -36,6 +36,7 @@ from dspex_core.errors import (
     LMTransportError,
     LMUnsupportedFeatureError,
 )
+from dspex_core.flow.steps import in_thread
 from dspex_core.lm.engines.litellm_cleanup import clients, keep_event_loop
 from dspex_core.lm.engines.refusals import error_class, error_in_reply, refusal
 from dspex_core.lm.engines.vectors import to_vectors
@@ -71,7 +72,18 @@ _CALLS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {  # sync and
     "text": (litellm.text_completion, partial(asyncio.to_thread, litellm.text_completion)),
     "responses": (litellm.responses, litellm.aresponses),
 }
-_FAILURES = (openai.OpenAIError, httpx.HTTPError, TimeoutError)
+_FAILURES = (  # the last ones leave it raw on odd addresses, settings and replies
+    openai.OpenAIError,
+    httpx.HTTPError,
+    httpx.InvalidURL,
+    OSError,
+    UnicodeError,
+    RecursionError,
+    KeyError,
+    AttributeError,
+    TypeError,
+)
+_GRACE = 0.2  # seconds for LiteLLM's own timeout, whose error says more
 _NO_COMPLETION = re.compile(r"provider returned .*'choices'")
 _OWN_NAMES = re.compile(r"^(litellm\.\w+: )+| Handle with `litellm\.\w+`\.")
 
@@ -119,12 +131,22 @@ class LiteLLMEngine:
         Raises:
             LMError: It failed; `is_retryable` says whether another try may do better.
         """
+        return self._in_time(partial(self._complete, request, timeout), timeout)
+
+    def _complete(self, request: LMRequest, timeout: float) -> LMResponse:
         deadline = time.monotonic() + timeout
+        with foreign_code():
+            reply = self._call(**self._fixed, **self._arguments(request), timeout=timeout)
+        pieces = self._pieces(request)
+        return self._response(reply) if pieces is None else self._streamed(reply, pieces, deadline)
+
+    def _in_time(self, call: Callable[[], LMResponse], timeout: float) -> LMResponse:
+        """Wait for a call in a thread that may be left behind: LiteLLM's own timeout starts anew with each byte."""
+        future = in_thread(call)
         try:
-            with foreign_code():
-                reply = self._call(**self._fixed, **self._arguments(request), timeout=timeout)
-            pieces = self._pieces(request)
-            return self._response(reply) if pieces is None else self._streamed(reply, pieces, deadline)
+            return future.result(timeout + _GRACE)
+        except LMError:
+            raise
         except _FAILURES as error:
             raise self._error(error, timeout) from error
         finally:
@@ -140,6 +162,8 @@ class LiteLLMEngine:
                     reply = await self._acall(**self._fixed, **self._arguments(request), timeout=timeout)
                 pieces = self._pieces(request)
                 return self._response(reply) if pieces is None else await self._astreamed(reply, pieces)
+        except LMError:
+            raise
         except _FAILURES as error:
             raise self._error(error, timeout) from error
 
@@ -149,13 +173,11 @@ class LiteLLMEngine:
         Raises:
             LMError: As `complete` does.
         """
-        try:
-            with foreign_code():
-                reply = litellm.embedding(**self._fixed, **config, input=list(texts), timeout=timeout)
-        except openai.OpenAIError as error:
-            raise self._error(error, timeout) from error
-        finally:
-            keep_event_loop()
+        return self._in_time(partial(self._embed, list(texts), config, timeout), timeout)
+
+    def _embed(self, texts: list[str], config: Mapping[str, Any], timeout: float) -> LMResponse:
+        with foreign_code():
+            reply = litellm.embedding(**self._fixed, **config, input=texts, timeout=timeout)
         return self._vectors(reply, len(texts))
 
     async def aembed(
@@ -211,9 +233,9 @@ class LiteLLMEngine:
     def _streamed(self, reply: Any, pieces: ReplyInPieces, deadline: float) -> LMResponse:
         try:
             while (event := _next(reply)) is not None:
-                self._take(event, pieces)
                 if time.monotonic() > deadline:
                     raise TimeoutError
+                self._take(event, pieces)
         finally:
             source = reply.completion_stream  # which LiteLLM leaves open when nobody reads on
             if hasattr(source, "close"):
