@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import time
 import uuid
 from collections import Counter
 from dataclasses import dataclass, field
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
 _RUN_KEY = "dspex_run"
 _FOLDER = "cassettes"
-_PAUSE = 1.0  # seconds of recording that a crash may lose
 
 
 @dataclass(slots=True)
@@ -37,11 +35,13 @@ class FunctionRun:
         cassette: Where it lies.
         cases: How many cases the function has, also those that this session does not run.
         ran: The node ids of the cases that ran to their end, be it a failed assertion.
+        asked: The keys that workers asked for.
     """
 
     cassette: Path
     cases: int
     ran: set[str] = field(default_factory=set)
+    asked: set[str] = field(default_factory=set)
 
     @property
     def is_whole(self) -> bool:
@@ -63,10 +63,11 @@ class Recording:
         self._recorders: list[CassetteRecorder] = []
         self._problems: list[str] = []
         self._notes: list[str] = []
-        self._saved = time.monotonic()
+        self._run = config.workerinput[_RUN_KEY] if is_worker(config) else _new_run()  # type: ignore[attr-defined]  # xdist's
 
     def recorder(self, item: pytest.Item) -> CassetteRecorder:
         """Return what stands before the LM while an item runs."""
+        from pytest_dspex.cassettes.journal import Journal
         from pytest_dspex.cassettes.lm_door import CassetteRecorder
         from pytest_dspex.cassettes.store import CassetteStore
 
@@ -74,7 +75,10 @@ class Recording:
         run = self._runs.setdefault(
             function, FunctionRun(_cassette(item, function), len(item.stash.get(SIBLINGS, (item,))))
         )
-        store = self._stores.setdefault(function, CassetteStore(run.cassette))
+        if function not in self._stores:
+            journal = Journal(run.cassette, run=self._run) if self._mode != "none" else None
+            self._stores[function] = CassetteStore(run.cassette, journal=journal)
+        store = self._stores[function]
         recorder = CassetteRecorder(store, case=case, record=self._mode)
         self._recorders.append(recorder)
         return recorder
@@ -86,24 +90,27 @@ class Recording:
             self._runs[function].ran.add(item.nodeid)
 
     def save_early(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
-        """Write what has been recorded once in a while and after each function's last test: a crash loses little."""
+        """Merge what has been recorded after each function's last test; workers leave that to their controller."""
         function, _ = names_of(item)
-        if self._mode == "none" or function not in self._stores:
+        if self._mode == "none" or function not in self._stores or is_worker(self._config):
             return
-        goes_on = nextitem is not None and names_of(nextitem)[0] == function
-        if goes_on and time.monotonic() - self._saved < _PAUSE:
+        if nextitem is not None and names_of(nextitem)[0] == function:
             return
         with contextlib.suppress(CassetteError, OSError):  # the end of the session tries again, and says so
-            self._write(function, prune=False)
-        self._saved = time.monotonic()
+            self._stores[function].save()
 
     def save(self) -> None:
         """Write what was recorded; on an xdist worker to shards beside the cassettes, which the controller merges."""
         for function in self._stores if self._mode != "none" else ():
+            run, store = self._runs[function], self._stores[function]
             try:
-                self._write(function, prune=self._mode == "all" and self._runs[function].is_whole)
+                if is_worker(self._config):
+                    store.keep_shard()
+                else:
+                    store.save(prune=self._mode == "all" and run.is_whole)
             except (CassetteError, OSError) as error:
                 self._problems.append(_unwritten(error))
+                run.ran.clear()  # what is not in the shard was asked for nevertheless
 
     def add_strays(self, problems: Iterable[str], notes: Iterable[str]) -> None:
         """Note what became of LM calls that belong to no running test."""
@@ -119,16 +126,12 @@ class Recording:
 
     def to_json(self) -> dict[str, Any]:
         """Return what the controller is told at the end."""
-        runs = {name: [str(run.cassette), run.cases, sorted(run.ran)] for name, run in self._runs.items()}
+        asked = {name: sorted(store.asked) if self._mode == "all" else [] for name, store in self._stores.items()}
+        runs = {
+            name: [str(run.cassette), run.cases, sorted(run.ran), asked.get(name, [])]
+            for name, run in self._runs.items()
+        }
         return {"runs": runs, "calls": dict(self._calls()), "problems": self._problems, "notes": self._notes}
-
-    def _write(self, function: str, *, prune: bool) -> None:
-        store = self._stores[function]
-        if is_worker(self._config):
-            workerinput = self._config.workerinput  # type: ignore[attr-defined]  # xdist's, on workers
-            store.save_shard(workerinput["workerid"], run=workerinput[_RUN_KEY])
-        else:
-            store.save(prune=prune)
 
 
 class Recordings:
@@ -143,7 +146,7 @@ class Recordings:
         self._calls = Counter[str]()
         self._root = config.rootpath
         self._mode = config.stash[OPTIONS].record
-        self._id = uuid.uuid4().hex
+        self._id = _new_run()
         self._folders: set[Path] = set()
         self._runs: dict[str, FunctionRun] = {}
 
@@ -164,9 +167,10 @@ class Recordings:
 
     def add_shards(self, recording: Mapping[str, Any]) -> None:
         """Learn of a worker's recording where its shards are, and which cases it ran."""
-        for function, (cassette, cases, ran) in recording["runs"].items():
+        for function, (cassette, cases, ran, asked) in recording["runs"].items():
             run = self._runs.setdefault(function, FunctionRun(Path(cassette), cases))
             run.ran.update(ran)
+            run.asked.update(asked)
             self._folders.add(run.cassette.parent)
 
     def merge(self) -> None:
@@ -175,9 +179,9 @@ class Recordings:
             return
         from pytest_dspex.cassettes.store import merge_shards
 
-        whole = [run.cassette for run in self._runs.values() if run.is_whole] if self._mode == "all" else []
+        whole = [run for run in self._runs.values() if run.is_whole] if self._mode == "all" else []
         try:
-            merge_shards(self._folders, run=self._id, prune=whole)
+            merge_shards(self._folders, run=self._id, asked={run.cassette: run.asked for run in whole})
         except (CassetteError, OSError) as error:
             self.problems.append(_unwritten(error))
 
@@ -185,6 +189,10 @@ class Recordings:
         """Return one line on what the cassettes did, if anything."""
         said = [f"{count} {what}" for what, count in self._calls.items() if count]
         return f"LM calls: {', '.join(said)}" if said else None
+
+
+def _new_run() -> str:
+    return uuid.uuid4().hex[:12]
 
 
 def _unwritten(error: CassetteError | OSError) -> str:

@@ -3,29 +3,34 @@
 A test function has one file. Its lines are sorted, so a recording gives the same bytes in
 whatever order the calls came, and a review shows the calls that changed.
 
-Under pytest-xdist each worker writes what it recorded to a shard beside the file, and the
-controller merges the shards when all workers are done. The first line of a shard names its
-run: a shard that a killed run left behind is never merged into a later one.
+What is recorded is in a shard beside the file from the moment it arrives (`journal`), and merged into the file when a
+test function has run; under pytest-xdist by the controller, when all workers are done. Whoever writes the file reads it
+again first, under a lock, so that runs at the same time lose nothing of each other.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import threading
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import DSPexError
 from dspex_core.messages import Message
 from dspex_core.process.foreign_code import foreign_code
 from dspex_core.storage.files import write_atomically
+from pytest_dspex.cassettes.journal import cassette_of, is_left_behind, is_of_run, shards_of
+from pytest_dspex.cassettes.locks import exclusive, is_abandoned
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from dspex_core.messages import Json
+    from pytest_dspex.cassettes.journal import Journal
 
 _FIELD_TYPES = {"key": str, "model": str, "case": str, "request": dict, "response": dict}
 # JSON may hold these as they are, but UTF-8 has no surrogates and many tools end a line at the others.
@@ -78,8 +83,9 @@ class CassetteStore:
     Threads may share it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, journal: Journal | None = None) -> None:
         self.path = path
+        self._journal = journal
         self._lock = threading.RLock()
         self._loaded: dict[str, Entry] | None = None
         self._asked: set[str] = set()
@@ -111,6 +117,8 @@ class CassetteStore:
             if self._entries().get(entry.key) != kept:
                 self._entries()[entry.key] = kept
                 self._changed = True
+                if self._journal is not None:
+                    self._journal.append(_line(kept.to_json()))
             return True
 
     def nearest(self, request: Json, case: str) -> Entry | None:
@@ -125,97 +133,128 @@ class CassetteStore:
         return _most_similar(same_case, request, 0.0) if same_case else _most_similar(entries, request, _SIMILAR)
 
     def save(self, *, prune: bool = False) -> bool:
-        """Write the file if anything changed, and say whether it did.
+        """Merge what changed into the file, which others may have written meanwhile; say whether it changed.
+
+        What forked children recorded is merged, too. The shard goes when all of it is in the file.
 
         Args:
             prune: Drop the entries that nobody asked for in this run. Only right when every
                 case of the test function has run.
+
+        Raises:
+            OSError: The file cannot be written; the old one and the shard are still there.
         """
         with self._lock:
-            if prune:
-                for key in self._entries().keys() - self._asked:
-                    del self._entries()[key]
-                    self._changed = True
-            if not self._changed:
+            unused = self._entries().keys() - self._asked if prune else set()
+            journal = self._journal
+            own = [] if journal is None else [shard for shard in shards_of(self.path) if self._is_of_child(shard)]
+            if not (self._changed or unused or own):
                 return False
-            entries = sorted(self._entries().values(), key=lambda entry: (entry.case, entry.key))
-            if entries:
-                _write(self.path, (entry.to_json() for entry in entries))
-            else:
-                self.path.unlink(missing_ok=True)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            added = {key: self._entries()[key] for key in self._added}
+            with exclusive(self.path.parent):
+                self._loaded, changed = _merge(self.path, added, own, unused=unused)
+            if journal is not None:
+                journal.remove()
             self._changed = False
-            return True
+            return changed
 
-    def save_shard(self, worker: str, *, run: str) -> Path | None:
-        """Write what this xdist worker asked and added beside the file, for `merge_shards`.
+    def keep_shard(self) -> None:
+        """Have the shard of this process whole on the disk, for `merge_shards`.
 
-        Args:
-            worker: The worker's name, such as `"gw0"`.
-            run: An id that the workers and the controller of one run share.
-
-        Returns:
-            The shard's path; `None` when nobody asked for anything.
+        Raises:
+            OSError: It cannot be written.
         """
         with self._lock:
-            if not self._asked:
-                return None
-            shard = self.path.with_name(f"{self.path.name}.{worker}.shard")
-            added = [self._entries()[key].to_json() for key in sorted(self._added)]
-            _write(shard, [{"run": run, "asked": sorted(self._asked)}, *added])
-            return shard
+            if self._journal is None:
+                return
+            try:
+                self._journal.close()
+            except OSError:  # there may be room by now
+                _write(self._journal.path, (self._entries()[key].to_json() for key in sorted(self._added)))
+
+    @property
+    def asked(self) -> frozenset[str]:
+        """The keys that somebody asked for in this run."""
+        return frozenset(self._asked)
+
+    def _is_of_child(self, shard: Path) -> bool:
+        assert self._journal is not None, "only a recording has children's shards"
+        return shard != self._journal.path and is_of_run(shard, self._journal.run) and is_abandoned(shard)
 
     def _entries(self) -> dict[str, Entry]:
         if self._loaded is None:
+            if self._journal is not None:
+                with contextlib.suppress(OSError):  # the shards stay, for a run that can write
+                    _take_over(self.path, self._journal.run)
             self._loaded = {entry.key: entry for entry in _read(self.path)}
         return self._loaded
 
 
-def merge_shards(directories: Iterable[Path], *, run: str, prune: Collection[Path] = ()) -> list[Path]:
-    """Merge the shards of a run into their cassettes, then remove all shards.
+def merge_shards(
+    directories: Iterable[Path], *, run: str, asked: Mapping[Path, Collection[str]] = MappingProxyType({})
+) -> list[Path]:
+    """Merge the shards of a run, and those that killed runs have left, into their cassettes.
 
-    Shards of other runs are what killed runs left behind: they are removed, not merged.
+    Shards of other runs that go on are left alone.
 
     Args:
         directories: Where to look for shards, subdirectories included.
-        run: The run's id, as given to `save_shard`.
-        prune: The cassettes whose test function ran with every case on some worker: entries
-            that nobody asked for are dropped from them.
+        run: The run's id, as given to the journals.
+        asked: The cassettes whose test function ran with every case on some worker, and the keys that these asked
+            for: other entries are dropped from them.
 
     Returns:
         The cassettes that changed.
 
     Raises:
-        CassetteError: A shard or a cassette is damaged; no shard is removed then.
+        CassetteError: A shard or a cassette is damaged; its shards stay.
+        OSError: A cassette cannot be written; the old one and its shards stay.
     """
-    shards = sorted({shard.resolve() for folder in directories for shard in folder.rglob("*.jsonl.*.shard")})
-    whole = {path.resolve() for path in prune}
-    stores = {path: CassetteStore(path) for path in whole}
-    for shard in shards:
-        path = shard.with_name(shard.name.rsplit(".", 2)[0])
-        _merge(shard, run, stores.setdefault(path, CassetteStore(path)))
-    changed = [path for path, store in sorted(stores.items()) if store.save(prune=path in whole)]
+    used = {path.resolve(): keys for path, keys in asked.items()}
+    shards = {shard.resolve() for folder in directories for shard in folder.rglob("*.jsonl.*.shard")}
+    cassettes = {cassette_of(shard) for shard in shards} | {path for path in used if path.exists()}
+    return [path for path in sorted(cassettes) if _merge_shards_of(path, run, used=used.get(path))]
+
+
+def _merge_shards_of(path: Path, run: str, *, used: Collection[str] | None) -> bool:
+    with exclusive(path.parent):
+        shards = [shard for shard in shards_of(path) if is_of_run(shard, run) or is_left_behind(shard, run)]
+        unused = set() if used is None else {entry.key for entry in _read(path)} - set(used)
+        return _merge(path, {}, shards, unused=unused)[1]
+
+
+def _take_over(path: Path, run: str) -> None:
+    """Merge what killed runs have recorded."""
+    if not any(is_left_behind(shard, run) for shard in shards_of(path)):
+        return
+    with exclusive(path.parent):
+        _merge(path, {}, [shard for shard in shards_of(path) if is_left_behind(shard, run)], unused=())
+
+
+def _merge(
+    path: Path, added: Mapping[str, Entry], shards: Sequence[Path], *, unused: Collection[str]
+) -> tuple[dict[str, Entry], bool]:
+    """Write a cassette anew from what is in it, what was added and what is in shards; then remove these."""
+    before = {entry.key: entry for entry in _read(path)}
+    kept = {key: entry for key, entry in before.items() if key not in unused}
+    recorded = {entry.key: entry for shard in shards for entry in _read(shard, may_be_cut=True)}
+    entries = {**kept, **recorded, **added}
+    changed = entries != before
+    if changed and entries:
+        ordered = sorted(entries.values(), key=lambda entry: (entry.case, entry.key))
+        _write(path, (entry.to_json() for entry in ordered))
+    elif changed:
+        path.unlink(missing_ok=True)
     for shard in shards:
         shard.unlink(missing_ok=True)
-    return changed
+    return entries, changed
 
 
 def last_message(request: Json) -> str:
     """Return the text by which people know a request: its last message, else all of its JSON."""
     messages = request.get("messages")
     return Message.from_json(messages[-1]).text if messages else _line(request)
-
-
-def _merge(shard: Path, run: str, store: CassetteStore) -> None:
-    lines = _read_lines(shard)
-    number, header = next(lines, (1, None))
-    if not isinstance(header, dict) or header.keys() != {"run", "asked"}:
-        raise CassetteError("not the first line of a cassette's shard; delete the file", path=shard, line=number)
-    if header["run"] != run:
-        return
-    for key in header["asked"]:
-        store.lookup(key)
-    for number, stored in lines:
-        store.add(_checked(stored, shard, number))
 
 
 def _most_similar(entries: list[Entry], request: Json, at_least: float) -> Entry | None:
@@ -247,16 +286,17 @@ def _write(path: Path, values: Iterable[Json]) -> None:
     write_atomically(path, "".join(f"{_line(value)}\n" for value in values))
 
 
-def _read(path: Path) -> Iterator[Entry]:
+def _read(path: Path, *, may_be_cut: bool = False) -> Iterator[Entry]:
     try:
-        for number, stored in _read_lines(path):
+        for number, stored in _read_lines(path, may_be_cut=may_be_cut):
             yield _checked(stored, path, number)
     except FileNotFoundError:
         return
 
 
-def _read_lines(path: Path) -> Iterator[tuple[int, Any]]:
-    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
+def _read_lines(path: Path, *, may_be_cut: bool) -> Iterator[tuple[int, Any]]:
+    lines = path.read_bytes().split(b"\n")
+    for number, line in enumerate(lines[:-1] if may_be_cut else lines, 1):
         if not line.strip():
             continue
         try:

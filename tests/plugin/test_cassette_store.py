@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from dspex_core.errors import DSPexError
 from dspex_core.messages import LMOutput, LMRequest, LMResponse, Message, ResponseSchema, Usage
+from pytest_dspex.cassettes.journal import Journal
 from pytest_dspex.cassettes.store import CassetteError, CassetteStore, Entry, merge_shards
 
 RUN = "run-1"
@@ -311,7 +313,19 @@ def test_an_empty_store_has_no_nearest_request(tmp_path):
     assert CassetteStore(tmp_path / "test_fn.jsonl").nearest({"messages": []}, "row-1") is None
 
 
-# shards of xdist workers
+# shards of xdist workers and of killed runs
+
+
+def recording(path, run=RUN):
+    return CassetteStore(path, journal=Journal(path, run=run))
+
+
+def shard(path, *entries, owner):
+    """Write a shard as another process does that is gone by now: nobody holds it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    left = path.with_name(f"{path.name}.{owner}.shard")
+    left.write_bytes("".join(json.dumps(one.to_json()) + "\n" for one in entries).encode())
+    return left
 
 
 @on_disk
@@ -323,83 +337,132 @@ def test_merged_shards_equal_a_serial_recording(tmp_path_factory, recorded, data
     serial, parallel = cassette(folder / "serial.jsonl", *old), cassette(folder / "test_fn.jsonl", *old)
     cassette(serial, *recorded)
     for worker in set(workers):
-        store = CassetteStore(parallel)
-        for one, owner in zip(recorded, workers, strict=True):
-            if owner == worker:
-                store.add(one)
-        store.save_shard(f"gw{worker}", run=RUN)
+        own = [one for one, owner in zip(recorded, workers, strict=True) if owner == worker]
+        shard(parallel, *own, owner=f"{RUN}-{worker}")
     merge_shards([folder], run=RUN)
     assert parallel.read_bytes() == serial.read_bytes()
     assert list(folder.glob("*.shard")) == []
 
 
-def test_a_worker_writes_its_shard_beside_the_file_and_leaves_the_file_alone(tmp_path):
+def test_what_is_recorded_is_in_the_shard_at_once_and_in_the_file_when_it_is_saved(tmp_path):
     path = cassette(tmp_path / "test_fn.jsonl", entry("a"))
     before = path.read_bytes()
-    store = CassetteStore(path)
+    store = recording(path)
     store.add(entry("b"))
-    assert store.save_shard("gw1", run=RUN) == tmp_path / "test_fn.jsonl.gw1.shard"
+    (left,) = tmp_path.glob("*.shard")
+    assert [stored["key"] for stored in contents(left)] == ["b"]
     assert path.read_bytes() == before
+    assert store.save()
+    assert keys(path) == ["a", "b"]
+    assert list(tmp_path.glob("*.shard")) == []
 
 
-def test_a_worker_that_asked_for_nothing_writes_no_shard(tmp_path):
-    assert CassetteStore(tmp_path / "test_fn.jsonl").save_shard("gw0", run=RUN) is None
+def test_a_recording_that_adds_nothing_writes_no_shard(tmp_path):
+    store = recording(tmp_path / "test_fn.jsonl")
+    store.lookup("a")
+    store.keep_shard()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_merging_goes_through_subdirectories_and_returns_the_cassettes_that_changed(tmp_path):
     changed, same = tmp_path / "test_a" / "test_fn.jsonl", cassette(tmp_path / "test_b" / "test_fn.jsonl", entry("a"))
-    store = CassetteStore(changed)
-    store.add(entry("new"))
-    store.save_shard("gw0", run=RUN)
-    store = CassetteStore(same)
-    store.lookup("a")
-    store.save_shard("gw0", run=RUN)
+    shard(changed, entry("new"), owner=f"{RUN}-1")
+    shard(same, entry("a"), owner=f"{RUN}-1")
     assert merge_shards([tmp_path, tmp_path / "test_a"], run=RUN) == [changed.resolve()]
     assert list(tmp_path.rglob("*.shard")) == []
 
 
-def test_shards_of_a_killed_run_are_removed_and_not_merged(tmp_path):
+@pytest.mark.parametrize("tail", [b"", b'{"key": "half', b'{"key": "half", "request": {"text": "\xc3'])
+def test_the_next_recording_takes_over_what_a_killed_run_has_left(tmp_path, tail):
     path = cassette(tmp_path / "test_fn.jsonl", entry("a"))
-    stale = CassetteStore(path)
-    stale.add(entry("stale"))
-    stale.save_shard("gw7", run="killed")
-    store = CassetteStore(path)
-    store.add(entry("new"))
-    store.save_shard("gw0", run=RUN)
+    left = shard(path, entry("paid"), owner="killed-7")
+    left.write_bytes(left.read_bytes() + tail)
+    store = recording(path)
+    assert store.lookup("paid") == entry("paid")
+    assert not left.exists()
+    assert keys(path) == ["a", "paid"]
+
+
+def test_a_merge_takes_over_what_killed_runs_have_left(tmp_path):
+    path = cassette(tmp_path / "test_fn.jsonl", entry("a"))
+    shard(path, entry("paid"), owner="killed-7")
+    shard(path, entry("new"), owner=f"{RUN}-1")
     assert merge_shards([tmp_path], run=RUN) == [path.resolve()]
-    assert keys(path) == ["a", "new"]
+    assert keys(path) == ["a", "new", "paid"]
     assert list(tmp_path.glob("*.shard")) == []
+
+
+def test_the_shards_of_a_run_that_goes_on_are_left_alone(tmp_path):
+    path = cassette(tmp_path / "test_fn.jsonl", entry("a"))
+    other = recording(path, run="other")
+    other.add(entry("others"))
+    merge_shards([tmp_path], run=RUN)
+    assert recording(path).lookup("others") is None
+    assert len(list(tmp_path.glob("*.shard"))) == 1
+    other.add(entry("later"))
+    assert other.save()
+    assert keys(path) == ["a", "later", "others"]
+
+
+def test_recordings_at_the_same_time_keep_what_each_other_adds(tmp_path):
+    path = cassette(tmp_path / "test_fn.jsonl", entry("a"), entry("unused"))
+    one, two = recording(path, run="one"), recording(path, run="two")
+    one.lookup("a")
+    one.add(entry("1"))
+    two.add(entry("2"))
+    assert two.save()
+    assert one.save(prune=True)
+    assert keys(path) == ["1", "2", "a"]
 
 
 def test_pruning_at_the_merge_keeps_what_any_worker_asked_for(tmp_path):
     whole = cassette(tmp_path / "test_whole.jsonl", entry("a"), entry("b"), entry("unused"))
     partly = cassette(tmp_path / "test_partly.jsonl", entry("a"), entry("b"))
     silent = cassette(tmp_path / "test_silent.jsonl", entry("unused"))
-    for worker, asked in (("gw0", "a"), ("gw1", "b")):
-        store = CassetteStore(whole)
-        store.lookup(asked)
-        store.save_shard(worker, run=RUN)
-    store = CassetteStore(partly)
-    store.lookup("a")
-    store.save_shard("gw0", run=RUN)
-    assert set(merge_shards([tmp_path], run=RUN, prune=[whole, silent])) == {whole.resolve(), silent.resolve()}
+    changed = merge_shards([tmp_path], run=RUN, asked={whole: {"a", "b"}, silent: set()})
+    assert set(changed) == {whole.resolve(), silent.resolve()}
     assert keys(whole) == ["a", "b"]
     assert keys(partly) == ["a", "b"]
     assert not silent.exists()
 
 
-@pytest.mark.parametrize("text", ["", "not json\n", '{"key": "a"}\n', '{"run": "run-1", "asked": []}\n{"key": "a"}\n'])
+@pytest.mark.parametrize("text", ["not json\n", '{"key": "a"}\n'])
 def test_a_damaged_shard_is_named_and_no_shard_is_lost(tmp_path, text):
-    store = CassetteStore(tmp_path / "test_fn.jsonl")
-    store.add(entry("a"))
-    good = store.save_shard("gw0", run=RUN)
-    damaged = tmp_path / "test_fn.jsonl.gw1.shard"
+    path = tmp_path / "test_fn.jsonl"
+    good = shard(path, entry("a"), owner=f"{RUN}-0")
+    damaged = tmp_path / f"test_fn.jsonl.{RUN}-1.shard"
     damaged.write_text(text, encoding="utf-8")
     with pytest.raises(CassetteError) as caught:
         merge_shards([tmp_path], run=RUN)
     assert caught.value.path == damaged.resolve()
     assert good.exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_loses_nothing_that_was_there(tmp_path, monkeypatch):
+    path = cassette(tmp_path / "test_fn.jsonl", entry("a"))
+    before = path.read_bytes()
+    (tmp_path / f"test_fn.jsonl.{RUN}-{os.getpid()}.shard").symlink_to("/dev/full")
+    store = recording(path)
+    store.add(entry("b"))
+    assert store.lookup("b") == entry("b")  # the run goes on
+    assert path.read_bytes() == before
+    assert store.save()  # and what is saved at its end is whole
+    assert keys(path) == ["a", "b"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_what_a_forked_child_records_is_kept(tmp_path):
+    path = tmp_path / "test_fn.jsonl"
+    store = recording(path)
+    store.add(entry("parent"))
+    if (child := os.fork()) == 0:
+        store.add(entry("child"))
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert store.save()
+    assert keys(path) == ["child", "parent"]
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
 
 
 # threads and crashes
@@ -444,9 +507,12 @@ store = CassetteStore(path)
 store.lookup("a")
 store.add(Entry("b", "m", "c", {}, {}))
 
+seen = []
+
 def die(event, args):
-    if event == event_to_die_at and str(args[0]).endswith(ending):
+    if event == event_to_die_at and str(args[0]).endswith(ending) and (ending == ".tmp" or "os.rename" in seen):
         os.kill(os.getpid(), signal.SIGKILL)
+    seen.append(event)
 
 sys.addaudithook(die)
 store.save()

@@ -260,11 +260,14 @@ def test_a_damaged_cassette_is_one_clear_message(project, run):
 def test_a_cassette_that_cannot_be_written_fails_the_session(project, run):
     project.test(
         """
+        import shutil
         from pathlib import Path
 
         def test_it(qa):
             qa(question="Say red")
-            Path(__file__).with_name("cassettes").write_text("this is no folder")
+            folder = Path(__file__).with_name("cassettes")
+            shutil.rmtree(folder)
+            folder.write_text("this is no folder")
         """
     )
     result = run("--dspex-record=new")
