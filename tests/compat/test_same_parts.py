@@ -128,7 +128,7 @@ class TestPrograms:
         def use(dspy):
             with OpenAIServer(chat(answer="a")) as server:
                 lm = dspy.LM("openai/gpt-4o-mini", api_base=server.base_url, api_key="k", cache=False, max_tokens=50)
-                settings = {"recorder": None} if dspy.__name__ == "dspex_core" else {}
+                settings = {"recorder": None, "replay_only": False} if dspy.__name__ == "dspex_core" else {}
                 with dspy.context(adapter=dspy.ChatAdapter(), **settings):
                     dspy.Predict("question -> answer", temperature=0.5)(question="?", config={"top_p": 0.5}, lm=lm)
                 sent = server.requests[0].body
@@ -160,7 +160,7 @@ def test_an_lm_by_itself(ours, real, asked, manner):
     def use(dspy):
         with OpenAIServer("Hello.") as server:
             lm = dspy.LM("openai/gpt-4o-mini", api_base=server.base_url, api_key="k", cache=False, temperature=0.5)
-            settings = {"recorder": None} if dspy.__name__ == "dspex_core" else {}
+            settings = {"recorder": None, "replay_only": False} if dspy.__name__ == "dspex_core" else {}
             with dspy.context(**settings):
                 found = lm(**asked) if manner == "sync" else asyncio.run(lm.acall(**asked))
             return found, server.requests[0].body["messages"], server.requests[0].body["temperature"], len(lm.history)

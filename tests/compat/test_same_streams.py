@@ -20,7 +20,7 @@ def served(dspy, use, replies, **settings):
     """Return what `use(library)` does while a server answers with these replies in order."""
     is_ours = dspy.__name__ == "dspex_core"
     if is_ours:
-        settings["recorder"] = None
+        settings |= {"recorder": None, "replay_only": False}
     with OpenAIServer(*replies) as server:
         lm = dspy.LM("openai/gpt-4o-mini", api_base=server.base_url, api_key="k", cache=False)
         with dspy.context(lm=lm, **{"adapter": dspy.ChatAdapter(), **settings}):

@@ -21,6 +21,7 @@ def _bare_environment(monkeypatch, tmp_path):
         if name.endswith(("_API_KEY", "_API_BASE", "_BASE_URL")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
     monkeypatch.delenv("DSPEX_LM_ENGINE", raising=False)
+    monkeypatch.delenv("DSPEX_REPLAY", raising=False)  # processes that tests start ask their servers, too
     monkeypatch.setenv("DSPEX_CACHE_DIR", str(tmp_path / "cache"))
 
 
