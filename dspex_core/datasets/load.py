@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
+import gzip
 import random
+import zlib
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dspex_core.datasets.formats import READERS
 from dspex_core.errors import ConfigurationError, DatasetError
 from dspex_core.example import Example
 from dspex_core.messages import canonical_json
@@ -17,32 +17,34 @@ from dspex_core.plain.text import normalized
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-
-    Rows = Iterator[tuple[int | None, Any]]  # the line where a row starts, when known, and the row
+    from collections.abc import Iterable, Sequence
 
 
 def load_dataset(path: str | os.PathLike[str], *, inputs: Iterable[str] | None = None) -> list[Example]:
-    """Read the examples of a `.jsonl`, `.json` (a list of objects) or `.csv` file in UTF-8.
+    """Read the examples of a file in UTF-8: `.jsonl`, `.json`, `.csv`, `.ndjson` or `.tsv`, each also with `.gz`.
 
-    Every example has an id: its field `id`, or else `row-<n>`, counting rows from 1.
+    Every example has an id: its field `id`, or else `row-<n>`, counting rows from 1. A `.json` file holds a list of
+    objects, alone or as `{"data": [...]}`. NaN, which tables write for an empty cell, is read as `None`. The values of
+    tables are texts; rows without any text are left out, and so is a first column without a name, which numbers rows.
 
     Args:
-        path: The file; its suffix says the format. The values of a CSV file are texts.
+        path: The file; its suffix says the format.
         inputs: The fields that are inputs, which every row must have.
 
     Raises:
         DatasetError: The file cannot be used; the message says where and why.
     """
     source = str(path)
-    read = _READERS.get(Path(path).suffix.lower())
+    name = source.lower()
+    packed = name.endswith(".gz")
+    read = READERS.get(Path(name.removesuffix(".gz")).suffix)
     if read is None:
-        message = f"is of no known format; a dataset's name ends in {', '.join(_READERS)}"
+        message = f"is of no known format; a dataset's name ends in {', '.join(READERS)}, each also with .gz"
         raise DatasetError(message, path=source)
     wanted = (inputs,) if isinstance(inputs, str) else tuple(inputs or ())
     examples: list[Example] = []
     places: dict[str, str] = {}
-    for number, (line, row) in enumerate(read(_text(source), source), 1):
+    for number, (line, row) in enumerate(read(_text(source, packed=packed), source), 1):
         example = _example(row, number=number, inputs=wanted, path=source, line=line)
         place = f"row {number}" if line is None else f"line {line}"
         first = places.setdefault(str(example.id), place)
@@ -94,9 +96,13 @@ def split(
     return tuple(shuffled[start:stop] for start, stop in pairwise(ends))
 
 
-def _text(path: str) -> str:
+def _text(path: str, *, packed: bool) -> str:
     try:
         content = Path(path).read_bytes()
+        if packed:
+            content = gzip.decompress(content)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DatasetError(f"is not a whole gzip file: {error}", path=path) from error
     except OSError as error:
         message = f"cannot be read: {error.strerror}"
         raise DatasetError(message, path=path) from error
@@ -105,61 +111,6 @@ def _text(path: str) -> str:
     except UnicodeDecodeError as error:
         message = f"is not UTF-8 (byte 0x{content[error.start]:02x}); save it as UTF-8"
         raise DatasetError(message, path=path, line=content.count(b"\n", 0, error.start) + 1) from error
-
-
-def _jsonl_rows(text: str, path: str) -> Rows:
-    for line, row in enumerate(text.split("\n"), 1):  # not splitlines, which breaks rows at U+2028
-        if row.strip():
-            yield line, _parsed(row, path, first_line=line)
-
-
-def _json_rows(text: str, path: str) -> Rows:
-    rows = _parsed(text, path) if text.strip() else []
-    if not isinstance(rows, list):
-        message = f"needs a list of objects, not {type(rows).__name__}"
-        raise DatasetError(message, path=path)
-    return ((None, row) for row in rows)
-
-
-def _csv_rows(text: str, path: str) -> Rows:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    header: list[str] = []
-    line = 1
-    try:
-        for cells in reader:
-            if header and cells:
-                yield line, _csv_row(header, cells, path=path, line=line)
-            elif cells:
-                header = _csv_header(cells, path=path, line=line)
-            line = reader.line_num + 1
-    except csv.Error as error:
-        message = f"is not CSV: {error}"
-        raise DatasetError(message, path=path, line=line) from error
-
-
-def _csv_header(cells: list[str], *, path: str, line: int) -> list[str]:
-    if not all(cells) or len(set(cells)) < len(cells):
-        message = f"needs a header of different names, not {cells!r}"
-        raise DatasetError(message, path=path, line=line)
-    return cells
-
-
-def _csv_row(header: list[str], cells: list[str], *, path: str, line: int) -> dict[str, str]:
-    if len(cells) != len(header):
-        message = f"has {len(cells)} cells where the header has {len(header)}: quote cells that hold a comma"
-        raise DatasetError(message, path=path, line=line)
-    return dict(zip(header, cells, strict=True))
-
-
-_READERS: Mapping[str, Callable[[str, str], Rows]] = {".jsonl": _jsonl_rows, ".json": _json_rows, ".csv": _csv_rows}
-
-
-def _parsed(text: str, path: str, *, first_line: int = 1) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        message = f"is not JSON: {error.msg} (column {error.colno})"
-        raise DatasetError(message, path=path, line=first_line + error.lineno - 1) from error
 
 
 def _example(row: Any, *, number: int, inputs: Sequence[str], path: str, line: int | None) -> Example:
@@ -173,7 +124,8 @@ def _example(row: Any, *, number: int, inputs: Sequence[str], path: str, line: i
     if row.get("id", number) in (None, ""):
         message = f"row {number} has an empty id: give it one, or leave the field out"
         raise DatasetError(message, path=path, line=line)
-    return Example(row).with_inputs(*inputs).with_id(f"row-{number}")
+    example = Example(row).with_id(f"row-{number}")
+    return example.with_inputs(*inputs) if inputs else example
 
 
 def _inputs_key(example: Example) -> str:
