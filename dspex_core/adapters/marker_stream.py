@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dspex_core.adapters.markers import Markers
     from dspex_core.adapters.streams import FieldChunk
 
+_LONGEST = 500  # characters that a marker and what is around it may have
 _Verdict = Literal["marker", "text", "open"]
 # What may be the beginning of a marker, or space that is no part of the output.
 _HELD = re.compile(
@@ -54,7 +55,7 @@ class MarkerStream(ScanningStream):
                 self._tell_until(chunks, match.start(), last=True)
                 self._begin(match)
                 return True
-        held = _HELD.search(self._text, self._at)
+        held = _HELD.search(self._text, max(self._at, len(self._text) - _LONGEST))
         self._tell_until(chunks, len(self._text) if held is None else held.start(), last=False)
         return False
 

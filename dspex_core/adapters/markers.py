@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 COMPLETED = "completed"
 EXACT = re.compile(r"^[ \t]*\[\[[ \t]*##[ \t]*([^\s#\[\]]+)[ \t]*##[ \t]*\]\]", re.MULTILINE)
-SPACE = r"[ \t\u00a0\u200b-\u200d\u2060\ufeff]*"
+SPACE = r"[ \t\u00a0\u200b-\u200d\u2060\ufeff]{0,40}+"  # all of these are possessive: no reply may stall the reader
 OPEN = r"(?:\\?[\[\uff3b]|\u3010)"
 _CLOSE = r"(?:\\?[\]\uff3d]|\u3011)"
-_HASHES = r"(?:\\?[#\uff03])+"
-LEAD = r"(?:[ \t\u00a0\u200b-\u200d\u2060\ufeff>*_#`\"'~+\-\u2022]|\d{1,3}[.)][ \t])*"
-WRAP = r"[*_`\"'~]*"
+_HASHES = r"(?:\\?[#\uff03]){1,6}+"
+LEAD = r"(?:[ \t\u00a0\u200b-\u200d\u2060\ufeff>*_#`\"'~+\-\u2022]|\d{1,3}[.)][ \t]){0,200}+"
+WRAP = r"[*_`\"'~]{0,6}+"
 _QUOTED = re.compile(r"^[ \t]*> ?", re.MULTILINE)
 
 

@@ -113,11 +113,11 @@ def _dicts(values: Iterable[Any]) -> list[dict[str, Any]]:
 def _only_output(signature: type[Signature], text: str, found: dict[str, Any] | None) -> Iterator[Mapping[str, Any]]:
     """Yield what may be the value of the only output, without its name: a list, a number, the fields of a model."""
     [(name, field)] = signature.output_fields.items()
-    if found is not None and name not in found:
-        yield {name: found}
     blocks = fenced(text) if text.lstrip().startswith("```") else []
     text = blocks[0] if len(blocks) == 1 else text
     takes_prose = fits(field.annotation, "words of prose")
+    if found is not None and name not in found and not takes_prose:
+        yield {name: found}
     for value in literal_readings(text.strip()):
         if isinstance(value, str | list) or not takes_prose:
             yield {name: value}

@@ -22,6 +22,7 @@ _HARMONY_END = r"<\|channel\|>final[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>"
 _QUICK = re.compile(
     r"think|thought|reason|reflect|scratch|analysis|monologue|<\||</s>|<end|<eos|<\uff5c", re.IGNORECASE
 )
+_LONGEST_END = 300
 _ENDS = ("]]", "}", ">", "```", "**")  # the last characters of a whole answer in each format
 _END = re.compile(
     r"(?:\s*(?:<\|(?:im_end|eot_id|eom_id|end|return|endoftext|end_of_text|end_of_turn|END_OF_TURN_TOKEN)\|>"
@@ -102,7 +103,7 @@ def _before(text: str, marks: Thinking) -> str:
 
 def _without_end(text: str) -> str:
     """Return a reply without the tokens that end a turn, which some servers leave in it."""
-    end = _END.search(text)
+    end = _END.search(text, max(0, len(text) - _LONGEST_END))
     if end is None or ("</s>" in end[0] and "<s>" in text):
         return text.lstrip("\ufeff")
     return text[: end.start()].lstrip("\ufeff")

@@ -56,7 +56,7 @@ def test_called(ours, real, args):
     assert asyncio.run(mine.acall(**args)) == asyncio.run(theirs.acall(**args))
 
 
-@pytest.mark.parametrize("args", [{"query": 3}, {"query": "x", "limit": "many"}, {"query": "x", "page": 1}])
+@pytest.mark.parametrize("args", [{"query": ["x"]}, {"query": "x", "limit": "many"}, {"query": "x", "page": 1}])
 def test_called_with_wrong_arguments(ours, real, args):
     for dspy in (ours, real):
         with pytest.raises(ValueError):

@@ -1,6 +1,7 @@
 """Replies as models decorate them: what an adapter has written itself is read back, whole and while it arrives."""
 
 import json
+import time
 from datetime import date
 from enum import Enum
 from itertools import pairwise
@@ -289,3 +290,18 @@ def test_nested_xml_is_read_by_the_types_of_models():
     </people>"""
     ann, bob = Person(name="Ann", tags=["a", "b"]), Person(name="Bob", tags=["c"], born=date(2024, 5, 1))
     assert XMLAdapter().parse(signature, reply) == {"people": [ann, bob]}
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS, ids=lambda adapter: type(adapter).__name__)
+@pytest.mark.parametrize(
+    "mark", ["*", " ", "> ", "[[ ## ", "</", "<note>", "<think>", "- a\n", '{"a":', "<|im_end|>", "\\t"]
+)
+def test_a_reply_full_of_marks_does_not_stall_the_reader(adapter, mark):
+    reply, began = mark * (20_000 // len(mark)), time.process_time()
+    with pytest.raises(AdapterParseError):
+        adapter.parse(SIGNATURE, reply)
+    stream = adapter.field_stream(SIGNATURE)
+    for start in range(0, len(reply), 100):
+        stream.feed(reply[start : start + 100])
+    stream.close()
+    assert time.process_time() - began < 3
