@@ -135,7 +135,7 @@ def report(chosen: dict[str, tasks.Task], path: Path) -> list[tuple[object, ...]
 
 def compared(pairs: list[tuple[Answer, Answer]]) -> tuple[object, ...]:
     """Return what the table says about pairs of answers to the same rows, ours first."""
-    from dspex_core.stats.stats import mean_interval  # DSPy's environment has no dspex_core
+    from dspex_core.stats import mean_interval  # DSPy's environment has no dspex_core
 
     n = len(pairs)
     right = [[answer.answer == answer.expected for answer in side] for side in zip(*pairs, strict=True)]

@@ -119,9 +119,9 @@ if TYPE_CHECKING:
     from dspex_core.signatures.signature import OutputField as OutputField
     from dspex_core.signatures.signature import Signature as Signature
     from dspex_core.spending.budget import Budget as Budget
-    from dspex_core.spending.usage import track_usage as track_usage
     from dspex_core.streaming import streamify as streamify
     from dspex_core.telemetry.callbacks import BaseCallback as BaseCallback
+    from dspex_core.telemetry.tracked_usage import track_usage as track_usage
     from dspex_core.tools import MCPTools as MCPTools
     from dspex_core.tools import Tool as Tool
     from dspex_core.tools import ToolRegistry as ToolRegistry
@@ -385,7 +385,7 @@ _HOMES = {
     "settings": "config",
     "streamify": "streaming",
     "syncify": "programs.sync_async",
-    "track_usage": "spending.usage",
+    "track_usage": "telemetry.tracked_usage",
 }
 
 # DSPy's module paths, such as `dspex_core.teleprompt`, stand in a folder of their own.

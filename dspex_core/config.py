@@ -21,18 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from os import PathLike
 
-    from dspex_core.adapters.base import Adapter
-    from dspex_core.example import Prediction
-    from dspex_core.lm.base import BaseLM
-    from dspex_core.lm.cache import ResponseCache
-    from dspex_core.lm.recorded import Recorder
-    from dspex_core.programs.base import Predictor
+    from dspex_core.contracts import LanguageModel, Listener, Recorder, ReplyRouter, ResponseStore, Trace
     from dspex_core.spending.budget import Budget
     from dspex_core.spending.usage import UsageTracker
-    from dspex_core.streaming.listener import Router
-    from dspex_core.telemetry.spans import Listener
-
-    Trace = list[tuple[Predictor, dict[str, Any], Prediction]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +58,9 @@ class Settings:
         stream: Who is told of the pieces of replies while they arrive; `streamify` sets it.
     """
 
-    lm: BaseLM | None = None
-    adapter: Adapter | None = None
-    cache: ResponseCache | None = None
+    lm: LanguageModel | None = None
+    adapter: Any = None  # an `Adapter`; it stands above, and knows signatures
+    cache: ResponseStore | None = None
     recorder: Recorder | None = None
     listeners: Sequence[Listener] = ()
     callbacks: Sequence[Listener] = ()
@@ -89,7 +80,7 @@ class Settings:
     warn_on_type_mismatch: bool = True
     allow_tool_async_sync_conversion: bool = True
     replay_only: bool = False
-    stream: Router | None = None
+    stream: ReplyRouter | None = None
 
 
 REPLAY_VARIABLE = "DSPEX_REPLAY"  # set to anything, the process asks no model

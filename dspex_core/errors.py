@@ -49,7 +49,7 @@ from __future__ import annotations
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from dspex_core.portable_errors import reduced
+from dspex_core.process.portable_errors import reduced
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -15,6 +15,7 @@ from dspex_core.adapters.hooks import Hooks, as_messages
 from dspex_core.errors import AdapterParseError, SignatureError
 from dspex_core.flow.steps import adrive, drive
 from dspex_core.messages import Conversation, LMRequest, Message, ResponseSchema, SharedTurns
+from dspex_core.plain.data import to_json
 from dspex_core.plain.prompt_values import Content, FunctionCalls, Placement, PromptValue
 from dspex_core.signatures.signature import MISSING, OutputField, make_signature
 
@@ -22,10 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from dspex_core.adapters.streams import FieldStream
+    from dspex_core.contracts import LanguageModel, Listener
     from dspex_core.flow.steps import Flow
-    from dspex_core.lm.base import BaseLM
     from dspex_core.signatures.signature import Signature, SignatureField
-    from dspex_core.telemetry.spans import Listener
 
 NOT_SUPPLIED = "(not supplied in this example)"
 _SCALARS = frozenset({str, int, float, bool, type(None), type(MISSING)})  # nothing that shows itself is in them
@@ -77,7 +77,7 @@ class Extraction:
         signature: Its one input is the answer, its outputs are those wanted.
     """
 
-    lm: BaseLM
+    lm: LanguageModel
     adapter: Adapter
     signature: type[Signature]
 
@@ -123,7 +123,7 @@ class Adapter(Hooks):
 
     def __call__(
         self,
-        lm: BaseLM,
+        lm: LanguageModel,
         lm_kwargs: Mapping[str, Any],
         signature: type[Signature],
         demos: Sequence[Mapping[str, Any]],
@@ -138,7 +138,7 @@ class Adapter(Hooks):
 
     async def acall(
         self,
-        lm: BaseLM,
+        lm: LanguageModel,
         lm_kwargs: Mapping[str, Any],
         signature: type[Signature],
         demos: Sequence[Mapping[str, Any]],
@@ -293,7 +293,7 @@ class Adapter(Hooks):
 
 def _asked(
     adapter: Adapter,
-    lm: BaseLM,
+    lm: LanguageModel,
     config: Mapping[str, Any],
     signature: type[Signature],
     demos: Sequence[Mapping[str, Any]],
@@ -353,13 +353,6 @@ def _tool_calls(turn: Mapping[str, Any]) -> dict[str, FunctionCalls]:
 def _results_shown() -> type[Signature]:
     """Return a signature whose input is what tool calls brought."""
     return make_signature("tool_call_results: list -> answer")
-
-
-def to_json(value: Any) -> Any:
-    """Return a value as JSON data: pydantic models, dataclasses, dates and enums included."""
-    from pydantic_core import to_jsonable_python  # comes with pydantic, which signatures load when needed
-
-    return to_jsonable_python(value, fallback=str)
 
 
 def to_text(value: Any) -> str:

@@ -13,7 +13,7 @@ from dspex_core.signatures.signature import InputField, make_signature
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dspex_core.lm.base import BaseLM
+    from dspex_core.contracts import LanguageModel
     from dspex_core.signatures.signature import Signature
 
 
@@ -28,7 +28,7 @@ class TwoStepAdapter(Adapter):
         extraction_adapter: The format of the second call. Its fallback is tried as usual.
     """
 
-    extraction_model: BaseLM
+    extraction_model: LanguageModel
     extraction_adapter: Adapter = field(default_factory=ChatAdapter)
 
     def system(self, signature: type[Signature]) -> str:

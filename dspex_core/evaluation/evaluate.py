@@ -21,8 +21,8 @@ from dspex_core.flow.steps import Call, Flow, Together, adrive, drive
 from dspex_core.metrics.metrics import Score, as_score
 from dspex_core.process.foreign_code import foreign_code
 from dspex_core.programs.parallel import running
-from dspex_core.spending.usage import track_usage
 from dspex_core.telemetry.spans import span
+from dspex_core.telemetry.tracked_usage import track_usage
 
 if TYPE_CHECKING:
     from os import PathLike

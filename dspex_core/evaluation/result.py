@@ -13,7 +13,7 @@ from dspex_core.metrics.metrics import Score
 from dspex_core.plain.stored_values import restored, stored
 from dspex_core.programs.demos.stored import as_shown
 from dspex_core.spending.usage import UsageTotals
-from dspex_core.stats.stats import Interval, mean_interval
+from dspex_core.stats import Interval, mean_interval
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

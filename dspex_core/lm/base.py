@@ -16,19 +16,18 @@ from dspex_core.flow.steps import Call, Flow, SyncOrAsync, adrive, drive
 from dspex_core.lm import openai_form
 from dspex_core.lm.cut_off import warn_if_cut_off
 from dspex_core.lm.history import CallLog, HistoryEntry, note
+from dspex_core.lm.limits.budget import within_budget
 from dspex_core.lm.options import is_plain
 from dspex_core.lm.streaming import aiterate, iterate, telling
 from dspex_core.messages import FunctionSpec, LMRequest, LMResponse, Message
 from dspex_core.plain.secrets import without_secrets
-from dspex_core.spending.budget import within_budget
 from dspex_core.telemetry.spans import in_span
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 
-    from dspex_core.lm.recorded import Recorder
+    from dspex_core.contracts import Listener, Recorder
     from dspex_core.messages import LMChunk
-    from dspex_core.telemetry.spans import Listener
 
 _HISTORY_LENGTH = 10_000
 

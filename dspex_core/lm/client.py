@@ -14,6 +14,7 @@ from dspex_core.flow.steps import Flow, adrive, drive
 from dspex_core.lm.base import BaseLM
 from dspex_core.lm.cache import default_cache
 from dspex_core.lm.cut_off import warn_if_cut_off
+from dspex_core.lm.limits.budget import within_budget
 from dspex_core.lm.limits.rate_limit import RateLimiter
 from dspex_core.lm.limits.retries import with_retries
 from dspex_core.lm.limits.timeouts import TimeoutProfile, timeout_seconds
@@ -31,14 +32,13 @@ from dspex_core.lm.providers import (
 from dspex_core.lm.streaming import for_output, telling, was_told
 from dspex_core.messages import LMResponse, Usage
 from dspex_core.plain.secrets import SecretMapping, is_private, without_secrets
-from dspex_core.spending.budget import within_budget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from dspex_core.contracts import Listener
     from dspex_core.lm.engines.wire import ModelType
     from dspex_core.messages import LMRequest
-    from dspex_core.telemetry.spans import Listener
 
 _log = logging.getLogger("dspex")
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from dspex_core.config import configure, current
+from dspex_core.errors import ConfigurationError
 from dspex_core.lm.cache import ResponseCache, default_cache
 from dspex_core.messages import LMOutput, LMRequest, LMResponse
 from dspex_core.storage.artifacts import read_artifact, write_artifact
@@ -167,7 +168,11 @@ def configure_cache(
 def current_cache() -> Cache:
     """Return the cache in force here, with DSPy's methods: `dspy.cache`."""
     cache = current().cache or default_cache()
-    return cache if isinstance(cache, Cache) else Cache.of(cache)
+    if isinstance(cache, Cache):
+        return cache
+    if isinstance(cache, ResponseCache):
+        return Cache.of(cache)
+    raise ConfigurationError(f"the cache in the settings is {cache!r}; DSPy's methods need a ResponseCache")
 
 
 def request_cache(

@@ -17,7 +17,7 @@ from dspex_core.optimizers.contract import Optimizer
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from dspex_core.config import Trace
+    from dspex_core.contracts import Trace
     from dspex_core.evaluation.evaluate import Metric
     from dspex_core.example import Prediction, Record
     from dspex_core.programs.base import Module

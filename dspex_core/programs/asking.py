@@ -24,12 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from dspex_core.adapters.base import Adapter, CompiledPrompt, Extraction
+    from dspex_core.contracts import LanguageModel, Listener, ReplyReader
     from dspex_core.flow.steps import Flow
-    from dspex_core.lm.base import BaseLM
     from dspex_core.messages import FunctionSpec, LMOutput, LMResponse
     from dspex_core.signatures.signature import Signature, SignatureField
-    from dspex_core.streaming.listener import Reader
-    from dspex_core.telemetry.spans import Listener
 
     Outputs = Mapping[str, Any]
 
@@ -60,7 +58,7 @@ class Question:
     chosen: Sequence[int] | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
     apart: tuple[str, ...] = ()
-    listen: Callable[[Adapter, type[Signature]], Reader | None] | None = None
+    listen: Callable[[Adapter, type[Signature]], ReplyReader | None] | None = None
     demos: Sequence[Mapping[str, Any]] = ()
     tools: tuple[FunctionSpec, ...] | None = None
     callbacks: Sequence[Listener] = ()
@@ -143,7 +141,7 @@ def reasoning_outputs(signature: type[Signature]) -> tuple[str, ...]:
     return found if len(found) < len(signature.output_fields) else ()
 
 
-def ask(lm: BaseLM, adapter: Adapter, question: Question) -> Flow[list[Outputs]]:
+def ask(lm: LanguageModel, adapter: Adapter, question: Question) -> Flow[list[Outputs]]:
     """Ask until a reply can be read; return the outputs of each completion.
 
     Raises:
@@ -169,7 +167,7 @@ def ask(lm: BaseLM, adapter: Adapter, question: Question) -> Flow[list[Outputs]]
     return (yield from _converse(lm, adapter.fallback, question, retries=0))
 
 
-def _converse(lm: BaseLM, adapter: Adapter, question: Question, retries: int) -> Flow[list[Outputs]]:
+def _converse(lm: LanguageModel, adapter: Adapter, question: Question, retries: int) -> Flow[list[Outputs]]:
     request = question.request(adapter)
     for number in range(1, retries + 1):
         response = yield from _answer(lm, adapter, question, request)
@@ -184,23 +182,23 @@ def _converse(lm: BaseLM, adapter: Adapter, question: Question, retries: int) ->
     return _read(lm, adapter, question, response)
 
 
-def _answer(lm: BaseLM, adapter: Adapter, question: Question, request: LMRequest) -> Flow[LMResponse]:
+def _answer(lm: LanguageModel, adapter: Adapter, question: Question, request: LMRequest) -> Flow[LMResponse]:
     """Ask once; who streams the program hears the reply as it arrives."""
     reader = question.listen(adapter, question.signature) if question.listen else None
     return lm.steps(request) if reader is None else _heard(lm, request, reader)
 
 
-def _heard(lm: BaseLM, request: LMRequest, reader: Reader) -> Flow[LMResponse]:
+def _heard(lm: LanguageModel, request: LMRequest, reader: ReplyReader) -> Flow[LMResponse]:
     response = yield from lm.steps(replace(request, on_chunk=reader))
     reader.close()
     return response
 
 
-def _read(lm: BaseLM, adapter: Adapter, question: Question, response: LMResponse) -> list[Outputs]:
+def _read(lm: LanguageModel, adapter: Adapter, question: Question, response: LMResponse) -> list[Outputs]:
     return [_read_output(lm, adapter, question, output) for output in response.outputs]
 
 
-def _read_output(lm: BaseLM, adapter: Adapter, question: Question, output: LMOutput) -> Outputs:
+def _read_output(lm: LanguageModel, adapter: Adapter, question: Question, output: LMOutput) -> Outputs:
     try:
         return question.read(adapter, output)
     except AdapterParseError as error:
@@ -209,7 +207,9 @@ def _read_output(lm: BaseLM, adapter: Adapter, question: Question, output: LMOut
         raise truncated(error, output, {**lm.config, **question.config}) from error
 
 
-def _ask_in_two_steps(lm: BaseLM, adapter: Adapter, question: Question, extraction: Extraction) -> Flow[list[Outputs]]:
+def _ask_in_two_steps(
+    lm: LanguageModel, adapter: Adapter, question: Question, extraction: Extraction
+) -> Flow[list[Outputs]]:
     response = yield from _answer(lm, adapter, question, question.request(adapter))
     found = []
     for output in response.outputs:

@@ -31,12 +31,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from os import PathLike
 
+    from dspex_core.contracts import LanguageModel, Listener
     from dspex_core.example import Record
-    from dspex_core.lm.base import BaseLM
     from dspex_core.programs.batch import Work
     from dspex_core.programs.demos.selector import DemoSelector
     from dspex_core.signatures.signature import Signature
-    from dspex_core.telemetry.spans import Listener
 
 ARTIFACT_KIND = "program"
 
@@ -190,12 +189,12 @@ class Module:
             replace(self, predictor, function(predictor), Module)
         return self
 
-    def set_lm(self, lm: BaseLM | None) -> None:
+    def set_lm(self, lm: LanguageModel | None) -> None:
         """Let every predictor use this LM; `None` for the one in the settings."""
         for _, predictor in self.every_predictor():
             predictor.lm = lm
 
-    def get_lm(self) -> BaseLM | None:
+    def get_lm(self) -> LanguageModel | None:
         """Return the LM that all predictors share.
 
         Raises:
@@ -344,7 +343,7 @@ class Predictor(Module):
         super().__init__(callbacks)
         self.signature = signature
         self.config = config
-        self.lm: BaseLM | None = None
+        self.lm: LanguageModel | None = None
         self.demo_selector: DemoSelector | None = None
         self._demos: tuple[Mapping[str, Any], ...] = ()
 

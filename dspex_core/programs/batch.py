@@ -13,7 +13,7 @@ from dspex_core.flow.steps import Flow, TimeLimit, Together
 from dspex_core.process.foreign_code import foreign_code
 
 if TYPE_CHECKING:
-    from dspex_core.config import Trace
+    from dspex_core.contracts import Trace
 
 _log = logging.getLogger("dspex")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.example import Prediction
 from dspex_core.flow.steps import adrive, drive
-from dspex_core.spending.usage import track_usage
+from dspex_core.telemetry.tracked_usage import track_usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dspex_core.adapters.base import Adapter, CompiledPrompt
-    from dspex_core.lm.base import BaseLM
+    from dspex_core.contracts import LanguageModel
     from dspex_core.messages import FunctionSpec, LMOutput
     from dspex_core.programs.asking import Question
     from dspex_core.signatures.signature import Signature, SignatureField
@@ -49,7 +49,7 @@ class ToolFields:
                     raise SignatureError(f"the value of {field.name!r} does not fit: {error}") from error
         return found
 
-    def are_native(self, adapter: Adapter, lm: BaseLM) -> bool:
+    def are_native(self, adapter: Adapter, lm: LanguageModel) -> bool:
         """Whether the LM is to be given the tools apart from the prompt.
 
         Raises:

@@ -21,16 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from dspex_core.adapters.base import Adapter, CompiledPrompt
+    from dspex_core.contracts import LanguageModel, Listener
     from dspex_core.flow.steps import Flow
-    from dspex_core.lm.base import BaseLM
-    from dspex_core.telemetry.spans import Listener
 
 _log = logging.getLogger("dspex")
 _ADAPTERS: Mapping[str, Adapter] = {"chat": ChatAdapter(), "json": JSONAdapter(shows_types=False, text_limit=600)}
 _NO_CONFIG: Mapping[str, Any] = {}  # one for all calls, since histories keep it with each of them
 
 
-def adapter_for(lm: BaseLM) -> Adapter:
+def adapter_for(lm: LanguageModel) -> Adapter:
     """Return the adapter that predictors use with an LM: that of the settings, else the one that the LM prefers."""
     return current().adapter or _ADAPTERS[lm.preferred_adapter]
 
@@ -69,7 +68,7 @@ class Predict(Predictor):
         self,
         *unnamed: Any,
         config: Mapping[str, Any] | Missing | None = MISSING,
-        lm: BaseLM | Missing | None = MISSING,
+        lm: LanguageModel | Missing | None = MISSING,
         **inputs: Any,
     ) -> Flow[Prediction]:
         """Render the prompt, call the LM, read the outputs; `parse_retries` and the fallback adapter if need be.
@@ -124,7 +123,7 @@ class Predict(Predictor):
         demos = f", {len(self.demos)} demos" if self.demos else ""
         return f"{type(self).__name__}({self.signature!r}{demos})"
 
-    def _returned_apart(self, lm: BaseLM, config: Mapping[str, Any]) -> tuple[str, ...]:
+    def _returned_apart(self, lm: LanguageModel, config: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the outputs that a model which is told to reason is not asked to write."""
         effort = config["reasoning_effort"] if "reasoning_effort" in config else lm.config.get("reasoning_effort")
         return () if effort in (None, "none") else reasoning_outputs(self.signature)

@@ -10,6 +10,7 @@ import ast
 import builtins
 import re
 import typing
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, Union
 
 from dspex_core.errors import SignatureError
@@ -133,9 +134,8 @@ def _looked_up(name: str, types: Mapping[str, Any]) -> Any:
 
 
 def _own_type(name: str) -> Any:
-    from dspex_core import tools, types  # they load pydantic, which few strings need
-
-    return vars(tools if name == "Tool" else types)[name]
+    home = "dspex_core.tools" if name == "Tool" else "dspex_core.types"  # they load pydantic, which few strings need
+    return getattr(import_module(home), name)
 
 
 def _subscripted(base: Any, index: ast.expr, types: Mapping[str, Any]) -> Any:

@@ -6,7 +6,6 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
-from dspex_core.config import current
 from dspex_core.errors import BudgetExceededError, ConfigurationError
 from dspex_core.process import forks
 from dspex_core.spending.prices import list_price
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dspex_core.errors import BudgetKind
-    from dspex_core.flow.steps import Flow
     from dspex_core.messages import LMResponse
 
 _log = logging.getLogger("dspex")
@@ -106,21 +104,3 @@ class Budget(forks.RenewedInChild):
 
     def __repr__(self) -> str:
         return f"Budget({', '.join(f'{kind}={limit!r}' for kind, limit in self._limits.items())})"
-
-
-def within_budget(model: str, call: Flow[LMResponse]) -> Flow[LMResponse]:
-    """Make a call, if the budget in force has room for it.
-
-    Raises:
-        BudgetExceededError: It has not; the call was not made.
-    """
-    budget = current().budget
-    if budget is None:
-        return (yield from call)
-    budget.open_call()
-    response = None
-    try:
-        response = yield from call
-    finally:
-        budget.close_call(model, response)
-    return response

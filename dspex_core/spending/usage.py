@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from dspex_core.config import context, current
 from dspex_core.messages import LMResponse, Usage
 from dspex_core.spending.prices import list_price
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,11 +160,3 @@ def _merged(total: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any
         else:
             merged[name] = (merged.get(name) or 0) + (count or 0)
     return merged
-
-
-@contextmanager
-def track_usage() -> Iterator[UsageTracker]:
-    """Count what the calls in the block take; blocks may nest."""
-    tracker = UsageTracker(parent=current().usage)
-    with context(usage=tracker):
-        yield tracker

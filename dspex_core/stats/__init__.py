@@ -1,1 +1,20 @@
-"""How sure a score is: intervals, paired tests, and the drop that a test can see. PYTEST_DONT_REWRITE"""
+"""How sure a score is: intervals, paired tests, and the drop that a test can see. PYTEST_DONT_REWRITE
+
+Everything that draws at random takes a seed, so that the same scores give the same verdict, with any
+release of NumPy: the draws are those of its frozen `RandomState`.
+"""
+
+from dspex_core.stats.intervals import Interval, bootstrap_interval, mean_interval, wilson_interval
+from dspex_core.stats.paired import mcnemar_exact, paired_p, sign_flip_test
+from dspex_core.stats.power import detectable_drop
+
+__all__ = [
+    "Interval",
+    "bootstrap_interval",
+    "detectable_drop",
+    "mcnemar_exact",
+    "mean_interval",
+    "paired_p",
+    "sign_flip_test",
+    "wilson_interval",
+]

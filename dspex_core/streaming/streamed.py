@@ -7,10 +7,10 @@ from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.adapters.base import to_json
 from dspex_core.config import context, current
 from dspex_core.example import Prediction
 from dspex_core.flow.pipe import AsyncPipe, Pipe
+from dspex_core.plain.data import to_json
 from dspex_core.streaming.listener import Router, targets
 from dspex_core.streaming.messages import StatusMessage, StatusMessageProvider
 from dspex_core.telemetry.callbacks import BaseCallback

@@ -15,52 +15,23 @@ import itertools
 import logging
 import os
 import time
-from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dspex_core.config import current
+from dspex_core.contracts import Event, Listener, Moment
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
 
 T = TypeVar("T")
-Moment = Literal["start", "stop", "exception"]
 
 _log = logging.getLogger("dspex")
 _ids = itertools.count(1)
 
 ACTIVE_CALL_ID: ContextVar[str | None] = ContextVar("dspex_span", default=None)
 """The `span_id` of the innermost span around the code that asks; in a listener, of the one around its event's."""
-
-
-class Event(NamedTuple):  # a frozen dataclass would take three times as long to make
-    """One moment of a span.
-
-    Args:
-        kind: What it is a span of: `"lm"`, `"tool"`, `"module"`, ...
-        moment: Which moment of it.
-        span_id: The same for the events of one span; no other span of the machine's processes has it.
-        parent_id: The span that this one runs inside of.
-        time: Seconds since the epoch.
-        duration: Seconds since the start; `None` at the start.
-        attributes: What is known of it by then: the `instance` whose doing it is and what it was given, at the
-            end its `result`, or the `error` that it raised. The values are the program's own: do not change them.
-    """
-
-    kind: str
-    moment: Moment
-    span_id: str
-    parent_id: str | None
-    time: float
-    duration: float | None
-    attributes: dict[str, Any]
-
-    @property
-    def name(self) -> str:
-        """The name of the event: `dspex.<kind>.<moment>`."""
-        return f"dspex.{self.kind}.{self.moment}"
-
-
-Listener = Callable[[Event], None]
 
 
 def span(kind: str, attributes: dict[str, Any], own: Sequence[Listener] = ()) -> AbstractContextManager[dict[str, Any]]:

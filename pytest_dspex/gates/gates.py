@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from dspex_core.stats.stats import Interval
+    from dspex_core.stats import Interval
 
     Outcome = Literal["pass", "miss", "error", "skip"]
     Status = Literal["passed", "failed", "not evaluated"]
@@ -136,7 +136,7 @@ def gate_from_marker(mark: pytest.Mark, where: str) -> Gate:
 
 def summarize(name: str, cases: Sequence[CaseRecord]) -> ScoreSummary:
     """Return the mean of a score over the cases that were not skipped; what has none counts as 0."""
-    from dspex_core.stats.stats import mean_interval  # only sessions that have scores need it
+    from dspex_core.stats import mean_interval  # only sessions that have scores need it
 
     counted = tuple(_count(case, name) for case in cases if case.outcome != "skip")
     values = [case.value for case in counted]

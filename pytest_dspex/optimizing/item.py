@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from dspex_core import Example
-    from dspex_core.telemetry.spans import Event
+    from dspex_core.contracts import Event
     from pytest_dspex.programs import ProgramSpec
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from dspex_core.datasets.load import overlap
 from dspex_core.errors import ConfigurationError, ContextWindowExceededError, EvaluationError, LMError
 from dspex_core.evaluation.evaluate import Evaluate, EvaluationResult
-from dspex_core.stats.stats import paired_p
+from dspex_core.stats import paired_p
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -25,7 +25,7 @@ from pytest_dspex.keys import ROUTER
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from dspex_core.lm.recorded import Recorder
+    from dspex_core.contracts import Recorder
     from dspex_core.messages import LMRequest, LMResponse
 
 _owner: ContextVar[Recorder | None] = ContextVar("dspex_owner", default=None)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
 from dspex_core.errors import ConfigurationError
-from dspex_core.stats.stats import (
+from dspex_core.stats import (
     Interval,
     bootstrap_interval,
     detectable_drop,

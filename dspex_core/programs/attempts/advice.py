@@ -7,9 +7,9 @@ import inspect
 import json
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.adapters.base import to_json
 from dspex_core.config import context, current
 from dspex_core.example import Record
+from dspex_core.plain.data import to_json
 from dspex_core.plain.prompt_values import PromptValue
 from dspex_core.programs.base import Module
 from dspex_core.programs.predict import Predict
@@ -18,9 +18,8 @@ from dspex_core.signatures.signature import InputField, OutputField, Signature
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from dspex_core.config import Trace
+    from dspex_core.contracts import LanguageModel, Trace
     from dspex_core.flow.steps import Flow
-    from dspex_core.lm.base import BaseLM
     from dspex_core.programs.base import Predictor
 
 HINT = "hint_"
@@ -109,7 +108,7 @@ def source_of(thing: Any) -> str:
         return name
 
 
-def _first_lm(predictors: Any) -> BaseLM | None:
+def _first_lm(predictors: Any) -> LanguageModel | None:
     return next((predictor.lm for predictor in predictors if predictor.lm is not None), None)
 
 

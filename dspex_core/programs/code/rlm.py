@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass
 from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.adapters.base import to_json
 from dspex_core.config import current
 from dspex_core.errors import ConfigurationError, LMError, SignatureError
 from dspex_core.example import Prediction
 from dspex_core.flow.steps import Together
 from dspex_core.interpreter import PythonInterpreter
 from dspex_core.messages import LMRequest, Message
+from dspex_core.plain.data import to_json
 from dspex_core.programs.base import Module
 from dspex_core.programs.code.repl import (
     Repl,
@@ -37,11 +37,11 @@ from dspex_core.types import Code
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from dspex_core.contracts import LanguageModel
     from dspex_core.errors import ToolExecutionError
     from dspex_core.flow.steps import Flow
     from dspex_core.interpreter import CodeInterpreter
     from dspex_core.interpreter.contract import FlowTool
-    from dspex_core.lm.base import BaseLM
     from dspex_core.programs.code.repl import Factory, Turn
     from dspex_core.signatures.signature import SignatureField
     from dspex_core.tools import Tool
@@ -122,7 +122,7 @@ class RLM(Module):
         max_output_chars: int = 10_000,
         verbose: bool = False,  # noqa: FBT001, FBT002  as in DSPy
         tools: Sequence[Any] | None = None,
-        sub_lm: BaseLM | None = None,
+        sub_lm: LanguageModel | None = None,
         interpreter_factory: Factory = PythonInterpreter,
     ) -> None:
         self.signature = ensure_signature(signature)
@@ -218,7 +218,7 @@ class RLM(Module):
 class _Queries:
     """The sub-LM calls of one run, as functions of its code."""
 
-    def __init__(self, lm: BaseLM | None, limit: int) -> None:
+    def __init__(self, lm: LanguageModel | None, limit: int) -> None:
         self._lm = lm
         self._limit = limit
         self._asked = 0

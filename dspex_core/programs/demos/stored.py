@@ -14,8 +14,9 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from dspex_core.adapters.base import to_json, to_text
+from dspex_core.adapters.base import to_text
 from dspex_core.example import Record
+from dspex_core.plain.data import to_json
 from dspex_core.plain.stored_values import KIND, NotStorableError, is_plain, restored, stored
 from dspex_core.signatures.declared_types import classes_in
 

@@ -1,0 +1,123 @@
+"""What parts ask of each other: a model, a listener, a recorder, a cache, a reader of replies. PYTEST_DONT_REWRITE
+
+These are types alone. Parts that are built on others can be named here without being imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dspex_core.example import Prediction
+    from dspex_core.messages import LMChunk, LMRequest, LMResponse
+
+Moment = Literal["start", "stop", "exception"]
+
+
+class Event(NamedTuple):  # a frozen dataclass would take three times as long to make
+    """One moment of a span.
+
+    Args:
+        kind: The kind of component: `"lm"`, `"tool"`, `"module"`, ...
+        moment: Which moment of the span.
+        span_id: The same for the events of one span; no other span of the machine's processes has it.
+        parent_id: The span that this one runs inside of.
+        time: Seconds since the epoch.
+        duration: Seconds since the start; `None` at the start.
+        attributes: The `instance` that runs and its inputs, at the end its `result`, or the `error` that it
+            raised. The values are the program's own: do not change them.
+    """
+
+    kind: str
+    moment: Moment
+    span_id: str
+    parent_id: str | None
+    time: float
+    duration: float | None
+    attributes: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The name of the event: `dspex.<kind>.<moment>`."""
+        return f"dspex.{self.kind}.{self.moment}"
+
+
+Listener = Callable[[Event], None]
+
+
+class LanguageModel(Protocol):
+    """What programs and adapters ask of a language model; `BaseLM` provides it."""
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The sampling defaults of every call."""
+
+    @property
+    def preferred_adapter(self) -> Literal["chat", "json"]:
+        """The adapter that predictors use where none is configured."""
+
+    @property
+    def supports_function_calling(self) -> bool:
+        """Whether requests may hold functions that the model can ask to have called."""
+
+    def request(self, request: LMRequest) -> LMResponse:
+        """Answer a request as a program makes it."""
+
+    def steps(self, request: LMRequest) -> Generator[Any, Any, LMResponse]:
+        """Answer a request as a part of another flow."""
+
+
+class Recorder(Protocol):
+    """Stands before every LM call while it is `settings.recorder`; a cassette implements it.
+
+    Both methods are called from many threads at once.
+    """
+
+    def replay(self, model: str, request: LMRequest) -> LMResponse | None:
+        """Return the recorded response, or `None` to let the LM answer.
+
+        A recorder that may not let the LM answer raises, and names the request that it lacks.
+        """
+
+    def record(self, model: str, request: LMRequest, response: LMResponse) -> None:
+        """Keep the response that the LM has just given."""
+
+
+class ResponseStore(Protocol):
+    """Where the answers of LMs are kept; `ResponseCache` provides it."""
+
+    def get(self, key: str) -> LMResponse | None:
+        """Return the response kept under a key, or `None`."""
+
+    def put(self, key: str, response: LMResponse) -> None:
+        """Keep a response under a key."""
+
+    def fetch(self, key: str, ask: Callable[[], Generator[Any, Any, LMResponse]]) -> Generator[Any, Any, LMResponse]:
+        """Return the response kept under a key, else ask for it, once for all who ask at the same time."""
+
+
+class ReplyReader(Protocol):
+    """Takes one reply piece by piece."""
+
+    def __call__(self, chunk: LMChunk) -> None:
+        """Take the next piece."""
+
+    def close(self) -> None:
+        """Take the end of the reply."""
+
+
+class ReplyRouter(Protocol):
+    """Gives the reply of each predictor the reader that wants it; `streamify` makes one."""
+
+    def reader(self, predictor: Any, adapter: Any, signature: Any) -> ReplyReader | None:
+        """Return the reader of one reply to a predictor; `None` where nobody wants the pieces."""
+
+
+Trace = list[tuple[Any, dict[str, Any], "Prediction"]]  # of each entry, the first is the predictor

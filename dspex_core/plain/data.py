@@ -1,0 +1,12 @@
+"""Any value as JSON data. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def to_json(value: Any) -> Any:
+    """Return a value as JSON data: pydantic models, dataclasses, dates and enums included."""
+    from pydantic_core import to_jsonable_python  # comes with pydantic, which signatures load when needed
+
+    return to_jsonable_python(value, fallback=str)

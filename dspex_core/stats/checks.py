@@ -1,0 +1,47 @@
+"""The values that statistics refuse, and the quantile of the normal distribution. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+from typing import TYPE_CHECKING
+
+from dspex_core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_DRAWN_AT_ONCE = 2_000_000  # random numbers; some 20 MB
+
+
+def normal_quantile(confidence: float) -> float:
+    """Return how many standard deviations around the mean hold this share."""
+    return NormalDist().inv_cdf(0.5 + checked_confidence(confidence) / 2)
+
+
+def checked_confidence(confidence: float) -> float:
+    """Return a confidence that lies between 0 and 1.
+
+    Raises:
+        ConfigurationError: It does not.
+    """
+    if not 0 < confidence < 1:
+        raise ConfigurationError(f"a confidence lies between 0 and 1 (0.95 is 95 %), not {confidence!r}")
+    return confidence
+
+
+def check_values(values: Sequence[float]) -> None:
+    """Refuse an empty sequence and values that are not finite.
+
+    Raises:
+        ConfigurationError: There is no value, or one is NaN or infinite.
+    """
+    if not values or not all(math.isfinite(value) for value in values):
+        raise ConfigurationError(f"statistics need at least one value, and finite ones, not {values!r}")
+
+
+def batches(resamples: int, n: int) -> Iterator[int]:
+    """Yield how many resamples of `n` values to draw at once, so that the draws fit into memory."""
+    size = max(1, _DRAWN_AT_ONCE // n)
+    for begun in range(0, resamples, size):
+        yield min(size, resamples - begun)
