@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from dspex_core.datasets.load import overlap
-from dspex_core.errors import ConfigurationError, ContextWindowExceededError, EvaluationError, LMError
+from dspex_core.errors import ArtifactError, ConfigurationError, ContextWindowExceededError, EvaluationError, LMError
 from dspex_core.evaluation.evaluate import Evaluate, EvaluationResult
 from dspex_core.stats import paired_p
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from dspex_core import Example, Module
     from pytest_dspex.programs import ProgramSpec
@@ -101,6 +103,7 @@ def optimize(
         devset=testset, metric=metric, num_threads=concurrency, max_errors=len(testset), display_progress=True
     )
 
+    _check_storable(spec)
     stored = incumbent_name(spec)
     say(f"scoring {stored} on {len(testset)} held-out examples")
     incumbent = _trusted(score(spec.load()))
@@ -109,7 +112,7 @@ def optimize(
     say("scoring the recompiled program")
     comparison = compare(incumbent, _trusted(score(candidate)))
     if comparison.outcome == "improved":
-        candidate.save(spec.artifact, metadata=_baseline(comparison.candidate))
+        _store(candidate, spec, metadata=_baseline(comparison.candidate))
     return comparison
 
 
@@ -128,6 +131,31 @@ def regression_message(spec: ProgramSpec, comparison: Comparison) -> str:
         if name in comparison.lost:
             lines.append(f"  lost {name}: {case.error or case.score.feedback or case.prediction}")
     return "\n".join(lines)
+
+
+def _check_storable(spec: ProgramSpec) -> None:
+    """Save the uncompiled program somewhere, so that what cannot be saved is known before calls are paid for.
+
+    Raises:
+        ArtifactError: It cannot be saved.
+    """
+    with tempfile.TemporaryDirectory(prefix="dspex-") as folder:
+        spec.build().save(Path(folder, spec.artifact.name))
+
+
+def _store(program: Module, spec: ProgramSpec, *, metadata: Mapping[str, object]) -> None:
+    """Save the better program, somewhere else if it cannot be where it belongs.
+
+    Raises:
+        ArtifactError: It could not be saved in its place; the message says where it is.
+    """
+    try:
+        program.save(spec.artifact, metadata=metadata)
+    except ArtifactError as error:
+        rescued = Path(tempfile.mkdtemp(prefix="dspex-"), spec.artifact.name)
+        program.save(rescued)
+        message = f"{error}\nThe better program is not lost: it is in {rescued}"
+        raise ArtifactError(message, problems=error.problems) from error
 
 
 def _as_loaded(spec: ProgramSpec, compiled: Module) -> Module:

@@ -122,6 +122,31 @@ def test_a_better_program_is_stored_with_what_it_reached_and_the_tests_run_with_
     )
 
 
+def test_a_better_program_that_cannot_be_saved_in_its_place_is_saved_elsewhere(suite, artifact, alone):
+    suite(BETTER_WITH_DEMOS)
+    artifact.parent.write_text("a file where the folder should be")
+    result = alone("--dspex-optimize")
+    assert result.ret == 1
+    [said] = [line for line in result.outlines if "The better program is not lost" in line]
+    saved = Predict("question -> answer")
+    saved.load(said.rpartition(" ")[2])
+    assert len(saved.demos) == 4
+
+
+def test_a_program_that_cannot_be_saved_is_named_before_the_lm_is_asked(suite, artifact, alone):
+    project = suite(BETTER_WITH_DEMOS)
+    conftest = project.path / "conftest.py"
+    conftest.write_text(
+        conftest.read_text().replace(
+            'Predict("question -> answer")', 'Predict("question -> answer", temperature=1e999)'
+        )
+    )
+    result = alone("--dspex-optimize")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*ArtifactError: *only JSON values can be stored*"])
+    result.stdout.no_fnmatch_line("*scoring*")
+
+
 def test_the_program_is_a_visible_item_before_the_tests(suite, alone):
     suite(BETTER_WITH_DEMOS)
     result = alone("--dspex-optimize", "--collect-only", "-q")
