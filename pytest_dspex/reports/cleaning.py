@@ -59,8 +59,10 @@ def _each_text(value: Any, change: Callable[[str], str]) -> Any:
         return change(value)
     if isinstance(value, dict):
         return {name: _each_text(each, change) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(_each_text(each, change) for each in value)
+    if isinstance(value, list):
+        return [_each_text(each, change) for each in value]
+    if isinstance(value, tuple):
+        return tuple(_each_text(each, change) for each in value)
     return value
 
 

@@ -295,3 +295,47 @@ def test_a_miss_in_a_fixture_of_the_session_is_told_to_each_test_that_uses_it(pr
     result = alone("--tb=no", "-rE")
     assert outcomes(result) == {"errors": 2}
     result.stdout.fnmatch_lines(["ERROR *test_one - pytest_dspex.CassetteMiss*", "ERROR *test_two - pytest_dspex.Cas*"])
+
+
+@pytest.mark.parametrize("signal_name", ["SIGTERM", "SIGKILL"])
+def test_a_killed_recording_has_paid_once(project, pytester, signal_name):
+    project.test(
+        f"""
+        import os, signal
+        from pathlib import Path
+
+        def test_it(lm):
+            for number in range(5):
+                lm(f"Say w{{number}}")
+            if not Path("again").exists():
+                os.kill(os.getpid(), signal.{signal_name})
+        """
+    )
+    assert pytester.runpytest_subprocess("--dspex-record=new").ret != 0
+    assert list(project.path.rglob("*.shard"))
+    (project.path / "again").touch()
+    assert outcomes(pytester.runpytest_inprocess("--dspex-record=new")) == {"passed": 1}
+    assert len(project.calls) == 5
+    assert len(project.entries("test_it")) == 5
+    assert list(project.path.rglob("*.shard")) == []
+
+
+def test_a_session_takes_nothing_from_another_that_records_on_the_same_tree(project, alone, pytester):
+    project.test(
+        """
+        import subprocess, sys, os
+
+        def test_it(lm):
+            lm("Say mine")
+            if "INNER" not in os.environ:
+                command = [sys.executable, "-m", "pytest", "--dspex-record=new", "-k", "other"]
+                assert subprocess.run(command, env={**os.environ, "INNER": "1"}).returncode == 0
+            lm("Say later")
+
+        def test_other(lm):
+            lm("Say others")
+        """
+    )
+    assert outcomes(alone("--dspex-record=new")) == {"passed": 2}
+    assert [len(project.entries(name)) for name in ("test_it", "test_other")] == [2, 1]
+    assert list(project.path.rglob("*.shard")) == []
