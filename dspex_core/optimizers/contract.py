@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import logging
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -59,7 +60,12 @@ class Optimizer(ABC):
 
     @contextmanager
     def compiling(
-        self, student: Module, trainset: Sequence[Example], valset: Sequence[Example] | None = None
+        self,
+        student: Module,
+        trainset: Sequence[Example],
+        valset: Sequence[Example] | None = None,
+        *,
+        needs_inputs: bool = True,
     ) -> Iterator[dict[str, Any]]:
         """Frame a `compile`: the span `optimize`, in which the program and the examples are checked first.
 
@@ -67,13 +73,15 @@ class Optimizer(ABC):
             The span's attributes; the caller adds the compiled program as `result`.
 
         Raises:
-            OptimizationError: The student has no predictor, or a set is empty or has no inputs named.
+            OptimizationError: A set is empty, or has no inputs named where the optimizer `needs_inputs`.
         """
         inputs = {"student": student, "trainset": trainset, "valset": valset}
         with _compiling(self, inputs) as attributes:
-            reason = _unfit(trainset, "trainset") or (_unfit(valset, "valset") if valset is not None else None)
+            sets = {"trainset": trainset} if valset is None else {"trainset": trainset, "valset": valset}
+            reasons = [_unfit(examples, role, needs_inputs=needs_inputs) for role, examples in sets.items()]
+            reason = next(filter(None, reasons), None)
             if not student.predictors():
-                reason = f"{type(student).__name__} has no predictor whose prompt could be optimized"
+                _log.warning("%s has no predictor whose prompt could be optimized", type(student).__name__)
             if reason is not None:
                 raise self.failure(reason, trainset)
             yield attributes
@@ -87,6 +95,8 @@ class Optimizer(ABC):
         shown = (f"{name}={_shown(value)}" for name, value in options.items())
         return f"{type(self).__name__}({', '.join(shown)})"
 
+
+_log = logging.getLogger("dspex")
 
 Teleprompter = Optimizer  # DSPy's older name
 
@@ -121,14 +131,14 @@ def _heard(compile_: Callable[..., Any]) -> Callable[..., Any]:
     return compile_in_span
 
 
-def _unfit(examples: Sequence[Example], role: str) -> str | None:
+def _unfit(examples: Sequence[Example], role: str, *, needs_inputs: bool) -> str | None:
     """Say why a set of examples cannot be used."""
     if not examples:
         return f"the {role} is empty: pass at least one example"
     for number, example in enumerate(examples):
         if not isinstance(example, Example):
             return f"{role}[{number}] is no Example but {example!r}: make it Example(...).with_inputs('name', ...)"
-        if not example.input_keys:
+        if needs_inputs and not example.input_keys:
             return f"the inputs of {role}[{number}] are not known, {example!r}: call with_inputs('name', ...) on it"
     return None
 

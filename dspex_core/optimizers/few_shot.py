@@ -63,9 +63,9 @@ class LabeledFewShot(Optimizer):
             sample: Whether to draw the demos at random; else they are the first `k`.
 
         Raises:
-            OptimizationError: `k` is below 1, or the trainset is empty or has no inputs named.
+            OptimizationError: `k` is below 1, or the trainset is empty.
         """
-        with self.compiling(student, trainset) as attributes:
+        with self.compiling(student, trainset, needs_inputs=False) as attributes:
             if self.k < 1:
                 raise self.failure(f"k must be at least 1, not {self.k!r}", trainset)
             program, rng = without_demos(student), seeded(self.seed)

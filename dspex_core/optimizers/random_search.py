@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import KW_ONLY, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.evaluation.evaluate import Evaluate
@@ -12,7 +13,7 @@ from dspex_core.optimizers.few_shot import BootstrapFewShot, LabeledFewShot, see
 from dspex_core.telemetry.spans import span
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from dspex_core.evaluation.evaluate import Metric
     from dspex_core.example import Example
@@ -69,42 +70,67 @@ class BootstrapFewShotWithRandomSearch(Optimizer):
         trainset: Sequence[Example],
         valset: Sequence[Example] | None = None,
         teacher: Module | None = None,
+        restrict: Collection[int] | None = None,
+        labeled_sample: bool = True,
     ) -> Module:
         """Return the best candidate.
 
+        Args:
+            student: The program to improve.
+            trainset: The examples that demos are made of.
+            valset: The examples that candidates are scored on. Without one, half of the trainset, drawn by the
+                seed, is kept for that, and a warning says so.
+            teacher: The program that shows how it is done; the student, where there is none.
+            restrict: Only the candidates with these numbers: -3 without demos, -2 with labeled ones, -1 bootstrapped
+                in order, from 0 on shuffled.
+            labeled_sample: Whether the labeled demos of candidate -2 are drawn at random; else they are the first.
+
         Raises:
-            OptimizationError: There is no valset, or a candidate cannot be bootstrapped.
+            OptimizationError: There is no valset and one example only, no candidate is left, or one cannot
+                be bootstrapped.
             EvaluationError: More than `max_errors` examples of the valset failed.
         """
         with self.compiling(student, trainset, valset) as attributes:
             if valset is None:
-                reason = (
-                    "it chooses between candidates by a valset: pass valset=... (valset=trainset, if you mean that)"
-                )
-                raise self.failure(reason, trainset)
+                trainset, valset = self._split(trainset)
+            kinds = [kind for kind in self._kinds() if restrict is None or kind in restrict]
+            if not kinds:
+                raise self.failure(f"no candidate is left: restrict={restrict!r} of {self._kinds()}", trainset)
             if self.stop_at_score is not None and 0 < self.stop_at_score <= 1:
                 reason = f"stop_at_score is in percent: write {100 * self.stop_at_score:g} for {self.stop_at_score!r}"
                 raise self.failure(reason, trainset)
-            best = self._search(student, trainset, valset, teacher)
-            attributes["result"] = best
+            make = partial(self._candidate, student, trainset, teacher, labeled_sample=labeled_sample)
+            attributes["result"] = best = self._search(kinds, make, valset)
         return best
 
-    def _search(
-        self, student: Module, trainset: Sequence[Example], valset: Sequence[Example], teacher: Module | None
-    ) -> Module:
+    def _split(self, trainset: Sequence[Example]) -> tuple[Sequence[Example], Sequence[Example]]:
+        """Return the examples to learn from, and those to choose between candidates by."""
+        held_out = len(trainset) // 2
+        if not held_out:
+            reason = "it chooses between candidates by a valset: pass valset=... (valset=trainset, if you mean that)"
+            raise self.failure(reason, trainset)
+        shuffled = seeded(f"{self.seed}/valset").sample(trainset, len(trainset))
+        _log.warning(
+            "no valset was given: %d of the %d training examples, drawn by seed %r, choose between candidates, and "
+            "demos are made of the other %d; pass valset=... to decide it yourself",
+            *(held_out, len(trainset), self.seed, len(trainset) - held_out),
+        )
+        return shuffled[held_out:], shuffled[:held_out]
+
+    def _search(self, kinds: Sequence[int], make: Callable[[int], Module], valset: Sequence[Example]) -> Module:
         evaluate = Evaluate(devset=valset, metric=self.metric, num_threads=self.num_threads, max_errors=self.max_errors)
-        kinds = self._kinds()
-        best, best_score = student, float("-inf")
+        best, best_score = None, float("-inf")
         for number, kind in enumerate(kinds, 1):
             with span("candidate", {"number": number, "total": len(kinds)}) as attributes:
-                program = self._candidate(kind, student, trainset, teacher)
+                program = make(kind)
                 result = evaluate(program)
-                if result.mean > best_score:
+                if best is None or result.mean > best_score:
                     best, best_score = program, result.mean
                 attributes.update(program=program, score=result.mean, best=best_score)
             _log.info("candidate %d/%d: %.3f (best %.3f)", number, len(kinds), result.mean, best_score)
             if self.stop_at_score is not None and result.score >= self.stop_at_score:
                 break
+        assert best is not None, "there is at least one candidate"
         return best
 
     def _kinds(self) -> list[int]:
@@ -112,11 +138,21 @@ class BootstrapFewShotWithRandomSearch(Optimizer):
         labeled = [_LABELED] if self.max_labeled_demos > 0 else []
         return [_UNCOMPILED, *labeled, _IN_ORDER, *range(self.num_candidate_programs)]
 
-    def _candidate(self, kind: int, student: Module, trainset: Sequence[Example], teacher: Module | None) -> Module:
+    def _candidate(
+        self,
+        student: Module,
+        trainset: Sequence[Example],
+        teacher: Module | None,
+        kind: int,
+        *,
+        labeled_sample: bool,
+    ) -> Module:
         if kind == _UNCOMPILED:
             return without_demos(student)
         if kind == _LABELED:
-            return LabeledFewShot(self.max_labeled_demos, self.seed).compile(student, trainset=trainset)
+            return LabeledFewShot(self.max_labeled_demos, self.seed).compile(
+                student, trainset=trainset, sample=labeled_sample
+            )
         size = self.max_bootstrapped_demos
         if kind != _IN_ORDER:
             rng = seeded(f"{self.seed}/{kind}")

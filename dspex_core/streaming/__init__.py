@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING
 from dspex_core.dspy_paths import folder_of, submodules
 from dspex_core.streaming.listener import StreamListener
 from dspex_core.streaming.messages import StatusMessage, StatusMessageProvider, StreamResponse
-from dspex_core.streaming.streamed import streamify, streaming_response
+from dspex_core.streaming.streamed import apply_sync_streaming, streamify, streaming_response
 
 __all__ = [
     "StatusMessage",
     "StatusMessageProvider",
     "StreamListener",
     "StreamResponse",
+    "apply_sync_streaming",
     "streamify",
     "streaming_response",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from contextlib import aclosing
 from functools import partial
@@ -116,6 +117,17 @@ class _Statuses(BaseCallback):
     def _say(self, message: str | None) -> None:
         if message:
             self._tell(StatusMessage(message))
+
+
+def apply_sync_streaming(async_generator: AsyncIterable[Any]) -> Generator[Any, None, None]:
+    """Iterate over what `streamify` returns from sync code: the program runs in an event loop in a thread."""
+    pipe = Pipe()
+
+    async def read() -> None:
+        async for item in async_generator:
+            pipe.tell(item)
+
+    return pipe.during(lambda: asyncio.run(read()))
 
 
 async def streaming_response(streamer: AsyncIterable[Any]) -> AsyncGenerator[str, None]:

@@ -181,6 +181,16 @@ def of_schema(schema: Schema) -> Arguments:
     return Arguments(shown, types_of(shown), frozenset(schema.get("required", ())), is_open)
 
 
+def convert_input_schema_to_tool_args(
+    schema: Schema,
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
+    """Return `args`, `arg_types` and `arg_desc` of a `Tool` for the JSON schema of its arguments, an object."""
+    found = of_schema(schema)
+    words = {name: part.get("description", "No description provided.") for name, part in found.schemas.items()}
+    required = {name: f"{text} (Required)" if name in found.required else text for name, text in words.items()}
+    return dict(found.schemas), dict(found.types), required
+
+
 def types_of(shown: Mapping[str, Schema]) -> dict[str, Any]:
     """Return the Python type of each argument as far as its JSON schema says it in one word."""
     return {name: _type_of(schema) for name, schema in shown.items()}

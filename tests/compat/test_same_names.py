@@ -142,7 +142,7 @@ def test_what_a_name_of_a_submodule_takes(ours, real, home, name):
         ("Tool", "from_langchain", ()),
         ("LabeledFewShot", "compile", ()),
         ("BootstrapFewShot", "compile", ()),
-        ("BootstrapFewShotWithRandomSearch", "compile", ("restrict", "labeled_sample")),
+        ("BootstrapFewShotWithRandomSearch", "compile", ()),
         ("KNNFewShot", "compile", ()),
     ],
 )

@@ -18,6 +18,7 @@ from dspex_core.optimizers import (
     KNNFewShot,
     LabeledFewShot,
     Optimizer,
+    Prediction,
     Teleprompter,
 )
 from dspex_core.programs.base import Module
@@ -154,7 +155,6 @@ class TestEveryOptimizer:
         ("trainset", "reason"),
         [
             ([], "the trainset is empty"),
-            ([*rows()[:1], Example(text="a", label="b")], r"the inputs of trainset\[1\] are not known"),
             ([{"text": "a"}], r"trainset\[0\] is no Example but {'text': 'a'}"),
         ],
     )
@@ -165,9 +165,21 @@ class TestEveryOptimizer:
         assert caught.value.optimizer == type(optimizer).__name__
         assert caught.value.trainset_size == len(trainset)
 
-    def test_refuses_a_student_without_predictors(self, optimizer):
-        with pytest.raises(OptimizationError, match="Module has no predictor"):
-            optimizer.compile(Module(), trainset=rows(), valset=rows())
+    def test_needs_the_inputs_named_where_it_runs_examples(self, optimizer):
+        trainset = [*rows()[:1], Example(text="a", label="b")]
+        if isinstance(optimizer, LabeledFewShot):
+            assert len(optimizer.compile(Predict("text -> label"), trainset=trainset).demos) == 2
+            return
+        with pytest.raises(OptimizationError, match=r"the inputs of trainset\[1\] are not known"):
+            optimizer.compile(Predict("text -> label"), trainset=trainset, valset=rows())
+
+    def test_a_student_without_predictors_is_left_as_it_is(self, optimizer, caplog):
+        class Plain(Module):
+            def forward(self, text):
+                return Prediction(label=LABELS[text])
+
+        assert type(optimizer.compile(Plain(), trainset=rows(), valset=rows())) is Plain
+        assert "has no predictor" in caplog.text
 
     def test_makes_demos_with_the_fields_of_the_signature_that_read_as_dicts(self, optimizer):
         with context(lm=ScriptedLM(right)):
@@ -567,9 +579,19 @@ class TestRandomSearch:
 
         assert len(program.demos) == 2
 
-    def test_needs_a_valset(self):
+    def test_without_a_valset_half_of_the_trainset_is_kept_for_it_by_the_seed(self, caplog):
+        with context(lm=ScriptedLM(right)):
+            search = BootstrapFewShotWithRandomSearch(
+                exact_match("label"), num_candidate_programs=0, max_labeled_demos=0
+            )
+            found = [search.compile(Predict("text -> label"), trainset=rows(), restrict=[-1]) for _ in range(2)]
+        assert 0 < len(found[0].demos) <= len(rows()) - len(rows()) // 2
+        assert found[0].demos == found[1].demos
+        assert f"{len(rows()) // 2} of the {len(rows())} training examples, drawn by seed 0" in caplog.text
         with pytest.raises(OptimizationError, match="valset=trainset, if you mean that"):
-            self.search(right, valset=None)
+            search.compile(Predict("text -> label"), trainset=rows()[:1])
+        with pytest.raises(OptimizationError, match="no candidate is left"):
+            search.compile(Predict("text -> label"), trainset=rows(), restrict=[7])
 
     @pytest.mark.parametrize(
         ("valset", "reason"), [((), "the valset is empty"), ((Example(text="a"),), r"the inputs of valset\[0\]")]
