@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _AROUND = "\"'`*_ \t\r\n"
+_BETWEEN = re.compile(r"(?<=[^\W\d])[\s_-]+(?=[^\W\d])")  # not a minus: -1 is not 1
+_MEMBER = re.compile(r"[^\W\d]\w*\.(\w+)")
 _AFTER = ".!,;:"
 
 
@@ -31,7 +34,7 @@ def choice(named: Mapping[str, Any], text: str) -> Any:
     for called in (text, text.strip(), name, undecorated(text)):
         if called in named:
             return named[called]
-    for normal in (str.casefold, _letters):
+    for normal in (str.casefold, _words):
         wanted = normal(undecorated(text)) or normal(name)
         similar = {id(found): found for called, found in named.items() if normal(called) == wanted and wanted}
         if similar:
@@ -52,8 +55,10 @@ def undecorated(text: str) -> str:
     return text.strip(_AROUND).rstrip(_AFTER).strip(_AROUND)
 
 
-def _letters(name: str) -> str:
-    return normal_name(name.rpartition(".")[2] if name.count(".") == 1 and " " not in name else name)
+def _words(name: str) -> str:
+    """Return a name without what stands between its words: `first_choice` as `First Choice`; `Level.HIGH` as `HIGH`."""
+    found = _MEMBER.fullmatch(name)
+    return _BETWEEN.sub("", (found[1] if found else name).casefold())
 
 
 def normal_name(name: str) -> str:

@@ -122,6 +122,9 @@ REFUSED = [
     (date, "from 2024-05-01 to 2024-06-01", "valid date"),
     (list[str], [None], "valid string"),
     (Literal["yes", "YES"], "Yes", "'yes' or 'YES'"),
+    (Literal["1", "0"], "-1", "'1' or '0'"),
+    (Literal["5", "6"], "1.5", "'5' or '6'"),
+    (Literal["C", "D"], "C#", "'C' or 'D'"),
 ]
 
 
