@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from dspex_core.errors import ArtifactError, ConfigurationError
 from dspex_core.flow.steps import Call, adrive, drive
-from dspex_core.plain.secrets import is_private, without_secrets
 from dspex_core.process.foreign_code import foreign_code
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
 _ANALYZERS = ("char_wb", "char", "word")
 _CONNECTION = frozenset(("api_base", "api_key", "num_retries", "engine", "timeout"))
+_STORABLE = frozenset(("dimensions", "encoding_format", "input_type", "task_type", "truncate"))
 _MATRIX_DIMENSIONS = 2
 _COLUMNS = 2**18  # enough that few n-grams share one; the matrix is sparse, so it costs nothing
 
@@ -95,7 +95,7 @@ class Embedder:
         if not isinstance(self.model, str):
             message = f"an embedder that is a function cannot be stored: {self.model!r}; use one with a model string"
             raise ArtifactError(message)
-        return {"kind": "model", "model": self.model, "config": without_secrets(self.default_kwargs, is_private)}
+        return {"kind": "model", "model": self.model, "config": _storable(self.default_kwargs)}
 
     def _flow(
         self, inputs: str | Sequence[str], batch_size: int, *, caching: bool | None, kwargs: dict[str, Any]
@@ -170,15 +170,15 @@ def embedder_from_json(stored: Mapping[str, Any]) -> LexicalEmbedder | Embedder:
     match stored:
         case {"kind": "lexical", "analyzer": str(analyzer), "ngram_range": [int(shortest), int(longest)]}:
             return LexicalEmbedder(analyzer, (shortest, longest))
-        case {"kind": "model", "model": str(model), "config": dict(config)} if not _is_connecting(config):
+        case {"kind": "model", "model": str(model), "config": dict(config)} if _storable(config) == config:
             return Embedder(model, **config)
     message = f"is no stored embedder that this version knows: {dict(stored)!r}"
     raise ArtifactError(message)
 
 
-def _is_connecting(config: Mapping[str, Any]) -> bool:
-    """Say whether a stored configuration holds what no file may set: an address, a key, how to connect."""
-    return bool(_CONNECTION & config.keys()) or without_secrets(config, is_private) != config
+def _storable(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a file may say of an embedder's calls: never a key, an address, or another body of the request."""
+    return {name: value for name, value in config.items() if name in _STORABLE and isinstance(value, str | int | None)}
 
 
 class NearestIndex:
