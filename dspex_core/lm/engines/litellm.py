@@ -34,6 +34,7 @@ from dspex_core.errors import (
     LMResponseError,
     LMTimeoutError,
     LMTransportError,
+    LMUnexpectedError,
     LMUnsupportedFeatureError,
 )
 from dspex_core.flow.steps import in_thread
@@ -72,19 +73,10 @@ _CALLS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {  # sync and
     "text": (litellm.text_completion, partial(asyncio.to_thread, litellm.text_completion)),
     "responses": (litellm.responses, litellm.aresponses),
 }
-_FAILURES = (  # the last ones leave it raw on odd addresses, settings and replies
-    openai.OpenAIError,
-    httpx.HTTPError,
-    httpx.InvalidURL,
-    OSError,
-    UnicodeError,
-    RecursionError,
-    KeyError,
-    AttributeError,
-    TypeError,
-)
+# The last are LiteLLM's own, on odd addresses, settings and replies.
+_FAILURES = (openai.OpenAIError, httpx.HTTPError, httpx.InvalidURL, OSError, *MISREAD)
 _GRACE = 0.2  # seconds for LiteLLM's own timeout, whose error says more
-_NO_COMPLETION = re.compile(r"provider returned .*'choices'")
+_NO_COMPLETION = re.compile(r"provider returned .*'choices'|Invalid response object")
 _OWN_NAMES = re.compile(r"^(litellm\.\w+: )+| Handle with `litellm\.\w+`\.")
 
 
@@ -286,17 +278,32 @@ class LiteLLMEngine:
         if _NOT_SET_UP.search(message):
             advice = "write the model as provider/model and set the provider's key, or give the LM an api_base"
             return self._fail(LMNotConfiguredError, f"{message}\n{advice}")
-        for cause in causes:
-            for origin, kind in _ORIGINS.items():
-                if isinstance(cause, origin):
-                    return self._fail(kind, message)
-        if _NO_COMPLETION.search(message):
-            return self._fail(LMResponseError, message)
-        status = getattr(error, "status_code", None) or 500  # not all of LiteLLM's errors have one
-        return self._fail(error_class(status, message), message, status=status)
+        if isinstance(error, MISREAD):
+            message = f"LiteLLM could not make the call or read the reply: {type(error).__name__}: {message}"
+        status = _status(error)
+        return self._fail(_kind(error, message, causes=causes, status=status), message, status=status)
 
     def _fail(self, kind: type[LMError], message: str, status: int | None = None) -> LMError:
         return kind(masked(message), model=self._endpoint.model, provider=self._endpoint.provider, status=status)
+
+
+def _status(error: Exception) -> int | None:
+    """Return the status that LiteLLM gives an error: not all have one, and some have it as text."""
+    status = getattr(error, "status_code", None)
+    return int(status) if isinstance(status, int | str) and str(status).isdecimal() else None
+
+
+def _kind(error: Exception, message: str, *, causes: Sequence[BaseException], status: int | None) -> type[LMError]:
+    """Return the kind of an error that has no reply of the provider among its causes."""
+    if any(isinstance(cause, json.JSONDecodeError) and not cause.doc.strip() for cause in causes):
+        return LMTransportError  # the reply is empty
+    for cause in causes:
+        for origin, kind in _ORIGINS.items():
+            if isinstance(cause, origin):
+                return kind
+    if _NO_COMPLETION.search(message):
+        return LMResponseError
+    return LMUnexpectedError if isinstance(error, MISREAD) else error_class(status or 500, message)
 
 
 def _next(stream: Any) -> Any:

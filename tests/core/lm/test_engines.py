@@ -382,6 +382,23 @@ class TestDirect:
 
 
 class TestLiteLLM:
+    @pytest.mark.parametrize(
+        ("body", "kind"),
+        [
+            (b"", LMTransportError),
+            ({"error": {"code": "429", "message": "slow down"}, "choices": None}, LMError),
+            ({"error": 7}, LMError),
+            ([], LMError),
+            ({"choices": [{"message": {"content": [{"type": "text", "text": "x"}]}}]}, LMResponseError),
+            ({"choices": [{"message": {"content": {"a": 1}}}]}, LMResponseError),
+        ],
+    )
+    def test_a_reply_of_a_form_that_it_does_not_foresee_is_an_error_of_ours(self, server, body, kind, waiting):
+        script(server, Reply(body=body, plain=True))
+        lm = LM(MODEL, api_base=server.base_url, api_key="k", cache=False, engine="litellm", num_retries=0)
+        with pytest.raises(kind):
+            ask(lm, waiting=waiting)
+
     def test_an_event_loop_takes_its_clients_with_it_in_silence(self, server, capfd):
         lm = LM(MODEL, api_base=server.base_url, api_key="k", cache=False, engine="litellm")
         with warnings.catch_warnings(record=True) as caught:
