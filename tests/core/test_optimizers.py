@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from dspex_core import optimizers
 from dspex_core.config import context
 from dspex_core.errors import ArtifactError, EvaluationError, LMServerError, OptimizationError
-from dspex_core.example import Example
+from dspex_core.example import Example, Prediction
 from dspex_core.lm.scripted import ScriptedLM
 from dspex_core.metrics.metrics import exact_match
 from dspex_core.optimizers import (
@@ -18,7 +18,6 @@ from dspex_core.optimizers import (
     KNNFewShot,
     LabeledFewShot,
     Optimizer,
-    Prediction,
     Teleprompter,
 )
 from dspex_core.programs.base import Module
