@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from dspex_core import BaseLM, Evaluate, Example, Module, Predict, asyncify, context
+from dspex_core import Evaluate, Example, Module, Predict, ScriptedLM, asyncify, context
 from dspex_core.errors import StraySignalError
 from dspex_core.flow.steps import Call, Sleep, adrive, drive
 
@@ -134,13 +134,9 @@ def test_an_evaluation_records_a_signal_as_the_error_of_its_case(how, guilty):
     def metric(example, prediction, trace=None):
         return next(iter(())) if guilty == "metric" else 1.0
 
-    class Exhausted(BaseLM):
-        def complete(self, request):
-            return next(iter(()))
-
     program = {"program": Raising(), "metric": lambda n: n, "lm": Predict("n -> m")}[guilty]
     evaluate = Evaluate(devset=[Example(n=1).with_inputs("n")] * 3, metric=metric, num_threads=2)
-    with context(lm=Exhausted("none/none"), recorder=None):  # no cassette: it is asked itself
+    with context(lm=ScriptedLM(lambda _: next(iter(())))):
         result = evaluate(program) if how == "sync" else asyncio.run(asyncio.wait_for(evaluate.acall(program), 20))
 
     assert [type(case.error.error) for case in result.cases] == [StraySignalError] * 3
