@@ -214,8 +214,9 @@ class BaseLM:
     def _steps(self, request: LMRequest) -> Flow[LMResponse]:
         settings = current()
         request = self.prepared(request)
-        recorder = settings.recorder if self.recordable else None
-        if recorder is None and settings.replay_only and self.recordable:
+        is_recorded = self.is_recorded()
+        recorder = settings.recorder if is_recorded else None
+        if recorder is None and settings.replay_only and is_recorded:
             raise LiveCallRefusedError(self.model)
         answer = self.live(request) if recorder is None else self._recorded(request, recorder)
         if settings.listeners or settings.callbacks or self.callbacks:
@@ -235,9 +236,9 @@ class BaseLM:
     def _calling(self, request: LMRequest) -> Flow[LMResponse]:
         """Let a subclass's own `__call__` or `acall` answer; it may well end in those of this class."""
         settings = current()
-        recorder = settings.recorder if self.recordable else None
+        recorder = settings.recorder if self.is_recorded() else None
         if recorder is None:
-            if settings.replay_only and self.recordable:
+            if settings.replay_only and self.is_recorded():
                 raise LiveCallRefusedError(self.model)
             return (yield from self._called(request))
         known = self.prepared(request)
@@ -270,6 +271,10 @@ class BaseLM:
         """Answer a request within the budget, but without cassette, usage and history: what `request` adds."""
         asking = self._forwarding(request) if self._by_forward else _asking(self, request)
         return (yield from (asking if self.keeps_budget else within_budget(self.model, asking)))
+
+    def is_recorded(self) -> bool:
+        """Whether a cassette stands before the next call."""
+        return self.recordable
 
     def inspect_history(self, n: int = 1, file: TextIO | None = None) -> None:
         """Write this LM's last `n` calls to a file, by default to `sys.stdout`."""

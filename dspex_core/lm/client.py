@@ -14,6 +14,7 @@ from dspex_core.flow.steps import Flow, adrive, drive
 from dspex_core.lm.base import BaseLM
 from dspex_core.lm.cache import default_cache
 from dspex_core.lm.cut_off import warn_if_cut_off
+from dspex_core.lm.engines.stand_ins import mark_of, stand_in
 from dspex_core.lm.limits.budget import within_budget
 from dspex_core.lm.limits.rate_limit import RateLimiter
 from dspex_core.lm.limits.retries import with_retries
@@ -273,6 +274,9 @@ class LM(BaseLM):
     def _own_answer(self, request: LMRequest) -> Flow[LMResponse]:
         target = self._target = self._target or self._locate()
         scope: tuple[str, ...] = (self._scope,) if self._scope else ()
+        replaced = self._stand_in()
+        if replaced is not None:
+            scope = (*scope, f"stand-in {mark_of(replaced)}")
         if request.options is not None:
             options = with_options(self._options, SecretMapping(request.options))
             target, scope = self._locate(options.get("api_base")), tuple(filter(None, (scope_of(options),)))
@@ -295,6 +299,8 @@ class LM(BaseLM):
     def _ask_once(self, request: LMRequest) -> Flow[LMResponse]:
         """Ask the model, and again after failures that may pass."""
         retries = (request.options or {}).get("num_retries", self.num_retries)
+        if self._stand_in() is not None:
+            retries = 0  # they are LiteLLM's there
         response = yield from with_retries(partial(self._try, request), retries, told=partial(was_told, request))
         warn_if_cut_off(self.model, request.config, response)
         return response
@@ -309,10 +315,13 @@ class LM(BaseLM):
             seconds = self._seconds if request.on_chunk is None else self._stream_seconds
         if self._limiter is not None:
             yield self._limiter.turn()
-        if current().replay_only:  # `complete` is called without a recorder
+        is_replaced = self._stand_in() is not None
+        if current().replay_only and not is_replaced:  # `complete` is called without a recorder
             raise LiveCallRefusedError(self.model)
         engine, connect_first = self._engine, self._connect
-        if request.options is not None and request.options.keys() != {"num_retries"}:
+        if is_replaced:
+            engine, connect_first = None, partial(self._through_litellm, request.options or {})
+        elif request.options is not None and request.options.keys() != {"num_retries"}:
             engine, connect_first = None, partial(self._engine_for, request.options)
         response: LMResponse = yield _Try(engine, connect_first, request, seconds)
         return response
@@ -325,6 +334,22 @@ class LM(BaseLM):
         target = self._locate(options.get("api_base"))
         reach = with_options(self._options, SecretMapping(options))
         return engine_for(target.engine, connect(target, api_key=reach.get("api_key", self.api_key), options=reach))
+
+    def is_recorded(self) -> bool:
+        """Whether a cassette stands before the next call: not where a test has replaced LiteLLM's functions."""
+        return self.recordable and self._stand_in() is None
+
+    def _stand_in(self) -> Any:
+        """Return what a test has put in the place of LiteLLM's function, which then answers instead of any engine."""
+        replaceable = self.engine != "direct" and not self.model.startswith("local/")
+        return stand_in(self.model_type) if replaceable else None
+
+    def _through_litellm(self, options: Mapping[str, Any]) -> Engine:
+        reach = with_options(self._options, SecretMapping(options))
+        target = replace(self._locate(options.get("api_base")), engine="litellm")
+        from dspex_core.lm.engines.litellm import engine_of_stand_in  # LiteLLM is loaded, as it was changed
+
+        return engine_of_stand_in(target, reach.get("api_key", self.api_key), num_retries=self.num_retries)
 
     def _connect(self) -> Engine:
         target = self._target = self._target or self._locate()

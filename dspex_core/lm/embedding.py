@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.config import current
 from dspex_core.lm.cache import default_cache
 from dspex_core.lm.client import Engine, engine_for
+from dspex_core.lm.engines.stand_ins import stand_in
 from dspex_core.lm.engines.vectors import vector_from_text
 from dspex_core.lm.limits.budget import within_budget
 from dspex_core.lm.limits.retries import with_retries
@@ -66,6 +67,7 @@ class EmbeddingModel:
         """
         config, apart = set_apart(config)
         reach = _Reach(self._place(apart), with_options(self._options, apart), is_own=not apart)
+        cached = cached and not self._is_replaced()
         cache = current().cache or default_cache()
         keys = {text: self._key(text, config, reach) for text in texts}
         found = {text: kept.text for text, key in keys.items() if cached and (kept := cache.get(key))}
@@ -77,6 +79,10 @@ class EmbeddingModel:
                 if cached:
                     cache.put(keys[text], replace(response, outputs=(output,), usage=Usage(), cost=None))
         return [vector_from_text(found[text]) for text in texts]
+
+    def _is_replaced(self) -> bool:
+        """Whether a test has put something in the place of LiteLLM's functions; its vectors are not cached."""
+        return self._choice != "direct" and stand_in("embedding") is not None
 
     def _place(self, apart: Mapping[str, Any]) -> Target:
         return locate(self.model, api_base=apart.get("api_base", self._api_base), engine=self._choice)
@@ -95,6 +101,11 @@ class EmbeddingModel:
 
     def _try(self, texts: list[str], config: Mapping[str, Any], reach: _Reach) -> Flow[LMResponse]:
         engine = self._engine if reach.is_own else None
+        if self._is_replaced():
+            from dspex_core.lm.engines.litellm import engine_of_stand_in  # LiteLLM is loaded, as it was changed
+
+            key = reach.options.get("api_key", self._api_key)
+            engine = engine_of_stand_in(reach.target, key, num_retries=self._num_retries)
         seconds = timeout_seconds(reach.options.get("timeout", self._timeout))
         step = _Embedding(engine, partial(self._connect, reach), texts, config, seconds)
         return (yield from within_budget(self.model, _taken(step)))

@@ -66,7 +66,9 @@ def plain(reply: Any) -> Json:
     dumped = reply.model_dump() if hasattr(reply, "model_dump") else None
     if isinstance(dumped, dict):  # of a mock it is another mock
         return dumped
-    data = _read(reply, {"model": str, "id": str, "output_text": str})
+    data = _read(reply, {"model": str, "id": str, "data": list})
+    if "data" in data:  # embeddings
+        return data
     data["choices"] = [_choice(choice) for choice in reply.choices]
     usage = getattr(reply, "usage", None)
     data["usage"] = dict(usage) if isinstance(usage, Mapping) else _read(usage, _USAGE)

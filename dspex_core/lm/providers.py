@@ -202,7 +202,7 @@ def locate(
             raise LMUnsupportedFeatureError(message, model=model, provider=prefix)
         name, base_url = short + rest, _base_url(known, api_base)
         return Target(model, name, known, base_url, chosen or ("direct" if has_it else "litellm"), api_base, model_type)
-    if not slash and not api_base:
+    if not slash and not api_base and chosen == "direct":
         message = "the model string names no provider; write it as provider/model, such as 'openai/gpt-4o-mini'"
         raise LMNotConfiguredError(message, model=model)
     foreign = Provider(prefix if slash else "custom", None, supports_schema=bool(api_base))

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -42,14 +43,15 @@ from dspex_core.lm.engines.litellm_cleanup import clients, keep_event_loop
 from dspex_core.lm.engines.refusals import error_class, error_in_reply, refusal
 from dspex_core.lm.engines.vectors import to_vectors
 from dspex_core.lm.engines.wire import MISREAD, DeclinedError, RefusedError, wire_format
-from dspex_core.lm.providers import PROVIDERS
+from dspex_core.lm.openai_form import plain
+from dspex_core.lm.providers import PROVIDERS, Endpoint
 from dspex_core.plain.secrets import SecretMapping, masked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from dspex_core.lm.engines.wire import ReplyInPieces
-    from dspex_core.lm.providers import Endpoint
+    from dspex_core.lm.providers import Target
     from dspex_core.messages import Json, LMRequest, LMResponse
 
 litellm.suppress_debug_info = True  # it prints advice at each error
@@ -67,11 +69,18 @@ _ORIGINS: dict[type[BaseException], type[LMError]] = {
     TooLongError: ContextWindowExceededError,
 }
 _NOT_SET_UP = re.compile(r"LLM Provider NOT provided|missing .{0,40}(key|credential)", re.IGNORECASE)
+
+
+def _called(name: str, **given: Any) -> Any:
+    """Call a function of LiteLLM's, which is looked up now: tests put others in its place."""
+    return getattr(litellm, name)(**given)
+
+
 _CALLS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {  # sync and async
-    "chat": (litellm.completion, litellm.acompletion),
+    "chat": (partial(_called, "completion"), partial(_called, "acompletion")),
     # Its async form leaves a client open at each call.
-    "text": (litellm.text_completion, partial(asyncio.to_thread, litellm.text_completion)),
-    "responses": (litellm.responses, litellm.aresponses),
+    "text": (partial(_called, "text_completion"), partial(asyncio.to_thread, _called, "text_completion")),
+    "responses": (partial(_called, "responses"), partial(_called, "aresponses")),
 }
 # The last are LiteLLM's own, on odd addresses, settings and replies.
 _FAILURES = (openai.OpenAIError, httpx.HTTPError, httpx.InvalidURL, OSError, *MISREAD)
@@ -81,9 +90,15 @@ _OWN_NAMES = re.compile(r"^(litellm\.\w+: )+| Handle with `litellm\.\w+`\.")
 
 
 class LiteLLMEngine:
-    """Makes calls to one model through LiteLLM. Threads and event loops may share it."""
+    """Makes calls to one model through LiteLLM. Threads and event loops may share it.
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    Args:
+        endpoint: The model and how it is reached.
+        stand_in_retries: Where something stands in for LiteLLM's functions, which any model and key will do for: how
+            many retries it is asked for.
+    """
+
+    def __init__(self, endpoint: Endpoint, *, stand_in_retries: int | None = None) -> None:
         self._endpoint = endpoint
         self._wire = wire_format(endpoint.model_type)
         self._call, self._acall = _CALLS[endpoint.model_type]
@@ -103,6 +118,9 @@ class LiteLLMEngine:
             self._fixed["api_key"] = "none"  # a server of the user's own needs no key, but LiteLLM asks for one
         if endpoint.provider == "local":
             self._fixed["model"] = f"openai/{endpoint.name}"
+        if stand_in_retries is not None:
+            self._fixed["num_retries"], self._supports_schema = stand_in_retries, False
+            return
         with foreign_code():
             self._check_provider()
             self._supports_schema = endpoint.provider == "local" or litellm.supports_response_schema(endpoint.model)
@@ -127,7 +145,7 @@ class LiteLLMEngine:
 
     def _complete(self, request: LMRequest, timeout: float) -> LMResponse:
         deadline = time.monotonic() + timeout
-        with foreign_code():
+        with self._foreseen(), foreign_code():
             reply = self._call(**self._fixed, **self._arguments(request), timeout=timeout)
         pieces = self._pieces(request)
         return self._response(reply) if pieces is None else self._streamed(reply, pieces, deadline)
@@ -150,7 +168,7 @@ class LiteLLMEngine:
         try:
             # LiteLLM's timeout starts anew with each piece of a reply.
             async with asyncio.timeout(timeout):
-                with foreign_code():
+                with self._foreseen(), foreign_code():
                     reply = await self._acall(**self._fixed, **self._arguments(request), timeout=timeout)
                 pieces = self._pieces(request)
                 return self._response(reply) if pieces is None else await self._astreamed(reply, pieces)
@@ -194,7 +212,7 @@ class LiteLLMEngine:
             response = to_vectors(_plain(reply), n=n)
         except MISREAD as error:
             raise self._fail(LMResponseError, f"the reply does not hold {n} embeddings") from error
-        return replace(response, cost=reply._hidden_params.get("response_cost"))  # noqa: SLF001  as in _response
+        return replace(response, cost=_cost(reply))
 
     def _pieces(self, request: LMRequest) -> ReplyInPieces | None:
         """Return what reads the reply in pieces, if it is to come so.
@@ -220,7 +238,7 @@ class LiteLLMEngine:
             raise error_in_reply(self._endpoint, error, {}) from error
         except MISREAD as error:
             raise self._fail(LMResponseError, f"the reply is not {self._wire.EXPECTED}") from error
-        return replace(response, cost=reply._hidden_params.get("response_cost"))  # noqa: SLF001  where LiteLLM's documentation has it
+        return replace(response, cost=_cost(reply))
 
     def _streamed(self, reply: Any, pieces: ReplyInPieces, deadline: float) -> LMResponse:
         try:
@@ -283,6 +301,17 @@ class LiteLLMEngine:
         status = _status(error)
         return self._fail(_kind(error, message, causes=causes, status=status), message, status=status)
 
+    @contextmanager
+    def _foreseen(self) -> Iterator[None]:
+        """Let what LiteLLM raises beside its own errors be an `LMError`, too."""
+        try:
+            yield
+        except (*_FAILURES, LMError):
+            raise
+        except Exception as error:
+            kind = next((kind for origin, kind in _ORIGINS.items() if isinstance(error, origin)), LMUnexpectedError)
+            raise self._fail(kind, masked(str(error)) or type(error).__name__) from error
+
     def _fail(self, kind: type[LMError], message: str, status: int | None = None) -> LMError:
         return kind(masked(message), model=self._endpoint.model, provider=self._endpoint.provider, status=status)
 
@@ -306,6 +335,20 @@ def _kind(error: Exception, message: str, *, causes: Sequence[BaseException], st
     return LMUnexpectedError if isinstance(error, MISREAD) else error_class(status or 500, message)
 
 
+def engine_of_stand_in(target: Target, api_key: str | None, *, num_retries: int) -> LiteLLMEngine:
+    """Return an engine for what a test has put in the place of LiteLLM's functions."""
+    endpoint = Endpoint(
+        target.model,
+        target.name,
+        target.provider.name,
+        target.api_base,
+        api_key=api_key,
+        supports_schema=False,
+        model_type=target.model_type,
+    )
+    return LiteLLMEngine(endpoint, stand_in_retries=num_retries)
+
+
 def _next(stream: Any) -> Any:
     """Return a stream's next event, or `None` at its end. The caller hands it on outside of LiteLLM's code."""
     with foreign_code():
@@ -319,9 +362,15 @@ async def _anext(stream: Any) -> Any:
 
 
 def _plain(reply: Any) -> Any:
-    """Return a reply of LiteLLM's as plain data."""
+    """Return a reply of LiteLLM's, or of what stands in for it, as plain data."""
     with foreign_code():
-        return reply.model_dump()
+        return plain(reply)
+
+
+def _cost(reply: Any) -> float | None:
+    """Return dollars from where LiteLLM's documentation has them; a stand-in's reply may lack the place."""
+    hidden = getattr(reply, "_hidden_params", None)
+    return hidden.get("response_cost") if isinstance(hidden, dict) else None
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -65,9 +65,10 @@ def test_called_as_a_function_it_returns_texts(server):
 
 
 class TestNotConfigured:
-    def test_a_model_without_a_provider(self, ask):
-        with pytest.raises(LMNotConfiguredError, match=r"\[gpt-4o\].*provider/model, such as 'openai/gpt-4o-mini'"):
-            ask(LM("gpt-4o"))
+    @pytest.mark.parametrize(("model", "engine"), [("gpt-4o", "direct"), ("no-such-model", "auto")])
+    def test_a_model_without_a_provider(self, ask, model, engine):
+        with pytest.raises(LMNotConfiguredError, match=rf"\[{model}\].*provider/model, such as 'openai/gpt-4o-mini'"):
+            ask(LM(model, engine=engine))
 
     def test_a_missing_key(self, ask):
         with pytest.raises(LMNotConfiguredError, match="set OPENAI_API_KEY or give the LM an api_key"):
