@@ -180,7 +180,7 @@ class CassetteStore:
 
     def _is_of_child(self, shard: Path) -> bool:
         assert self._journal is not None, "only a recording has children's shards"
-        return shard != self._journal.path and is_of_run(shard, self._journal.run) and is_abandoned(shard)
+        return shard != self._journal.path and is_of_run(shard, self._journal.run)
 
     def _entries(self) -> dict[str, Entry]:
         if self._loaded is None:
@@ -247,7 +247,8 @@ def _merge(
     elif changed:
         path.unlink(missing_ok=True)
     for shard in shards:
-        shard.unlink(missing_ok=True)
+        if is_abandoned(shard):  # else a child process may write on; the next recording takes the rest over
+            shard.unlink(missing_ok=True)
     return entries, changed
 
 

@@ -44,7 +44,8 @@ def _clean(report: _Report, config: pytest.Config, *, secrets: list[str]) -> _Re
     """Clean the parts of a report in the form in which it travels, since failures are represented in many ways."""
     stored = report._to_json()  # noqa: SLF001  what xdist sends; the hook for it would add what only other plugins read
     hide = partial(_without, secrets=secrets)
-    keep_color = config.get_terminal_writer().hasmarkup
+    terminal = config.pluginmanager.getplugin("terminalreporter")  # there may be none
+    keep_color = terminal is not None and terminal.hasmarkup
     cleaned = {name: _each_text(stored[name], hide) for name in _HIDDEN_FIELDS if name in stored}
     cleaned["longrepr"] = _each_text(cleaned["longrepr"], partial(shown, keep_color=keep_color))
     if all(cleaned[name] == stored[name] for name in cleaned):

@@ -118,3 +118,8 @@ def test_the_key_of_the_lm_in_use_is_hidden(project, alone):
     result = alone("--showlocals")
     assert ODD_KEY not in result.stdout.str()
     result.stdout.fnmatch_lines(["*[[]secret[]]*"])
+
+
+def test_a_session_without_a_terminal_cleans_too(project, pytester):
+    project.test("def test_it(record_property):\n    record_property('a', 'b')\n    assert not 'x\\x07'")
+    assert pytester.runpytest_inprocess("-p", "no:terminal", "-o", "junit_family=xunit1").ret == 1

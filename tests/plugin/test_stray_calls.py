@@ -1,5 +1,6 @@
 """LM calls that no test's context reaches: a replaying session asks nobody, a recording one keeps what they cost."""
 
+import os
 import textwrap
 
 import pytest
@@ -261,3 +262,24 @@ def test_an_lm_that_is_asked_directly_asks_nobody(project, pytester):
         """
     )
     assert outcomes(pytester.runpytest_subprocess()) == {"passed": 2}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_forked_processes_record_and_replay_also_when_they_outlive_the_test(project, pytester):
+    asks = """
+        POOLS = []
+
+        def test_it():
+            assert in_child("fork") == "red"
+
+        def test_lives_on():
+            POOLS.append(multiprocessing.get_context("fork").Pool(1))
+            assert POOLS[0].apply_async(ask, ("blue",)).get(20) == "blue"
+    """
+    project.test(module(CHILDREN, asks))
+    assert outcomes(pytester.runpytest_subprocess()) == {"failed": 2}
+    assert project.calls == []
+    assert outcomes(pytester.runpytest_subprocess("--dspex-record=new")) == {"passed": 2}
+    project.forget_calls()
+    assert outcomes(pytester.runpytest_subprocess()) == {"passed": 2}
+    assert project.calls == []
