@@ -88,7 +88,15 @@ class Question:
             return request if self.tools is None else replace(request, tools=self.tools, response_schema=None)
         prompt, asked = self.prompt(adapter), self.asked
         if self.tools is not None:
-            return request_with_tools(self, adapter, prompt, self.tools)
+            return request_with_tools(
+                adapter,
+                prompt,
+                tools=self.tools,
+                asked=asked,
+                inputs=self.inputs,
+                chosen=self.chosen,
+                config=self.config,
+            )
         user, earlier = adapter.user(asked, self.inputs), adapter.earlier(asked, self.inputs)
         return LMRequest(
             prompt.messages(user, self.chosen, earlier),

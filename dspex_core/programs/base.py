@@ -23,7 +23,8 @@ from dspex_core.programs.driving import counted, driving
 from dspex_core.programs.saving import dspy_format as dspy
 from dspex_core.programs.saving.recipe import RECIPE_KIND, recipe_file, recipe_of
 from dspex_core.programs.saving.state import damage, others, sampling_only
-from dspex_core.programs.saving.tree import copied, replace, sub_modules, walk
+from dspex_core.programs.saving.storable import Storable
+from dspex_core.programs.saving.tree import replace, sub_modules, walk
 from dspex_core.storage.artifacts import artifact_state, read_json, refuse_pickle, write_artifact, write_json
 from dspex_core.telemetry.spans import in_span
 
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 ARTIFACT_KIND = "program"
 
 
-class Module:
+class Module(Storable):
     """A program: it holds predictors and other modules as attributes, and says how they work together.
 
     Subclasses define `forward(**inputs)`, or `aforward`, or (as the built-in ones) `flow`.
@@ -52,8 +53,6 @@ class Module:
     """
 
     span_kind: ClassVar[str] = "module"
-    callbacks: Sequence[Listener] = ()
-    _compiled = False  # DSPy's name, which users set to keep a part as it is
 
     def __init__(self, callbacks: Sequence[Listener] | None = None) -> None:
         if callbacks:
@@ -145,7 +144,7 @@ class Module:
 
         Those of a part whose `_compiled` is true are left out, as no optimizer is to change them.
         """
-        modules = walk("", self, set(), Module, _is_frozen)
+        modules = walk("", self, set(), _is_frozen)
         return [(path, module) for path, module in modules if isinstance(module, Predictor)]
 
     def every_predictor(self) -> list[tuple[str, Predictor]]:
@@ -171,7 +170,7 @@ class Module:
             type_: Only those of this class.
             skip_compiled: Whether to leave out what is in parts whose `_compiled` is true.
         """
-        return sub_modules(self, Module, type_ or Module, skip_compiled=skip_compiled)
+        return sub_modules(self, type_ or Module, skip_compiled=skip_compiled)
 
     def predictors(self) -> list[Predictor]:
         """Return the predictors that `named_predictors` names."""
@@ -179,14 +178,14 @@ class Module:
 
     def named_modules(self) -> Iterator[tuple[str, Module]]:
         """Yield this module (as `"self"`) and all modules in it with their paths, each once."""
-        return walk("", self, set(), Module)
+        return walk("", self, set())
 
     def map_named_predictors(self, function: Callable[[Predictor], Predictor]) -> Self:
         """Replace each predictor by what `function` makes of it; return this program."""
         for predictor in self.predictors():
             if predictor is self:
                 raise ValueError("a predictor cannot be replaced inside itself")
-            replace(self, predictor, function(predictor), Module)
+            replace(self, predictor, function(predictor))
         return self
 
     def set_lm(self, lm: LanguageModel | None) -> None:
@@ -205,59 +204,12 @@ class Module:
             raise ValueError(f"the predictors use different LMs: {', '.join(map(repr, found.values()))}")
         return next(iter(found.values()), None)
 
-    def deepcopy(self) -> Self:
-        """Return a copy that can be changed without changing this program.
-
-        LMs, demos and callbacks are shared, and what cannot be copied, such as a lock or a connection.
-        """
-        return copy.deepcopy(self)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        clone = memo[id(self)] = type(self).__new__(type(self))
-        memo[id(self.callbacks)] = self.callbacks  # they are told of what copies do, too
-        clone.__dict__.update((name, copied(value, memo)) for name, value in vars(self).items())
-        return clone
-
     def reset_copy(self) -> Self:
         """Return a copy whose predictors have no demos and no LM of their own."""
         clone = self.deepcopy()
         for _, predictor in clone.every_predictor():
             predictor.reset()
         return clone
-
-    def dump_state(self) -> dict[str, Any]:
-        """Return what optimization can change, as JSON data: the state of each predictor by its path."""
-        return {path: predictor.dump_state() for path, predictor in self.every_predictor()}
-
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take over a dumped state.
-
-        Raises:
-            ArtifactError: The state does not fit; it lists every reason, and nothing was changed.
-        """
-        if dspy.is_dspy_state(state):
-            state = dspy.predictor_states(state)
-        predictors = dict(self.every_predictor())
-        problems = [f"it has no state for the predictor {path!r}" for path in predictors if path not in state]
-        problems += [f"the program has no predictor {path!r}" for path in state if path not in predictors]
-        loaded = {}
-        for path, predictor in predictors.items():
-            if path in state:
-                try:
-                    loaded[path] = predictor.with_state(state[path])
-                except ArtifactError as error:
-                    problems += [f"{path}: {problem}" for problem in error.problems]
-        if problems:
-            raise ArtifactError(f"the state does not fit this {type(self).__name__}", problems=problems)
-        for path, changed in loaded.items():
-            predictors[path].assign(changed)
-
-    def constructor_arguments(self) -> dict[str, Any]:
-        """Return what the class is to be called with to make this program again: JSON values and signatures.
-
-        A class that is called without arguments need not define it. What `dump_state` holds is not part of it.
-        """
-        return {}
 
     def save(
         self,
@@ -291,11 +243,11 @@ class Module:
             )
         refuse_pickle(path)
         if save_program and format == "dspex":
-            write_artifact(recipe_file(path), RECIPE_KIND, recipe_of(self, Module), metadata=metadata)
+            write_artifact(recipe_file(path), RECIPE_KIND, recipe_of(self), metadata=metadata)
         elif format == "dspex":
             write_artifact(path, ARTIFACT_KIND, self.dump_state(), metadata=metadata)
         elif format == "dspy" and metadata is None and not save_program:
-            write_json(path, dspy.dump_dspy_state(self))
+            write_json(path, dspy.dump_dspy_state(type(self).__name__, self.every_predictor()))
         else:
             message = (
                 f"a program is saved as 'dspex', or its state alone, without metadata, as 'dspy'; not as {format!r}"

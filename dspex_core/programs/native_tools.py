@@ -12,12 +12,11 @@ from dspex_core.errors import AdapterParseError, SignatureError
 from dspex_core.messages import LMRequest, canonical_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from dspex_core.adapters.base import Adapter, CompiledPrompt
     from dspex_core.contracts import LanguageModel
     from dspex_core.messages import FunctionSpec, LMOutput
-    from dspex_core.programs.asking import Question
     from dspex_core.signatures.signature import Signature, SignatureField
 
 
@@ -81,23 +80,37 @@ def tool_fields(signature: type[Signature]) -> ToolFields | None:
 
 
 def request_with_tools(
-    question: Question, adapter: Adapter, prompt: CompiledPrompt, tools: tuple[FunctionSpec, ...]
+    adapter: Adapter,
+    prompt: CompiledPrompt,
+    *,
+    tools: tuple[FunctionSpec, ...],
+    asked: type[Signature],
+    inputs: Mapping[str, Any],
+    chosen: Sequence[int] | None,
+    config: Mapping[str, Any],
 ) -> LMRequest:
     """Write a question in an adapter's format, with tools.
+
+    Args:
+        adapter: The format.
+        prompt: The part of it that no input changes.
+        tools: The functions that the LM is given.
+        asked: The signature that the prompt shows.
+        inputs: The values of its inputs.
+        chosen: Which demos are shown; `None` for all.
+        config: Sampling parameters.
 
     No schema is sent: a reply that is held to one could ask for no call. After earlier turns there
     is no last message where no input has a value: the model goes on from the results of its calls.
     """
-    asked, inputs = question.asked, question.inputs
     messages = list(adapter.earlier(asked, inputs, natively=True))
     fields = asked.input_fields
     if not messages or any(inputs.get(name) is not None for name in fields if not fields[name].is_history):
         messages.append(adapter.user(asked, inputs))
-    config = question.config
     if adapter.parallel_tool_calls is not None:
         config = {"parallel_tool_calls": adapter.parallel_tool_calls, **config}
     *earlier, last = messages
-    return LMRequest(prompt.messages(last, question.chosen, earlier), config, tools=tools)
+    return LMRequest(prompt.messages(last, chosen, earlier), config, tools=tools)
 
 
 def read_with_calls(

@@ -24,7 +24,9 @@ from dspex_core.programs.demos.stored import plain_demo
 from dspex_core.signatures.signature import label
 
 if TYPE_CHECKING:
-    from dspex_core.programs.base import Module
+    from collections.abc import Iterable
+
+    from dspex_core.programs.saving.state import Parameter
     from dspex_core.signatures.signature import Signature, SignatureField
 
 _log = logging.getLogger("dspex")
@@ -81,14 +83,18 @@ def signature_state(signature: type[Signature], stored: Mapping[str, Any]) -> Ma
     return {**stored, "fields": {name: {**kept[name], **words[name]} for name in kept}}
 
 
-def dump_dspy_state(program: Module) -> dict[str, Any]:
+def dump_dspy_state(program: str, predictors: Iterable[tuple[str, Parameter]]) -> dict[str, Any]:
     """Return a program's state in DSPy's form.
+
+    Args:
+        program: What an error calls it.
+        predictors: Its predictors with their paths.
 
     Raises:
         ArtifactError: DSPy has no place for a part of it; `problems` lists each.
     """
     states, problems = {}, []
-    for path, predictor in program.every_predictor():
+    for path, predictor in predictors:
         if path == "metadata":
             problems.append("a predictor cannot be named 'metadata' in DSPy's files")
         if predictor.demo_selector is not None:
@@ -103,7 +109,7 @@ def dump_dspy_state(program: Module) -> dict[str, Any]:
             **({"config": own["config"]} if own["config"] else {}),  # DSPy's load sets it; its save forgets it
         }
     if problems:
-        raise ArtifactError(f"the state of this {type(program).__name__} cannot be DSPy's", problems=problems)
+        raise ArtifactError(f"the state of this {program} cannot be DSPy's", problems=problems)
     states = states.get("self", states)  # a program that is itself a predictor
     return {**states, "metadata": {"dependency_versions": {}}}  # DSPy warns of each version here that is not its own
 

@@ -38,6 +38,9 @@ def load(
         message = 'holds a pickle, which is never loaded: in DSPy, save the state alone with program.save("x.json")'
         raise ArtifactError(message, path=str(path))
     try:
-        return build(read_artifact(file, RECIPE_KIND), Module, allow_import=allow_import)
+        program = build(read_artifact(file, RECIPE_KIND), allow_import=allow_import)
     except ArtifactError as error:
         raise type(error)(error.reason, path=str(file), problems=error.problems) from error
+    if not isinstance(program, Module):
+        raise ArtifactError(f"holds a {type(program).__name__}, which is not a program", path=str(file))
+    return program

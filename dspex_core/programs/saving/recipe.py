@@ -13,11 +13,13 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import ArtifactError
 from dspex_core.plain.secrets import is_private, without_secrets
 from dspex_core.programs.saving.state import others
+from dspex_core.programs.saving.storable import Storable
+from dspex_core.programs.saving.tree import walk
 from dspex_core.signatures.signature import SignatureMeta
 from dspex_core.signatures.stored import signature_from_json, signature_to_json
 from dspex_core.signatures.trusted_types import find_type
@@ -27,11 +29,8 @@ from dspex_core.types.observation import error_text
 if TYPE_CHECKING:
     from os import PathLike
 
-    from dspex_core.programs.base import Module
-
 RECIPE_KIND = "whole program"
 _DAMAGED = "is a damaged artifact: it lacks a part of the program"
-_Program = TypeVar("_Program", bound="Module")
 
 
 def recipe_file(path: str | PathLike[str]) -> Path:
@@ -39,15 +38,15 @@ def recipe_file(path: str | PathLike[str]) -> Path:
     return Path(path) if Path(path).suffix == ".json" else Path(path) / "program.json"
 
 
-def recipe_of(program: Module, base: type[Module]) -> dict[str, Any]:
+def recipe_of(program: Storable) -> dict[str, Any]:
     """Return a program's recipe, tried out.
 
     Raises:
         ArtifactError: It could not be made again; `problems` lists each reason.
     """
     try:
-        recipe = {**_construction(program, base), "state": program.dump_state()}
-        problems = _differences(program, build(recipe, base, allow_import=True))
+        recipe = {**_construction(program), "state": program.dump_state()}
+        problems = _differences(program, build(recipe, allow_import=True))
     except ArtifactError as error:
         problems = list(error.problems) or [error.reason]
     if problems:
@@ -55,31 +54,31 @@ def recipe_of(program: Module, base: type[Module]) -> dict[str, Any]:
     return recipe
 
 
-def build(recipe: Mapping[str, Any], base: type[_Program], *, allow_import: bool) -> _Program:
+def build(recipe: Mapping[str, Any], *, allow_import: bool) -> Storable:
     """Make the program again.
 
     Raises:
-        ArtifactError: The recipe is damaged, a class cannot be found or is no `base`, or the state does not fit.
+        ArtifactError: The recipe is damaged, a class cannot be found or is not a program's, or the state does not fit.
     """
     if not isinstance(recipe.get("state"), Mapping):
         raise ArtifactError(_DAMAGED)
-    program = _constructed(recipe, base, allow_import=allow_import)
+    program = _constructed(recipe, allow_import=allow_import)
     program.load_state(recipe["state"])
     return program
 
 
-def _construction(program: Module, base: type[Module]) -> dict[str, Any]:
+def _construction(program: Storable) -> dict[str, Any]:
     """Return a recipe without a state."""
     arguments = program.constructor_arguments()
     signatures = {name: signature_to_json(value) for name, value in arguments.items() if _is_signature(value)}
-    programs = {name: _construction(value, base) for name, value in arguments.items() if isinstance(value, base)}
+    programs = {name: _construction(value) for name, value in arguments.items() if isinstance(value, Storable)}
     functions = {name: _paths(value) for name, value in arguments.items() if _is_function(value)}
     plain = {name: value for name, value in arguments.items() if not {name} & {*signatures, *programs, *functions}}
     recipe = {"class": class_path(type(program)), "arguments": plain, "signatures": signatures}
     return {**recipe, **{kind: some for kind, some in (("programs", programs), ("functions", functions)) if some}}
 
 
-def _constructed(recipe: Any, base: type[_Program], *, allow_import: bool) -> _Program:
+def _constructed(recipe: Any, *, allow_import: bool) -> Storable:
     match recipe:
         case {"class": str(path), "arguments": Mapping() as plain, "signatures": Mapping() as signatures}:
             programs, functions = recipe.get("programs", {}), recipe.get("functions", {})
@@ -89,14 +88,14 @@ def _constructed(recipe: Any, base: type[_Program], *, allow_import: bool) -> _P
         raise ArtifactError(_DAMAGED)
 
     cls = find_class(path, allow_import=allow_import)
-    if not issubclass(cls, base):
+    if not issubclass(cls, Storable):
         raise ArtifactError(f"it names {path!r}, which is no program")
     _refuse_private(plain)
     find = partial(find_type, allow_import=allow_import)
     arguments = {
         **plain,
         **{name: signature_from_json(stored, find) for name, stored in signatures.items()},
-        **{name: _constructed(stored, base, allow_import=allow_import) for name, stored in programs.items()},
+        **{name: _constructed(stored, allow_import=allow_import) for name, stored in programs.items()},
         **{name: _found(stored, allow_import=allow_import) for name, stored in functions.items()},
     }
     program = _called(cls, arguments)
@@ -104,7 +103,7 @@ def _constructed(recipe: Any, base: type[_Program], *, allow_import: bool) -> _P
     return program
 
 
-def _called(cls: type[_Program], arguments: Mapping[str, Any]) -> _Program:
+def _called(cls: type[Storable], arguments: Mapping[str, Any]) -> Storable:
     try:
         inspect.signature(cls).bind(**arguments)
     except TypeError as error:
@@ -124,10 +123,10 @@ def _refuse_private(plain: Mapping[str, Any]) -> None:
         raise ArtifactError(f"keys and endpoints have no place in a file: {', '.join(private)}")
 
 
-def _refuse_config(program: Module, plain: Mapping[str, Any]) -> None:
+def _refuse_config(program: Storable, plain: Mapping[str, Any]) -> None:
     """Refuse arguments that became the config of a predictor and are not sampling parameters."""
     given = _names(plain)
-    strange = {name for predictor in program.predictors() for name in others(predictor.config) if name in given}
+    strange = {name for _, predictor in program.every_predictor() for name in others(predictor.config) if name in given}
     if strange:
         names = ", ".join(sorted(strange))
         raise ArtifactError(f"a file sets sampling parameters of a predictor, and no others: {names}")
@@ -163,11 +162,11 @@ def _found(paths: Any, *, allow_import: bool) -> Any:
     return find_function(paths, allow_import=allow_import)
 
 
-def _differences(program: Module, copy: Module) -> list[str]:
+def _differences(program: Storable, copy: Storable) -> list[str]:
     """Say which plain attributes the copy does not have, or has with another value."""
-    copies = dict(copy.named_modules())
+    copies = dict(walk("", copy, set()))
     problems = []
-    for path, module in program.named_modules():
+    for path, module in walk("", program, set()):
         if path not in copies:
             problems.append(f"{path} would not be there after loading")
             continue

@@ -8,7 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dspex_core.programs.demos.selector import DemoSelector
+    from dspex_core.signatures.signature import Signature
 
 _log = logging.getLogger("dspex")
 
@@ -20,6 +26,27 @@ SAMPLING = frozenset(
         *("reasoning_effort", "verbosity", "parallel_tool_calls", "cache"),
     }
 )
+
+
+class Parameter(Protocol):
+    """What saving asks of a predictor."""
+
+    signature: type[Signature]
+    config: dict[str, Any]
+    demo_selector: DemoSelector | None
+
+    @property
+    def demos(self) -> Sequence[Any]:
+        """The worked examples."""
+
+    def dump_state(self) -> dict[str, Any]:
+        """Return what optimization can change, as JSON data."""
+
+    def with_state(self, state: Mapping[str, Any]) -> Self:
+        """Return a copy that has a dumped state. Raises ArtifactError: the state does not fit."""
+
+    def assign(self, other: Any) -> None:
+        """Take over what optimization can change from another predictor."""
 
 
 def sampling_only(config: Mapping[str, Any], *, source: str) -> dict[str, Any]:

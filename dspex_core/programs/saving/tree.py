@@ -1,47 +1,67 @@
 """What a program is made of: finding its modules, replacing and copying them. PYTEST_DONT_REWRITE
 
-Modules are found in attributes, and in lists, tuples and dicts that are attributes. What a
-module is, `base` knows: it is given as `kind`.
+Modules are found in attributes, and in lists, tuples and dicts that are attributes.
 """
 
 from __future__ import annotations
 
 import copy
 from collections import deque
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-_Module = TypeVar("_Module")
+    from dspex_core.contracts import Listener
+
 _ATOMS = frozenset({str, int, float, bool, bytes, type(None)})
 
 
+class Node:
+    """A program as a tree: it may hold others of its kind, and can be copied with them."""
+
+    callbacks: Sequence[Listener] = ()
+    _compiled = False  # DSPy's name, which users set to keep a part as it is
+
+    def deepcopy(self) -> Self:
+        """Return a copy that can be changed without changing this program.
+
+        LMs, demos and callbacks are shared, and what cannot be copied, such as a lock or a connection.
+        """
+        return copy.deepcopy(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        clone = memo[id(self)] = type(self).__new__(type(self))
+        memo[id(self.callbacks)] = self.callbacks  # they hear of what copies do, too
+        clone.__dict__.update((name, copied(value, memo)) for name, value in vars(self).items())
+        return clone
+
+
 def walk(
-    path: str, value: Any, seen: set[int], kind: type[_Module], is_left_out: Callable[[_Module], bool] | None = None
-) -> Iterator[tuple[str, _Module]]:
+    path: str, value: Any, seen: set[int], is_left_out: Callable[[Any], bool] | None = None
+) -> Iterator[tuple[str, Any]]:
     """Yield every module in a value with its path, each once; that of the value itself is `"self"`.
 
     Parts that are left out are not looked into; the value itself never is.
     """
     if id(value) in seen:
         return
-    if is_left_out is not None and path and isinstance(value, kind) and is_left_out(value):
+    if is_left_out is not None and path and isinstance(value, Node) and is_left_out(value):
         return
-    if isinstance(value, kind):
+    if isinstance(value, Node):
         seen.add(id(value))
         yield path or "self", value
         for name, child in vars(value).items():
-            yield from walk(f"{path}.{name}" if path else name, child, seen, kind, is_left_out)
+            yield from walk(f"{path}.{name}" if path else name, child, seen, is_left_out)
     elif isinstance(value, list | tuple):
         for index, child in enumerate(value):
-            yield from walk(f"{path}[{index}]", child, seen, kind, is_left_out)
+            yield from walk(f"{path}[{index}]", child, seen, is_left_out)
     elif isinstance(value, dict):
         for key, child in value.items():
-            yield from walk(f"{path}[{key!r}]", child, seen, kind, is_left_out)
+            yield from walk(f"{path}[{key!r}]", child, seen, is_left_out)
 
 
-def sub_modules(root: _Module, kind: type[_Module], wanted: type, *, skip_compiled: bool) -> Iterator[tuple[str, Any]]:
+def sub_modules(root: Node, wanted: type, *, skip_compiled: bool) -> Iterator[tuple[str, Any]]:
     """Yield the root (as `"self"`) and all that is `wanted` in it, breadth first, each once."""
     waiting: deque[tuple[str, Any]] = deque([("self", root)])
     seen: set[int] = set()
@@ -49,11 +69,11 @@ def sub_modules(root: _Module, kind: type[_Module], wanted: type, *, skip_compil
         path, value = waiting.popleft()
         if id(value) in seen:
             continue
-        if isinstance(value, kind | list | tuple | dict):
+        if isinstance(value, Node | list | tuple | dict):
             seen.add(id(value))
         if isinstance(value, wanted):
             yield path, value
-        if isinstance(value, kind):
+        if isinstance(value, Node):
             if not (skip_compiled and vars(value).get("_compiled")):
                 waiting.extend((f"{path}.{name}", child) for name, child in vars(value).items())
         elif isinstance(value, list | tuple):
@@ -62,9 +82,9 @@ def sub_modules(root: _Module, kind: type[_Module], wanted: type, *, skip_compil
             waiting.extend((f"{path}[{key}]", child) for key, child in value.items())
 
 
-def replace(root: Any, old: Any, new: Any, kind: type[Any]) -> None:
+def replace(root: Node, old: Node, new: Node) -> None:
     """Put `new` wherever a module in the root has `old`; containers that had it are made anew."""
-    for _, module in list(walk("", root, set(), kind)):
+    for _, module in list(walk("", root, set())):
         for name, value in list(vars(module).items()):
             replaced = _substitute(value, old, new)
             if replaced is not value:

@@ -1,0 +1,56 @@
+"""The base of what is saved: its state, and how it is made again. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dspex_core.errors import ArtifactError
+from dspex_core.programs.saving import dspy_format as dspy
+from dspex_core.programs.saving.tree import Node
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from dspex_core.programs.saving.state import Parameter
+
+
+class Storable(Node):
+    """A program as files hold it: the arguments of its constructor, and a state for each of its predictors."""
+
+    def every_predictor(self) -> Sequence[tuple[str, Parameter]]:
+        """Return every predictor with its path. A subclass knows them."""
+        raise NotImplementedError
+
+    def dump_state(self) -> dict[str, Any]:
+        """Return what optimization can change, as JSON data: the state of each predictor by its path."""
+        return {path: predictor.dump_state() for path, predictor in self.every_predictor()}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take over a dumped state.
+
+        Raises:
+            ArtifactError: The state does not fit; it lists every reason, and nothing was changed.
+        """
+        if dspy.is_dspy_state(state):
+            state = dspy.predictor_states(state)
+        predictors = dict(self.every_predictor())
+        problems = [f"it has no state for the predictor {path!r}" for path in predictors if path not in state]
+        problems += [f"the program has no predictor {path!r}" for path in state if path not in predictors]
+        loaded = {}
+        for path, predictor in predictors.items():
+            if path in state:
+                try:
+                    loaded[path] = predictor.with_state(state[path])
+                except ArtifactError as error:
+                    problems += [f"{path}: {problem}" for problem in error.problems]
+        if problems:
+            raise ArtifactError(f"the state does not fit this {type(self).__name__}", problems=problems)
+        for path, changed in loaded.items():
+            predictors[path].assign(changed)
+
+    def constructor_arguments(self) -> dict[str, Any]:
+        """Return what the class is to be called with to make this program again: JSON values and signatures.
+
+        A class that is called without arguments need not define it. What `dump_state` holds is not part of it.
+        """
+        return {}
