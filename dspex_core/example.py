@@ -19,6 +19,8 @@ class Record:
     _store: dict[str, Any]
 
     def __init__(self, base: Record | Mapping[str, Any] | None = None, /, **values: Any) -> None:
+        if base is None and isinstance(values.get("base"), Record):  # DSPy's name; any other value is that of a field
+            base = values.pop("base")
         store = dict(base.items(include_dspy=True) if isinstance(base, Record) else base or {})
         store.update(values)
         object.__setattr__(self, "_store", store)
