@@ -1,0 +1,69 @@
+"""What a message holds: text, images, sounds, files. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dspex_core.messages.canonical import Json, canonical_json, digest_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_MEDIA = ("image_url", "input_audio", "file")
+_READABLE = 100  # characters of a medium's address that are shown; a data URI may have millions
+
+
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    """A piece of text between media."""
+
+    text: str
+
+    def to_json(self) -> Json:
+        """Return the OpenAI form, which is also the stored form."""
+        return {"type": "text", "text": self.text}
+
+
+@dataclass(frozen=True, slots=True)
+class MediaPart:
+    """An image, a sound or a file in a message.
+
+    Args:
+        kind: `"image_url"`, `"input_audio"` or `"file"`.
+        value: What OpenAI's form of a part of that kind holds: `{"url": ...}`, `{"data": ..., "format": ...}`,
+            `{"file_data": ..., "filename": ...}`.
+    """
+
+    kind: str
+    value: Mapping[str, Any]
+
+    @property
+    def text(self) -> str:
+        """A short text that stands for it, for people; a long value is told by its hash."""
+        shown = canonical_json(dict(self.value))
+        if len(shown) > _READABLE:
+            shown = f"{shown[:_READABLE]}... {digest_of(shown)[:12]}"
+        return f"[{self.kind} {shown}]"
+
+    def to_json(self) -> Json:
+        """Return the OpenAI form, which is also the stored form."""
+        return {"type": self.kind, self.kind: dict(self.value)}
+
+
+Part = TextPart | MediaPart
+
+
+def part_from_json(stored: Any) -> Part:
+    """Rebuild a part from its OpenAI form.
+
+    Raises:
+        ValueError: It is none of the parts that a message can have.
+    """
+    match stored:
+        case {"type": "text", "text": str(text)}:
+            return TextPart(text)
+        case {"type": str(kind)} if kind in _MEDIA and isinstance(stored.get(kind), dict):
+            return MediaPart(kind, stored[kind])
+    kinds = ", ".join(f'{{"type": {kind!r}, {kind!r}: {{...}}}}' for kind in _MEDIA)
+    raise ValueError(f'a part of a message is {{"type": "text", "text": "..."}}, {kinds}, not {repr(stored)[:200]}')

@@ -1,0 +1,109 @@
+"""What one call asks of a model. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from dspex_core.messages.canonical import Json, canonical_json, digest_of
+from dspex_core.messages.conversation import Conversation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from dspex_core.messages.conversation import Message
+    from dspex_core.messages.functions import FunctionSpec
+    from dspex_core.messages.response import LMChunk
+
+_PLACES = frozenset({"rollout_id", "timeout", "cache"})  # not sampling parameters, though users write them so
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseSchema:
+    """The JSON schema that the reply must follow, for models that can be held to one.
+
+    Args:
+        name: What the provider calls it.
+        schema: The schema.
+        strict: Whether it keeps to what OpenAI's strict mode takes: no objects with keys of any name.
+    """
+
+    name: str
+    schema: Mapping[str, Any]
+    strict: bool = True
+
+    def to_json(self) -> Json:
+        """Return the OpenAI form, which is also the stored form."""
+        return {"name": self.name, "schema": dict(self.schema), "strict": self.strict}
+
+
+@dataclass(frozen=True, slots=True)
+class LMRequest:
+    """What one call asks of a model.
+
+    Args:
+        messages: The conversation so far.
+        config: Sampling parameters by their OpenAI names: `temperature`, `max_tokens`, `n`,
+            `stop`, `seed`, ... An LM fills in its own defaults for those not named here.
+        response_schema: Set when the reply is to be held to a JSON schema.
+        tools: The functions that the model may ask to have called.
+        rollout_id: Tells otherwise equal calls apart in caches and cassettes; never sent.
+        timeout: Seconds, or the name of a timeout profile, for each try of this call; never sent or stored.
+        cache: Whether this call may be answered from the cache and kept there; never sent or stored.
+        on_chunk: Is told of each piece of the reply as it arrives, from whichever thread reads it; never sent
+            or stored. A reply that does not arrive in pieces, such as a cached one, is told as one piece.
+        options: How this one call reaches its model (address, key, headers, ...), by name; an `LM` sets it apart
+            from `config`. Never stored, shown or part of the key.
+    """
+
+    messages: Sequence[Message]
+    config: Mapping[str, Any] = field(default_factory=dict)
+    response_schema: ResponseSchema | None = None
+    rollout_id: int | None = None
+    timeout: float | str | None = None
+    cache: bool | None = None
+    tools: tuple[FunctionSpec, ...] = ()
+    on_chunk: Callable[[LMChunk], None] | None = field(default=None, repr=False, compare=False)
+    options: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
+
+    def with_defaults(self, defaults: Mapping[str, Any]) -> LMRequest:
+        """Return the request with `defaults` for the parameters that it leaves open.
+
+        What is no sampling parameter but stands among them (`rollout_id`, `timeout`, `cache`), as
+        users may write it, gets its own place.
+        """
+        if not defaults and not self.config:
+            return self
+        merged = {key: value for key, value in {**defaults, **self.config}.items() if value is not None}
+        if merged == self.config and _PLACES.isdisjoint(merged):
+            return self
+        rollout_id, timeout, cache = (merged.pop(name, None) for name in ("rollout_id", "timeout", "cache"))
+        return replace(
+            self,
+            config=merged,
+            rollout_id=rollout_id if self.rollout_id is None else self.rollout_id,
+            timeout=timeout if self.timeout is None else self.timeout,
+            cache=cache if self.cache is None else self.cache,
+        )
+
+    def to_json(self) -> Json:
+        """Return the stored form, in which absent parts are left out."""
+        return {"messages": [message.to_json() for message in self.messages], **self._rest()}
+
+    def key(self, *scope: str | None) -> str:
+        """Return a stable hash of the request within a scope (model, endpoint, test case, ...)."""
+        rest, messages = self._rest(), self.messages
+        digests = messages.digests if isinstance(messages, Conversation) else [turn.digest for turn in messages]
+        return digest_of(f"{scope} {digests} {canonical_json(rest) if rest else ''}")
+
+    def _rest(self) -> Json:
+        stored: Json = {}
+        if self.config:
+            stored["config"] = dict(self.config)
+        if self.response_schema is not None:
+            stored["response_schema"] = self.response_schema.to_json()
+        if self.tools:
+            stored["tools"] = [tool.to_json() for tool in self.tools]
+        if self.rollout_id is not None:
+            stored["rollout_id"] = self.rollout_id
+        return stored

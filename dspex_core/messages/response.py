@@ -1,0 +1,145 @@
+"""What one call returns from a model. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from dspex_core.messages.functions import FunctionCall
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dspex_core.messages.canonical import Json
+
+_CUT_OFF = ("length", "content_filter")
+
+
+class LMChunk(NamedTuple):  # made for every few letters; a frozen dataclass takes three times as long
+    """A piece of a reply that is still arriving: some more text, reasoning, or both.
+
+    `output` says of which of the `n` outputs, counted from 0.
+    """
+
+    text: str = ""
+    reasoning: str = ""
+    output: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens spent."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    @property
+    def total_tokens(self) -> int:
+        """Prompt and completion tokens together."""
+        return self.prompt_tokens + self.completion_tokens
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(self.prompt_tokens + other.prompt_tokens, self.completion_tokens + other.completion_tokens)
+
+    def to_json(self) -> Json:
+        """Return the stored form."""
+        return {"prompt_tokens": self.prompt_tokens, "completion_tokens": self.completion_tokens}
+
+
+@dataclass(frozen=True, slots=True)
+class LMOutput:
+    """One completion: its text, why it ended, the model's reasoning where it is given apart, the calls it asks for.
+
+    `finish_reason` is one of OpenAI's words where the provider's has the same meaning: `"stop"`, `"tool_calls"`,
+    `"length"` (it reached `max_tokens`), `"content_filter"`.
+    """
+
+    text: str
+    finish_reason: str | None = None
+    reasoning: str | None = None
+    tool_calls: tuple[FunctionCall, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "finish_reason", _shared(self.finish_reason))
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether it ended before the model was done: at a limit of tokens, or by a filter."""
+        return self.finish_reason in _CUT_OFF
+
+    def to_json(self) -> Json:
+        """Return the stored form, in which absent parts are left out."""
+        stored: Json = {"text": self.text}
+        if self.finish_reason is not None:
+            stored["finish_reason"] = self.finish_reason
+        if self.reasoning is not None:
+            stored["reasoning"] = self.reasoning
+        if self.tool_calls:
+            stored["tool_calls"] = [call.to_json() for call in self.tool_calls]
+        return stored
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        """Rebuild an output from its stored form."""
+        calls = tuple(FunctionCall.from_json(call) for call in stored.get("tool_calls", ()))
+        return cls(stored["text"], stored.get("finish_reason"), stored.get("reasoning"), calls)
+
+
+@dataclass(frozen=True, slots=True)
+class LMResponse:
+    """What one call brought back: `n` outputs, the tokens they took, and dollars where known.
+
+    `cached` is true when the answer came from a cache or a cassette; nothing was paid for it.
+    `lm` is the model string of the fallback that answered, if one did.
+    """
+
+    outputs: tuple[LMOutput, ...]
+    model: str = ""
+    usage: Usage = Usage()
+    cost: float | None = None
+    cached: bool = False
+    lm: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "model", _shared(self.model))
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether an output ended before the model was done, so that the response is not kept in caches."""
+        return any(output.is_cut_off for output in self.outputs)
+
+    @property
+    def text(self) -> str:
+        """The first output's text."""
+        return self.outputs[0].text
+
+    def to_json(self) -> Json:
+        """Return the stored form. `cached` is not part of it."""
+        stored: Json = {
+            "outputs": [output.to_json() for output in self.outputs],
+            "model": self.model,
+            "usage": self.usage.to_json(),
+        }
+        if self.cost is not None:
+            stored["cost"] = self.cost
+        if self.lm is not None:
+            stored["lm"] = self.lm
+        return stored
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any], *, cached: bool = False) -> LMResponse:
+        """Rebuild a response from its stored form."""
+        return cls(
+            outputs=tuple(LMOutput.from_json(output) for output in stored["outputs"]),
+            model=stored["model"],
+            usage=Usage(**stored["usage"]),
+            cost=stored.get("cost"),
+            cached=cached,
+            lm=stored.get("lm"),
+        )
+
+
+def _shared(text: str | None) -> str | None:
+    """Return a text that most replies have in common as one object, since histories keep it with each of them."""
+    return sys.intern(text) if type(text) is str else text  # a server may send anything
