@@ -236,7 +236,7 @@ class Prediction(Record):
         Raises:
             ValueError: There is no candidate.
         """
-        if isinstance(list_or_dict, Sequence) and len(list_or_dict) == 1:
+        if type(list_or_dict) is list and len(list_or_dict) == 1:  # as nearly all calls; the check is cheap
             return cls(list_or_dict[0])
         completions = Completions(list_or_dict, signature)
         if not len(completions):

@@ -311,7 +311,7 @@ def _asked(
 def present(fields: Mapping[str, SignatureField], values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Pairs of name and value of the fields that have a value or a default."""
     for name, declared in fields.items():
-        value = values.get(name, declared.absent)
+        value = values[name] if name in values else declared.absent  # noqa: SIM401  a default may be made
         if value is not MISSING:
             yield name, value
 
