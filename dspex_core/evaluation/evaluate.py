@@ -6,20 +6,21 @@ dropped. What an evaluation has finished is never lost.
 
 from __future__ import annotations
 
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from dspex_core.config import current
-from dspex_core.errors import BudgetExceededError, ConfigurationError, EvaluationError
+from dspex_core.errors import ConfigurationError, EvaluationError
 from dspex_core.evaluation.files import write_csv, write_json
 from dspex_core.evaluation.result import CaseError, CaseResult, EvaluationResult
-from dspex_core.flow.steps import Call, Flow, Together, adrive, drive
+from dspex_core.flow.runner import Finished, Runner
+from dspex_core.flow.steps import Call, Flow, adrive, drive
 from dspex_core.metrics.metrics import Score, as_score
-from dspex_core.process.foreign_code import foreign_code
+from dspex_core.process.progress import Progress
 from dspex_core.programs.parallel import running
 from dspex_core.telemetry.spans import span
 from dspex_core.telemetry.tracked_usage import track_usage
@@ -128,20 +129,18 @@ class _Run:
         self.program = program
         self.metric = metric
         self.devset = devset
-        self.width = max(1, min(width, len(devset)))
-        self.max_errors = max_errors
-        self.cases: dict[int, CaseResult] = {}
-        self.failed = 0
-        self.total = 0.0
-        self.progress = _progress_bar(len(devset)) if evaluate.display_progress else None
-        self._lock = threading.Lock()
-        self._over_budget: BudgetExceededError | None = None
+        self.runner = Runner[CaseResult](
+            width=min(width, len(devset)), max_errors=max_errors, on_finished=self._finished, error_of=_error_of
+        )
+        self.progress = Progress(len(devset), shown=evaluate.display_progress)
+        self._done = 0
+        self._total = 0.0
 
     def steps(self) -> Flow[EvaluationResult]:
         """Run all cases and return the result."""
         with self.span():
             try:
-                yield Together(self._todo(), self.width)
+                yield from self.runner.steps([partial(self.case, example) for example in self.devset])
             except BaseException as error:
                 self._abandon(error)
                 raise
@@ -157,27 +156,21 @@ class _Run:
         except OSError as failed:
             error.add_note(f"what was evaluated before could not be saved: {failed}")
 
-    def _todo(self) -> Iterator[Flow[None]]:
-        """Yield a flow for each example, until too many have failed or the budget has run out."""
-        for index, example in enumerate(self.devset):
-            if self._over_budget is not None or self.failed > self.max_errors:
-                return
-            yield self._one(index, example)
-
-    def _one(self, index: int, example: Example) -> Flow[None]:
-        self.finished(index, (yield from self.case(example)))
-
     @contextmanager
     def span(self) -> Iterator[None]:
         """Put the span of the whole evaluation, and its progress bar, around a block."""
-        inputs = {"program": self.program, "metric": self.metric, "devset": self.devset, "num_threads": self.width}
+        inputs = {
+            "program": self.program,
+            "metric": self.metric,
+            "devset": self.devset,
+            "num_threads": self.runner.width,
+        }
         with span("evaluate", {"instance": self.evaluate, "inputs": inputs}) as attributes:
             try:
                 yield
             finally:
                 attributes["result"] = self._so_far()
-                if self.progress is not None:
-                    self.progress.close()
+                self.progress.close()
 
     def case(self, example: Example) -> Flow[CaseResult]:
         """Run and score one example; whatever the program or the metric raises becomes part of the record."""
@@ -193,33 +186,27 @@ class _Run:
                 error = CaseError(phase, raised, traceback.format_exc())
         return CaseResult(example, prediction, score, error, time.perf_counter() - started, usage.totals())
 
-    def finished(self, index: int, case: CaseResult) -> None:
-        """Keep a case that is done."""
-        with self._lock:
-            self.cases[index] = case
-            if case.error is not None:
-                self.failed += 1
-                if isinstance(case.error.error, BudgetExceededError):
-                    self._over_budget = case.error.error
-            self.total += case.score.value
-            if self.progress is not None:
-                self.progress.set_postfix_str(f"mean {self.total / len(self.cases):.3f}", refresh=False)
-                self.progress.update()
-
     def result(self) -> EvaluationResult:
         """Return the result, unless too many examples failed or the budget ran out."""
-        result = self._so_far()
-        if self._over_budget is not None:
-            message = f"stopped after {len(self.cases)} examples: {self._over_budget}"
-            raise EvaluationError(message, result=result) from self._over_budget
-        if self.failed > self.max_errors:
+        result, runner = self._so_far(), self.runner
+        if runner.over_budget is not None:
+            message = f"stopped after {len(result)} examples: {runner.over_budget}"
+            raise EvaluationError(message, result=result) from runner.over_budget
+        if runner.gave_up:
             first = result.errors[0]
             message = (
-                f"stopped after {self.failed} failed examples of {len(self.cases)} run (max_errors={self.max_errors}); "
+                f"stopped after {runner.failed} failed examples of {len(result)} run (max_errors={runner.max_errors}); "
                 f"the first: {first.error}"
             )
-            raise EvaluationError(message, result=result) from (first.error.error if first.error else None)
+            raise EvaluationError(message, result=result) from _error_of(first)
         return result
+
+    def _finished(self, finished: Finished[CaseResult]) -> None:
+        """Show the mean so far."""
+        assert finished.value is not None, finished.error  # a case that failed is a value, too
+        self._done += 1
+        self._total += finished.value.score.value
+        self.progress.update(f"mean {self._total / self._done:.3f}")
 
     def _save(self, result: EvaluationResult) -> None:
         if self.evaluate.save_as_csv is not None:
@@ -228,9 +215,12 @@ class _Run:
             write_json(result, self.evaluate.save_as_json)
 
     def _so_far(self) -> EvaluationResult:
-        with self._lock:
-            cases = tuple(self.cases[index] for index in sorted(self.cases))
+        cases = tuple(finished.value for finished in self.runner.finished() if finished.value is not None)
         return EvaluationResult(metric_name(self.metric), cases)
+
+
+def _error_of(case: CaseResult) -> Exception | None:
+    return None if case.error is None else case.error.error
 
 
 def _checked(devset: Iterable[Example]) -> list[Example]:
@@ -253,10 +243,3 @@ def _checked(devset: Iterable[Example]) -> list[Example]:
 def metric_name(metric: Metric) -> str:
     """Return the name under which a metric's score is reported."""
     return getattr(metric, "__name__", None) or type(metric).__name__
-
-
-def _progress_bar(total: int) -> Any:
-    with foreign_code():
-        from tqdm import tqdm  # only when a bar is asked for
-
-        return tqdm(total=total, unit="example", dynamic_ncols=True)

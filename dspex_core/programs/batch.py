@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.config import context, current
-from dspex_core.errors import BudgetExceededError, ParallelError
-from dspex_core.flow.steps import Flow, TimeLimit, Together
-from dspex_core.process.foreign_code import foreign_code
+from dspex_core.errors import ParallelError
+from dspex_core.flow.runner import Finished, Runner
+from dspex_core.flow.steps import Flow, TimeLimit
+from dspex_core.process.progress import Progress
 
 if TYPE_CHECKING:
     from dspex_core.contracts import Trace
 
 _log = logging.getLogger("dspex")
 
-Work = Sequence[tuple[Any, Callable[[], Flow[Any]]]]  # each example with what begins the work on it
+Work = Sequence[tuple[Any, Callable[[], Flow[Any]]]]  # each example with the function that begins the work on it
 
 
 @dataclass(frozen=True)
@@ -35,76 +37,68 @@ class Batch:
     def steps(self, work: Work) -> Flow[Any]:
         """Do all of the work; return what `Parallel` returns, or raise as it does."""
         settings = current()
-        run = _Run(self, work, settings.max_errors if self.max_errors is None else self.max_errors)
+        progress = Progress(len(work), shown=False if self.disable_progress_bar else None)
+        traces: list[Trace] = [[] for _ in work]  # one each, so that they end up in the order of the work
+
+        def on_finished(finished: Finished[Any]) -> None:
+            if finished.error is not None:
+                self._log(finished.index, finished.error)
+            progress.update()
+
+        runner = Runner[Any](
+            width=self.num_threads or settings.num_threads,
+            max_errors=settings.max_errors if self.max_errors is None else self.max_errors,
+            on_finished=on_finished,
+        )
         try:
-            yield Together(run.todo(), max(1, min(self.num_threads or settings.num_threads, len(work))))
+            yield from runner.steps(
+                [partial(self._piece, begin, trace) for (_, begin), trace in zip(work, traces, strict=True)]
+            )
         except BaseException as error:
-            error.results, error.exceptions = list(run.results), dict(run.errors)  # type: ignore[attr-defined]  # as in ParallelError
+            error.results, error.exceptions = _outcomes(runner, len(work))  # type: ignore[attr-defined]  # as in ParallelError
             raise
         finally:
-            run.progress.close()
+            progress.close()
             if settings.trace is not None:
-                settings.trace.extend(entry for trace in run.traces for entry in trace)
-        run.check()
+                settings.trace.extend(entry for trace in traces for entry in trace)
+        results, errors = _outcomes(runner, len(work))
+        if runner.gave_up:
+            raise _given_up(runner, results, errors)
         if not self.return_failed_examples:
-            return run.results
-        failed = sorted(run.errors)
-        return run.results, [work[index][0] for index in failed], [run.errors[index] for index in failed]
+            return results
+        return results, [work[index][0] for index in errors], list(errors.values())
+
+    def _piece(self, begin: Callable[[], Flow[Any]], trace: Trace) -> Flow[Any]:
+        traced = {} if current().trace is None else {"trace": trace}
+        with context(**traced):
+            if self.timeout:
+                return (yield TimeLimit(begin(), self.timeout))
+            return (yield from begin())
+
+    def _log(self, index: int, error: Exception) -> None:
+        shown = error if self.provide_traceback else None
+        _log.warning("example %d failed: %s: %s", index, type(error).__name__, error, exc_info=shown)
 
 
-class _Run:
-    """A batch under way."""
-
-    def __init__(self, batch: Batch, work: Work, max_errors: int) -> None:
-        self.batch = batch
-        self.work = work
-        self.max_errors = max_errors
-        self.results: list[Any] = [None] * len(work)
-        self.errors: dict[int, Exception] = {}
-        self.traces: list[Trace] = [[] for _ in work]  # one each, so that they end up in the order of the work
-        self.progress = _progress_bar(len(work), hidden=batch.disable_progress_bar)
-        self._over_budget: BudgetExceededError | None = None
-
-    def todo(self) -> Iterator[Flow[None]]:
-        """Yield a flow for each piece, until too many have failed or the budget has run out."""
-        for index, (_, begin) in enumerate(self.work):
-            if self._over_budget is not None or len(self.errors) > self.max_errors:
-                return
-            yield self._one(index, begin)
-
-    def _one(self, index: int, begin: Callable[[], Flow[Any]]) -> Flow[None]:
-        traced = {} if current().trace is None else {"trace": self.traces[index]}
-        try:
-            with context(**traced):
-                if self.batch.timeout:
-                    self.results[index] = yield TimeLimit(begin(), self.batch.timeout)
-                else:
-                    self.results[index] = yield from begin()
-        except Exception as error:  # noqa: BLE001  the boundary at which errors become values
-            self.errors[index] = error
-            if isinstance(error, BudgetExceededError):
-                self._over_budget = error
-            shown = error if self.batch.provide_traceback else None
-            _log.warning("example %d failed: %s: %s", index, type(error).__name__, error, exc_info=shown)
-        self.progress.update()
-
-    def check(self) -> None:
-        """Raise if the work was given up."""
-        if self._over_budget is None and len(self.errors) <= self.max_errors:
-            return
-        cause = self._over_budget or self.errors[min(self.errors)]
-        why = "the budget ran out" if self._over_budget else f"max_errors={self.max_errors}"
-        message = (
-            f"stopped after {len(self.errors)} of {len(self.work)} examples failed ({why}); "
-            f"{'the error' if self._over_budget else 'the first'}: {type(cause).__name__}: {cause}"
-        )
-        raise ParallelError(message, results=self.results, exceptions=self.errors) from cause
+def _outcomes(runner: Runner[Any], total: int) -> tuple[list[Any], dict[int, Exception]]:
+    """Return the results, `None` where there is none, and the errors by index."""
+    results: list[Any] = [None] * total
+    errors: dict[int, Exception] = {}
+    for finished in runner.finished():
+        results[finished.index] = finished.value
+        if finished.error is not None:
+            errors[finished.index] = finished.error
+    return results, errors
 
 
-def _progress_bar(total: int, *, hidden: bool) -> Any:
-    with foreign_code():
-        from tqdm import tqdm  # not needed to import dspex
-
-        return tqdm(
-            total=total, unit="example", dynamic_ncols=True, disable=hidden or None
-        )  # None: not but on a terminal
+def _given_up(runner: Runner[Any], results: list[Any], errors: dict[int, Exception]) -> ParallelError:
+    """Return the error that says why the work was given up."""
+    cause = runner.over_budget or next(iter(errors.values()))
+    why = "the budget ran out" if runner.over_budget else f"max_errors={runner.max_errors}"
+    message = (
+        f"stopped after {len(errors)} of {len(results)} examples failed ({why}); "
+        f"{'the error' if runner.over_budget else 'the first'}: {type(cause).__name__}: {cause}"
+    )
+    error = ParallelError(message, results=results, exceptions=errors)
+    error.__cause__ = cause
+    return error

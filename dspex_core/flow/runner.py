@@ -1,0 +1,93 @@
+"""Many pieces of work, some at the same time, with their failures as values. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from dspex_core.errors import BudgetExceededError
+from dspex_core.flow.steps import Flow, Together
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Finished(Generic[T]):
+    """A piece of work that has ended: its place, and its value or its error."""
+
+    index: int
+    value: T | None = None
+    error: Exception | None = None
+
+
+class Runner(Generic[T]):
+    """Runs each piece of work once, and begins no more when too many have failed or the budget has run out.
+
+    The thread or task that ends a piece keeps it at once, so that an interrupt of the one who waits loses
+    nothing, and a failure counts before the next piece begins. A piece that waits for another process or
+    machine is a flow whose step waits for that future; the runner need not know.
+
+    Args:
+        width: How many run at once.
+        max_errors: How many may fail.
+        on_finished: Called with each finished piece, one at a time.
+        error_of: Returns the error of a value that stands for a failure, if pieces return such values.
+    """
+
+    def __init__(
+        self,
+        *,
+        width: int,
+        max_errors: int,
+        on_finished: Callable[[Finished[T]], None],
+        error_of: Callable[[T], Exception | None] = lambda _: None,
+    ) -> None:
+        self.width = width
+        self.max_errors = max_errors
+        self.failed = 0
+        self.over_budget: BudgetExceededError | None = None
+        self._on_finished = on_finished
+        self._error_of = error_of
+        self._finished: dict[int, Finished[T]] = {}
+        self._lock = threading.Lock()
+
+    def steps(self, pieces: Sequence[Callable[[], Flow[T]]]) -> Flow[None]:
+        """Run the pieces, in threads or in tasks."""
+        yield Together(self._todo(pieces), max(1, min(self.width, len(pieces))))
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether too many have failed or the budget has run out."""
+        return self.over_budget is not None or self.failed > self.max_errors
+
+    def finished(self) -> list[Finished[T]]:
+        """Return what has ended so far, in the order of the pieces."""
+        with self._lock:
+            return [self._finished[index] for index in sorted(self._finished)]
+
+    def _todo(self, pieces: Sequence[Callable[[], Flow[T]]]) -> Iterator[Flow[None]]:
+        for index, begin in enumerate(pieces):
+            if self.gave_up:
+                return
+            yield self._one(index, begin)
+
+    def _one(self, index: int, begin: Callable[[], Flow[T]]) -> Flow[None]:
+        try:
+            value = yield from begin()
+        except Exception as error:  # noqa: BLE001  the boundary at which errors become values
+            finished: Finished[T] = Finished(index, error=error)
+        else:
+            finished = Finished(index, value, self._error_of(value))
+        self._keep(finished)
+
+    def _keep(self, finished: Finished[T]) -> None:
+        with self._lock:
+            self._finished[finished.index] = finished
+            self.failed += finished.error is not None
+            if isinstance(finished.error, BudgetExceededError):
+                self.over_budget = finished.error
+            self._on_finished(finished)
