@@ -12,7 +12,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pytest_dspex.cassettes.lm_door import CassetteRecorder
+    from pytest_dspex.cassettes.lm_recorder import CassetteRecorder
     from pytest_dspex.cassettes.recording import Recording
     from pytest_dspex.collecting.cases import Case
     from pytest_dspex.running.around import OnDemand

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from pytest_dspex.cassettes.lm_door import CassetteRecorder
+    from pytest_dspex.cassettes.lm_recorder import CassetteRecorder
     from pytest_dspex.cassettes.store import CassetteStore
 
 _RUN_KEY = "dspex_run"
@@ -68,7 +68,7 @@ class Recording:
     def recorder(self, item: pytest.Item) -> CassetteRecorder:
         """Return what stands before the LM while an item runs."""
         from pytest_dspex.cassettes.journal import Journal
-        from pytest_dspex.cassettes.lm_door import CassetteRecorder
+        from pytest_dspex.cassettes.lm_recorder import CassetteRecorder
         from pytest_dspex.cassettes.store import CassetteStore
 
         function, case = names_of(item)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dspex_core.messages import LMRequest, LMResponse
-    from pytest_dspex.cassettes.lm_door import CassetteRecorder
+    from pytest_dspex.cassettes.lm_recorder import CassetteRecorder
     from pytest_dspex.cassettes.recording import Recording
     from pytest_dspex.collecting.cases import Case
 
@@ -141,7 +141,7 @@ def annotate(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
 
 
 def _is_assertion(error: BaseException) -> bool:
-    from pytest_dspex.cassettes.lm_door import CassetteMiss
+    from pytest_dspex.cassettes.lm_recorder import CassetteMiss
 
     return isinstance(error, _ASSERTIONS) and not isinstance(error, CassetteMiss)
 

@@ -22,7 +22,7 @@ def test_without_a_flag_nothing_is_asked_and_a_miss_is_an_error_that_says_what_t
             "*LM calls: 1 missed",
         ]
     )
-    result.stdout.no_fnmatch_line("*lm_door.py*")
+    result.stdout.no_fnmatch_line("*lm_recorder.py*")
 
 
 def test_a_miss_names_the_nearest_request(project, run):

@@ -15,7 +15,7 @@ from dspex_core.config import context
 from dspex_core.errors import LMServerError
 from dspex_core.lm.base import BaseLM
 from dspex_core.messages import LMOutput, LMRequest, LMResponse, Message, Usage
-from pytest_dspex.cassettes.lm_door import CassetteMiss, CassetteRecorder
+from pytest_dspex.cassettes.lm_recorder import CassetteMiss, CassetteRecorder
 from pytest_dspex.cassettes.store import CassetteError, CassetteStore
 
 
@@ -127,7 +127,7 @@ def test_async_calls_are_replayed_too(path):
     data=st.data(),
 )
 def test_any_recorded_calls_are_replayed_in_any_order(tmp_path_factory, prompts, answer, config, data):
-    path = tmp_path_factory.mktemp("door") / "test_fn.jsonl"
+    path = tmp_path_factory.mktemp("recorder") / "test_fn.jsonl"
     store = CassetteStore(path)
     recorder = CassetteRecorder(store, case="row-1", record="new")
     response = LMResponse((LMOutput(answer),), model="m")
@@ -148,7 +148,7 @@ def test_replaying_imports_no_engine_and_nothing_else_that_is_heavy(path):
     code = f"""
 import sys
 from pathlib import Path
-from pytest_dspex.cassettes.lm_door import CassetteRecorder
+from pytest_dspex.cassettes.lm_recorder import CassetteRecorder
 from pytest_dspex.cassettes.store import CassetteStore
 from dspex_core.messages import LMRequest, Message
 
