@@ -1,7 +1,10 @@
 """The packages' public names, and what importing them costs."""
 
+import ast
 import subprocess
 import sys
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +19,16 @@ def test_every_public_name_can_be_imported_and_is_listed(package):
         assert getattr(package, name).__module__.startswith(package.__name__)
     with pytest.raises(AttributeError, match="nothing_like_this"):
         _ = package.nothing_like_this
+
+
+def test_type_checkers_see_the_names_that_are_there_at_run_time():
+    tree = ast.parse(Path(dspex_core.__file__).read_text())
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.col_offset == 4]
+    ours = [node for node in imports if node.module.startswith("dspex_core.") and ".dspy_paths" not in node.module]
+    assert sorted(alias.asname for node in ours for alias in node.names) == sorted(dspex_core.__all__)
+    for node in ours:
+        for alias in node.names:
+            assert getattr(import_module(node.module), alias.name) is getattr(dspex_core, alias.asname)
 
 
 def imported_by(code):
