@@ -36,9 +36,10 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check the types of both packages."""
+    """Check the types of both packages, and those that users of the public API see."""
     session.install(*CONSTRAINTS, "-e", ".[dev]")
     session.run("mypy", "-p", "dspex_core", "-p", "pytest_dspex")
+    session.run("pytest", "tests/test_typing.py", *session.posargs)
 
 
 @nox.session(python=PYTHONS)

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import pytest
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dspex_core import Example, Module, Optimizer
 
 Dataset = str | Path | Sequence["Example"]
+Builder = TypeVar("Builder", bound="Callable[[], Module]")
 
 # What `@pytest.fixture` makes. Other objects in a module are not looked into: some of them are
 # proxies that raise, or load much, when they are asked for an attribute.
@@ -93,6 +94,22 @@ def read_examples(
     return [example.with_inputs(*(wanted & set(example.keys()))) for example in examples]
 
 
+@overload
+def program(build: Builder) -> Builder: ...
+
+
+@overload
+def program(
+    *,
+    optimizer: Optimizer | None = None,
+    metric: Callable[..., Any] | None = None,
+    trainset: Dataset | None = None,
+    valset: Dataset | None = None,
+    testset: Dataset | None = None,
+    inputs: Sequence[str] | None = None,
+) -> Callable[[Builder], Builder]: ...
+
+
 def program(
     build: Callable[[], Module] | None = None,
     *,
@@ -120,9 +137,14 @@ def program(
             where these do not say either, the fields that are an input of one of the program's
             predictors.
     """
-    if build is None:
-        return lambda build: program(
-            build,
+
+    def registered(build: Callable[[], Module]) -> Any:
+        if inspect.signature(build).parameters:
+            raise TypeError(f"@program {build.__name__}: the function that builds a program takes no arguments")
+        spec = ProgramSpec(
+            name=build.__name__,
+            folder=Path(inspect.getfile(build)).parent,
+            builder=build,
             optimizer=optimizer,
             metric=metric,
             trainset=trainset,
@@ -130,20 +152,12 @@ def program(
             testset=testset,
             inputs=inputs,
         )
-    if inspect.signature(build).parameters:
-        raise TypeError(f"@program {build.__name__}: the function that builds a program takes no arguments")
-    spec = ProgramSpec(
-        name=build.__name__,
-        folder=Path(inspect.getfile(build)).parent,
-        builder=build,
-        optimizer=optimizer,
-        metric=metric,
-        trainset=trainset,
-        valset=valset,
-        testset=testset,
-        inputs=inputs,
-    )
+        return _fixture(spec)
 
+    return registered if build is None else registered(build)
+
+
+def _fixture(spec: ProgramSpec) -> Any:
     def load() -> Module:
         return spec.load()
 

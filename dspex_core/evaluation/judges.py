@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.example import Prediction
 from dspex_core.programs.base import Module
+from dspex_core.programs.built_in import BuiltIn
 from dspex_core.programs.chain_of_thought import ChainOfThought
 from dspex_core.signatures.signature import InputField, OutputField, Signature
 
@@ -37,7 +38,7 @@ class DecompositionalSemanticRecallPrecision(Signature):
     precision: float = OutputField(desc="from 0 to 1: how much of what it says is in the right response")
 
 
-class SemanticF1(Module):
+class SemanticF1(BuiltIn):
     """A metric: the harmonic mean of recall and precision of the ideas in `response`, as a model judges them.
 
     Examples have a `question` and a `response`, predictions a `response`.
@@ -96,7 +97,7 @@ class AnswerGroundedness(Signature):
     groundedness: float = OutputField(desc="from 0 to 1: how much of it is supported")
 
 
-class CompleteAndGrounded(Module):
+class CompleteAndGrounded(BuiltIn):
     """A metric: the harmonic mean of how complete and how grounded `response` is, as a model judges it.
 
     Examples have a `question` and a `response`, predictions a `response` and the `context` that was retrieved.

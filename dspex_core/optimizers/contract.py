@@ -8,7 +8,7 @@ import logging
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dspex_core.errors import OptimizationError
 from dspex_core.example import Example
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from dspex_core.evaluation.evaluate import Metric
     from dspex_core.programs.base import Module
+
+Student = TypeVar("Student", bound="Module")
 
 
 class Optimizer(ABC):
@@ -40,12 +42,12 @@ class Optimizer(ABC):
     @abstractmethod
     def compile(
         self,
-        student: Module,
+        student: Student,
         *,
         trainset: Sequence[Example],
         valset: Sequence[Example] | None = None,
         teacher: Module | None = None,
-    ) -> Module:
+    ) -> Student:
         """Return a new program; student, teacher and optimizer stay as they are, also when it raises.
 
         Args:

@@ -6,13 +6,13 @@ import itertools
 import logging
 import random
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from dspex_core.config import context, current
 from dspex_core.example import Example
 from dspex_core.flow.steps import Call
 from dspex_core.metrics.metrics import as_score
-from dspex_core.optimizers.contract import Optimizer
+from dspex_core.optimizers.contract import Optimizer, Student
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from dspex_core.signatures.signature import Signature
 
     Demo = Example
-
-M = TypeVar("M", bound="Module")
 
 _log = logging.getLogger("dspex")
 
@@ -45,13 +43,13 @@ class LabeledFewShot(Optimizer):
 
     def compile(
         self,
-        student: Module,
+        student: Student,
         *,
         trainset: Sequence[Example],
         valset: Sequence[Example] | None = None,
         teacher: Module | None = None,
         sample: bool = True,
-    ) -> Module:
+    ) -> Student:
         """Return the student with demos; `valset` and `teacher` have no part in it.
 
         Args:
@@ -114,12 +112,12 @@ class BootstrapFewShot(Optimizer):
 
     def compile(
         self,
-        student: Module,
+        student: Student,
         *,
         trainset: Sequence[Example],
         valset: Sequence[Example] | None = None,
         teacher: Module | None = None,
-    ) -> Module:
+    ) -> Student:
         """Return the student with bootstrapped and labeled demos; `valset` has no part in it.
 
         Raises:
@@ -236,7 +234,7 @@ def seeded(seed: int | str) -> random.Random:
     return random.Random(seed)  # noqa: S311  draws examples, no secrets
 
 
-def without_demos(program: M) -> M:
+def without_demos(program: Student) -> Student:
     """Return a copy whose predictors have no demos. They keep their LMs."""
     clone = program.deepcopy()
     for predictor in clone.predictors():

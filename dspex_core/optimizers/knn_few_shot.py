@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.optimizers.contract import Optimizer
+from dspex_core.optimizers.contract import Optimizer, Student
 from dspex_core.optimizers.few_shot import BootstrapFewShot, labeled_demo, without_demos
 from dspex_core.programs.demos.selector import NearestDemos
 
@@ -49,12 +49,12 @@ class KNNFewShot(Optimizer):
 
     def compile(
         self,
-        student: Module,
+        student: Student,
         *,
         trainset: Sequence[Example] | None = None,
         valset: Sequence[Example] | None = None,
         teacher: Module | None = None,
-    ) -> Module:
+    ) -> Student:
         """Return the student with all examples as demos and the choice of the nearest; `valset` has no part in it.
 
         Raises:

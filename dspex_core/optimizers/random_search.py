@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.evaluation.evaluate import Evaluate
-from dspex_core.optimizers.contract import Optimizer
+from dspex_core.optimizers.contract import Optimizer, Student
 from dspex_core.optimizers.few_shot import BootstrapFewShot, LabeledFewShot, seeded, without_demos
 from dspex_core.telemetry.spans import span
 
@@ -65,14 +65,14 @@ class BootstrapFewShotWithRandomSearch(Optimizer):
 
     def compile(
         self,
-        student: Module,
+        student: Student,
         *,
         trainset: Sequence[Example],
         valset: Sequence[Example] | None = None,
         teacher: Module | None = None,
         restrict: Collection[int] | None = None,
         labeled_sample: bool = True,
-    ) -> Module:
+    ) -> Student:
         """Return the best candidate.
 
         Args:
@@ -117,7 +117,7 @@ class BootstrapFewShotWithRandomSearch(Optimizer):
         )
         return shuffled[held_out:], shuffled[:held_out]
 
-    def _search(self, kinds: Sequence[int], make: Callable[[int], Module], valset: Sequence[Example]) -> Module:
+    def _search(self, kinds: Sequence[int], make: Callable[[int], Student], valset: Sequence[Example]) -> Student:
         evaluate = Evaluate(devset=valset, metric=self.metric, num_threads=self.num_threads, max_errors=self.max_errors)
         best, best_score = None, float("-inf")
         for number, kind in enumerate(kinds, 1):
@@ -140,13 +140,13 @@ class BootstrapFewShotWithRandomSearch(Optimizer):
 
     def _candidate(
         self,
-        student: Module,
+        student: Student,
         trainset: Sequence[Example],
         teacher: Module | None,
         kind: int,
         *,
         labeled_sample: bool,
-    ) -> Module:
+    ) -> Student:
         if kind == _UNCOMPILED:
             return without_demos(student)
         if kind == _LABELED:

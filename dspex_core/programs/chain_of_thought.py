@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.programs.base import Module
+from dspex_core.programs.built_in import BuiltIn
 from dspex_core.programs.predict import Predict
 from dspex_core.signatures.signature import OutputField, Signature, ensure_signature
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from dspex_core.signatures.signature import SignatureField
 
 
-class ChainOfThought(Module):
+class ChainOfThought(BuiltIn):
     """`Predict` with an output `reasoning` that the model writes before the others.
 
     Source: Wei et al. 2022, "Chain-of-Thought Prompting Elicits Reasoning in Large Language Models".

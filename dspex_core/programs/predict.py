@@ -14,6 +14,7 @@ from dspex_core.example import Prediction
 from dspex_core.flow.steps import Call
 from dspex_core.programs.asking import Question, ask, reasoning_outputs
 from dspex_core.programs.base import Predictor
+from dspex_core.programs.built_in import BuiltIn
 from dspex_core.programs.native_tools import tool_fields
 from dspex_core.signatures.signature import MISSING, Missing, Signature, ensure_signature
 
@@ -34,7 +35,7 @@ def adapter_for(lm: LanguageModel) -> Adapter:
     return current().adapter or _ADAPTERS[lm.preferred_adapter]
 
 
-class Predict(Predictor):
+class Predict(BuiltIn, Predictor):
     """Asks the LM once for the outputs of a signature.
 
     Args:

@@ -25,7 +25,7 @@ import typing
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, dataclass_transform, overload
 
 from dspex_core.errors import SignatureError, UndeclaredFieldError
 from dspex_core.signatures.fields import (
@@ -82,15 +82,17 @@ class SignatureMeta(type):
         cls._instructions = _class_instructions(cls)
         return cls
 
-    def __call__(cls, /, *args: Any, **values: Any) -> Any:
-        """Make a new signature of a string or of fields by name (`make_signature`); of a subclass, an instance.
+    if not TYPE_CHECKING:  # type checkers read it off `Signature.__new__`
 
-        `types` and `custom_types` (DSPy's name) are types by the names that a string has for them.
-        """
-        if cls is not Signature:
-            return super().__call__(*args, **values)
-        types = values.pop("types", None)
-        return make_signature(*args, **{"custom_types": types, **values} if types else values)
+        def __call__(cls, /, *args: Any, **values: Any) -> Any:
+            """Make a new signature of a string or of fields by name (`make_signature`); of a subclass, an instance.
+
+            `types` and `custom_types` (DSPy's name) are types by the names that a string has for them.
+            """
+            if cls is not Signature:
+                return super().__call__(*args, **values)
+            types = values.pop("types", None)
+            return make_signature(*args, **{"custom_types": types, **values} if types else values)
 
     def __repr__(cls) -> str:
         return f"{cls.__name__}({cls.signature})"
@@ -269,6 +271,7 @@ def _checked_state(cls: SignatureMeta, state: Mapping[str, Any]) -> Mapping[str,
     return {name: {key: words[key] for key in ("desc", "prefix") if key in words} for name, words in fields.items()}
 
 
+@dataclass_transform(kw_only_default=True, field_specifiers=(InputField, OutputField))
 class Signature(metaclass=SignatureMeta):
     """Base class of all signatures; called with a string or a mapping of fields, it makes a new one.
 
@@ -277,15 +280,21 @@ class Signature(metaclass=SignatureMeta):
 
     if TYPE_CHECKING:
 
-        def __new__(  # type: ignore[misc]  # what the metaclass's call returns, as type checkers understand it
+        @overload  # what the metaclass's call returns, as type checkers understand it: a signature ...
+        def __new__(  # type: ignore[misc]
             cls,
             signature: str | Mapping[str, FieldSpec],
             instructions: str | None = None,
             *,
             types: Mapping[str, Any] | None = None,
             custom_types: Mapping[str, Any] | None = None,
-        ) -> type[Signature]:
-            """Make a new signature; see `make_signature`."""
+        ) -> type[Signature]: ...
+
+        @overload  # ... or an instance of a subclass
+        def __new__(cls, **values: Any) -> Self: ...
+
+        def __new__(cls, *args: Any, **values: Any) -> Any:
+            """Make a new signature (see `make_signature`); of a subclass, an instance with a value for each field."""
 
     else:
 

@@ -10,7 +10,7 @@ from dspex_core.errors import AdapterParseError, ConfigurationError, ContextWind
 from dspex_core.example import Prediction
 from dspex_core.programs.agents.native_turns import NativeTurns
 from dspex_core.programs.agents.trajectory import FINISH, TURN, Decision, ToolRequest, Trajectory
-from dspex_core.programs.base import Module
+from dspex_core.programs.built_in import BuiltIn
 from dspex_core.programs.chain_of_thought import ChainOfThought
 from dspex_core.programs.predict import Predict, adapter_for
 from dspex_core.signatures.signature import MISSING, InputField, Missing, OutputField, ensure_signature, make_signature
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("dspex")
 
 
-class ReAct(Module):
+class ReAct(BuiltIn):
     """An agent: it thinks and calls tools in turns, and then answers from what it has seen.
 
     Source: Yao et al. 2022, "ReAct: Synergizing Reasoning and Acting in Language Models".

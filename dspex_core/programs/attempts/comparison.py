@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import ConfigurationError, SignatureError
 from dspex_core.programs.base import Module
+from dspex_core.programs.built_in import BuiltIn
 from dspex_core.programs.predict import Predict
 from dspex_core.signatures.signature import InputField, OutputField, Signature, ensure_signature
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from dspex_core.flow.steps import Flow
 
 
-class MultiChainComparison(Module):
+class MultiChainComparison(BuiltIn):
     """Shows the model `M` attempts at a task, each with its reasoning, and asks for a better one.
 
     Source: Yoran et al. 2023, "Answering Questions by Meta-Reasoning over Multiple Chains of Thought".

@@ -10,6 +10,7 @@ from dspex_core.errors import ContextWindowExceededError
 from dspex_core.example import Prediction
 from dspex_core.interpreter import PythonInterpreter
 from dspex_core.programs.base import Module
+from dspex_core.programs.built_in import BuiltIn
 from dspex_core.programs.chain_of_thought import ChainOfThought
 from dspex_core.programs.code.repl import (
     Repl,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("dspex")
 
 
-class CodeAct(Module):
+class CodeAct(BuiltIn):
     """Writes code that calls tools, looks at what it printed, and goes on until it has what the outputs need.
 
     Tools run in this process, as they do for other agents: the code in the sandbox can call them and nothing

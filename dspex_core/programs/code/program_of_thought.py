@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.errors import ConfigurationError, InterpreterError
 from dspex_core.interpreter import PythonInterpreter
 from dspex_core.programs.base import Module
+from dspex_core.programs.built_in import BuiltIn
 from dspex_core.programs.chain_of_thought import ChainOfThought
 from dspex_core.programs.code.repl import (
     Repl,
@@ -37,7 +38,7 @@ _log = logging.getLogger("dspex")
 _ASSIGNED = re.compile(r"^([^\W\d]\w*)[ \t]*(?::[^=\n]*)?=(?!=).*\Z", re.MULTILINE)
 
 
-class ProgramOfThought(Module):
+class ProgramOfThought(BuiltIn):
     """Writes Python code that computes the outputs, runs it in a sandbox, and reads the outputs from its result.
 
     The inputs are variables of the code. Code that fails is written anew, knowing what was wrong; so is code

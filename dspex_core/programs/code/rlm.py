@@ -17,6 +17,7 @@ from dspex_core.interpreter import PythonInterpreter
 from dspex_core.messages import LMRequest, Message
 from dspex_core.plain.data import to_json
 from dspex_core.programs.base import Module
+from dspex_core.programs.built_in import BuiltIn
 from dspex_core.programs.code.repl import (
     Repl,
     about_runtime,
@@ -81,7 +82,7 @@ class _Entry:
     output: str
 
 
-class RLM(Module):
+class RLM(BuiltIn):
     """A recursive language model: its inputs are variables of a REPL, which it explores by code, step by step.
 
         rlm = RLM("context, query -> answer")

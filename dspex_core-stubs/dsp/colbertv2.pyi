@@ -1,0 +1,1 @@
+from dspex_core.dspy_paths.dsp.colbertv2 import *
