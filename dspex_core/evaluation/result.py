@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -54,6 +55,11 @@ class CaseResult:
     error: CaseError | None
     latency: float
     usage: UsageTotals
+
+    @property
+    def why(self) -> str:
+        """What explains the score: the error, else the feedback of the metric, else the prediction."""
+        return str(self.error or self.score.feedback or self.prediction)
 
     def to_json(self) -> dict[str, Any]:
         """Return the case as JSON data that `from_json` reads.
@@ -120,6 +126,27 @@ class EvaluationResult:
     def errors(self) -> tuple[CaseResult, ...]:
         """The cases in which the program or the metric raised."""
         return tuple(case for case in self.cases if case.error is not None)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The name of each case's example: its id, with its place where that does not tell it from the others."""
+        ids = [case.example.id for case in self.cases]
+        count = Counter(ids)
+        return tuple(
+            f"example {number}" if name is None else name if count[name] == 1 else f"{name} (example {number})"
+            for number, name in enumerate(ids, 1)
+        )
+
+    @property
+    def has_ids(self) -> bool:
+        """Whether each example has an id of its own."""
+        ids = {case.example.id for case in self.cases}
+        return None not in ids and len(ids) == len(self.cases)
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """The score of each case by the name of its example."""
+        return {name: case.score.value for name, case in zip(self.names, self.cases, strict=True)}
 
     @property
     def results(self) -> list[tuple[Example, Prediction | None, float]]:
