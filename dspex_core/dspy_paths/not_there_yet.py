@@ -15,7 +15,6 @@ __all__ = [
     "BootstrapFewShotWithOptuna",
     "BootstrapFinetune",
     "ColBERTv2",
-    "Ensemble",
     "Flex",
     "InferRules",
     "MIPROv2",
@@ -73,12 +72,6 @@ class MIPROv2(_NotThereYet):
 
 class SIMBA(_NotThereYet):
     """An optimizer of instructions and demos by mini-batches."""
-
-
-class Ensemble(_NotThereYet):
-    """Several programs as one."""
-
-    instead = "write a module that calls them and ends in `majority`"
 
 
 class Flex(_NotThereYet):

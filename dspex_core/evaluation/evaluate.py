@@ -6,17 +6,21 @@ dropped. What an evaluation has finished is never lost.
 
 from __future__ import annotations
 
+import copy
+import shutil
+import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack
 
 from dspex_core.config import current
 from dspex_core.errors import ConfigurationError, EvaluationError
 from dspex_core.evaluation.files import write_csv, write_json
 from dspex_core.evaluation.result import CaseError, CaseResult, EvaluationResult
+from dspex_core.evaluation.table import table_of
 from dspex_core.flow.runner import Finished, Runner
 from dspex_core.flow.steps import Call, Flow, adrive, drive
 from dspex_core.metrics.metrics import Score, as_score
@@ -36,6 +40,20 @@ Metric = Callable[..., Any]
 Program = Callable[..., Any]  # a module, or a function
 
 
+class CallOptions(TypedDict, total=False):
+    """Options that a call of `Evaluate` may change, for this call; `None` leaves one as it is.
+
+    `callback_metadata` is among the inputs that callbacks get.
+    """
+
+    num_threads: int | None
+    display_progress: bool | None
+    display_table: bool | int | None
+    callback_metadata: Mapping[str, Any] | None
+    save_as_csv: str | PathLike[str] | None
+    save_as_json: str | PathLike[str] | None
+
+
 class Evaluate:
     """Runs programs on a dataset and scores them.
 
@@ -45,8 +63,9 @@ class Evaluate:
             bool or a `Score`.
         num_threads: How many examples run at once; `settings.num_threads` by default.
         display_progress: Whether to show a progress bar on stderr.
-        display_table, provide_traceback: Have no effect; DSPy's code may give them. The table is
-            `result.results`, and each of `result.errors` has its traceback.
+        display_table: Whether to write a table of the cases to `sys.stdout`, or of the first so many; on a terminal
+            only. `result.results` has them, too.
+        provide_traceback: Has no effect; each of `result.errors` has its traceback.
         max_errors: After how many failed examples to stop; `settings.max_errors` by default.
         failure_score: What a failed example counts.
         save_as_csv, save_as_json: Files to write what was done to, a row for each example.
@@ -79,37 +98,77 @@ class Evaluate:
         self.metric = metric
         self.num_threads = num_threads
         self.display_progress = display_progress
+        self.display_table = display_table
         self.max_errors = max_errors
         self.failure_score = failure_score
         self.save_as_csv = save_as_csv
         self.save_as_json = save_as_json
 
     def __call__(
-        self, program: Program, metric: Metric | None = None, devset: Sequence[Example] | None = None
+        self,
+        program: Program,
+        metric: Metric | None = None,
+        devset: Sequence[Example] | None = None,
+        **options: Unpack[CallOptions],
     ) -> EvaluationResult:
-        """Run the program on every example, in threads."""
-        return drive(self._begin(program, metric, devset).steps())
+        """Run the program on every example, in threads.
+
+        Args:
+            program: The module, or function.
+            metric: That of this call; `None` for the evaluation's.
+            devset: That of this call; `None` for the evaluation's.
+            **options: Other options of this call: see `CallOptions`.
+        """
+        return drive(self._begin(program, metric, devset, **options).steps())
 
     async def acall(
-        self, program: Program, metric: Metric | None = None, devset: Sequence[Example] | None = None
+        self,
+        program: Program,
+        metric: Metric | None = None,
+        devset: Sequence[Example] | None = None,
+        **options: Unpack[CallOptions],
     ) -> EvaluationResult:
         """Run the program on every example, in tasks of the running event loop."""
-        return await adrive(self._begin(program, metric, devset).steps())
+        return await adrive(self._begin(program, metric, devset, **options).steps())
 
-    def _begin(self, program: Program, metric: Metric | None, devset: Sequence[Example] | None) -> _Run:
+    def _begin(
+        self,
+        program: Program,
+        metric: Metric | None,
+        devset: Sequence[Example] | None,
+        *,
+        callback_metadata: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> _Run:
         metric = metric or self.metric
         if metric is None:
             raise ConfigurationError("Evaluate needs a metric: metric(example, prediction, trace=None)")
         examples = _checked(self.devset if devset is None else devset)
-        settings = current()
+        settings, own = current(), self._with(options)
+        told = {} if callback_metadata is None else {"callback_metadata": callback_metadata}
         return _Run(
-            self,
+            own,
             program=program,
             metric=metric,
             devset=examples,
-            width=self.num_threads or settings.num_threads,
-            max_errors=settings.max_errors if self.max_errors is None else self.max_errors,
+            width=own.num_threads or settings.num_threads,
+            max_errors=settings.max_errors if own.max_errors is None else own.max_errors,
+            told={"instance": self, "inputs": told},
         )
+
+    def _with(self, options: Mapping[str, Any]) -> Self:
+        """Return this evaluation with the options of a call.
+
+        Raises:
+            ConfigurationError: A call does not take one of them.
+        """
+        unknown = sorted(options.keys() - CallOptions.__annotations__)
+        if unknown:
+            known = ", ".join(CallOptions.__annotations__)
+            raise ConfigurationError(f"a call of Evaluate does not take {', '.join(unknown)}; it takes {known}")
+        clone = copy.copy(self)
+        vars(clone).update({name: value for name, value in options.items() if value is not None})
+        return clone
 
 
 class _Run:
@@ -124,8 +183,10 @@ class _Run:
         devset: Sequence[Example],
         width: int,
         max_errors: int,
+        told: Mapping[str, Any],
     ) -> None:
         self.evaluate = evaluate
+        self.told = told
         self.program = program
         self.metric = metric
         self.devset = devset
@@ -145,6 +206,7 @@ class _Run:
                 self._abandon(error)
                 raise
             self._save(self._so_far())
+            self._show(self._so_far())
             return self.result()
 
     def _abandon(self, error: BaseException) -> None:
@@ -165,7 +227,8 @@ class _Run:
             "devset": self.devset,
             "num_threads": self.runner.width,
         }
-        with span("evaluate", {"instance": self.evaluate, "inputs": inputs}) as attributes:
+        attributes = {**self.told, "inputs": {**inputs, **self.told["inputs"]}}
+        with span("evaluate", attributes) as attributes:
             try:
                 yield
             finally:
@@ -213,6 +276,13 @@ class _Run:
             write_csv(result, self.evaluate.save_as_csv)
         if self.evaluate.save_as_json is not None:
             write_json(result, self.evaluate.save_as_json)
+
+    def _show(self, result: EvaluationResult) -> None:
+        """Write the table that the user asked for, on a terminal; what reads a pipe or a log does not want one."""
+        wanted = self.evaluate.display_table
+        if wanted and sys.stdout.isatty():
+            rows = None if wanted is True else wanted
+            sys.stdout.write(table_of(result, rows=rows, width=shutil.get_terminal_size().columns))
 
     def _so_far(self) -> EvaluationResult:
         cases = tuple(finished.value for finished in self.runner.finished() if finished.value is not None)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def write_csv(result: EvaluationResult, path: str | PathLike[str]) -> None:
     """Write a line for each case; values that are not text as JSON. No value fails: see `plainest`."""
-    rows = _rows(result)
+    rows = rows_of(result)
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, dict.fromkeys(name for row in rows for name in row))
     writer.writeheader()
@@ -29,10 +29,11 @@ def write_csv(result: EvaluationResult, path: str | PathLike[str]) -> None:
 
 def write_json(result: EvaluationResult, path: str | PathLike[str]) -> None:
     """Write a list with an object for each case."""
-    write_atomically(path, json.dumps(_rows(result), ensure_ascii=False, indent=1, allow_nan=False))
+    write_atomically(path, json.dumps(rows_of(result), ensure_ascii=False, indent=1, allow_nan=False))
 
 
-def _rows(result: EvaluationResult) -> list[dict[str, Any]]:
+def rows_of(result: EvaluationResult) -> list[dict[str, Any]]:
+    """Return what each case was given and gave, by name, as JSON data."""
     return [
         {
             **{str(plainest(name)): plainest(value) for name, value in _fields(case).items()},

@@ -145,7 +145,9 @@ class BootstrapFewShot(Optimizer):
             For the index of each accepted example: a demo for the path of each predictor that ran.
 
         Raises:
-            OptimizationError: More than `max_errors` tries raised, or all of them did.
+            OptimizationError: All tries raised.
+            Exception: More than `max_errors` tries raised: the first of their errors, which has an
+                `OptimizationError` that says how many as its cause.
         """
         able = self._teacher(student, trainset, teacher)
         limit = current().max_errors if self.max_errors is None else self.max_errors
@@ -167,8 +169,12 @@ class BootstrapFewShot(Optimizer):
                 errors.append(error)
         if errors and len(errors) >= min(tries, limit + 1):
             first = f"{type(errors[0]).__name__}: {errors[0]}"
-            reason = f"{len(errors)} of {tries} tries raised (max_errors={limit}); the first: {first}"
-            raise self.failure(reason, trainset) from errors[0]
+            failure = self.failure(
+                f"{len(errors)} of {tries} tries raised (max_errors={limit}); the first: {first}", trainset
+            )
+            if len(errors) > limit:  # as in DSPy, a caller may catch what the program raises
+                raise errors[0] from failure
+            raise failure from errors[0]
         _log.info("%r: %d of %d tries gave demos", self, len(found), tries)
         return found
 

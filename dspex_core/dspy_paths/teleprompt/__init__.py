@@ -11,7 +11,6 @@ from dspex_core.dspy_paths.not_there_yet import (
     BetterTogether,
     BootstrapFewShotWithOptuna,
     BootstrapFinetune,
-    Ensemble,
     InferRules,
     MIPROv2,
 )
@@ -23,6 +22,7 @@ from dspex_core.optimizers import (
     LabeledFewShot,
     Teleprompter,
 )
+from dspex_core.optimizers.ensemble import Ensemble
 
 __all__ = [
     "COPRO",

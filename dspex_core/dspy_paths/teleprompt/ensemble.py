@@ -1,5 +1,5 @@
 """DSPy's `dspy.teleprompt.ensemble`: several programs as one. PYTEST_DONT_REWRITE"""
 
-from dspex_core.dspy_paths.not_there_yet import Ensemble
+from dspex_core.optimizers.ensemble import Ensemble
 
 __all__ = ["Ensemble"]

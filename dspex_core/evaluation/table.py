@@ -1,0 +1,34 @@
+"""An evaluation as a table on a terminal. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from dspex_core.evaluation.files import rows_of
+
+if TYPE_CHECKING:
+    from dspex_core.evaluation.result import EvaluationResult
+
+_BORDERS = 3  # characters between two columns
+_NARROWEST = 8
+
+
+def table_of(result: EvaluationResult, *, rows: int | None = None, width: int = 100) -> str:
+    """Return a line for each case, or for the first so many; long values are cut to fit the width."""
+    from tabulate import tabulate  # only when a table is asked for
+
+    found = rows_of(result)
+    shown = found[:rows]
+    names = dict.fromkeys(name for row in shown for name in row)
+    room = max(_NARROWEST, width // max(1, len(names)) - _BORDERS)
+    cells = [[_cell(row.get(name, ""), room) for name in names] for row in shown]
+    table = tabulate(cells, [_cell(name, room) for name in names], tablefmt="presto", disable_numparse=True)
+    more = len(found) - len(shown)
+    return f"{table}\n" + (f"and {more} more\n" if more > 0 else "")
+
+
+def _cell(value: Any, room: int) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+    return text if len(text) <= room else f"{text[: room - 1]}…"

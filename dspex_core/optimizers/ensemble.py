@@ -1,0 +1,77 @@
+"""Ensemble: several programs as one. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+from dspex_core.errors import ConfigurationError
+from dspex_core.messages.canonical import canonical_json
+from dspex_core.programs.base import Module
+from dspex_core.programs.parallel import running
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from dspex_core.flow.steps import Flow
+
+    Program = Callable[..., Any]  # a module, or a function
+
+
+class Ensemble:
+    """Makes one program of several: it runs all of them, or some, and returns what is made of their predictions.
+
+    Args:
+        reduce_fn: Makes one prediction of the list of them, such as `majority`; by default the list is returned.
+        size: How many programs a call runs, drawn by the seed; all of them by default.
+        deterministic: Whether equal inputs are always answered by the same programs.
+        seed: Decides which programs a call runs.
+
+    Raises ConfigurationError: `size` is below 1, or more than there are programs.
+    """
+
+    def __init__(
+        self,
+        *,
+        reduce_fn: Callable[[list[Any]], Any] | None = None,
+        size: int | None = None,
+        deterministic: bool = False,
+        seed: int = 0,
+    ) -> None:
+        if size is not None and size < 1:
+            raise ConfigurationError(f"size must be at least 1, not {size!r}")
+        self.reduce_fn = reduce_fn
+        self.size = size
+        self.deterministic = deterministic
+        self.seed = seed
+
+    def compile(self, programs: Sequence[Program]) -> EnsembledProgram:
+        """Return the program that runs these."""
+        if not programs or (self.size or 1) > len(programs):
+            raise ConfigurationError(f"an ensemble of {self.size or 'some'} programs cannot be made of {len(programs)}")
+        return EnsembledProgram(self, programs)
+
+
+class EnsembledProgram(Module):
+    """What `Ensemble` makes; `programs` are those it was made of."""
+
+    def __init__(self, ensemble: Ensemble, programs: Sequence[Program]) -> None:
+        self.programs = list(programs)
+        self.ensemble = ensemble
+        self._draws = random.Random(ensemble.seed)  # noqa: S311  draws programs, no secrets
+
+    def flow(self, *args: Any, **inputs: Any) -> Flow[Any]:
+        """Run the programs one after another, and reduce what they return."""
+        predictions = []
+        for program in self._drawn(args, inputs):
+            predictions.append((yield from running(program, *args, **inputs)))  # noqa: PERF401  no comprehension can yield
+        reduce = self.ensemble.reduce_fn
+        return reduce(predictions) if reduce else predictions
+
+    def _drawn(self, args: tuple[Any, ...], inputs: dict[str, Any]) -> list[Program]:
+        size, draws = self.ensemble.size, self._draws
+        if size is None:
+            return self.programs
+        if self.ensemble.deterministic:
+            draws = random.Random(f"{self.ensemble.seed} {canonical_json([args, inputs])}")  # noqa: S311  as above
+        return draws.sample(self.programs, size)
