@@ -17,6 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack
 
 from dspex_core.config import current
+from dspex_core.datasets.checks import Row, problem_of
 from dspex_core.errors import ConfigurationError, EvaluationError
 from dspex_core.evaluation.files import write_csv, write_json
 from dspex_core.evaluation.result import CaseError, CaseResult, EvaluationResult
@@ -300,13 +301,9 @@ def _checked(devset: Iterable[Example]) -> list[Example]:
         ConfigurationError: There are no examples, so there is nothing to score, or a row is not an example.
     """
     examples = list(devset)
-    if not examples:
-        raise ConfigurationError("the devset is empty: Evaluate needs at least one example (has a filter removed all?)")
-    for number, example in enumerate(examples, 1):
-        if example is None or isinstance(example, dict | str | list | tuple):
-            fix = "write Example(row).with_inputs(...)"
-            message = f"row {number} of the devset is not an Example but {example!r:.200}: {fix}"
-            raise ConfigurationError(message)
+    problem = problem_of(examples, "devset", needs_inputs=False, row_type=Row)
+    if problem is not None:
+        raise ConfigurationError(problem)
     return examples
 
 

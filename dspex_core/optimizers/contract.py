@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from dspex_core.datasets.checks import problem_of
 from dspex_core.errors import OptimizationError
-from dspex_core.example import Example
 from dspex_core.telemetry.methods import arguments_of
 from dspex_core.telemetry.spans import span
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from dspex_core.evaluation.evaluate import Metric
+    from dspex_core.example import Example
     from dspex_core.programs.base import Module
 
 Student = TypeVar("Student", bound="Module")
@@ -80,7 +81,7 @@ class Optimizer(ABC):
         inputs = {"student": student, "trainset": trainset, "valset": valset}
         with _compiling(self, inputs) as attributes:
             sets = {"trainset": trainset} if valset is None else {"trainset": trainset, "valset": valset}
-            reasons = [_unfit(examples, role, needs_inputs=needs_inputs) for role, examples in sets.items()]
+            reasons = [problem_of(examples, role, needs_inputs=needs_inputs) for role, examples in sets.items()]
             reason = next(filter(None, reasons), None)
             if not student.predictors():
                 _log.warning("%s has no predictor whose prompt could be optimized", type(student).__name__)
@@ -131,18 +132,6 @@ def _heard(compile_: Callable[..., Any]) -> Callable[..., Any]:
         return result
 
     return compile_in_span
-
-
-def _unfit(examples: Sequence[Example], role: str, *, needs_inputs: bool) -> str | None:
-    """Say why a set of examples cannot be used."""
-    if not examples:
-        return f"the {role} is empty: pass at least one example"
-    for number, example in enumerate(examples):
-        if not isinstance(example, Example):
-            return f"{role}[{number}] is no Example but {example!r}: make it Example(...).with_inputs('name', ...)"
-        if needs_inputs and not example.input_keys:
-            return f"the inputs of {role}[{number}] are not known, {example!r}: call with_inputs('name', ...) on it"
-    return None
 
 
 def _shown(value: Any) -> str:

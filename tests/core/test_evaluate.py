@@ -276,7 +276,19 @@ def test_a_devset_may_be_any_iterable_and_be_used_twice():
     assert [len(evaluate(Double())) for _ in range(2)] == [3, 3]
 
 
-@pytest.mark.parametrize("row", [{"n": 1}, "n", None, (1, 2)])
+@pytest.mark.parametrize("row", [{"n": 1}, "n", None, (1, 2), 7])
 def test_a_row_that_is_not_an_example_is_named(row):
     with pytest.raises(ConfigurationError, match="row 2 of the devset is not an Example but"):
         Evaluate(devset=[*rows(1), row], metric=exact_match("double"))(Double())
+
+
+def test_examples_of_another_library_can_be_evaluated():
+    class Foreign:
+        def inputs(self):
+            return {"n": 2}
+
+        def items(self):
+            return [("n", 2)]
+
+    result = Evaluate(devset=[*rows(1), Foreign()], metric=lambda example, found: True)(Double())
+    assert result.results[1][1].double == 4

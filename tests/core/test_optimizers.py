@@ -154,7 +154,7 @@ class TestEveryOptimizer:
         ("trainset", "reason"),
         [
             ([], "the trainset is empty"),
-            ([{"text": "a"}], r"trainset\[0\] is no Example but {'text': 'a'}"),
+            ([{"text": "a"}], "row 1 of the trainset is not an Example but {'text': 'a'}"),
         ],
     )
     def test_refuses_a_trainset_that_cannot_be_used(self, optimizer, trainset, reason):
@@ -169,7 +169,7 @@ class TestEveryOptimizer:
         if isinstance(optimizer, LabeledFewShot):
             assert len(optimizer.compile(Predict("text -> label"), trainset=trainset).demos) == 2
             return
-        with pytest.raises(OptimizationError, match=r"the inputs of trainset\[1\] are not known"):
+        with pytest.raises(OptimizationError, match="the inputs of row 2 of the trainset are not known"):
             optimizer.compile(Predict("text -> label"), trainset=trainset, valset=rows())
 
     def test_a_student_without_predictors_is_left_as_it_is(self, optimizer, caplog):
@@ -595,7 +595,7 @@ class TestRandomSearch:
             search.compile(Predict("text -> label"), trainset=rows(), restrict=[7])
 
     @pytest.mark.parametrize(
-        ("valset", "reason"), [((), "the valset is empty"), ((Example(text="a"),), r"the inputs of valset\[0\]")]
+        ("valset", "reason"), [((), "the valset is empty"), ((Example(text="a"),), "the inputs of row 1 of the valset")]
     )
     def test_refuses_a_valset_that_cannot_be_used(self, valset, reason):
         with pytest.raises(OptimizationError, match=reason):
