@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from dspex_core.config import current
-from dspex_core.errors import ConfigurationError, LiveCallRefusedError, LMError
+from dspex_core.errors import LiveCallRefusedError, LMError
 from dspex_core.flow.steps import Flow, adrive, drive
+from dspex_core.lm.arguments import check_choice, checked_retries, only_one
 from dspex_core.lm.base import BaseLM
 from dspex_core.lm.cache import default_cache
 from dspex_core.lm.cut_off import warn_if_cut_off
@@ -21,9 +21,7 @@ from dspex_core.lm.limits.retries import with_retries
 from dspex_core.lm.limits.timeouts import TimeoutProfile, timeout_seconds
 from dspex_core.lm.options import is_plain, refuse_arguments_of_an_lm, renamed, scope_of, set_apart, with_options
 from dspex_core.lm.providers import (
-    Endpoint,
     EngineChoice,
-    EngineName,
     Target,
     calls_functions,
     checked_key,
@@ -31,11 +29,12 @@ from dspex_core.lm.providers import (
     locate,
 )
 from dspex_core.lm.streaming import for_output, telling, was_told
+from dspex_core.lm.tries import Engine, Try, engine_for
 from dspex_core.messages import LMResponse, Usage
 from dspex_core.plain.secrets import SecretMapping, is_private, without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from dspex_core.contracts import Listener
     from dspex_core.lm.engines.wire import ModelType
@@ -46,28 +45,6 @@ _log = logging.getLogger("dspex")
 _ARGUMENTS = frozenset(
     "model model_type cache callbacks num_retries engine api_base api_key timeout requests_per_minute fallbacks".split()  # noqa: SIM905  reads better
 )
-
-
-class Engine(Protocol):
-    """What makes one try of a call to one endpoint, and raises an `LMError` when it fails."""
-
-    def complete(self, request: LMRequest, *, timeout: float) -> LMResponse:
-        """Make the try, which may take `timeout` seconds in total, and wait; tell its pieces to `request.on_chunk`."""
-
-    async def acomplete(self, request: LMRequest, *, timeout: float) -> LMResponse:  # noqa: ASYNC109  HTTP clients keep it
-        """Make the try without blocking the event loop."""
-
-    def embed(self, texts: Sequence[str], config: Mapping[str, Any], *, timeout: float) -> LMResponse:
-        """Make one try of turning texts into vectors, and wait."""
-
-    async def aembed(
-        self,
-        texts: Sequence[str],
-        config: Mapping[str, Any],
-        *,
-        timeout: float,  # noqa: ASYNC109  as in acomplete
-    ) -> LMResponse:
-        """Make one try of turning texts into vectors without blocking the event loop."""
 
 
 class LM(BaseLM):
@@ -128,40 +105,33 @@ class LM(BaseLM):
         **config: Any,
     ) -> None:
         sampling, apart = set_apart({"temperature": temperature, "max_tokens": max_tokens, **config})
-        given = {name: value for name, value in sampling.items() if value is not None}
-        super().__init__(model, callbacks=callbacks, **given)
-        api_base = _only_one("api_base", api_base, apart.pop("api_base", None))
-        timeout = _only_one("timeout", None if timeout == "default" else timeout, apart.pop("timeout", None)) or timeout
+        super().__init__(model, callbacks=callbacks, **{name: v for name, v in sampling.items() if v is not None})
+        api_base = only_one("api_base", api_base, apart.pop("api_base", None))
+        timeout = only_one("timeout", None if timeout == "default" else timeout, apart.pop("timeout", None)) or timeout
         retries = apart.pop("num_retries", None)
-        num_retries = num_retries if retries is None else retries
-        if isinstance(num_retries, bool) or not isinstance(num_retries, int) or num_retries < 0:
-            message = f"num_retries must be a whole number, 0 or more, not {num_retries!r}"
-            raise ConfigurationError(message)
-        if engine not in ("auto", "direct", "litellm"):
-            message = f"there is no engine {engine!r}; there are: 'auto', 'direct', 'litellm'"
-            raise ConfigurationError(message)
-        if model_type not in ("chat", "text", "responses"):
-            message = f"there is no model_type {model_type!r}; there are: 'chat', 'text', 'responses'"
-            raise ConfigurationError(message)
+        check_choice("engine", engine, ("auto", "direct", "litellm"))
+        check_choice("model_type", model_type, ("chat", "text", "responses"))
         self.model_type = model_type
         self.cache = cache
-        self.num_retries = num_retries
+        self.num_retries = checked_retries(num_retries if retries is None else retries)
         self.engine = engine
         self.api_base = api_base
         self.api_key = checked_key(api_key)
-        self._options = apart
-        self._scope = scope_of(apart)
-        self.timeout = timeout
-        self.requests_per_minute = requests_per_minute
+        self._options, self._scope = apart, scope_of(apart)
+        self._set_limits(timeout, requests_per_minute)
         self.fallbacks = tuple(fallbacks)
         self._function_calling = supports_function_calling
-        self._seconds = timeout_seconds(timeout)
-        self._stream_seconds = timeout_seconds("streaming" if timeout == "default" else timeout)
-        self._limiter = RateLimiter(requests_per_minute) if requests_per_minute is not None else None
         self._fallback_lms = tuple(map(self._as_fallback, self.fallbacks))
         self.preferred_adapter = "json" if model.startswith("local/") else "chat"
         self._target: Target | None = None
         self._engine: Engine | None = None
+
+    def _set_limits(self, timeout: float | TimeoutProfile, requests_per_minute: float | None) -> None:
+        self.timeout = timeout
+        self._seconds = timeout_seconds(timeout)
+        self._stream_seconds = timeout_seconds("streaming" if timeout == "default" else timeout)
+        self.requests_per_minute = requests_per_minute
+        self._limiter = RateLimiter(requests_per_minute) if requests_per_minute is not None else None
 
     @property
     def supports_function_calling(self) -> bool:
@@ -323,7 +293,7 @@ class LM(BaseLM):
             engine, connect_first = None, partial(self._through_litellm, request.options or {})
         elif request.options is not None and request.options.keys() != {"num_retries"}:
             engine, connect_first = None, partial(self._engine_for, request.options)
-        response: LMResponse = yield _Try(engine, connect_first, request, seconds)
+        response: LMResponse = yield Try(engine, connect_first, request, seconds)
         return response
 
     def _locate(self, api_base: str | None = None) -> Target:
@@ -355,48 +325,6 @@ class LM(BaseLM):
         target = self._target = self._target or self._locate()
         self._engine = engine_for(target.engine, connect(target, api_key=self.api_key, options=self._options))
         return self._engine
-
-
-def _only_one(name: str, *values: Any) -> Any:
-    """Return the value that is given, under whichever name."""
-    given = [value for value in values if value is not None]
-    if any(value != given[0] for value in given):
-        message = f"{name} is given twice, under two names and with two values"
-        raise ConfigurationError(message)
-    return given[0] if given else None
-
-
-@dataclass(frozen=True, slots=True)
-class _Try:
-    """The step of trying a call once."""
-
-    engine: Engine | None  # `None` before the first call
-    connect: Callable[[], Engine]
-    request: LMRequest
-    timeout: float
-
-    def run(self) -> LMResponse:
-        """Try and wait."""
-        return (self.engine or self.connect()).complete(self.request, timeout=self.timeout)
-
-    async def arun(self) -> LMResponse:
-        """Try without blocking the event loop."""
-        engine = self.engine
-        if engine is None:  # to connect may take seconds: LiteLLM's import, or the embedded server's start
-            engine = await asyncio.to_thread(self.connect)
-        return await engine.acomplete(self.request, timeout=self.timeout)
-
-
-def engine_for(name: EngineName, endpoint: Endpoint) -> Engine:
-    """Return a new engine for an endpoint."""
-    # Each brings its HTTP client along, so only the one in use is loaded.
-    if name == "direct":
-        from dspex_core.lm.engines.direct import DirectEngine
-
-        return DirectEngine(endpoint)
-    from dspex_core.lm.engines.litellm import LiteLLMEngine
-
-    return LiteLLMEngine(endpoint)
 
 
 def _nth(request: LMRequest, index: int) -> LMRequest:

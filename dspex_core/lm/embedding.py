@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.config import current
 from dspex_core.lm.cache import default_cache
-from dspex_core.lm.client import Engine, engine_for
 from dspex_core.lm.engines.stand_ins import stand_in
 from dspex_core.lm.engines.vectors import vector_from_text
 from dspex_core.lm.limits.budget import within_budget
@@ -17,6 +16,7 @@ from dspex_core.lm.limits.retries import with_retries
 from dspex_core.lm.limits.timeouts import TimeoutProfile, timeout_seconds
 from dspex_core.lm.options import scope_of, set_apart, with_options
 from dspex_core.lm.providers import EngineChoice, Target, checked_key, connect, locate
+from dspex_core.lm.tries import Engine, engine_for
 from dspex_core.messages import LMRequest, LMResponse, Message, Usage
 from dspex_core.plain.secrets import SecretMapping
 

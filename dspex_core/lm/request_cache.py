@@ -193,12 +193,7 @@ def request_cache(
     ignored = ["api_key", "api_base", "base_url"] if ignored_args_for_cache_key is None else ignored_args_for_cache_key
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        def request_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-            if cache_arg_name is not None:
-                request = dict(kwargs[cache_arg_name])
-            else:
-                request = {**kwargs, **{f"positional_{index}": value for index, value in enumerate(args)}}
-            return {**request, "_function": f"{function.__module__}.{function.__qualname__}"}
+        request_of = functools.partial(_request_of, function, cache_arg_name)
 
         @functools.wraps(function)
         def cached(*args: Any, **kwargs: Any) -> Any:
@@ -221,6 +216,15 @@ def request_cache(
         return acached if inspect.iscoroutinefunction(function) else cached
 
     return decorate
+
+
+def _request_of(
+    function: Callable[..., Any], name: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the request in a call of a function: the argument of that name, or all of them."""
+    positional = {f"positional_{index}": value for index, value in enumerate(args)}
+    request = {**kwargs, **positional} if name is None else kwargs[name]
+    return {**request, "_function": f"{function.__module__}.{function.__qualname__}"}
 
 
 def _is_json(value: Any) -> bool:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("dspex")
 _ADAPTERS: Mapping[str, Adapter] = {"chat": ChatAdapter(), "json": JSONAdapter(shows_types=False, text_limit=600)}
+_NO_LM = 'no LM is set: dspex_core.configure(lm=LM("provider/model")), or context(lm=...), or set_lm'
 _NO_CONFIG: Mapping[str, Any] = {}  # one for all calls, since histories keep it with each of them
 
 
@@ -82,20 +83,17 @@ class Predict(BuiltIn, Predictor):
         """
         settings, fields = current(), self.signature.input_fields
         if unnamed:
-            names = ", ".join(f"{name}=..." for name in fields)
-            raise SignatureError(f"inputs are given by name: call it with ({names}), not with {unnamed!r}")
+            raise SignatureError(_by_name(fields, unnamed))
         if "config" in fields:
             config = _moved("config", config, inputs)
         if "lm" in fields:
             lm = _moved("lm", lm, inputs)
         lm = (None if lm is MISSING else lm) or self.lm or settings.lm
         if lm is None:
-            message = 'no LM is set: dspex_core.configure(lm=LM("provider/model")), or context(lm=...), or set_lm'
-            raise LMNotConfiguredError(message)
+            raise LMNotConfiguredError(_NO_LM)
         self._check(inputs)
         adapter = adapter_for(lm)
-        config = {**self.config, **({} if config is MISSING else config or {})} or _NO_CONFIG
-        chosen = None
+        config, chosen = {**self.config, **({} if config is MISSING else config or {})} or _NO_CONFIG, None
         if self.demo_selector is not None:  # it may call an embedding model
             chosen = yield Call(self.demo_selector.choose, (self.signature, self._demos, inputs))
         apart, tools = self._returned_apart(lm, config), None
@@ -110,10 +108,8 @@ class Predict(BuiltIn, Predictor):
             self.signature, inputs, prompt, chosen, config, apart, listen, self._demos, tools, settings.callbacks
         )
         prediction = Prediction.from_completions((yield from ask(lm, adapter, question)))
-        trace = settings.trace
-        if trace is not None:
-            trace.append((self, inputs, prediction))
-            del trace[: max(0, len(trace) - settings.max_trace_size)]
+        if settings.trace is not None:
+            _append(settings.trace, (self, inputs, prediction), most=settings.max_trace_size)
         return prediction
 
     def constructor_arguments(self) -> dict[str, Any]:
@@ -158,6 +154,17 @@ class Predict(BuiltIn, Predictor):
         unknown = [name for name in inputs if name not in self.signature.input_fields]
         if unknown:
             _log.warning("%r has no input %s: ignored", self.signature, ", ".join(map(repr, unknown)))
+
+
+def _by_name(fields: Mapping[str, Any], unnamed: tuple[Any, ...]) -> str:
+    names = ", ".join(f"{name}=..." for name in fields)
+    return f"inputs are given by name: call it with ({names}), not with {unnamed!r}"
+
+
+def _append(trace: list[Any], entry: tuple[Any, ...], *, most: int) -> None:
+    """Append to a trace of which the latest entries are kept."""
+    trace.append(entry)
+    del trace[: max(0, len(trace) - most)]
 
 
 def _moved(name: str, given: Any, inputs: dict[str, Any]) -> Missing:

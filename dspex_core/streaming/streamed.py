@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import aclosing
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +18,11 @@ from dspex_core.streaming.messages import StatusMessage, StatusMessageProvider
 from dspex_core.telemetry.callbacks import BaseCallback
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from dspex_core.programs.base import Module
-    from dspex_core.streaming.listener import StreamListener
+    from dspex_core.streaming.listener import StreamListener, Target
 
     Tell = Callable[[Any], None]
 
@@ -57,36 +58,47 @@ def streamify(
     found = targets(program, stream_listeners) if stream_listeners else None
     provider = status_message_provider or StatusMessageProvider()
 
-    def telling(tell: Tell, router: Router) -> AbstractContextManager[Any]:
-        return context(stream=router, listeners=(*current().listeners, _Statuses(tell, provider)))
+    run = _Run(program, found, provider, tells_prediction=include_final_prediction_in_output_stream)
+    return run.astreamed if async_streaming else run.streamed
 
-    def end(tell: Tell, router: Router, prediction: Any) -> None:
-        if include_final_prediction_in_output_stream or not router.heard:
-            tell(prediction)
 
-    async def arun(tell: Tell, args: tuple[Any, ...], inputs: dict[str, Any]) -> None:
-        router = Router(tell, found)
-        with telling(tell, router):
-            prediction = await program.acall(*args, **inputs)
-        end(tell, router, prediction)
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """The runs of a streamed program."""
 
-    def run(tell: Tell, args: tuple[Any, ...], inputs: dict[str, Any]) -> None:
-        router = Router(tell, found)
-        with telling(tell, router):
-            prediction = program(*args, **inputs)
-        end(tell, router, prediction)
+    program: Module
+    targets: Mapping[int, Sequence[Target]] | None
+    provider: StatusMessageProvider
+    tells_prediction: bool
 
-    async def astreamed(*args: Any, **inputs: Any) -> AsyncGenerator[Any, None]:
+    async def astreamed(self, *args: Any, **inputs: Any) -> AsyncGenerator[Any, None]:
         pipe = AsyncPipe()
-        async with aclosing(pipe.during(arun(pipe.tell, args, inputs))) as told:
+        async with aclosing(pipe.during(self._arun(pipe.tell, args, inputs))) as told:
             async for item in told:
                 yield item
 
-    def streamed(*args: Any, **inputs: Any) -> Generator[Any, None, None]:
+    def streamed(self, *args: Any, **inputs: Any) -> Generator[Any, None, None]:
         pipe = Pipe()
-        return pipe.during(partial(run, pipe.tell, args, inputs))
+        return pipe.during(partial(self._run, pipe.tell, args, inputs))
 
-    return astreamed if async_streaming else streamed
+    async def _arun(self, tell: Tell, args: tuple[Any, ...], inputs: dict[str, Any]) -> None:
+        router = Router(tell, self.targets)
+        with self._told(tell, router):
+            prediction = await self.program.acall(*args, **inputs)
+        self._end(tell, router, prediction)
+
+    def _run(self, tell: Tell, args: tuple[Any, ...], inputs: dict[str, Any]) -> None:
+        router = Router(tell, self.targets)
+        with self._told(tell, router):
+            prediction = self.program(*args, **inputs)
+        self._end(tell, router, prediction)
+
+    def _told(self, tell: Tell, router: Router) -> AbstractContextManager[Any]:
+        return context(stream=router, listeners=(*current().listeners, _Statuses(tell, self.provider)))
+
+    def _end(self, tell: Tell, router: Router, prediction: Any) -> None:
+        if self.tells_prediction or not router.heard:
+            tell(prediction)
 
 
 class _Statuses(BaseCallback):

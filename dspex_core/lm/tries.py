@@ -1,0 +1,68 @@
+"""One try of a call: the engine that makes it, and the step that waits for it. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from dspex_core.lm.providers import Endpoint, EngineName
+    from dspex_core.messages import LMRequest, LMResponse
+
+
+class Engine(Protocol):
+    """What makes one try of a call to one endpoint, and raises an `LMError` when it fails."""
+
+    def complete(self, request: LMRequest, *, timeout: float) -> LMResponse:
+        """Make the try, which may take `timeout` seconds in total, and wait; tell its pieces to `request.on_chunk`."""
+
+    async def acomplete(self, request: LMRequest, *, timeout: float) -> LMResponse:  # noqa: ASYNC109  HTTP clients keep it
+        """Make the try without blocking the event loop."""
+
+    def embed(self, texts: Sequence[str], config: Mapping[str, Any], *, timeout: float) -> LMResponse:
+        """Make one try of turning texts into vectors, and wait."""
+
+    async def aembed(
+        self,
+        texts: Sequence[str],
+        config: Mapping[str, Any],
+        *,
+        timeout: float,  # noqa: ASYNC109  as in acomplete
+    ) -> LMResponse:
+        """Make one try of turning texts into vectors without blocking the event loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """The step of trying a call once."""
+
+    engine: Engine | None  # `None` before the first call
+    connect: Callable[[], Engine]
+    request: LMRequest
+    timeout: float
+
+    def run(self) -> LMResponse:
+        """Try and wait."""
+        return (self.engine or self.connect()).complete(self.request, timeout=self.timeout)
+
+    async def arun(self) -> LMResponse:
+        """Try without blocking the event loop."""
+        engine = self.engine
+        if engine is None:  # to connect may take seconds: LiteLLM's import, or the embedded server's start
+            engine = await asyncio.to_thread(self.connect)
+        return await engine.acomplete(self.request, timeout=self.timeout)
+
+
+def engine_for(name: EngineName, endpoint: Endpoint) -> Engine:
+    """Return a new engine for an endpoint."""
+    # Each brings its HTTP client along, so only the one in use is loaded.
+    if name == "direct":
+        from dspex_core.lm.engines.direct import DirectEngine
+
+        return DirectEngine(endpoint)
+    from dspex_core.lm.engines.litellm import LiteLLMEngine
+
+    return LiteLLMEngine(endpoint)
