@@ -5,6 +5,8 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Any
 
+from dspex_core.process.foreign_code import foreign_code
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -23,7 +25,8 @@ class DummyVectorizer:
 
     def __call__(self, texts: Sequence[str]) -> Any:
         """Return an array with a row of length 1 for each text, centred where that is possible."""
-        import numpy as np  # heavy, and only tests need it
+        with foreign_code():
+            import numpy as np  # heavy, and only tests need it
 
         vectors = np.zeros((len(texts), self.max_length), dtype=np.float32)
         for row, text in enumerate(texts):

@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from dspex_core.errors import ConfigurationError
+from dspex_core.process.foreign_code import foreign_code
 from dspex_core.stats.checks import batches, check_values, checked_confidence, normal_quantile
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ def bootstrap_interval(
     """
     check_values(values)
     tail = (1 - checked_confidence(confidence)) / 2
-    import numpy as np  # takes longer to import than a session without fractional scores
+    with foreign_code():
+        import numpy as np  # takes longer to import than a session without fractional scores
 
     draw, data = np.random.RandomState(seed), np.asarray(values, dtype=float)
     means = np.concatenate(

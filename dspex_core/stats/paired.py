@@ -7,6 +7,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from dspex_core.errors import ConfigurationError
+from dspex_core.process.foreign_code import foreign_code
 from dspex_core.stats.checks import batches, check_values
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ def sign_flip_test(differences: Sequence[float], *, seed: int = 0, resamples: in
     if len(sizes) <= _MOST_ENUMERATED:
         sums = [math.fsum(map(math.copysign, sizes, signs)) for signs in product((1, -1), repeat=len(sizes))]
         return sum(abs(total) >= enough for total in sums) / len(sums)
-    import numpy as np  # takes longer to import than a session without fractional scores
+    with foreign_code():
+        import numpy as np  # takes longer to import than a session without fractional scores
 
     draw, data = np.random.RandomState(seed), np.asarray(sizes)
     extreme = 0
