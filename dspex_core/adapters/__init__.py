@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from dspex_core.adapters.base import Adapter, CompiledPrompt, Extraction
+from dspex_core.adapters.base import Adapter, Extraction
 from dspex_core.adapters.chat import ChatAdapter
 from dspex_core.adapters.json import JSONAdapter
+from dspex_core.adapters.prompt import CompiledPrompt
 from dspex_core.adapters.two_step import TwoStepAdapter
 from dspex_core.adapters.xml import XMLAdapter
 from dspex_core.dspy_paths import folder_of, submodules

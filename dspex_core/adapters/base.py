@@ -6,65 +6,29 @@ rendered once, into a `CompiledPrompt`; a call renders only its inputs.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.adapters.hooks import Hooks, as_messages
+from dspex_core.adapters.prompt import CompiledPrompt
+from dspex_core.adapters.shown_fields import present, without
 from dspex_core.errors import AdapterParseError, SignatureError
 from dspex_core.flow.steps import adrive, drive
-from dspex_core.messages import Conversation, LMRequest, Message, ResponseSchema, SharedTurns
-from dspex_core.plain.data import to_json
-from dspex_core.plain.prompt_values import Content, FunctionCalls, Placement, PromptValue
+from dspex_core.messages import LMRequest, Message, ResponseSchema
+from dspex_core.plain.prompt_values import Content, FunctionCalls, Placement
 from dspex_core.signatures.signature import MISSING, OutputField, make_signature
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from dspex_core.adapters.streams import FieldStream
     from dspex_core.contracts import LanguageModel, Listener
     from dspex_core.flow.steps import Flow
     from dspex_core.signatures.signature import Signature, SignatureField
 
-NOT_SUPPLIED = "(not supplied in this example)"
 _SCALARS = frozenset({str, int, float, bool, type(None), type(MISSING)})  # nothing that shows itself is in them
 INCOMPLETE = "An example in which not every field is supplied.\n\n"
-
-
-@dataclass(frozen=True, slots=True)
-class CompiledPrompt:
-    """All of a prompt that depends on the predictor's state only.
-
-    Args:
-        system: The instructions and the fields.
-        demos: A user and an assistant message for each demo; nothing for a demo that lacks
-            every input or every output.
-        response_schema: What the reply is to be held to, where the adapter asks for that.
-    """
-
-    system: Message
-    demos: tuple[tuple[Message, ...], ...]
-    response_schema: ResponseSchema | None
-    _prefix: SharedTurns = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        turns = SharedTurns((self.system, *(message for demo in self.demos for message in demo)))
-        object.__setattr__(self, "_prefix", turns)
-
-    def messages(
-        self, user: Message, chosen: Sequence[int] | None = None, earlier: Sequence[Message] = ()
-    ) -> Sequence[Message]:
-        """Return the whole conversation: with all demos, or those at the indices `chosen` in that order.
-
-        Args:
-            user: The last message.
-            chosen: Which demos to show.
-            earlier: The turns before the last message.
-        """
-        if chosen is None:
-            return Conversation(self._prefix, (*earlier, user))
-        return (self.system, *(message for index in chosen for message in self.demos[index]), *earlier, user)
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,28 +272,6 @@ def _asked(
     return (yield from _asked(adapter.fallback, lm, config, signature, demos, inputs))
 
 
-def present(fields: Mapping[str, SignatureField], values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Pairs of name and value of the fields that have a value or a default."""
-    for name, declared in fields.items():
-        value = values[name] if name in values else declared.absent  # noqa: SIM401  a default may be made
-        if value is not MISSING:
-            yield name, value
-
-
-def listing(title: str, fields: Iterable[SignatureField]) -> str:
-    """Write a line for each field, with its type and description; nothing where there are none."""
-    lines = [f"- {field.name} ({field.type_text()}){field.meaning and f': {field.meaning}'}" for field in fields]
-    return "\n".join([title, *lines]) if lines else ""
-
-
-@lru_cache(maxsize=256)
-def without(signature: type[Signature], *names: str) -> type[Signature]:
-    """Return the signature without some fields; the same one each time."""
-    for name in names:
-        signature = signature.delete(name)
-    return signature
-
-
 def _without_nothing(signature: type[Signature], demo: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a demo without the outputs that the model left out, as it may beside tool calls."""
     outputs = signature.output_fields
@@ -353,16 +295,6 @@ def _tool_calls(turn: Mapping[str, Any]) -> dict[str, FunctionCalls]:
 def _results_shown() -> type[Signature]:
     """Return a signature whose input is what tool calls brought."""
     return make_signature("tool_call_results: list -> answer")
-
-
-def to_text(value: Any) -> str:
-    """Write a value for a prompt: text as it is, all else as JSON."""
-    if type(value) is str:
-        return value
-    if isinstance(value, PromptValue) and value.is_text and isinstance(shown := value.format(), str):
-        return shown
-    plain = to_json(value)
-    return plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
 
 
 @lru_cache(maxsize=256)

@@ -8,13 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.adapters.base import NOT_SUPPLIED, Adapter, present, to_text
+from dspex_core.adapters.base import Adapter
 from dspex_core.adapters.formats import MARKED, OBJECT, TAGGED
 from dspex_core.adapters.json import JSONAdapter
 from dspex_core.adapters.marker_stream import MarkerStream
 from dspex_core.adapters.markers import markers_of
 from dspex_core.adapters.parse import read_reply
 from dspex_core.adapters.reply_stream import ReplyStream
+from dspex_core.adapters.shown_fields import NOT_SUPPLIED, present, to_text
 from dspex_core.messages import Message
 
 if TYPE_CHECKING:

@@ -7,10 +7,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.adapters.base import NOT_SUPPLIED, Adapter, listing, present, to_text
+from dspex_core.adapters.base import Adapter
 from dspex_core.adapters.formats import MARKED, OBJECT, TAGGED
 from dspex_core.adapters.parse import read_reply
 from dspex_core.adapters.reply_stream import ReplyStream
+from dspex_core.adapters.shown_fields import NOT_SUPPLIED, listing, present, to_text
 from dspex_core.adapters.streams import JSONStream
 from dspex_core.messages import Message, ResponseSchema
 from dspex_core.plain.data import to_json

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.adapters.base import NOT_SUPPLIED, Adapter, Extraction, listing, present, to_text
+from dspex_core.adapters.base import Adapter, Extraction
 from dspex_core.adapters.chat import ChatAdapter
+from dspex_core.adapters.shown_fields import NOT_SUPPLIED, listing, present, to_text
 from dspex_core.messages import Message
 from dspex_core.signatures.signature import InputField, make_signature
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.adapters.base import NOT_SUPPLIED, present, to_text
 from dspex_core.adapters.chat import ChatAdapter, expected
 from dspex_core.adapters.formats import MARKED, OBJECT, TAGGED
 from dspex_core.adapters.parse import read_reply
 from dspex_core.adapters.reply_stream import ReplyStream
+from dspex_core.adapters.shown_fields import NOT_SUPPLIED, present, to_text
 from dspex_core.adapters.streams import tag_stream
 from dspex_core.adapters.tags import plain
 from dspex_core.messages import Message

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+from dspex_core.optimizers.bootstrap_few_shot import BootstrapFewShot
 from dspex_core.optimizers.contract import Optimizer, Student
-from dspex_core.optimizers.few_shot import BootstrapFewShot, labeled_demo, without_demos
+from dspex_core.optimizers.demos import labeled_demo, without_demos
 from dspex_core.programs.demos.selector import NearestDemos
 
 if TYPE_CHECKING:

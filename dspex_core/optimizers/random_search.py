@@ -8,8 +8,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.evaluation.evaluate import Evaluate
+from dspex_core.optimizers.bootstrap_few_shot import BootstrapFewShot
 from dspex_core.optimizers.contract import Optimizer, Student
-from dspex_core.optimizers.few_shot import BootstrapFewShot, LabeledFewShot, seeded, without_demos
+from dspex_core.optimizers.demos import seeded, without_demos
+from dspex_core.optimizers.labeled_few_shot import LabeledFewShot
 from dspex_core.telemetry.spans import span
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.adapters.base import without
+from dspex_core.adapters.shown_fields import without
 from dspex_core.config import current
 from dspex_core.errors import AdapterParseError, TruncatedReplyError
 from dspex_core.flow.steps import Call, SyncOrAsync
@@ -23,7 +23,8 @@ from dspex_core.telemetry.spans import Span
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from dspex_core.adapters.base import Adapter, CompiledPrompt, Extraction
+    from dspex_core.adapters.base import Adapter, Extraction
+    from dspex_core.adapters.prompt import CompiledPrompt
     from dspex_core.contracts import LanguageModel, Listener, ReplyReader
     from dspex_core.flow.steps import Flow
     from dspex_core.messages import FunctionSpec, LMOutput, LMResponse

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.adapters.base import without
 from dspex_core.adapters.parse import read_outputs
+from dspex_core.adapters.shown_fields import without
 from dspex_core.errors import AdapterParseError, SignatureError
 from dspex_core.messages import LMRequest, canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from dspex_core.adapters.base import Adapter, CompiledPrompt
+    from dspex_core.adapters.base import Adapter
+    from dspex_core.adapters.prompt import CompiledPrompt
     from dspex_core.contracts import LanguageModel
     from dspex_core.messages import FunctionSpec, LMOutput
     from dspex_core.signatures.signature import Signature, SignatureField

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.adapters import ChatAdapter, JSONAdapter
-from dspex_core.adapters.base import without
+from dspex_core.adapters.shown_fields import without
 from dspex_core.config import current
 from dspex_core.errors import LMNotConfiguredError, SignatureError
 from dspex_core.example import Prediction
@@ -21,7 +21,8 @@ from dspex_core.signatures.signature import MISSING, Missing, Signature, ensure_
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from dspex_core.adapters.base import Adapter, CompiledPrompt
+    from dspex_core.adapters.base import Adapter
+    from dspex_core.adapters.prompt import CompiledPrompt
     from dspex_core.contracts import LanguageModel, Listener
     from dspex_core.flow.steps import Flow
 

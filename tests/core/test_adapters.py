@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field, create_model
 
 from dspex_core.adapters import Adapter, ChatAdapter, CompiledPrompt, JSONAdapter, TwoStepAdapter, XMLAdapter
-from dspex_core.adapters.base import INCOMPLETE, NOT_SUPPLIED
+from dspex_core.adapters.base import INCOMPLETE
+from dspex_core.adapters.shown_fields import NOT_SUPPLIED
 from dspex_core.errors import AdapterParseError, SignatureError
 from dspex_core.example import Example
 from dspex_core.lm.scripted import ScriptedLM

@@ -10,8 +10,8 @@ from functools import partial
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.adapters.base import listing
 from dspex_core.adapters.parse import parse_value, read_outputs
+from dspex_core.adapters.shown_fields import listing
 from dspex_core.errors import (
     AdapterParseError,
     ArtifactError,

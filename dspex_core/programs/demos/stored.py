@@ -14,7 +14,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from dspex_core.adapters.base import to_text
+from dspex_core.adapters.shown_fields import to_text
 from dspex_core.example import Record
 from dspex_core.plain.data import to_json
 from dspex_core.plain.stored_values import KIND, NotStorableError, is_plain, restored, stored

@@ -1,0 +1,156 @@
+"""Demos from what a teacher does right. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from dataclasses import KW_ONLY, dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from dspex_core.config import current
+from dspex_core.flow.steps import Call
+from dspex_core.metrics.metrics import as_score
+from dspex_core.optimizers.contract import Optimizer, Student
+from dspex_core.optimizers.demos import drawn, labeled_demos, seeded, without_demos
+from dspex_core.optimizers.teacher import Teacher
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from dspex_core.contracts import Trace
+    from dspex_core.evaluation.evaluate import Metric
+    from dspex_core.example import Example, Prediction
+    from dspex_core.optimizers.demos import Demo
+    from dspex_core.programs.base import Module
+
+_log = logging.getLogger("dspex")
+
+
+@dataclass(frozen=True, repr=False)
+class BootstrapFewShot(Optimizer):
+    """Gives predictors the demos that a teacher makes when it solves training examples.
+
+    The teacher runs on one example after the other, without a demo of that very example. Where
+    the metric accepts its prediction, what each predictor was given and answered is a demo, so
+    that steps for which there are no labels get demos too. The rest is filled up with labeled
+    examples.
+
+    Source: Khattab et al. 2023, "DSPy: Compiling Declarative Language Model Calls into
+    Self-Improving Pipelines".
+
+    Args:
+        metric: `metric(example, prediction, trace)`, with the `(predictor, inputs, prediction)`
+            of each step as the trace; a true result accepts. Without one, all are accepted.
+        metric_threshold: The score from which on a prediction is accepted.
+        teacher_settings: Settings under which the teacher runs; an `lm` here is the teacher's LM.
+        max_bootstrapped_demos: How many examples to bootstrap; the first accepted ones are taken.
+        max_labeled_demos: How many demos a predictor gets in all, if labels are needed to fill
+            up; and how many labeled ones a teacher gets that has no demos.
+        max_rounds: How often to try an example. From the second time on with temperature 1 and
+            a rollout of its own, so that no cache answers.
+        max_errors: How many tries may raise; `settings.max_errors` by default.
+        seed: Decides which labeled examples are taken.
+    """
+
+    metric: Metric | None = None
+    metric_threshold: float | None = None
+    _: KW_ONLY
+    teacher_settings: Mapping[str, Any] | None = None
+    max_bootstrapped_demos: int = 4
+    max_labeled_demos: int = 16
+    max_rounds: int = 1
+    max_errors: int | None = None
+    seed: int = 0
+
+    def compile(
+        self,
+        student: Student,
+        *,
+        trainset: Sequence[Example],
+        valset: Sequence[Example] | None = None,
+        teacher: Module | None = None,
+    ) -> Student:
+        """Return the student with bootstrapped and labeled demos; `valset` has no part in it.
+
+        Raises:
+            OptimizationError: The trainset is empty or has no inputs named, the teacher has
+                other predictors, or too many tries raised.
+        """
+        with self.compiling(student, trainset) as attributes:
+            found = self.bootstrap(student, trainset, teacher=teacher)
+            rest = [example for index, example in enumerate(trainset) if index not in found]
+            program, rng = without_demos(student), seeded(self.seed)
+            for path, predictor in program.named_predictors():
+                demos = [steps[path] for steps in found.values() if path in steps]
+                labeled = labeled_demos(predictor.signature, rest)
+                predictor.demos = demos + drawn(labeled, self.max_labeled_demos - len(demos), rng)
+            program._compiled = True  # noqa: SLF001  as DSPy marks it
+            attributes["result"] = program
+        return program
+
+    def bootstrap(
+        self, student: Module, trainset: Sequence[Example], *, teacher: Module | None = None
+    ) -> dict[int, dict[str, Demo]]:
+        """Run the teacher until enough examples are accepted.
+
+        Returns:
+            For the index of each accepted example: a demo for the path of each predictor that ran.
+
+        Raises:
+            OptimizationError: All tries raised.
+            Exception: More than `max_errors` tries raised: the first of their errors, which has an
+                `OptimizationError` that says how many as its cause.
+        """
+        able = self._teacher(student, trainset, teacher)
+        limit = current().max_errors if self.max_errors is None else self.max_errors
+        found: dict[int, dict[str, Demo]] = {}
+        errors: list[Exception] = []
+        tries = 0
+        for (index, example), number in itertools.product(enumerate(trainset), range(self.max_rounds)):
+            if len(found) >= self.max_bootstrapped_demos or len(errors) > limit:
+                break
+            if index in found:
+                continue
+            tries += 1
+            try:
+                prediction, trace = able.run(example, number)
+                if self._accepts(example, prediction, trace):
+                    found[index] = able.demos(trace)
+            except Exception as error:  # noqa: BLE001  one example's failure is counted, and does not end the compile
+                _log.warning("no demo from %r: %s: %s", example, type(error).__name__, error)
+                errors.append(error)
+        if errors and len(errors) >= min(tries, limit + 1):
+            self._fail(errors, trainset, tries=tries, limit=limit)
+        _log.info("%r: %d of %d tries gave demos", self, len(found), tries)
+        return found
+
+    def _fail(self, errors: Sequence[Exception], trainset: Sequence[Example], *, tries: int, limit: int) -> NoReturn:
+        first = f"{type(errors[0]).__name__}: {errors[0]}"
+        failure = self.failure(
+            f"{len(errors)} of {tries} tries raised (max_errors={limit}); the first: {first}", trainset
+        )
+        if len(errors) > limit:  # as in DSPy, a caller may catch what the program raises
+            raise errors[0] from failure
+        raise failure from errors[0]
+
+    def _teacher(self, student: Module, trainset: Sequence[Example], teacher: Module | None) -> Teacher:
+        program = (teacher or student).deepcopy()
+        asked, offered = _interface(student), _interface(program)
+        if asked != offered:
+            reason = f"the teacher must have the student's predictors, {asked!r}, but has {offered!r}"
+            raise self.failure(reason, trainset)
+        rng = seeded(self.seed)
+        if not any(predictor.demos for predictor in program.predictors()):
+            for predictor in program.predictors():
+                predictor.demos = drawn(labeled_demos(predictor.signature, trainset), self.max_labeled_demos, rng)
+        return Teacher(program, self.teacher_settings or {}, rng)
+
+    def _accepts(self, example: Example, prediction: Prediction, trace: Trace) -> bool:
+        if self.metric is None:
+            return True
+        score = as_score(Call(self.metric, (example, prediction, trace)).run())
+        return bool(score) if self.metric_threshold is None else score.value >= self.metric_threshold
+
+
+def _interface(program: Module) -> dict[str, str]:
+    return {path: predictor.signature.signature for path, predictor in program.named_predictors()}
