@@ -79,12 +79,12 @@ if TYPE_CHECKING:
     from dspex_core.messages import LMResponse as LMResponse
     from dspex_core.messages import Message as Message
     from dspex_core.messages import Usage as Usage
-    from dspex_core.metrics.metrics import Score as Score
-    from dspex_core.metrics.metrics import contains as contains
-    from dspex_core.metrics.metrics import exact_match as exact_match
-    from dspex_core.metrics.metrics import f1 as f1
-    from dspex_core.metrics.metrics import field_match as field_match
-    from dspex_core.metrics.metrics import fuzzy_match as fuzzy_match
+    from dspex_core.metrics.fields import exact_match as exact_match
+    from dspex_core.metrics.fields import field_match as field_match
+    from dspex_core.metrics.score import Score as Score
+    from dspex_core.metrics.text import contains as contains
+    from dspex_core.metrics.text import f1 as f1
+    from dspex_core.metrics.text import fuzzy_match as fuzzy_match
     from dspex_core.optimizers import BootstrapFewShot as BootstrapFewShot
     from dspex_core.optimizers import BootstrapFewShotWithRandomSearch as BootstrapFewShotWithRandomSearch
     from dspex_core.optimizers import BootstrapRS as BootstrapRS
@@ -161,7 +161,9 @@ _NAMES = {
     "lm.history": "inspect_history",
     "lm.scripted": "DummyLM ScriptedLM",
     "messages": "FunctionCall FunctionSpec LMChunk LMOutput LMRequest LMResponse Message Usage",
-    "metrics.metrics": "Score contains exact_match f1 field_match fuzzy_match",
+    "metrics.fields": "exact_match field_match",
+    "metrics.score": "Score",
+    "metrics.text": "contains f1 fuzzy_match",
     "optimizers": (
         "BootstrapFewShot BootstrapFewShotWithRandomSearch BootstrapRS KNNFewShot LabeledFewShot Optimizer Teleprompter"
     ),

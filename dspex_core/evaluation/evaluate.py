@@ -24,7 +24,7 @@ from dspex_core.evaluation.result import CaseError, CaseResult, EvaluationResult
 from dspex_core.evaluation.table import table_of
 from dspex_core.flow.runner import Finished, Runner
 from dspex_core.flow.steps import Call, Flow, adrive, drive
-from dspex_core.metrics.metrics import Score, as_score
+from dspex_core.metrics.score import Score, as_score
 from dspex_core.process.progress import Progress
 from dspex_core.programs.parallel import running
 from dspex_core.telemetry.spans import span

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dspex_core.errors import RecordedError
 from dspex_core.example import Example, Prediction, Record
-from dspex_core.metrics.metrics import Score
+from dspex_core.metrics.score import Score
 from dspex_core.plain.stored_values import restored, stored
 from dspex_core.programs.demos.stored import as_shown
 from dspex_core.spending.usage import UsageTotals

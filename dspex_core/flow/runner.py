@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from dspex_core.errors import BudgetExceededError
-from dspex_core.flow.steps import Flow, Together
+from dspex_core.flow.together import Together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from dspex_core.flow.steps import Flow
 
 T = TypeVar("T")
 

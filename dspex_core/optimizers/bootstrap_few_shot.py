@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from dspex_core.config import current
 from dspex_core.flow.steps import Call
-from dspex_core.metrics.metrics import as_score
+from dspex_core.metrics.score import as_score
 from dspex_core.optimizers.contract import Optimizer, Student
 from dspex_core.optimizers.demos import drawn, labeled_demos, seeded, without_demos
 from dspex_core.optimizers.teacher import Teacher

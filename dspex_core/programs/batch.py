@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.config import context, current
 from dspex_core.errors import ParallelError
 from dspex_core.flow.runner import Finished, Runner
-from dspex_core.flow.steps import Flow, TimeLimit
+from dspex_core.flow.steps import Flow
+from dspex_core.flow.together import TimeLimit
 from dspex_core.process.progress import Progress
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import ToolServerError
-from dspex_core.flow.steps import in_thread
+from dspex_core.flow.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from dspex_core.datasets.load import overlap
+from dspex_core.datasets.split import overlap
 from dspex_core.errors import ArtifactError, ConfigurationError, ContextWindowExceededError, EvaluationError, LMError
 from dspex_core.evaluation.evaluate import Evaluate, EvaluationResult
 from dspex_core.stats import paired_p

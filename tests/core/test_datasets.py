@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dspex_core.datasets.load import load_dataset, overlap, split
+from dspex_core.datasets.load import load_dataset
+from dspex_core.datasets.split import overlap, split
 from dspex_core.errors import ConfigurationError, DatasetError
 from dspex_core.example import Example
 

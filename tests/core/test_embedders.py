@@ -128,7 +128,7 @@ class TestNearestIndex:
 def test_importing_it_imports_no_heavy_library():
     code = (
         "import sys, dspex_core.retrievers.embedders, "
-        "dspex_core.metrics.metrics, dspex_core.datasets.load, dspex_core.stats, "
+        "dspex_core.metrics.text, dspex_core.datasets.load, dspex_core.stats, "
         "dspex_core.storage.artifacts\n"
         "print([name for name in ('numpy', 'scipy', 'sklearn', 'rapidfuzz', 'pydantic') if name in sys.modules])"
     )

@@ -11,7 +11,9 @@ from pydantic import BaseModel
 
 from dspex_core.errors import ConfigurationError
 from dspex_core.example import Example, Prediction
-from dspex_core.metrics.metrics import Score, as_score, contains, exact_match, f1, field_match, fuzzy_match
+from dspex_core.metrics.fields import exact_match, field_match
+from dspex_core.metrics.score import Score, as_score
+from dspex_core.metrics.text import contains, f1, fuzzy_match
 
 TEXT_METRICS = [exact_match("answer"), fuzzy_match("answer"), contains("answer"), f1("answer")]
 

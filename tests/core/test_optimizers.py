@@ -10,7 +10,7 @@ from dspex_core.config import context
 from dspex_core.errors import ArtifactError, EvaluationError, LMServerError, OptimizationError
 from dspex_core.example import Example, Prediction
 from dspex_core.lm.scripted import ScriptedLM
-from dspex_core.metrics.metrics import exact_match
+from dspex_core.metrics.fields import exact_match
 from dspex_core.optimizers import (
     BootstrapFewShot,
     BootstrapFewShotWithRandomSearch,

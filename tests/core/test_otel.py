@@ -43,7 +43,8 @@ from dspex_core import (
     context,
     exact_match,
 )
-from dspex_core.flow.steps import Together, adrive, drive
+from dspex_core.flow.steps import adrive, drive
+from dspex_core.flow.together import Together
 from dspex_core.lm.engines.direct import DirectEngine
 from dspex_core.messages import FunctionCall, LMRequest, MediaPart, Message
 from dspex_core.telemetry.otel import OpenTelemetry

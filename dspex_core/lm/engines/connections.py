@@ -16,7 +16,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.flow.steps import in_thread
+from dspex_core.flow.threads import in_thread
 from dspex_core.process.foreign_code import foreign_code
 
 with foreign_code():

@@ -38,7 +38,7 @@ from dspex_core.errors import (
     LMUnexpectedError,
     LMUnsupportedFeatureError,
 )
-from dspex_core.flow.steps import in_thread
+from dspex_core.flow.threads import in_thread
 from dspex_core.lm.engines.litellm_cleanup import clients, keep_event_loop
 from dspex_core.lm.engines.refusals import error_class, error_in_reply, refusal
 from dspex_core.lm.engines.vectors import to_vectors

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.config import context, current
 from dspex_core.errors import BudgetExceededError, ConfigurationError
 from dspex_core.flow.steps import Call
-from dspex_core.metrics.metrics import as_score
+from dspex_core.metrics.score import as_score
 from dspex_core.programs.attempts.advice import give, offer_advice
 from dspex_core.programs.base import Module
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.config import current
 from dspex_core.errors import ConfigurationError, LMError, SignatureError
 from dspex_core.example import Prediction
-from dspex_core.flow.steps import Together
+from dspex_core.flow.together import Together
 from dspex_core.interpreter import PythonInterpreter
 from dspex_core.messages import LMRequest, Message
 from dspex_core.plain.data import to_json
