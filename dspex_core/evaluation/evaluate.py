@@ -26,7 +26,7 @@ from dspex_core.flow.runner import Finished, Runner
 from dspex_core.flow.steps import Call, Flow, adrive, drive
 from dspex_core.metrics.score import Score, as_score
 from dspex_core.process.progress import Progress
-from dspex_core.programs.parallel import running
+from dspex_core.programs.base import running
 from dspex_core.telemetry.spans import span
 from dspex_core.telemetry.tracked_usage import track_usage
 

@@ -93,6 +93,10 @@ class Optimizer(ABC):
         """Return the error that says why this optimizer cannot compile."""
         return OptimizationError(optimizer=type(self).__name__, reason=reason, trainset_size=len(trainset))
 
+    def get_params(self) -> dict[str, Any]:
+        """Return this optimizer's options: its public attributes."""
+        return {name: value for name, value in vars(self).items() if name[0] != "_"}
+
     def __repr__(self) -> str:
         options = {name: value for name, value in vars(self).items() if value is not None and name[0] != "_"}
         shown = (f"{name}={_shown(value)}" for name, value in options.items())

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import ConfigurationError
 from dspex_core.messages.canonical import canonical_json
-from dspex_core.programs.base import Module
-from dspex_core.programs.parallel import running
+from dspex_core.programs.base import Module, running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

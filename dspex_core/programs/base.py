@@ -124,7 +124,7 @@ class Module(Storable):
         return await adrive(Batch(num_threads, **options).steps(self._work(examples)))
 
     def _work(self, examples: Sequence[Example]) -> Work:
-        return [(example, partial(Module.steps, self, **example.inputs())) for example in examples]
+        return [(example, partial(running, self, **example.inputs())) for example in examples]
 
     @cached_property
     def history(self) -> CallLog:
@@ -395,3 +395,14 @@ class Predictor(Module):
 
 def _is_frozen(module: Module) -> bool:
     return module._compiled and not isinstance(module, Predictor)  # noqa: SLF001  its own kind
+
+
+def running(program: Callable[..., Any], /, *args: Any, **inputs: Any) -> Flow[Any]:
+    """Run a function, or a module, maybe with a `__call__` or `acall` of its own, as a part of another flow."""
+    kind = type(program)
+    if not issubclass(kind, Module):
+        return (yield Call(program, args, inputs))
+    if kind.__call__ is Module.__call__ and kind.acall is Module.acall:
+        return (yield from Module.steps(program, *args, **inputs))
+    asked = program if kind.acall is Module.acall else program.acall
+    return (yield SyncOrAsync(Call(program, args, inputs), Call(asked, args, inputs)))

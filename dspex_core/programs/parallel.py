@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import ConfigurationError
 from dspex_core.example import Example
-from dspex_core.flow.steps import Call, Flow
-from dspex_core.programs.base import Module
+from dspex_core.programs.base import Module, running
 from dspex_core.programs.batch import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from dspex_core.flow.steps import Flow
 
 
 class Parallel(Module):
@@ -85,10 +86,3 @@ class Parallel(Module):
 
 
 _OPTIONS = frozenset(Batch.__dataclass_fields__)
-
-
-def running(program: Callable[..., Any], /, *args: Any, **inputs: Any) -> Flow[Any]:
-    """Run a program, which may be a mere function, as a part of another flow."""
-    if isinstance(program, Module):
-        return (yield from Module.steps(program, *args, **inputs))
-    return (yield Call(program, args, inputs))

@@ -6,9 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.config import current
-from dspex_core.flow.steps import Call
+from dspex_core.flow.steps import Call, adrive
 from dspex_core.lm.engines.per_loop import PerLoop
-from dspex_core.programs.base import Module
+from dspex_core.programs.base import Module, running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -23,9 +23,7 @@ def asyncify(program: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
     async def limited(*args: Any, **inputs: Any) -> Any:
         limits = await _limits.get()
         async with limits[current().async_max_workers]:
-            if isinstance(program, Module):
-                return await program.acall(*args, **inputs)
-            return await Call(program, args, inputs).arun()
+            return await adrive(running(program, *args, **inputs))
 
     return limited
 

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.config import context, current
 from dspex_core.example import Prediction
 from dspex_core.flow.pipe import AsyncPipe, Pipe
+from dspex_core.flow.steps import adrive
 from dspex_core.plain.data import to_json
+from dspex_core.programs.base import running
 from dspex_core.streaming.listener import Router, targets
 from dspex_core.streaming.messages import StatusMessage, StatusMessageProvider
 from dspex_core.telemetry.callbacks import BaseCallback
@@ -84,7 +86,7 @@ class _Run:
     async def _arun(self, tell: Tell, args: tuple[Any, ...], inputs: dict[str, Any]) -> None:
         router = Router(tell, self.targets)
         with self._told(tell, router):
-            prediction = await self.program.acall(*args, **inputs)
+            prediction = await adrive(running(self.program, *args, **inputs))
         self._end(tell, router, prediction)
 
     def _run(self, tell: Tell, args: tuple[Any, ...], inputs: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """The same replies for either library."""
 
 import asyncio
+import importlib
 import itertools
 import json
 
@@ -35,6 +36,21 @@ def scripted(dspy, replies):
             return self(prompt, messages, **kwargs)
 
     return Scripted()
+
+
+def module(dspy, path):
+    """Import a submodule of either library."""
+    return importlib.import_module(f"{dspy.__name__}.{path}")
+
+
+def dummy(dspy, answers, **options):
+    """Make DSPy's own scripted LM: answers as dicts, in order."""
+    return module(dspy, "utils").DummyLM(answers, **options)
+
+
+def asking(dspy, answers, **settings):
+    """Set a scripted LM and the chat adapter for a block."""
+    return dspy.context(lm=dummy(dspy, answers), **{"adapter": dspy.ChatAdapter(), **settings})
 
 
 def in_real(use, *args, **kwargs):

@@ -11,7 +11,7 @@ from dspex_core.errors import BudgetExceededError, ConfigurationError
 from dspex_core.flow.steps import Call
 from dspex_core.metrics.score import as_score
 from dspex_core.programs.attempts.advice import give, offer_advice
-from dspex_core.programs.base import Module
+from dspex_core.programs.base import Module, running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -108,7 +108,7 @@ class BestOfN(Module):
                 give(predictor, advice[path])
         with context(trace=[]) as settings:
             assert settings.trace is not None, "it was set just now"
-            prediction = yield from Module.steps(module, **inputs)
+            prediction = yield from running(module, **inputs)
             trace = _of_originals(list(settings.trace), predictors, self.module)
             score = as_score((yield Call(self.reward_fn, (dict(inputs), prediction))))
         return _Attempt(prediction, trace, score.value)
