@@ -399,9 +399,9 @@ def _is_frozen(module: Module) -> bool:
 
 def running(program: Callable[..., Any], /, *args: Any, **inputs: Any) -> Flow[Any]:
     """Run a function, or a module, maybe with a `__call__` or `acall` of its own, as a part of another flow."""
-    kind = type(program)
-    if not issubclass(kind, Module):
+    if not isinstance(program, Module):
         return (yield Call(program, args, inputs))
+    kind = type(program)
     if kind.__call__ is Module.__call__ and kind.acall is Module.acall:
         return (yield from Module.steps(program, *args, **inputs))
     asked = program if kind.acall is Module.acall else program.acall
