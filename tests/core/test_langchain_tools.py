@@ -67,4 +67,4 @@ def test_a_tool_with_a_json_schema():
 
     assert made(query="x") == "x"
     with pytest.raises(ToolArgumentsError, match="valid string"):
-        made(query=3)
+        made(query=["x"])
