@@ -1,4 +1,4 @@
-"""Addresses and headers as HTTP takes them, and the proxy between. PYTEST_DONT_REWRITE"""
+"""Checked addresses, headers and proxies for HTTP. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class AddressError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A URL that can be asked, apart from the user and password that it may name."""
+    """A URL to request, separated from the user and password in it."""
 
     url: str
     authorization: str | None = None
 
     @property
     def target(self) -> str:
-        """Path and query, as they stand in a request."""
+        """Path and query of a request."""
         parts = urlsplit(self.url)
         return f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
 
@@ -43,7 +43,7 @@ def address_of(url: str, path: str = "", query: Mapping[str, str] | None = None)
     """Return the address of a path below a URL, whose own query is kept.
 
     Raises:
-        AddressError: It is not the URL of an HTTP server.
+        AddressError: `url` is not the URL of an HTTP server.
     """
     parts = _parts(url, "address")
     queries = "&".join(filter(None, (parts.query, urlencode(query or {}, quote_via=quote))))
@@ -56,14 +56,14 @@ def address_of(url: str, path: str = "", query: Mapping[str, str] | None = None)
 
 
 def _parts(url: str, kind: str) -> SplitResult:
-    """Split a URL that HTTP can take."""
+    """Split an HTTP URL."""
     try:
         parts = urlsplit(url.strip())
         host, _ = parts.hostname or "", parts.port
         host.encode("idna")
     except ValueError as error:  # UnicodeError among them
         message = f"the {kind} {masked(url)!r} is not a URL: {error}"
-        raise AddressError(message) from None  # whose arguments may hold the password
+        raise AddressError(message) from None  # its arguments may hold the password
     if parts.scheme not in _SCHEMES or not host or re.search(r"[\s\x00-\x20\\]", parts.netloc):
         message = f"the {kind} {masked(url)!r} must be http:// or https:// and a host"
         raise AddressError(message)
@@ -78,7 +78,7 @@ def _authorization(parts: SplitResult) -> str | None:
 
 
 def headers_of(*given: Mapping[str, str]) -> SecretMapping:
-    """Return headers as one mapping; later ones take the place of earlier ones, whatever the case of their names.
+    """Return headers as one mapping; later ones replace earlier ones; names are case-insensitive.
 
     Raises:
         AddressError: A name or a value cannot be sent. The message does not show the value.
@@ -92,10 +92,10 @@ def headers_of(*given: Mapping[str, str]) -> SecretMapping:
 
 def _check_header(name: object, value: object) -> None:
     if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
-        message = f"a header cannot be named {name!r}"
+        message = f"{name!r} cannot be the name of a header"
         raise AddressError(message)
     if name.lower() in _FRAMING:
-        message = f"the header {name!r} cannot be set: it follows from what is sent"
+        message = f"the header {name!r} cannot be set: it is derived from the request"
         raise AddressError(message)
     if not isinstance(value, str):
         message = f"the header {name!r} must be a text, not {type(value).__name__}"
@@ -107,7 +107,7 @@ def _check_header(name: object, value: object) -> None:
 
 
 def unsendable(value: str) -> str | None:
-    """Say why a text cannot be the value of a header, or `None`; without the text, which may be a key."""
+    """Return why a text cannot be a header's value, or `None`. The text, which may be a key, is not shown."""
     if _NOT_IN_A_HEADER.search(value):
         return "holds a line break or another control character"
     try:
@@ -126,16 +126,16 @@ class Proxy:
 
 
 def proxy_for(url: str) -> Proxy | None:
-    """Return the proxy that the environment names for a URL: never for this machine, nor where `NO_PROXY` names it.
+    """Return the proxy that the environment names for a URL: never for this machine or hosts in `NO_PROXY`.
 
     Raises:
-        AddressError: It is not an HTTP proxy.
+        AddressError: The environment names a proxy that is not an HTTP proxy.
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
     if is_loopback(host):
         return None
-    import urllib.request  # which loads a dozen modules that only a call needs
+    import urllib.request  # loads a dozen modules that only a call needs
 
     proxies = urllib.request.getproxies()
     if urllib.request.proxy_bypass(f"{host}:{parts.port}" if parts.port else host):
@@ -160,7 +160,7 @@ def _is_within(host: str, network: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether a host is this machine itself."""
+    """Return whether a host is this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

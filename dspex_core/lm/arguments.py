@@ -1,4 +1,4 @@
-"""What the constructor of an LM checks. PYTEST_DONT_REWRITE"""
+"""Checks of the arguments of an LM. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def only_one(name: str, *values: Any) -> Any:
-    """Return the value that is given, under whichever name."""
+    """Return the value given under any of its names."""
     given = [value for value in values if value is not None]
     if any(value != given[0] for value in given):
         message = f"{name} is given twice, under two names and with two values"
@@ -23,7 +23,7 @@ def checked_retries(given: Any) -> int:
     """Return a number of retries.
 
     Raises:
-        ConfigurationError: It is not a whole number, or negative.
+        ConfigurationError: `given` is not a whole number, or negative.
     """
     if isinstance(given, bool) or not isinstance(given, int) or given < 0:
         message = f"num_retries must be a whole number, 0 or more, not {given!r}"
@@ -34,4 +34,4 @@ def checked_retries(given: Any) -> int:
 def check_choice(name: str, given: Any, choices: Sequence[str]) -> None:
     """Raise ConfigurationError if an argument is not among its choices."""
     if given not in choices:
-        raise ConfigurationError(f"there is no {name} {given!r}; there are: {', '.join(map(repr, choices))}")
+        raise ConfigurationError(f"unknown {name} {given!r}; use one of: {', '.join(map(repr, choices))}")

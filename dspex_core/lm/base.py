@@ -1,7 +1,7 @@
 """The contract of a language model: one method, `complete`. PYTEST_DONT_REWRITE
 
-What every call has (the cassette in front of it, telemetry, history) is here, once, around
-that method; so a custom LM, a scripted one and the real client behave alike.
+The parts of every call (cassette, telemetry, history) are here, around that method, so custom, scripted and real LMs
+behave alike.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dspex_core.lm.cut_off import warn_if_cut_off
 from dspex_core.lm.history import CallLog, HistoryEntry, note
 from dspex_core.lm.limits.budget import within_budget
 from dspex_core.lm.options import is_plain
-from dspex_core.lm.streaming import aiterate, iterate, telling
+from dspex_core.lm.streaming import aiterate, emitting, iterate
 from dspex_core.messages import FunctionSpec, LMRequest, LMResponse, Message
 from dspex_core.plain.secrets import without_secrets
 from dspex_core.telemetry.spans import in_span
@@ -34,7 +34,7 @@ _HISTORY_LENGTH = 10_000
 
 @dataclass(frozen=True, slots=True)
 class CallResult:
-    """How a call ended, as a value: with a response or with an error."""
+    """The result of a call: a response or an error."""
 
     response: LMResponse | None = None
     error: LMError | BudgetExceededError | None = None
@@ -53,18 +53,18 @@ class CallResult:
 class BaseLM:
     """A language model. A subclass needs `complete`, and `acomplete` if it can wait without a thread.
 
-    Or it is written as DSPy's are: `forward(prompt, messages, **config)` (or `aforward`) returns what OpenAI's
-    client does, or `__call__` (or `acall`) returns a list of texts.
+    DSPy's forms work, too: `forward(prompt, messages, **config)` (or `aforward`) returns a response like OpenAI's
+    client, or `__call__` (or `acall`) returns a list of texts.
 
     Args:
         model: The model's name, as `provider/model` for the built-in client.
-        callbacks: Told of this LM's calls, beside those in the settings.
+        callbacks: Receive events of this LM's calls, in addition to those in the settings.
         **config: Sampling defaults of every call: `temperature`, `max_tokens`, ...
 
     `preferred_adapter` is what predictors use with this LM when no adapter is configured:
-    `"chat"` for models that can keep to a written format, `"json"` for those that should be
-    held to a JSON schema. An LM that is not `recordable` is never put behind a cassette. One that
-    `keeps_budget` counts its calls in the budget itself; those of all others are counted for them.
+    `"chat"` for models that follow a written format, `"json"` for models that need a JSON schema. An LM that is not
+    `recordable` is never recorded to a cassette. An LM with `keeps_budget` counts its calls in the budget itself; calls
+    of other LMs are counted for them.
     """
 
     preferred_adapter: Literal["chat", "json"] = "chat"
@@ -72,11 +72,11 @@ class BaseLM:
     keeps_budget: ClassVar[bool] = False
     history_length: ClassVar[int] = _HISTORY_LENGTH
     callbacks: Sequence[Listener] = ()
-    _by_forward: ClassVar[bool] = False  # how a subclass answers, if not by `complete`
+    _by_forward: ClassVar[bool] = False  # the method by which a subclass answers, if not `complete`
     _by_call: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Find out by which method a class answers."""
+        """Find the method by which a class answers."""
         super().__init_subclass__(**options)
         own = vars(cls)
         if not own.keys().isdisjoint(("complete", "acomplete", "live")):
@@ -103,7 +103,7 @@ class BaseLM:
         return self.config
 
     def complete(self, request: LMRequest) -> LMResponse:
-        """Answer a request; one that can tell its reply piece by piece does so where there is an `on_chunk`.
+        """Answer a request; an LM that can stream passes the reply's pieces to `request.on_chunk`.
 
         Raises:
             LMError: The call failed.
@@ -121,7 +121,7 @@ class BaseLM:
     def forward(
         self, prompt: str | None = None, messages: Sequence[Mapping[str, Any]] | None = None, **config: Any
     ) -> Any:
-        """Answer as OpenAI's client does: for `super().forward(...)` of a subclass."""
+        """Answer in the form of OpenAI's client: for `super().forward(...)` in a subclass."""
         if type(self).aforward is not BaseLM.aforward and type(self).forward is BaseLM.forward:
             return Call(self.aforward, (), {"prompt": prompt, "messages": messages, **config}).run()
         return openai_form.as_reply(self.complete(_plain_request(prompt, messages, config).with_defaults({})))
@@ -141,7 +141,7 @@ class BaseLM:
         return openai_form.response_of(reply, self.model)
 
     def request(self, request: LMRequest) -> LMResponse:
-        """Answer a request as a program makes it: from the cassette where there is one, else live."""
+        """Answer a program's request: from the cassette where there is one, else live."""
         return drive(self.steps(request))
 
     async def arequest(self, request: LMRequest) -> LMResponse:
@@ -154,8 +154,8 @@ class BaseLM:
         """Ask with a prompt or with chat messages.
 
         Returns:
-            The text of each of the `n` outputs; for one with more than text, a dict with the keys `"text"` and, as
-            far as they are there, `"reasoning_content"` and `"tool_calls"`.
+            The text of each of the `n` outputs; an output with more than text is a dict with `"text"` and, if present,
+            `"reasoning_content"` and `"tool_calls"`.
         """
         return openai_form.said(drive(self._own_steps(_plain_request(prompt, messages, config))))
 
@@ -188,11 +188,11 @@ class BaseLM:
     ) -> Generator[LMChunk, None, None]:
         """Call the LM and return its reply piece by piece; the whole is then the last in `history`.
 
-        The call is made in a thread, as soon as the first piece is asked for. To close the generator,
-        as the end of a loop does, ends the call and its connection; such a call is in no history.
+        The call is made in a thread when iteration starts. Closing the generator, as leaving a loop does, cancels the
+        call and closes its connection; a cancelled call is not in the history.
 
         Raises:
-            LMError: While iterating: the call failed, maybe after some pieces; then it is not tried again.
+            LMError: While iterating: the call failed. After the first piece it is not retried.
         """
         return iterate(_plain_request(prompt, messages, config), self.steps)
 
@@ -203,12 +203,12 @@ class BaseLM:
         return aiterate(_plain_request(prompt, messages, config), self.steps)
 
     def steps(self, request: LMRequest) -> Flow[LMResponse]:
-        """Answer a request as a part of another flow, as a program makes it: `yield from lm.steps(request)`."""
+        """Answer a program's request as part of another flow: `yield from lm.steps(request)`."""
         return self._calling(request) if self._by_call else self._own_steps(request)
 
     def _own_steps(self, request: LMRequest) -> Flow[LMResponse]:
         if request.on_chunk is not None:
-            return telling(request, request.on_chunk, self._steps)
+            return emitting(request, request.on_chunk, self._steps)
         return self._steps(request)
 
     def _steps(self, request: LMRequest) -> Flow[LMResponse]:
@@ -230,11 +230,11 @@ class BaseLM:
         return response
 
     def prepared(self, request: LMRequest) -> LMRequest:
-        """Return a request with this LM's defaults for what it leaves open."""
+        """Return a request with this LM's defaults for parameters that it does not set."""
         return request.with_defaults(self.config)
 
     def _calling(self, request: LMRequest) -> Flow[LMResponse]:
-        """Let a subclass's own `__call__` or `acall` answer; it may well end in those of this class."""
+        """Answer by a subclass's `__call__` or `acall`, which may call those of this class."""
         settings = current()
         recorder = settings.recorder if self.is_recorded() else None
         if recorder is None:
@@ -258,7 +258,7 @@ class BaseLM:
         return openai_form.response_of(reply, self.model)
 
     def _recorded(self, request: LMRequest, recorder: Recorder) -> Flow[LMResponse]:
-        """Answer from the cassette, else live, which the cassette then keeps."""
+        """Answer from the cassette, else live, and record the answer."""
         response = recorder.replay(self.model, request)
         if response is None:
             response = yield from self.live(request)
@@ -268,12 +268,12 @@ class BaseLM:
         return response
 
     def live(self, request: LMRequest) -> Flow[LMResponse]:
-        """Answer a request within the budget, but without cassette, usage and history: what `request` adds."""
+        """Answer a request within the budget; cassette, usage and history are added by `request`."""
         asking = self._forwarding(request) if self._by_forward else _asking(self, request)
         return (yield from (asking if self.keeps_budget else within_budget(self.model, asking)))
 
     def is_recorded(self) -> bool:
-        """Whether a cassette stands before the next call."""
+        """Whether the next call goes through a cassette."""
         return self.recordable
 
     def inspect_history(self, n: int = 1, file: TextIO | None = None) -> None:
@@ -297,7 +297,7 @@ class BaseLM:
 
 
 class SamplingDefaults(dict[str, Any]):
-    """Sampling parameters by name; those that every LM has are `None` where they are left open, as in DSPy."""
+    """Sampling parameters by name; those that every LM has default to `None`, as in DSPy."""
 
     def __missing__(self, name: str) -> None:
         if name not in ("temperature", "max_tokens"):
@@ -306,7 +306,7 @@ class SamplingDefaults(dict[str, Any]):
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """The step of asking the model itself."""
+    """The step of calling the model."""
 
     lm: BaseLM
     request: LMRequest
@@ -315,7 +315,7 @@ class Completion:
         """Ask and wait."""
         try:
             return self.lm.complete(self.request)
-        except StopIteration as error:  # of an LM whose list of answers ran out, say
+        except StopIteration as error:  # e.g. an LM whose list of answers ran out
             raise StraySignalError(self.lm.complete, error) from error
 
     async def arun(self) -> LMResponse:
@@ -325,7 +325,7 @@ class Completion:
 
 def _asking(lm: BaseLM, request: LMRequest) -> Flow[LMResponse]:
     response: LMResponse = yield Completion(lm, request)
-    if not lm.keeps_budget:  # one that does so asks for itself, and has said it
+    if not lm.keeps_budget:  # such an LM checks the budget itself
         warn_if_cut_off(lm.model, request.config, response)
     return response
 
@@ -344,7 +344,7 @@ def _plain_request(
 
 
 def _to_keep(request: LMRequest) -> LMRequest:
-    """Return what a history keeps of a request: no credential, and nothing that is about the call alone."""
+    """Return a request for the history: without credentials and without options of the single call."""
     if request.on_chunk is None and request.options is None and is_plain(request.config):
         return request
     return replace(request, config=without_secrets(request.config), on_chunk=None, options=None)

@@ -1,4 +1,4 @@
-"""The body of a reply: unpacked if it came packed, and never larger than memory can take. PYTEST_DONT_REWRITE"""
+"""The body of a reply, decompressed and limited in size. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ _WINDOWS = {"gzip": _EITHER_GZIP_OR_ZLIB, "x-gzip": _EITHER_GZIP_OR_ZLIB, "defla
 
 
 class UnreadableReplyError(Exception):
-    """A whole reply that cannot be used: too large, or packed in a way that nobody asked for."""
+    """A reply that cannot be used: too large, or with an encoding that was not requested."""
 
 
 class Body:
-    """Gives the bytes of one reply on, unpacked, and counts them.
+    """Decompresses and counts the bytes of one reply.
 
     Args:
         status: The status of the reply. The body of an error that cannot be unpacked counts as empty.
         headers: Its headers.
-        give: Called with each piece.
+        give: Receives each piece.
 
     Raises:
-        UnreadableReplyError: It is packed in another way than gzip or deflate; `feed` raises it for a
-            body that is damaged or too large.
+        UnreadableReplyError: The encoding is not gzip or deflate; `feed` raises it for a body that is damaged or too
+            large.
     """
 
     def __init__(self, status: int, headers: Mapping[str, str], give: Callable[[bytes], object]) -> None:
@@ -46,13 +46,13 @@ class Body:
         if encoding in _WINDOWS:
             self._unpacking = _Unpacking(_WINDOWS[encoding])
         elif status == _OK:
-            message = f"the reply is packed as {encoding[:50]!r}, which was not asked for and cannot be read"
+            message = f"the reply has the encoding {encoding[:50]!r}, which was not requested and cannot be read"
             raise UnreadableReplyError(message)
         else:
             self._give = len
 
     def feed(self, data: bytes) -> None:
-        """Take in some bytes."""
+        """Process some bytes."""
         if self._unpacking is None:
             self._count(data)
             return
@@ -60,17 +60,17 @@ class Body:
             for piece in self._unpacking.pieces(data):
                 self._count(piece)
         except zlib.error as error:
-            message = f"the packed reply is damaged: {error}"
+            message = f"the compressed reply is damaged: {error}"
             raise UnreadableReplyError(message) from error
 
     def end(self) -> None:
-        """Take note of the end.
+        """Process the end of the body.
 
         Raises:
-            ConnectionError: Some of a packed body is missing.
+            ConnectionError: Some of a compressed body is missing.
         """
         if self._unpacking is not None and not self._unpacking.is_whole:
-            raise ConnectionError("the packed reply ended in its middle")
+            raise ConnectionError("the compressed reply is incomplete")
 
     def _count(self, data: bytes) -> None:
         self._left -= len(data)
@@ -81,7 +81,7 @@ class Body:
 
 
 class _Unpacking:
-    """Unpacks gzip or deflate, some of it at a time: a few bytes may stand for gigabytes."""
+    """Decompresses gzip or deflate in steps: a few bytes may expand to gigabytes."""
 
     def __init__(self, window: int) -> None:
         self._window = window
@@ -90,17 +90,17 @@ class _Unpacking:
 
     @property
     def is_whole(self) -> bool:
-        """Whether nothing is missing."""
+        """Whether the body is complete."""
         return self._stream.eof or not self._begun
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
-        """Yield what some bytes stand for."""
+        """Yield the decompressed form of some bytes."""
         while data:
             piece, data = self._next(data)
             yield piece
 
     def _next(self, data: bytes) -> tuple[bytes, bytes]:
-        """Unpack a piece; return it and the bytes that are left."""
+        """Decompress a piece; return it and the remaining bytes."""
         if self._stream.eof:  # another member of a gzip file follows
             self._stream = zlib.decompressobj(self._window)
         try:
@@ -108,7 +108,7 @@ class _Unpacking:
         except zlib.error:
             if self._begun:
                 raise
-            self._window = _WITHOUT_A_HEADER  # which some servers send as deflate
+            self._window = _WITHOUT_A_HEADER  # some servers send raw deflate
             self._stream = zlib.decompressobj(self._window)
             piece = self._stream.decompress(data, _PIECE)
         self._begun = True

@@ -1,4 +1,4 @@
-"""The response cache: memory in front of SQLite, and equal calls at once made once. PYTEST_DONT_REWRITE"""
+"""The response cache: memory in front of SQLite; concurrent equal calls are made once. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ResponseCache(forks.RenewedInChild):
 
     Args:
         path: The SQLite file; it is made at first use. `None` keeps responses in memory only.
-        memory_entries: How many responses are kept in memory; the least recently used give way.
+        memory_entries: How many responses are kept in memory; the least recently used are evicted.
 
     Threads, event loops and processes may share it. It never fails a call: a file that cannot
     be used is reported once to the `dspex` logger and left alone from then on.
@@ -53,7 +53,7 @@ class ResponseCache(forks.RenewedInChild):
         forks.watch(self)
 
     def in_child(self) -> None:
-        """Wait for none of the parent's calls: they never end here."""
+        """Forget the parent's calls under way: they never end here."""
         self._lock = threading.Lock()
         self._flights = {}
 
@@ -67,7 +67,7 @@ class ResponseCache(forks.RenewedInChild):
         return found
 
     def put(self, key: str, response: LMResponse) -> None:
-        """Keep a response under a key, unless it was cut off: it is not the whole answer."""
+        """Keep a response under a key, unless it was cut off."""
         if response.is_cut_off:
             return
         self._remember(key, response)
@@ -75,10 +75,10 @@ class ResponseCache(forks.RenewedInChild):
             self._file.write(key, response)
 
     def fetch(self, key: str, ask: Callable[[], Flow[LMResponse]]) -> Flow[LMResponse]:
-        """Return the response kept under a key, else ask for it and keep it.
+        """Return the response kept under a key, or make the call and keep its response.
 
-        Of equal calls at once, in any threads and tasks, one asks and the others wait for it.
-        They get its error, too; when it is cancelled, another of them asks.
+        Of concurrent equal calls, in any threads and tasks, one is made and the others wait for it. They also get its
+        error; when it is cancelled, another one is made.
         """
         while (found := self.get(key)) is None:
             flight = _Flight()
@@ -97,21 +97,21 @@ class ResponseCache(forks.RenewedInChild):
     def _lead(self, key: str, flight: _Flight, ask: Callable[[], Flow[LMResponse]]) -> Flow[LMResponse]:
         failure = None
         try:
-            response = self._remembered(key)  # a flight may have landed since the caller looked
+            response = self._remembered(key)  # a call may have ended since the caller looked
             if response is None:
                 response = yield from ask()
                 self.put(key, response)
                 if response.is_cut_off:
                     flight.not_kept = replace(response, cached=True, cost=0.0)
         except BudgetExceededError:
-            raise  # the others may have another budget, so they find out for themselves
+            raise  # the waiting callers may have another budget
         except Exception as error:
             failure = error
             raise
         else:
             return response
         finally:
-            self._flights.pop(key, None)  # a child that was forked meanwhile has none
+            self._flights.pop(key, None)  # missing in a child that was forked meanwhile
             flight.land(failure)
 
     def _remembered(self, key: str) -> LMResponse | None:
@@ -132,23 +132,23 @@ class ResponseCache(forks.RenewedInChild):
 
 
 class _Flight:
-    """One call under way, for which others wait."""
+    """A call under way, for which others wait."""
 
     def __init__(self) -> None:
         self.landed: Future[None] = Future()
         self.landed.set_running_or_notify_cancel()  # a waiting task that is cancelled must not cancel it
         self.loop = _running_loop()
-        self.not_kept: LMResponse | None = None  # an answer that those who wait share, but nobody later
+        self.not_kept: LMResponse | None = None  # a response for waiting callers only, not for the cache
 
     def land(self, failure: Exception | None) -> None:
-        """Let the others go on, with the call's failure if it failed."""
+        """Wake the waiting callers, with the call's error if it failed."""
         if failure is None:
             self.landed.set_result(None)
         else:
             self.landed.set_exception(failure)
 
     def loop_beat(self) -> threading.Event:
-        """Return an event that is set as soon as the leader's event loop shows a sign of life."""
+        """Return an event that is set as soon as the leader's event loop runs."""
         beat = threading.Event()
         if self.loop is None:
             beat.set()
@@ -160,10 +160,10 @@ class _Flight:
 
 @dataclass(frozen=True, slots=True)
 class _Wait:
-    """The step of waiting for a flight: true once it has landed, false if it may never do.
+    """The step of waiting for a flight: true once it has landed, false if it may never land.
 
-    A task leads only while its event loop runs. Who blocks that loop, directly or through a
-    thread that it waits for, would wait for ever.
+    A leading task proceeds only while its event loop runs. A caller that blocks that loop, directly or through a
+    thread, would deadlock.
     """
 
     flight: _Flight
@@ -197,7 +197,7 @@ class _Wait:
                 if not beat.is_set():
                     return False
         finally:
-            landed.cancel()  # else asyncio complains of a failure that nobody came for
+            landed.cancel()  # else asyncio warns about an exception that was never retrieved
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
@@ -218,14 +218,14 @@ class _File:
         forks.watch(self)
 
     def before_fork(self) -> None:
-        """Close the database, which no child may inherit; it is opened anew when it is needed."""
+        """Close the database, which a child must not inherit; it is reopened on demand."""
         self._lock.acquire()
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
     def after_fork(self) -> None:
-        """Let it be used again."""
+        """Allow its use again."""
         self._lock.release()
 
     in_child = after_fork
@@ -236,7 +236,7 @@ class _File:
         try:
             return None if row is None else LMResponse.from_json(json.loads(row[0]))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            _log.warning("the cached response %s in %s cannot be read; it is asked for anew", key, self._path)
+            _log.warning("the cached response %s in %s cannot be read; the call is made again", key, self._path)
             return None
 
     def write(self, key: str, response: LMResponse) -> None:
@@ -251,7 +251,7 @@ class _File:
                 self._connection = self._connection or self._open()
                 row: tuple[str] | None = self._connection.execute(statement, values).fetchone()
                 return row
-        except (sqlite3.Error, OSError, ValueError) as error:  # the last: no path holds a NUL
+        except (sqlite3.Error, OSError, ValueError) as error:  # ValueError: the path holds a NUL
             with self._lock:
                 first, self._usable = self._usable, False
             if first:
@@ -269,7 +269,7 @@ class _File:
 
 
 def default_cache() -> ResponseCache:
-    """Return the cache that all processes of the user share; `DSPEX_CACHE_DIR` says another place."""
+    """Return the cache that all processes of the user share; `DSPEX_CACHE_DIR` sets another place."""
     return _cache_in(os.environ.get("DSPEX_CACHE_DIR"))
 
 
@@ -277,7 +277,7 @@ def default_cache() -> ResponseCache:
 def _cache_in(directory: str | None) -> ResponseCache:
     if not directory:
         with foreign_code():
-            import platformdirs  # wanted here only
+            import platformdirs  # only needed here
 
         directory = platformdirs.user_cache_dir("pytest-dspex", appauthor=False)
     return ResponseCache(Path(directory) / "responses.sqlite")

@@ -28,7 +28,7 @@ from dspex_core.lm.providers import (
     connect,
     locate,
 )
-from dspex_core.lm.streaming import for_output, telling, was_told
+from dspex_core.lm.streaming import for_output, emitting, has_emitted
 from dspex_core.lm.tries import Engine, Try, engine_for
 from dspex_core.messages import LMResponse, Usage
 from dspex_core.plain.secrets import SecretMapping, is_private, without_secrets
@@ -55,35 +55,35 @@ class LM(BaseLM):
         model_type: The kind of API: `"chat"`, `"text"` (completions: one prompt, no roles) or `"responses"`.
         temperature: Sampling temperature; `None` leaves it to the provider.
         max_tokens: The longest reply in tokens; `None` leaves it to the provider, which is 1,000 for `local/`.
-        cache: Whether answers are kept and equal calls answered from there.
-        callbacks: Told of this LM's calls, beside those in the settings.
-        num_retries: How many more tries a call gets when a failure may pass.
+        cache: Whether equal calls are answered from the response cache.
+        callbacks: Receive events of this LM's calls, in addition to those in the settings.
+        num_retries: How many times a call is retried after a transient failure.
         engine: `"direct"` speaks the OpenAI wire formats itself, `"litellm"` goes through LiteLLM;
             `"auto"` is direct where it can be, or what `DSPEX_LM_ENGINE` says.
         api_base: The address of an API that speaks the OpenAI wire format.
         api_key: The key; without it the provider's environment variable is read at the first call.
         timeout: Seconds that one try may take in total, or the name of a profile: `"default"` (2
             minutes), `"ml_inference"` (10 minutes), `"streaming"` (30 minutes), `"batch_job"` (1 hour).
-            A reply that is told piece by piece may take `"streaming"` where this is `"default"`.
+            With `"default"`, a streamed reply gets the `"streaming"` timeout.
         requests_per_minute: How many requests are sent in a minute, evenly spread; copies share it.
-        fallbacks: LMs that are asked in turn when this one cannot answer, after its retries. A model
-            string is an LM like this one, but without its `api_base` and `api_key`.
-        supports_function_calling: Whether functions may be offered to the model. When left open, it is so
-            for the providers whose models are known to take them, at their own addresses.
+        fallbacks: LMs to try in turn when this one fails after its retries. A model string means an LM like this one,
+            without its `api_base` and `api_key`.
+        supports_function_calling: Whether functions may be offered to the model. By default, only to providers whose
+            models are known to take them, at their own addresses.
         **config: Further sampling defaults by their OpenAI names: `top_p`, `stop`, `seed`, ... And by the names of
             OpenAI's client or LiteLLM, how to reach the model: `base_url`, `headers` or `extra_headers`,
             `extra_query`, `organization`, `project`, `api_version`, `max_retries`, `request_timeout`.
             `extra_body` is merged into the body of each request.
 
-    Any `LMError` makes it ask a fallback, since another model may be up, larger or less strict; each
-    time it says so in the `dspex` log. When all fail, it raises its own error, with theirs as notes.
-    After the first piece of a streamed reply there is neither another try nor a fallback.
-    `timeout`, `cache`, `num_retries` and how to reach the model may also be given for one call:
+    Any `LMError` leads to a fallback, since another model may be up, larger or less strict; each switch is logged to
+    `dspex`. When all fail, it raises its own error, with theirs as notes. After the first piece of a streamed reply
+    there are no retries and no fallbacks. `timeout`, `cache`, `num_retries` and how to reach the model may also be
+    given for one call:
     `lm("...", timeout=5, cache=False, api_key=...)`. A pickle of an LM holds neither key nor headers.
     Nothing is loaded, checked or connected before the first call.
     """
 
-    keeps_budget = True  # what its cache answers is free
+    keeps_budget = True  # cached answers are free
 
     def __init__(  # noqa: PLR0913  DSPy's signature, and what a client needs
         self,
@@ -142,24 +142,24 @@ class LM(BaseLM):
 
     def complete(self, request: LMRequest) -> LMResponse:
         """Answer from the cache, else from the model, with retries."""
-        return drive(self._answer_and_tell(self._set_apart(request.with_defaults({}))))
+        return drive(self._streamed(self._set_apart(request.with_defaults({}))))
 
     async def acomplete(self, request: LMRequest) -> LMResponse:
         """`complete` without blocking the event loop."""
-        return await adrive(self._answer_and_tell(self._set_apart(request.with_defaults({}))))
+        return await adrive(self._streamed(self._set_apart(request.with_defaults({}))))
 
     def live(self, request: LMRequest) -> Flow[LMResponse]:
-        """Answer a request within the budget, but without cassette, usage and history: what `request` adds."""
+        """Answer a request within the budget; cassette, usage and history are added by `request`."""
         if type(self).complete is LM.complete and type(self).acomplete is LM.acomplete and not self._by_forward:
             # In the caller's own flow, which saves a tenth of a cached call.
-            return self._answer(request) if self._fallback_lms else self._own_answer(request)
+            return self._with_fallbacks(request) if self._fallback_lms else self._through_cache(request)
         return super().live(request)
 
     def connect(self) -> None:
         """Find the address and the key and load or start what calls need; the first call does it otherwise.
 
         Raises:
-            LMNotConfiguredError: There is no such provider, no key, no address or no weights.
+            LMNotConfiguredError: The provider is unknown, or the key, the address or the weights are missing.
         """
         if self._engine is None:
             self._connect()
@@ -176,11 +176,11 @@ class LM(BaseLM):
         return clone
 
     def dump_state(self) -> dict[str, Any]:
-        """Return what a stored program keeps of its LM: never a key or an address."""
+        """Return the state that a saved program keeps of its LM: never a key or an address."""
         return {"model": self.model, **without_secrets(self.config, is_private)}
 
     def prepared(self, request: LMRequest) -> LMRequest:
-        """Return a request with this LM's defaults, and apart from its parameters how it reaches the model."""
+        """Return a request with this LM's defaults, and its connection options separated from sampling parameters."""
         return self._set_apart(request.with_defaults(self.config))
 
     def _set_apart(self, request: LMRequest) -> LMRequest:
@@ -211,37 +211,37 @@ class LM(BaseLM):
     def _as_fallback(self, lm: BaseLM | str) -> BaseLM:
         if not isinstance(lm, str):
             return lm
-        config = without_secrets(self.config, is_private)  # which are another provider's
+        config = without_secrets(self.config, is_private)  # fallbacks may belong to another provider
         return LM(lm, cache=self.cache, num_retries=self.num_retries, timeout=self.timeout, **config)
 
-    def _answer_and_tell(self, request: LMRequest) -> Flow[LMResponse]:
+    def _streamed(self, request: LMRequest) -> Flow[LMResponse]:
         if request.on_chunk is None:
-            return self._answer(request)
-        return telling(request, request.on_chunk, self._answer)
+            return self._with_fallbacks(request)
+        return emitting(request, request.on_chunk, self._with_fallbacks)
 
-    def _answer(self, request: LMRequest) -> Flow[LMResponse]:
-        """Let this LM answer, else the first of the fallbacks that can."""
+    def _with_fallbacks(self, request: LMRequest) -> Flow[LMResponse]:
+        """Answer by this LM, or by the first fallback that succeeds."""
         try:
-            return (yield from self._own_answer(request))
+            return (yield from self._through_cache(request))
         except LMError as error:
-            if was_told(request):
+            if has_emitted(request):
                 raise
             failure = error
-        # A fallback has sampling defaults of its own.
+        # A fallback has its own sampling defaults.
         config = {name: value for name, value in request.config.items() if self.config.get(name) != value}
         for lm in self._fallback_lms:
             _log.warning("%s; asking the fallback %r", failure, lm)
             try:
                 response = yield from lm.live(lm.prepared(replace(request, config=config, options=None)))
             except LMError as error:
-                if was_told(request):
+                if has_emitted(request):
                     raise
                 failure.add_note(f"the fallback failed, too: {error}")
             else:
                 return replace(response, lm=response.lm or lm.model)
         raise failure
 
-    def _own_answer(self, request: LMRequest) -> Flow[LMResponse]:
+    def _through_cache(self, request: LMRequest) -> Flow[LMResponse]:
         target = self._target = self._target or self._locate()
         scope: tuple[str, ...] = (self._scope,) if self._scope else ()
         replaced = self._stand_in()
@@ -251,27 +251,29 @@ class LM(BaseLM):
             options = with_options(self._options, SecretMapping(request.options))
             target, scope = self._locate(options.get("api_base")), tuple(filter(None, (scope_of(options),)))
         if not (self.cache if request.cache is None else request.cache):
-            return (yield from self._ask(target, request))
+            return (yield from self._all_outputs(target, request))
         cache = current().cache or default_cache()
         key = request.key(self.model, target.scope, *scope)
-        return (yield from cache.fetch(key, partial(self._ask, target, request)))
+        return (yield from cache.fetch(key, partial(self._all_outputs, target, request)))
 
-    def _ask(self, target: Target, request: LMRequest) -> Flow[LMResponse]:
-        """Ask the model for all the outputs."""
+    def _all_outputs(self, target: Target, request: LMRequest) -> Flow[LMResponse]:
+        """Request all outputs: in one call if the provider supports `n`, else one by one."""
         n = request.config.get("n") or 1
         if n == 1 or target.gives_n:
-            return (yield from self._ask_once(request))
+            return (yield from self._with_retries(request))
         responses = []
         for index in range(n):
-            responses.append((yield from self._ask_once(_nth(request, index))))  # noqa: PERF401  it cannot yield
+            responses.append((yield from self._with_retries(_nth(request, index))))  # noqa: PERF401  cannot yield
         return _joined(responses)
 
-    def _ask_once(self, request: LMRequest) -> Flow[LMResponse]:
-        """Ask the model, and again after failures that may pass."""
+    def _with_retries(self, request: LMRequest) -> Flow[LMResponse]:
+        """Call the model, with retries after transient failures."""
         retries = (request.options or {}).get("num_retries", self.num_retries)
         if self._stand_in() is not None:
-            retries = 0  # they are LiteLLM's there
-        response = yield from with_retries(partial(self._try, request), retries, told=partial(was_told, request))
+            retries = 0  # LiteLLM's stand-in does the retries
+        response = yield from with_retries(
+            partial(self._try, request), retries, has_emitted=partial(has_emitted, request)
+        )
         warn_if_cut_off(self.model, request.config, response)
         return response
 
@@ -300,7 +302,7 @@ class LM(BaseLM):
         return locate(self.model, self.model_type, api_base=api_base or self.api_base, engine=self.engine)
 
     def _engine_for(self, options: Mapping[str, Any]) -> Engine:
-        """Return an engine for one call that says itself how to reach the model."""
+        """Return an engine for a call with its own connection options."""
         target = self._locate(options.get("api_base"))
         reach = with_options(self._options, SecretMapping(options))
         return engine_for(target.engine, connect(target, api_key=reach.get("api_key", self.api_key), options=reach))

@@ -1,4 +1,4 @@
-"""Replies that were cut off before their end: what is said of them. PYTEST_DONT_REWRITE"""
+"""Warnings and errors about replies that were cut off. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 
 
 def warn_if_cut_off(model: str, config: Mapping[str, Any], response: LMResponse) -> None:
-    """Say it in the log if an output of a response was cut off."""
+    """Log a warning if an output of a response was cut off."""
     cut_off = [output for output in response.outputs if output.is_cut_off]
     if cut_off:
         of_how_many = f" ({len(cut_off)} of {len(response.outputs)} outputs)" if len(response.outputs) > 1 else ""

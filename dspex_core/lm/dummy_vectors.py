@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 class DummyVectorizer:
-    """Turns texts into vectors by counting runs of characters in hashed places; like texts have like vectors.
+    """Embeds texts by counting hashed character n-grams; similar texts have similar vectors.
 
     Args:
-        max_length: How long a vector is.
-        n_gram: How many characters a run has.
+        max_length: The length of a vector.
+        n_gram: The number of characters in an n-gram.
     """
 
     def __init__(self, max_length: int = 100, n_gram: int = 2) -> None:

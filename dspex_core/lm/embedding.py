@@ -1,4 +1,4 @@
-"""Vectors from a model behind an API, with the cache, retries and budget that every call has. PYTEST_DONT_REWRITE"""
+"""Embeddings from a model behind an API, with cache, retries and budget. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 
 
 class EmbeddingModel:
-    """Turns texts into vectors.
+    """Embeds texts by a model.
 
     Args:
         model: `provider/model`, as for an `LM`.
         api_base: The address of an API that speaks the OpenAI wire format.
         api_key: The key; without it the provider's environment variable is read at the first call.
-        num_retries: How many more tries a call gets when a failure may pass.
+        num_retries: How many times a call is retried after a transient failure.
         engine: As for an `LM`.
         timeout: As for an `LM`.
-        options: How else the model is reached, by name (see `lm.options`).
+        options: Further connection options, by name (see `lm.options`).
     """
 
     def __init__(
@@ -60,10 +60,10 @@ class EmbeddingModel:
         self._engine: Engine | None = None
 
     def vectors(self, texts: list[str], config: Mapping[str, Any], *, cached: bool) -> Flow[list[list[float]]]:
-        """Return a vector for each text; those in the cache are not asked for.
+        """Return a vector for each text; only texts missing in the cache are sent.
 
         Raises:
-            LMError: The model could not answer.
+            LMError: The call failed.
         """
         config, apart = set_apart(config)
         reach = _Reach(self._place(apart), with_options(self._options, apart), is_own=not apart)
@@ -73,7 +73,7 @@ class EmbeddingModel:
         found = {text: kept.text for text, key in keys.items() if cached and (kept := cache.get(key))}
         wanted = [text for text in keys if text not in found]
         if wanted:
-            response = yield from self._ask(wanted, config, reach)
+            response = yield from self._with_retries(wanted, config, reach)
             for text, output in zip(wanted, response.outputs, strict=True):
                 found[text] = output.text
                 if cached:
@@ -81,7 +81,7 @@ class EmbeddingModel:
         return [vector_from_text(found[text]) for text in texts]
 
     def _is_replaced(self) -> bool:
-        """Whether a test has put something in the place of LiteLLM's functions; its vectors are not cached."""
+        """Whether a test has replaced LiteLLM's functions; a stand-in's vectors are not cached."""
         return self._choice != "direct" and stand_in("embedding") is not None
 
     def _place(self, apart: Mapping[str, Any]) -> Target:
@@ -91,7 +91,7 @@ class EmbeddingModel:
         scope = filter(None, (scope_of(reach.options),))
         return LMRequest((Message("user", text),), config).key("embedding", self.model, reach.target.scope, *scope)
 
-    def _ask(self, texts: list[str], config: Mapping[str, Any], reach: _Reach) -> Flow[LMResponse]:
+    def _with_retries(self, texts: list[str], config: Mapping[str, Any], reach: _Reach) -> Flow[LMResponse]:
         retries = reach.options.get("num_retries", self._num_retries)
         response = yield from with_retries(partial(self._try, texts, config, reach), retries)
         tracker = current().usage
@@ -120,7 +120,7 @@ class EmbeddingModel:
 
 @dataclass(frozen=True, slots=True)
 class _Reach:
-    """How one call reaches its model; `is_own` when it does so as every call does."""
+    """The target and options of one call; `is_own` if they are the model's own."""
 
     target: Target
     options: SecretMapping
@@ -129,7 +129,7 @@ class _Reach:
 
 @dataclass(frozen=True, slots=True)
 class _Embedding:
-    """The step of trying a call once."""
+    """The step of one try of a call."""
 
     engine: Engine | None  # `None` before the first call
     connect: Callable[[], Engine]
@@ -145,7 +145,7 @@ class _Embedding:
         """Try without blocking the event loop."""
         engine = self.engine
         if engine is None:
-            engine = await asyncio.to_thread(self.connect)  # that may import LiteLLM
+            engine = await asyncio.to_thread(self.connect)  # this may import LiteLLM
         return await engine.aembed(self.texts, self.config, timeout=self.timeout)
 
 

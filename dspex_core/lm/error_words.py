@@ -1,7 +1,7 @@
-"""What kind of failure the words of an error message mean. PYTEST_DONT_REWRITE
+"""Classifies failures by the text of an error message. PYTEST_DONT_REWRITE
 
-Many providers give no code, or a vague one, for a prompt that is too long: only their words say it. The same
-words stand in messages on limits of tokens in a minute, and on a `max_tokens` that is too large.
+Many providers give no code, or a vague one, for a prompt that is too long: only the text says so. The same words appear
+in messages on limits of tokens in a minute, and on a `max_tokens` that is too large.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _PROMPT_AND_REPLY = re.compile(
     rf"{_PROMPT}( length| tokens)? (and|\+) {_REPLY_LIMIT}|of text input"
     r"|(in|from) (the |your )?(input |prompt|messages)"
 )
-# The room that vLLM finds for a reply, of the window less the prompt: "(512 > 8192 - 8000)".
+# The space that vLLM computes for a reply, the window minus the prompt: "(512 > 8192 - 8000)".
 _ROOM = re.compile(r"\d+ > (?P<window>\d{1,12}) - (?P<prompt>\d{1,12})")
 
 
@@ -70,7 +70,7 @@ def is_too_long(message: str) -> bool:
     if _LIMIT_OF_THE_ACCOUNT.search(words):
         return False
     if room := _ROOM.search(message):
-        return int(room["prompt"]) * 2 > int(room["window"])  # else it is the reply that takes too much
+        return int(room["prompt"]) * 2 > int(room["window"])  # otherwise the reply takes too much
     if _REPLY_TOO_LONG.search(words) and not _PROMPT_AND_REPLY.search(words):
         return False
     return _TOO_LONG.search(words) is not None
@@ -97,5 +97,5 @@ def is_server_failure(message: str) -> bool:
 
 
 def _plain(message: str) -> str:
-    """Return the words of a message alike in all spellings: `max_tokens`, "max-tokens" and `'max tokens'`."""
+    """Return a message's words in one spelling: `max_tokens`, "max-tokens" and `'max tokens'`."""
     return _SEPARATORS.sub(" ", message.lower())

@@ -1,4 +1,4 @@
-"""What LMs were asked and answered, kept for a while and shown to people. PYTEST_DONT_REWRITE"""
+"""The history of LM calls, and its printout. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _LENGTH = 10_000
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry(Mapping[str, Any]):
-    """One call that an LM has answered; `time` is in seconds since the epoch.
+    """An answered call of an LM; `time` is in seconds since the epoch.
 
-    It also reads as DSPy's entries do, `entry["messages"]`, `entry["outputs"]`, ...: what is behind a key is made
-    when it is asked for. `entry["kwargs"]` holds no keys and headers.
+    It also reads as DSPy's entries do, `entry["messages"]`, `entry["outputs"]`, ...: values are made on access.
+    `entry["kwargs"]` holds no keys and headers.
     """
 
     model: str
@@ -38,7 +38,7 @@ class HistoryEntry(Mapping[str, Any]):
 
     @property
     def cost(self) -> float | None:
-        """Dollars, by what the provider said or else by list price; `None` where neither is known."""
+        """Dollars, as the provider reported or else by list price; `None` where neither is known."""
         response = self.response
         if response.cached:
             return 0.0
@@ -97,8 +97,8 @@ _recent = CallLog()
 _programs: ContextVar[tuple[CallLog, ...]] = ContextVar("dspex_histories", default=())
 
 
-class noting_in:  # noqa: N801  used as a function is; as one it would cost four times as much
-    """Let the calls of a block, of whichever LM, appear in a history, too."""
+class noting_in:  # noqa: N801  used like a function; a generator-based one would cost four times as much
+    """Also record the calls made in a block, of any LM, in `history`."""
 
     __slots__ = ("_history", "_token")
 

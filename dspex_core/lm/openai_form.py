@@ -1,7 +1,7 @@
-"""Requests and replies in the form of OpenAI's client, for custom LMs that are written so. PYTEST_DONT_REWRITE
+"""Requests and replies in the form of OpenAI's client, for custom LMs. PYTEST_DONT_REWRITE
 
-A custom LM may define `forward(prompt, messages, **config)`, and return what OpenAI's client does: an object
-of that client, of LiteLLM, of a test, or a dict.
+A custom LM may define `forward(prompt, messages, **config)` and return a completion like OpenAI's client: an object of
+that client, of LiteLLM or of a test, or a dict.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _USAGE: Mapping[str, Any] = {"prompt_tokens": int, "completion_tokens": int, "to
 
 
 def call_arguments(request: LMRequest) -> dict[str, Any]:
-    """Return what `forward` or `__call__` of a custom LM is called with."""
+    """Return the arguments for `forward` or `__call__` of a custom LM."""
     messages, arguments = (
         [message.to_json() for message in request.messages],
         {**request.config, **(request.options or {})},
@@ -43,7 +43,7 @@ def response_of(reply: Any, model: str) -> LMResponse:
     """Return a custom LM's reply as a response.
 
     Raises:
-        LMResponseError: It is not a chat completion, a text, or a list of texts and dicts.
+        LMResponseError: `reply` is not a chat completion, a text, or a list of texts and dicts.
     """
     if isinstance(reply, LMResponse):
         return reply
@@ -60,11 +60,11 @@ def response_of(reply: Any, model: str) -> LMResponse:
 
 
 def plain(reply: Any) -> Json:
-    """Return a reply as data, whatever object holds it; what is not there, or not of its kind, is left out."""
+    """Return a reply of any object type as data; missing or wrongly typed parts are left out."""
     if isinstance(reply, Mapping):
         return dict(reply)
     dumped = reply.model_dump() if hasattr(reply, "model_dump") else None
-    if isinstance(dumped, dict):  # of a mock it is another mock
+    if isinstance(dumped, dict):  # a mock returns another mock
         return dumped
     data = _read(reply, {"model": str, "id": str, "data": list})
     if "data" in data:  # embeddings
@@ -83,7 +83,7 @@ def as_chat(data: Json) -> Json:
 
 
 def as_reply(response: LMResponse) -> Any:
-    """Return a response as OpenAI's client would: by key or by attribute."""
+    """Return a response in the form of OpenAI's client: parts by key or by attribute."""
     usage = response.usage
     choices = [
         {
@@ -103,7 +103,7 @@ def as_reply(response: LMResponse) -> Any:
 
 
 def said(response: LMResponse) -> list[Any]:
-    """Return what calling an LM returns: the text of each output, or a dict of its parts where there are more."""
+    """Return the result of calling an LM: for each output its text, or a dict if it has more parts."""
     return [_parts(output) for output in response.outputs]
 
 
@@ -124,7 +124,7 @@ def _output(said: Any) -> LMOutput:
         return LMOutput(said.get("text") or "", None, said.get("reasoning_content"), calls)
     if isinstance(said, str):
         return LMOutput(said)
-    raise TypeError(f"an output is a text or a dict, not {said!r}")
+    raise TypeError(f"an output must be a text or a dict, not {said!r}")
 
 
 def _plain_choice(choice: Any) -> Json:
@@ -164,6 +164,6 @@ def _call(call: Any) -> Json:
 
 
 def _read(source: Any, kinds: Mapping[str, Any]) -> Json:
-    """Return those attributes of somebody else's object that are of the right kind: mocks have all, of any."""
+    """Return the attributes of a foreign object that have the right type: mocks have all names."""
     values = {name: getattr(source, name, None) for name in kinds}
     return {name: value for name, value in values.items() if isinstance(value, kinds[name])}

@@ -1,7 +1,7 @@
-"""How a call reaches its model, apart from what the model is asked: address, key, headers, ... PYTEST_DONT_REWRITE
+"""Connection options of a call: address, key, headers, ... PYTEST_DONT_REWRITE
 
-Users write these among the sampling parameters, by the names of OpenAI's client or of LiteLLM, for an LM or for one
-call. They are set apart before anything is stored, counted as part of a request, or sent as its body.
+Users pass these with the sampling parameters, by the names of OpenAI's client or of LiteLLM, for an LM or for one call.
+They are separated before a request is stored, hashed or sent.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _OURS = frozenset(
     "api_base api_key headers extra_headers extra_query api_version organization project num_retries timeout".split()  # noqa: SIM905  reads better
 )
 _OF_AN_LM = frozenset("model_type engine callbacks fallbacks requests_per_minute supports_function_calling".split())  # noqa: SIM905  as above
-# These are asked for on every call, so that they are looked up at once; other names are looked at one by one.
+# These come with nearly every call, so one look-up covers them; other names are checked one by one.
 _SAMPLING = frozenset(
     "temperature max_tokens max_completion_tokens max_output_tokens top_p top_k min_p n stop seed user logprobs "  # noqa: SIM905  as above
     "top_logprobs logit_bias presence_penalty frequency_penalty repetition_penalty parallel_tool_calls "
@@ -45,15 +45,15 @@ _OF_A_CONNECTION = re.compile(
 
 
 def is_plain(config: Mapping[str, Any]) -> bool:
-    """Say at once that a configuration holds plain sampling parameters only; false when it has to be looked at."""
+    """Return quickly whether a configuration holds only plain sampling parameters; false if it needs a closer look."""
     return config.keys() <= _SAMPLING
 
 
 def set_apart(config: Mapping[str, Any]) -> tuple[dict[str, Any], SecretMapping]:
-    """Return sampling parameters, and apart from them how to reach the model, by our names.
+    """Return sampling parameters and connection options separately, by our names.
 
     Raises:
-        ConfigurationError: A name is neither, but looks like one of the latter; or two names say different things.
+        ConfigurationError: A name is unknown but looks like a connection option, or two names give different values.
     """
     sampling: dict[str, Any] = {}
     apart = SecretMapping()
@@ -74,7 +74,7 @@ def renamed(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def refuse_arguments_of_an_lm(config: Mapping[str, Any]) -> None:
-    """Raise ConfigurationError if a call is given what only an LM can be given."""
+    """Raise ConfigurationError if a call gets an argument that only an LM takes."""
     for name in config.keys() & _OF_AN_LM:
         message = f"{name} is an argument of an LM, not of a call; give the call an lm.copy({name}=...)"
         raise ConfigurationError(message)
@@ -106,20 +106,20 @@ def _kind(name: str) -> Kind:
 
 
 def foreign(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those that only LiteLLM knows."""
+    """Return the options that only LiteLLM knows."""
     return {name: value for name, value in options.items() if name not in _OURS}
 
 
 def unknown_to_direct(options: Mapping[str, Any]) -> str | None:
-    """Say which of the options the direct engine does not know, or `None`."""
+    """Return a message that names the options unknown to the direct engine, or `None`."""
     names = sorted(foreign(options))
     return _unknown(names[0]) + "; LiteLLM may know it: engine='litellm'" if names else None
 
 
 def _unknown(name: str) -> str:
     near = difflib.get_close_matches(name.lower(), _MAY_BE_MEANT, 3, 0.5)
-    known = f"the nearest that there are: {', '.join(near)}" if near else f"there are: {', '.join(sorted(_OURS))}"
-    return f"there is no argument {name!r} of an LM or a call; {known}"
+    known = f"did you mean: {', '.join(near)}?" if near else f"use one of: {', '.join(sorted(_OURS))}"
+    return f"unknown argument {name!r} of an LM or a call; {known}"
 
 
 def with_options(general: SecretMapping, special: SecretMapping) -> SecretMapping:
@@ -133,7 +133,7 @@ def with_options(general: SecretMapping, special: SecretMapping) -> SecretMappin
 
 
 def scope_of(options: Mapping[str, Any]) -> str:
-    """Return what of the options may decide an answer, but no credential: for the keys of caches."""
+    """Return the options that may affect an answer, without credentials, for cache keys."""
     parts = {name: options[name] for name in ("headers", "extra_query", "api_version") if options.get(name)}
     kept = {
         name: without_secrets(value) if isinstance(value, Mapping) else value for name, value in sorted(parts.items())

@@ -31,13 +31,13 @@ class Provider:
 
     Args:
         name: Its name in `provider/model`.
-        base_url: Where it is when nobody says otherwise; `None` when it must be said.
-        key_env: The environment variables that may hold the key, in order; none: no key is needed.
-        supports_schema: Whether its models can be held to a JSON schema.
+        base_url: Its default address; `None` when the user must set one.
+        key_env: The environment variables that may hold the key, in order; empty if no key is needed.
+        supports_schema: Whether its models support a JSON schema for responses.
         base_env: The environment variables that may hold another base URL, in order.
-        model_path: What stands before a model's short name in requests.
+        model_path: The prefix of a model's short name in requests.
         model_types: The kinds of API that it has.
-        takes_stream_options: Whether the tokens of a reply in pieces may be asked for.
+        takes_stream_options: Whether the token usage of a streamed reply may be requested.
     """
 
     name: str
@@ -94,7 +94,7 @@ PROVIDERS = {
             "https://api.mistral.ai/v1",
             ("MISTRAL_API_KEY",),
             supports_schema=True,
-            takes_stream_options=False,  # it refuses them, and says the tokens anyway
+            takes_stream_options=False,  # it refuses them, and sends the usage anyway
         ),
         Provider(
             "fireworks_ai",
@@ -110,11 +110,11 @@ PROVIDERS = {
     )
 } | {"ollama_chat": _OLLAMA}
 
-# Providers whose own wire format is another, so that an `api_base` does not make them direct.
+# Providers with another wire format: an `api_base` does not make them direct.
 _OTHER_FORMATS = frozenset(
     "anthropic azure azure_ai bedrock cohere databricks gemini huggingface replicate sagemaker vertex_ai".split()  # noqa: SIM905  reads better
 )
-# Those whose models are known to take functions to call. Where it depends on the model, the user has to say so.
+# Providers whose models are known to take functions. Where it depends on the model, the user has to say so.
 _CALL_FUNCTIONS = frozenset("anthropic azure deepseek gemini groq mistral openai vertex_ai xai".split())  # noqa: SIM905  as above
 # The models of OpenAI that came before structured outputs.
 _BEFORE_SCHEMAS = re.compile(r"gpt-(3\.5|4(-|$))")
@@ -122,12 +122,12 @@ _BEFORE_SCHEMAS = re.compile(r"gpt-(3\.5|4(-|$))")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a model string means.
+    """The meaning of a model string.
 
     Args:
         model: The model string itself.
         name: The model's name in requests to the provider.
-        provider: The provider's row in `PROVIDERS`, or one made up for an address that the user gave.
+        provider: The provider in `PROVIDERS`, or a new one for the user's address.
         base_url: The provider's address; `None` when LiteLLM or the embedded server knows it.
         engine: Which engine makes the call.
         api_base: The address that the user gave, if any.
@@ -144,7 +144,7 @@ class Target:
 
     @property
     def scope(self) -> str | None:
-        """What tells apart the answers of equal model strings: address, weights if embedded, and kind of API."""
+        """The part of cache keys for equal model strings: address, weights if embedded, and kind of API."""
         place = self.base_url
         if place is None and self.provider.name == "local":
             place = os.environ.get("DSPEX_LOCAL_MODEL")
@@ -152,13 +152,13 @@ class Target:
 
     @property
     def gives_n(self) -> bool:
-        """Whether one request can bring several outputs."""
+        """Whether one request can return several outputs."""
         return self.provider.name != "local" and self.model_type != "responses"
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """All that an engine needs for calls to one model; the key is left out of its `repr`."""
+    """The data an engine needs for calls to one model; the `repr` leaves out the key."""
 
     model: str
     name: str
@@ -170,11 +170,11 @@ class Endpoint:
     takes_stream_options: bool = True
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     query: Mapping[str, str] = field(default_factory=dict, repr=False)
-    further: Mapping[str, Any] = field(default_factory=dict, repr=False)  # what only LiteLLM knows
+    further: Mapping[str, Any] = field(default_factory=dict, repr=False)  # options that only LiteLLM knows
 
 
 def calls_functions(model: str) -> bool:
-    """Say whether a model string names a provider whose models are known to take functions to call."""
+    """Return whether a model string names a provider whose models are known to take functions."""
     prefix, slash, _ = model.partition("/")
     return bool(slash) and prefix in _CALL_FUNCTIONS
 
@@ -182,11 +182,11 @@ def calls_functions(model: str) -> bool:
 def locate(
     model: str, model_type: ModelType = "chat", *, api_base: str | None = None, engine: EngineChoice = "auto"
 ) -> Target:
-    """Say what a model string means; `engine="auto"` gives way to `DSPEX_LM_ENGINE`.
+    """Return the target of a model string; `DSPEX_LM_ENGINE` overrides `engine="auto"`.
 
     Raises:
-        LMNotConfiguredError: The string names no provider, or no engine can reach it.
-        LMUnsupportedFeatureError: The direct engine is asked for an API that the provider does not have.
+        LMNotConfiguredError: The string does not name a provider, or no engine can reach it.
+        LMUnsupportedFeatureError: The direct engine does not support this API of the provider.
     """
     prefix, slash, rest = model.partition("/")
     known = PROVIDERS.get(prefix) if slash else None
@@ -196,14 +196,14 @@ def locate(
         has_it = model_type in known.model_types
         if chosen == "direct" and not has_it:
             message = (
-                f"the direct engine knows no API of {prefix} for model_type={model_type!r}; use engine='litellm', "
+                f"the direct engine does not support model_type={model_type!r} for {prefix}; use engine='litellm', "
                 f"or another model_type: {', '.join(map(repr, known.model_types))}"
             )
             raise LMUnsupportedFeatureError(message, model=model, provider=prefix)
         name, base_url = short + rest, _base_url(known, api_base)
         return Target(model, name, known, base_url, chosen or ("direct" if has_it else "litellm"), api_base, model_type)
     if not slash and not api_base and chosen == "direct":
-        message = "the model string names no provider; write it as provider/model, such as 'openai/gpt-4o-mini'"
+        message = "the model string does not name a provider; write it as provider/model, such as 'openai/gpt-4o-mini'"
         raise LMNotConfiguredError(message, model=model)
     foreign = Provider(prefix if slash else "custom", None, supports_schema=bool(api_base))
     direct = bool(api_base) and prefix not in _OTHER_FORMATS
@@ -221,12 +221,12 @@ def connect(target: Target, *, api_key: str | None, options: Mapping[str, Any] |
     """Return the endpoint of a target, with its key from the argument or the environment.
 
     Args:
-        target: What is to be reached.
-        api_key: Its key, if the user gave one.
-        options: How else it is to be reached, by name (see `lm.options`).
+        target: The model to reach.
+        api_key: The user's key, if given.
+        options: Further connection options, by name (see `lm.options`).
 
     Raises:
-        LMNotConfiguredError: There is no key, or no address; or the key or a header cannot be sent.
+        LMNotConfiguredError: The key or the address is missing, or the key or a header cannot be sent.
         LMUnsupportedFeatureError: The engine does not know an option.
     """
     provider, base_url = target.provider, target.base_url
@@ -253,10 +253,10 @@ def connect(target: Target, *, api_key: str | None, options: Mapping[str, Any] |
 
 
 def checked_key(api_key: str | None) -> SecretText | None:
-    """Return a key as a text that is never shown.
+    """Return a key as a text that `repr` hides.
 
     Raises:
-        LMNotConfiguredError: It cannot be sent. The message does not show it.
+        LMNotConfiguredError: The key cannot be sent. The message does not show it.
     """
     if not api_key:
         return None
@@ -270,7 +270,7 @@ def checked_key(api_key: str | None) -> SecretText | None:
 
 
 def _reach(target: Target, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parts of an endpoint that options say."""
+    """Return the parts of an endpoint that options set."""
     who: dict[str, str] = {"OpenAI-Project": options["project"]} if "project" in options else {}
     further = foreign(options)
     version = options.get("api_version")
@@ -285,7 +285,7 @@ def _reach(target: Target, options: Mapping[str, Any]) -> dict[str, Any]:
             query.setdefault("api-version", version)
     else:
         if query:
-            message = "LiteLLM takes no extra_query; use engine='direct', or write it into the api_base"
+            message = "LiteLLM does not support extra_query; use engine='direct', or write it into the api_base"
             raise LMUnsupportedFeatureError(message, model=target.model, provider=target.provider.name)
         further |= {name: options[name] for name in ("organization", "api_version") if name in options}
     try:
@@ -303,7 +303,7 @@ def _check(target: Target, base_url: str | None, key: str | None) -> None:
     if base_url is not None and not base_url.startswith(("http://", "https://")):
         message = f"the address {masked(base_url)!r} must begin with http:// or https://"
         raise LMNotConfiguredError(message, model=target.model, provider=provider.name)
-    # A server at an address of the user's own may well ask for no key.
+    # A server at the user's own address may need no key.
     if provider.key_env and not key and target.base_url == provider.base_url:
         message = f"{provider.name} needs a key; set {provider.key_env[0]} or give the LM an api_key"
         raise LMNotConfiguredError(message, model=target.model, provider=provider.name)
@@ -316,7 +316,7 @@ def _chosen_engine(engine: EngineChoice) -> EngineName | None:
             return None
         case "direct" | "litellm":
             return chosen
-    message = f"there is no engine {chosen!r}; there are: 'auto', 'direct', 'litellm'"
+    message = f"unknown engine {chosen!r}; use 'auto', 'direct' or 'litellm'"
     raise ConfigurationError(message)
 
 
@@ -326,7 +326,7 @@ def _base_url(provider: Provider, api_base: str | None) -> str | None:
         return provider.base_url
     base_url = _tidy(given)
     if provider is _OLLAMA and not base_url.endswith("/v1"):
-        return f"{base_url}/v1"  # users give the address of Ollama's own API, as LiteLLM takes it
+        return f"{base_url}/v1"  # users give the address of Ollama's native API, as for LiteLLM
     return base_url
 
 

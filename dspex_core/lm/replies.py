@@ -1,4 +1,4 @@
-"""A server's reply, whole or as a stream of events, becomes a response or one typed error. PYTEST_DONT_REWRITE"""
+"""Turns a server's reply, whole or as a stream of events, into a response or a typed error. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dspex_core.errors import LMError, LMResponseError, LMTransportError
 from dspex_core.lm.engines.events import EventParser
 from dspex_core.lm.engines.refusals import error_in_reply, refusal
 from dspex_core.lm.engines.wire import MISREAD, DeclinedError, RefusedError
-from dspex_core.lm.streaming import Teller
+from dspex_core.lm.streaming import Emitter
 from dspex_core.plain.secrets import masked
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _DONE = b"[DONE]"
 _EXCERPT = 500
 _BEFORE_JSON = b"\xef\xbb\xbf \t\r\n"
 _LINES_OF_EVENTS = (b"data:", b"event:", b"id:", b"retry:", b":")
-# What `json.loads` does around the scanner takes as long again, and a stream has hundreds of events.
+# `json.loads` takes twice as long as its scanner, and a stream has hundreds of events.
 _scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # typeshed lacks it
 
 
@@ -34,7 +34,7 @@ def read_reply(endpoint: Endpoint, reply: HTTPReply, reading: Callable[[Any], LM
     """Read a reply that is one JSON value.
 
     Raises:
-        LMError: The call failed, or the reply is not what was wanted.
+        LMError: The call failed, or the reply has another format.
     """
     body = _checked_body(endpoint, reply)
     with _errors_of(endpoint, body, wanted, headers=reply.headers):
@@ -42,7 +42,7 @@ def read_reply(endpoint: Endpoint, reply: HTTPReply, reading: Callable[[Any], LM
 
 
 def read_completion(endpoint: Endpoint, wire: WireFormat, reply: HTTPReply) -> LMResponse:
-    """Read a whole completion, also one that is sent as events though nobody asked for them.
+    """Read a whole completion, also if it is sent as events that were not requested.
 
     Raises:
         LMError: The call failed, or the reply is not a completion.
@@ -65,7 +65,7 @@ def _checked_body(endpoint: Endpoint, reply: HTTPReply) -> bytes:
 
 
 def _ignore(chunk: LMChunk) -> None:
-    """Take a piece that nobody asked for."""
+    """Ignore a piece of an unrequested stream."""
 
 
 class Stream:
@@ -78,28 +78,28 @@ class Stream:
         self._events = EventParser()
         self._on_chunk = on_chunk
         self._pieces = wire.in_pieces(on_chunk)
-        self._start: bytes | None = b""  # all of the reply, while it does not look like events
+        self._start: bytes | None = b""  # the whole reply, while it does not look like events
 
-    def connected(self, hang_up: Callable[[], None]) -> None:
-        """Let whoever listens end the wait for more."""
-        if isinstance(self._on_chunk, Teller):
-            self._on_chunk.connected(hang_up)
+    def connected(self, cancel: Callable[[], None]) -> None:
+        """Pass on the function that cancels the wait for more."""
+        if isinstance(self._on_chunk, Emitter):
+            self._on_chunk.connected(cancel)
 
     def feed(self, data: bytes) -> None:
-        """Read the events that are whole by now.
+        """Read the events that are complete so far.
 
         Raises:
-            LMError: One of them says that the call failed, or cannot be read.
+            LMError: An event reports a failure, or cannot be read.
         """
         if self._start is not None:
             data = self._after_start(data)
         self._read(self._events.feed(data))
 
     def response(self, headers: Mapping[str, str]) -> LMResponse:
-        """Return the response, once all is read.
+        """Return the response after the end of the stream.
 
         Raises:
-            LMError: The reply is not whole, or as in `feed`.
+            LMError: The reply is incomplete, or as in `feed`.
         """
         body = (self._start or b"").lstrip(_BEFORE_JSON)
         self._read(self._events.end())
@@ -110,7 +110,7 @@ class Stream:
         return response
 
     def _after_start(self, data: bytes) -> bytes:
-        """Hold back what may be JSON, which some servers send under the content type of events."""
+        """Hold back a reply that may be JSON, which some servers send with the content type of events."""
         data = (self._start or b"") + data
         begin = data.lstrip(_BEFORE_JSON)[:1]
         if begin in (b"", b"{", b"["):
@@ -120,7 +120,7 @@ class Stream:
         return data
 
     def _json_response(self, body: bytes) -> LMResponse | None:
-        """Read a reply that is whole, or one JSON value for each piece."""
+        """Read a reply that is one JSON value, or one for each piece."""
         values = list(_values(body.decode()))
         if len(values) == 1:
             return self._wire.response(values[0])
@@ -150,7 +150,7 @@ class Stream:
             self._read_lines(data)
 
     def _read_lines(self, data: bytes) -> None:
-        """Read data that is not one JSON value: several of them, an end after them, or comments between."""
+        """Read data that is not one JSON value: several values, a mark after them, or comments between."""
         with _errors_of(self._endpoint, data, self._wanted):
             lines = [line for line in data.splitlines() if not line.startswith(b":")]
             ends = _DONE in lines
@@ -161,7 +161,7 @@ class Stream:
 
 
 def _values(text: str) -> Iterator[Any]:
-    """Yield the JSON values that a text has one after the other; a comment may end it."""
+    """Yield the consecutive JSON values of a text, which a comment may end."""
     place = len(text) - len(text.lstrip())
     while place < len(text) and text[place] != ":":
         try:
@@ -176,7 +176,7 @@ def _values(text: str) -> Iterator[Any]:
 def _errors_of(
     endpoint: Endpoint, body: bytes, wanted: str, *, headers: Mapping[str, str] | None = None
 ) -> Iterator[None]:
-    """Turn what reading raises into an `LMError`."""
+    """Turn errors of reading into an `LMError`."""
     try:
         yield
     except (RefusedError, DeclinedError) as error:

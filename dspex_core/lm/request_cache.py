@@ -1,6 +1,6 @@
 """The response cache under DSPy's names, for requests that are dicts and values of any kind. PYTEST_DONT_REWRITE
 
-Nothing is pickled: the file keeps responses and JSON data, and what is neither stays in memory.
+Nothing is pickled: the file keeps responses and JSON data; other values stay in memory.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Cache(ResponseCache):
 
     @classmethod
     def of(cls, cache: ResponseCache) -> Self:
-        """Return a cache with DSPy's methods that is, in all it keeps, the same as another one."""
+        """Return a cache with DSPy's methods over the content of another one."""
         shared = cls.__new__(cls)
         if not cache.__dict__.keys() >= set(_SHARED):
             own = {"enable_disk_cache": cache.path is not None, "enable_memory_cache": True, "_values": {}}
@@ -77,7 +77,7 @@ class Cache(ResponseCache):
         return LMRequest((), {name: value for name, value in request.items() if name not in ignored}).key("request")
 
     def get(self, request: str | Mapping[str, Any], ignored_args_for_cache_key: Sequence[str] | None = None) -> Any:
-        """Return what is kept for a request, as a copy, or `None`."""
+        """Return a copy of the value kept for a request, or `None`."""
         if isinstance(request, str):
             return super().get(request)
         key = self.cache_key(request, ignored_args_for_cache_key)
@@ -107,20 +107,20 @@ class Cache(ResponseCache):
             try:
                 text = json.dumps(value, allow_nan=False)
             except (TypeError, ValueError):
-                return  # it is no JSON, so it stays in memory
+                return  # not JSON, so it stays in memory
             self._file.write(key, LMResponse((LMOutput(text),), _DATA))
 
     def __contains__(self, key: str) -> bool:
         return key in self._values or super().get(key) is not None
 
     def reset_memory_cache(self) -> None:
-        """Forget what is in memory; the file stays."""
+        """Clear the memory; the file stays."""
         with self._lock:
             self._memory.clear()
             self._values.clear()
 
     def save_memory_cache(self, filepath: str | PathLike[str]) -> None:
-        """Write what is in memory to a JSON file; values that are no JSON are left out.
+        """Write the values in memory to a JSON file; values that are not JSON are left out.
 
         Raises:
             ArtifactError: The file cannot be written.
@@ -131,10 +131,10 @@ class Cache(ResponseCache):
         write_artifact(filepath, _KIND, {"responses": responses, "values": values})
 
     def load_memory_cache(self, filepath: str | PathLike[str], allow_pickle: bool = False) -> None:  # noqa: FBT001, FBT002  as in DSPy
-        """Read what `save_memory_cache` wrote; a pickle is never loaded, whatever `allow_pickle` says.
+        """Read a file of `save_memory_cache`; a pickle is never loaded, even with `allow_pickle`.
 
         Raises:
-            ArtifactError: The file cannot be read, or was written by something else.
+            ArtifactError: The file cannot be read, or is not from `save_memory_cache`.
         """
         state = read_artifact(filepath, _KIND)
         for key, stored in state.get("responses", {}).items():
@@ -186,7 +186,7 @@ def request_cache(
 
     Args:
         cache_arg_name: The argument that holds the request; without it, the request is all arguments.
-        ignored_args_for_cache_key: Those that do not tell requests apart; keys and addresses by default.
+        ignored_args_for_cache_key: Arguments left out of the cache key; keys and addresses by default.
         enable_memory_cache: Whether results are kept in memory, too.
         maxsize: No effect.
     """

@@ -24,14 +24,14 @@ Reply = str | Mapping[str, Any] | LMOutput | BaseException
 Script = Iterable[Reply] | Mapping[str, Reply] | Callable[[LMRequest], Reply]
 
 
-_WORDS = re.compile(r"\s*\S+|\s+")  # with the white space around, so that nothing is lost
+_WORDS = re.compile(r"\s*\S+|\s+")  # with the surrounding white space, so that nothing is lost
 
 
 class OutputWriter(Protocol):
-    """An adapter, as far as it writes outputs of no particular signature."""
+    """The part of an adapter that writes outputs without a signature."""
 
     def written(self, outputs: Mapping[str, Any]) -> str:
-        """Return the reply that has these outputs."""
+        """Return the reply with these outputs."""
 
 
 class ScriptedLM(BaseLM):
@@ -49,10 +49,10 @@ class ScriptedLM(BaseLM):
 
     A reply is the text itself, or a mapping of output fields (written in the format that the
     request asks for), or an `LMOutput`, which may ask for function calls, or an exception to raise.
-    Where the reply is to be told piece by piece, it is told word by word. Threads may share it.
+    A streamed reply is emitted word by word. Threads may share it.
 
     Raises:
-        ScriptExhaustedError: At a call that the script has no reply for.
+        ScriptExhaustedError: At a call for which the script has no reply.
     """
 
     recordable = False
@@ -91,7 +91,7 @@ class ScriptedLM(BaseLM):
                 raise reply
         outputs = tuple(_output(reply, request) for reply in replies if not isinstance(reply, BaseException))
         if request.on_chunk is not None:
-            _tell(outputs, request.on_chunk)
+            _emit(outputs, request.on_chunk)
         return LMResponse(
             outputs,
             model=self.model,
@@ -102,7 +102,7 @@ class ScriptedLM(BaseLM):
         )
 
     async def acomplete(self, request: LMRequest) -> LMResponse:
-        """Answer at once; where the reply is told in pieces, let other tasks take them."""
+        """Answer at once; after a streamed reply, yield to the tasks that read it."""
         response = self.complete(request)
         if request.on_chunk is not None:
             await asyncio.sleep(0)
@@ -139,9 +139,9 @@ class DummyLM(ScriptedLM):
 
     Args:
         answers: The outputs of each call in order, as mappings; or a mapping from a text in the last message to them.
-        follow_examples: Whether a call whose last message is also that of a demo in its prompt is answered as the
-            demo is. No answer is used up by that.
-        reasoning: Whether replies come with a reasoning apart.
+        follow_examples: Whether a call whose last message equals that of a demo in its prompt gets the demo's answer.
+            This uses up no answer.
+        reasoning: Whether replies have a separate reasoning.
         adapter: The adapter in whose format replies are written, whatever the request asks for.
     """
 
@@ -166,7 +166,7 @@ class DummyLM(ScriptedLM):
 
 
 def _demo(messages: Sequence[Message]) -> str | None:
-    """Return the reply to an earlier message that the last one begins with; behind it stands what is to be answered."""
+    """Return the reply to an earlier message that is a prefix of the last one."""
     *earlier, last = messages
     for asked, answered in pairwise(earlier):
         if (asked.role, answered.role) == ("user", "assistant") and last.text.startswith(asked.text):
@@ -178,7 +178,7 @@ def _output(reply: str | Mapping[str, Any] | LMOutput, request: LMRequest) -> LM
     return reply if isinstance(reply, LMOutput) else LMOutput(_text(reply, request), finish_reason="stop")
 
 
-def _tell(outputs: Iterable[LMOutput], on_chunk: Callable[[LMChunk], None]) -> None:
+def _emit(outputs: Iterable[LMOutput], on_chunk: Callable[[LMChunk], None]) -> None:
     for number, output in enumerate(outputs):
         for word in _WORDS.findall(output.reasoning or ""):
             on_chunk(LMChunk("", word, number))

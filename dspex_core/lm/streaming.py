@@ -1,4 +1,4 @@
-"""Telling a reply piece by piece while it arrives, to a function or to a loop. PYTEST_DONT_REWRITE"""
+"""Streaming: emits a reply piece by piece while it arrives, to a function or to a loop. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -16,86 +16,86 @@ if TYPE_CHECKING:
     Ask = Callable[[LMRequest], Flow[LMResponse]]
 
 
-class Teller:
-    """Tells the pieces of one reply, and knows whether it has told any.
+class Emitter:
+    """Emits the pieces of one reply, and knows whether it has emitted any.
 
-    What the function that is told raises ends the call. It travels as `StopTelling`, which neither
-    engine nor retries nor cache take for a failure of the call.
+    An exception of `on_chunk` ends the call. It is raised as `StopTelling`, which engines, retries and caches do not
+    treat as a failure of the call.
     """
 
-    __slots__ = ("_closed", "_hang_up", "_on_chunk", "told")
+    __slots__ = ("_cancel", "_closed", "_on_chunk", "has_emitted")
 
     def __init__(self, on_chunk: Callable[[LMChunk], object]) -> None:
         self._on_chunk = on_chunk
         self._closed = False
-        self._hang_up: Callable[[], None] | None = None
-        self.told = False
+        self._cancel: Callable[[], None] | None = None
+        self.has_emitted = False
 
     def __call__(self, chunk: LMChunk) -> None:
-        """Tell a piece.
+        """Emit a piece.
 
         Raises:
-            StopTelling: Nobody listens any more; or its cause is what the listener raised.
+            StopTelling: The stream was closed, or `on_chunk` raised the error that is its cause.
         """
         if self._closed:
             raise StopTelling
-        self.told = True
+        self.has_emitted = True
         try:
             self._on_chunk(chunk)
         except Exception as error:
             raise StopTelling from error
 
-    def tell_whole(self, response: LMResponse) -> None:
-        """Tell a response that did not come in pieces as one piece for each output."""
+    def emit_whole(self, response: LMResponse) -> None:
+        """Emit a response that did not come in pieces as one piece for each output."""
         for number, output in enumerate(response.outputs):
             if output.text or output.reasoning:
                 self(LMChunk(output.text, output.reasoning or "", number))
 
-    def connected(self, hang_up: Callable[[], None]) -> None:
-        """Take note of how to end a reply of which a thread awaits the next piece."""
-        self._hang_up = hang_up
+    def connected(self, cancel: Callable[[], None]) -> None:
+        """Store the function that cancels a reply while a thread waits for its next piece."""
+        self._cancel = cancel
 
     def close(self) -> None:
-        """Let the call end: nobody listens any more."""
+        """Cancel the call: the stream was closed."""
         self._closed = True
-        if self._hang_up is not None:
-            self._hang_up()
+        if self._cancel is not None:
+            self._cancel()
 
 
-class _OutputTeller(Teller):
-    """Tells one of several outputs that are asked for one by one."""
+class _OutputEmitter(Emitter):
+    """Emits one of several outputs that are requested one by one."""
 
     __slots__ = ("_all",)
 
-    def __init__(self, all_outputs: Teller, number: int) -> None:
+    def __init__(self, all_outputs: Emitter, number: int) -> None:
         super().__init__(lambda chunk: all_outputs(chunk._replace(output=number)))
         self._all = all_outputs
 
-    def connected(self, hang_up: Callable[[], None]) -> None:
-        self._all.connected(hang_up)
+    def connected(self, cancel: Callable[[], None]) -> None:
+        self._all.connected(cancel)
 
 
 def for_output(request: LMRequest, number: int) -> LMRequest:
-    """Return the request for one of several outputs that are asked for one by one."""
+    """Return the request for one of several outputs that are requested one by one."""
     on_chunk = request.on_chunk
     if on_chunk is None:
         return request
-    teller = on_chunk if isinstance(on_chunk, Teller) else Teller(on_chunk)
-    return replace(request, on_chunk=_OutputTeller(teller, number))
+    emitter = on_chunk if isinstance(on_chunk, Emitter) else Emitter(on_chunk)
+    return replace(request, on_chunk=_OutputEmitter(emitter, number))
 
 
-def was_told(request: LMRequest) -> bool:
-    """Say whether any piece of the reply to a request was told."""
-    return isinstance(request.on_chunk, Teller) and request.on_chunk.told
+def has_emitted(request: LMRequest) -> bool:
+    """Return whether any piece of the reply to a request was emitted."""
+    return isinstance(request.on_chunk, Emitter) and request.on_chunk.has_emitted
 
 
-def telling(request: LMRequest, on_chunk: Callable[[LMChunk], None], ask: Ask) -> Flow[LMResponse]:
-    """Answer a request and tell the reply: in pieces if it comes in pieces, else whole."""
-    teller = on_chunk if isinstance(on_chunk, Teller) else Teller(on_chunk)
+def emitting(request: LMRequest, on_chunk: Callable[[LMChunk], None], ask: Ask) -> Flow[LMResponse]:
+    """Answer a request and emit the reply: in pieces if it comes in pieces, else whole."""
+    emitter = on_chunk if isinstance(on_chunk, Emitter) else Emitter(on_chunk)
     try:
-        response = yield from ask(replace(request, on_chunk=teller))
-        if not teller.told:
-            teller.tell_whole(response)
+        response = yield from ask(replace(request, on_chunk=emitter))
+        if not emitter.has_emitted:
+            emitter.emit_whole(response)
     except StopTelling as stop:
         if stop.__cause__ is None:
             raise
@@ -104,14 +104,14 @@ def telling(request: LMRequest, on_chunk: Callable[[LMChunk], None], ask: Ask) -
 
 
 def iterate(request: LMRequest, ask: Ask) -> Generator[LMChunk, None, None]:
-    """Answer a request in a thread and return what it tells; the settings are those of this moment."""
+    """Answer a request in a thread and yield its pieces; the settings are those at this call."""
     pipe = Pipe()
-    teller = Teller(pipe.tell)
-    flow = ask(replace(request, on_chunk=teller))
-    return pipe.during(partial(drive, flow), hang_up=teller.close)
+    emitter = Emitter(pipe.tell)
+    flow = ask(replace(request, on_chunk=emitter))
+    return pipe.during(partial(drive, flow), hang_up=emitter.close)
 
 
 def aiterate(request: LMRequest, ask: Ask) -> AsyncGenerator[LMChunk, None]:
-    """Answer a request in a task and return what it tells; the settings are those of this moment."""
+    """Answer a request in a task and yield its pieces; the settings are those at this call."""
     pipe = AsyncPipe()
-    return pipe.during(adrive(ask(replace(request, on_chunk=Teller(pipe.tell)))))
+    return pipe.during(adrive(ask(replace(request, on_chunk=Emitter(pipe.tell)))))

@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 class Engine(Protocol):
-    """What makes one try of a call to one endpoint, and raises an `LMError` when it fails."""
+    """Makes single tries of calls to one endpoint; a failed try raises an `LMError`."""
 
     def complete(self, request: LMRequest, *, timeout: float) -> LMResponse:
-        """Make the try, which may take `timeout` seconds in total, and wait; tell its pieces to `request.on_chunk`."""
+        """Make one try, of at most `timeout` seconds in total; `request.on_chunk` receives the reply's pieces."""
 
-    async def acomplete(self, request: LMRequest, *, timeout: float) -> LMResponse:  # noqa: ASYNC109  HTTP clients keep it
+    async def acomplete(self, request: LMRequest, *, timeout: float) -> LMResponse:  # noqa: ASYNC109  HTTP clients use it
         """Make the try without blocking the event loop."""
 
     def embed(self, texts: Sequence[str], config: Mapping[str, Any], *, timeout: float) -> LMResponse:
-        """Make one try of turning texts into vectors, and wait."""
+        """Make one try of embedding texts."""
 
     async def aembed(
         self,
@@ -32,12 +32,12 @@ class Engine(Protocol):
         *,
         timeout: float,  # noqa: ASYNC109  as in acomplete
     ) -> LMResponse:
-        """Make one try of turning texts into vectors without blocking the event loop."""
+        """`embed` without blocking the event loop."""
 
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """The step of trying a call once."""
+    """The step of one try of a call."""
 
     engine: Engine | None  # `None` before the first call
     connect: Callable[[], Engine]
@@ -51,14 +51,14 @@ class Try:
     async def arun(self) -> LMResponse:
         """Try without blocking the event loop."""
         engine = self.engine
-        if engine is None:  # to connect may take seconds: LiteLLM's import, or the embedded server's start
+        if engine is None:  # connecting may take seconds: LiteLLM's import, or the embedded server's start
             engine = await asyncio.to_thread(self.connect)
         return await engine.acomplete(self.request, timeout=self.timeout)
 
 
 def engine_for(name: EngineName, endpoint: Endpoint) -> Engine:
     """Return a new engine for an endpoint."""
-    # Each brings its HTTP client along, so only the one in use is loaded.
+    # Each imports its own HTTP client, so only the engine in use is loaded.
     if name == "direct":
         from dspex_core.lm.engines.direct import DirectEngine
 

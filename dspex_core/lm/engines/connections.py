@@ -1,4 +1,4 @@
-"""Kept-alive connections for sync requests, each read until a deadline and for one request only. PYTEST_DONT_REWRITE
+"""Keep-alive connections for sync requests, with a deadline for the whole request. PYTEST_DONT_REWRITE
 
 urllib3 bounds each single read. Here a whole try is bounded: the look-up of the name, each address that
 is tried, the handshake, the head and the body. Interim replies (1xx) are skipped, and a head that ends
@@ -27,25 +27,25 @@ with foreign_code():
 if TYPE_CHECKING:
     from dspex_core.lm.addresses import Proxy
 
-_POOL_SIZE = 1024  # connections kept for one host: more threads than anybody runs
+_POOL_SIZE = 1024  # connections kept per host: more than anybody has threads
 _MOST_INTERIM_REPLIES = 100
 _SWITCHING_PROTOCOLS = 101
 _FIRST_FINAL = 200
-_SLACK = 0.02  # seconds by which a read may outlast its deadline: to set a timeout costs more than to look at the clock
+_SLACK = 0.02  # seconds by which a read may exceed its deadline: setting a timeout costs more than reading the clock
 
 
 class StaleConnectionError(ConnectionError):
-    """A kept-alive connection broke before any byte of the reply arrived."""
+    """A reused connection broke before any byte of the reply arrived."""
 
 
 class _Wire(io.RawIOBase):
-    """What a socket receives, until the deadline."""
+    """Reads from a socket until the deadline."""
 
     def __init__(self, sock: socket.socket, deadline: float) -> None:
         self._source = sock.makefile("rb", buffering=0)  # keeps the socket open until it is read to its end
         self._sock = sock
         self._deadline = deadline
-        self._allowed = deadline - time.monotonic()  # what the connection has set
+        self._allowed = deadline - time.monotonic()  # the connection's own timeout
 
     def readable(self) -> bool:
         return True
@@ -65,7 +65,7 @@ class _Wire(io.RawIOBase):
 
 
 class _Lines(io.BufferedReader):
-    """The bytes of a reply, of which the head must not end in its middle."""
+    """The bytes of a reply; the end of the stream inside its head is an error."""
 
     in_head = True
 
@@ -77,14 +77,14 @@ class _Lines(io.BufferedReader):
 
 
 class _Reply(http.client.HTTPResponse):
-    """A reply that is the final one."""
+    """The final reply, after interim ones."""
 
     def __init__(self, sock: socket.socket, *args: Any, deadline: float, **kwargs: Any) -> None:
         self._lines = _Lines(_Wire(sock, deadline))
         super().__init__(self, *args, **kwargs)  # type: ignore[arg-type]  # it asks for nothing but `makefile`
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        """Return what the base class reads from."""
+        """Return the file that the base class reads from."""
         return self._lines
 
     def begin(self) -> None:
@@ -97,13 +97,13 @@ class _Reply(http.client.HTTPResponse):
             if status >= _FIRST_FINAL:
                 return version, status, reason
             if status == _SWITCHING_PROTOCOLS:
-                raise http.client.BadStatusLine("101 Switching Protocols, which nobody asked for")
+                raise http.client.BadStatusLine("101 Switching Protocols, which was not requested")
             http.client.parse_headers(self.fp)
         raise http.client.BadStatusLine("interim replies only")
 
 
 class _Connection(HTTPConnection):
-    """A connection that is bounded by its timeout as a whole, and knows whether it has served before."""
+    """A connection with one timeout for the whole request, which knows whether it was used before."""
 
     _served = False
 
@@ -129,8 +129,8 @@ class _Connection(HTTPConnection):
     def _addresses(self, deadline: float) -> list[str]:
         host = self._dns_host
         if host == "localhost" or ":" in host or not any(map(str.isalpha, host)):
-            return [host]  # a number, or known without asking
-        # The system's look-up knows no time limit.
+            return [host]  # an IP address, or known without a look-up
+        # The system's look-up has no timeout.
         looked_up = in_thread(partial(socket.getaddrinfo, host, self.port, type=socket.SOCK_STREAM))
         try:
             found = looked_up.result(max(deadline - time.monotonic(), 0.001))
@@ -166,7 +166,7 @@ class _TLSPool(urllib3.HTTPSConnectionPool):
 
 
 def connections(proxy: Proxy | None) -> urllib3.PoolManager:
-    """Return the connections that all LMs of this process share."""
+    """Return the connection pool that all LMs of this process share."""
     if proxy is None:
         return _manager(os.getpid(), None, None)
     return _manager(os.getpid(), proxy.url, proxy.headers.get("Proxy-Authorization"))
@@ -188,4 +188,4 @@ def _manager(_process: int, proxy: str | None, credentials: str | None) -> urlli
 
 
 def _seconds(timeout: Any) -> float:
-    return float(timeout)  # urllib3 has resolved it before each request
+    return float(timeout)  # urllib3 resolves it before each request

@@ -38,7 +38,7 @@ _HEADERS = {
     "Accept-Encoding": "identity",  # replies are short: unpacking costs more than it saves
     "User-Agent": "pytest-dspex",
 }
-_FOR_LITELLM = frozenset(("drop_params", "allowed_openai_params", "additional_drop_params"))  # what it leaves out
+_FOR_LITELLM = frozenset(("drop_params", "allowed_openai_params", "additional_drop_params"))  # omitted defaults
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 # OpenAI's reasoning models refuse `max_tokens` and take the same limit under its newer name.
 _REASONING_MODEL = re.compile(r"o\d|gpt-5")
@@ -55,7 +55,7 @@ class DirectEngine:
         self._embeddings = self._client("embeddings")
 
     def _client(self, path: str) -> HTTPClient:
-        """Return what posts to a path below the endpoint's address."""
+        """Return the client for a path below the endpoint's address."""
         endpoint = self._endpoint
         try:
             address = address_of(endpoint.base_url or "", path, endpoint.query)
@@ -72,18 +72,18 @@ class DirectEngine:
         """Make one try of a call, which may take `timeout` seconds in total.
 
         Raises:
-            LMError: It failed; `is_retryable` says whether another try may do better.
+            LMError: The try failed; `is_retryable` says whether another one may succeed.
         """
         stream = self._stream(request)
         return self._response(self._post(self._completions, self._body(request), timeout, stream), stream)
 
-    async def acomplete(self, request: LMRequest, *, timeout: float) -> LMResponse:  # noqa: ASYNC109  aiohttp keeps it
+    async def acomplete(self, request: LMRequest, *, timeout: float) -> LMResponse:  # noqa: ASYNC109  aiohttp uses it
         """`complete` without blocking the event loop."""
         stream = self._stream(request)
         return self._response(await self._apost(self._completions, self._body(request), timeout, stream), stream)
 
     def embed(self, texts: Sequence[str], config: Mapping[str, Any], *, timeout: float) -> LMResponse:
-        """Make one try of turning texts into vectors: each output is one, as text (see `vectors`).
+        """Make one try of embedding texts: each output is a vector, as text (see `vectors`).
 
         Raises:
             LMError: As `complete` does.
@@ -175,7 +175,7 @@ class DirectEngine:
 
 
 def _merge_extra_body(payload: Json) -> None:
-    """Put what `extra_body` holds where OpenAI's client puts it: beside, or instead of, the other fields."""
+    """Merge `extra_body` into the body, as OpenAI's client does; its fields take precedence."""
     extra = payload.pop("extra_body", None)
     if extra is None:
         return

@@ -9,20 +9,20 @@ _ENDS_STREAM = b"[DONE]"
 
 
 class EventParser:
-    """Takes in the bytes of a stream as they arrive and returns the data of its events.
+    """Parses the bytes of a stream as they arrive and returns the data of its events.
 
-    Lines may end in LF, CR or CRLF, a read may end anywhere, even inside a letter; ids and comments are
-    passed over. The data of an event that is named `error` is returned as `{"error": data}`.
+    Lines may end in LF, CR or CRLF, a read may end anywhere, even inside a letter; ids and comments are skipped. The
+    data of an event that is named `error` is returned as `{"error": data}`.
     """
 
     def __init__(self) -> None:
         self._begun = b""
-        self._start: bytes | None = b""  # what may be the beginning of a byte order mark; `None` once that is known
+        self._start: bytes | None = b""  # a possible beginning of a byte order mark; `None` once that is decided
         self._after_cr = False
-        self._is_plain = False  # whether the next bytes go on with a line that may only end in LF
+        self._is_plain = False  # whether further bytes without a CR need no conversion
 
     def feed(self, received: bytes) -> list[bytes]:
-        """Return the data of the events that are whole by now."""
+        """Return the data of the events that are complete so far."""
         if not self._is_plain or b"\r" in received:
             received = self._as_plain(received)
         if self._begun:
@@ -33,7 +33,7 @@ class EventParser:
         return found if all(found) else [data for data in found if data]
 
     def end(self) -> list[bytes]:
-        """Return the data of the last event, after which the server left out the empty line."""
+        """Return the data of a last event without the final empty line."""
         begun, self._begun = self._begun, b""
         return [data] if (data := _data(begun)) else []
 

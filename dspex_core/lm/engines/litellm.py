@@ -1,7 +1,7 @@
 """The LiteLLM engine: every provider that LiteLLM reaches. PYTEST_DONT_REWRITE
 
-LiteLLM takes seconds to import, so this module is imported by the first call that needs it.
-LiteLLM's own objects do not leave this file.
+LiteLLM takes seconds to import, so the first call that needs this module imports it. LiteLLM's objects do not leave
+this file.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from dspex_core.lm.providers import Target
     from dspex_core.messages import Json, LMRequest, LMResponse
 
-litellm.suppress_debug_info = True  # it prints advice at each error
+litellm.suppress_debug_info = True  # suppresses advice printed at each error
 litellm.telemetry = False
 
 # The first that fits: a timeout is also a failure of the transport.
@@ -72,17 +72,17 @@ _NOT_SET_UP = re.compile(r"LLM Provider NOT provided|missing .{0,40}(key|credent
 
 
 def _called(name: str, **given: Any) -> Any:
-    """Call a function of LiteLLM's, which is looked up now: tests put others in its place."""
+    """Call a function of LiteLLM, looked up at each call, since tests may replace it."""
     return getattr(litellm, name)(**given)
 
 
 _CALLS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {  # sync and async
     "chat": (partial(_called, "completion"), partial(_called, "acompletion")),
-    # Its async form leaves a client open at each call.
+    # LiteLLM's async form leaves a client open at each call.
     "text": (partial(_called, "text_completion"), partial(asyncio.to_thread, _called, "text_completion")),
     "responses": (partial(_called, "responses"), partial(_called, "aresponses")),
 }
-# The last are LiteLLM's own, on odd addresses, settings and replies.
+# The last ones come from inside LiteLLM, on odd addresses, settings and replies.
 _FAILURES = (openai.OpenAIError, httpx.HTTPError, httpx.InvalidURL, OSError, *MISREAD)
 _GRACE = 0.2  # seconds for LiteLLM's own timeout, whose error says more
 _NO_COMPLETION = re.compile(r"provider returned .*'choices'|Invalid response object")
@@ -94,8 +94,7 @@ class LiteLLMEngine:
 
     Args:
         endpoint: The model and how it is reached.
-        stand_in_retries: Where something stands in for LiteLLM's functions, which any model and key will do for: how
-            many retries it is asked for.
+        stand_in_retries: The `num_retries` passed to a stand-in for LiteLLM's functions, which takes any model and key.
     """
 
     def __init__(self, endpoint: Endpoint, *, stand_in_retries: int | None = None) -> None:
@@ -104,7 +103,7 @@ class LiteLLMEngine:
         self._call, self._acall = _CALLS[endpoint.model_type]
         self._fixed = SecretMapping(
             model=endpoint.model,
-            num_retries=0,  # the client does them, the same for both engines
+            num_retries=0,  # the client retries, for both engines alike
             max_retries=0,
         )
         self._fixed |= endpoint.further
@@ -115,7 +114,7 @@ class LiteLLMEngine:
         if endpoint.api_key:
             self._fixed["api_key"] = endpoint.api_key
         elif endpoint.base_url and endpoint.provider in PROVIDERS:
-            self._fixed["api_key"] = "none"  # a server of the user's own needs no key, but LiteLLM asks for one
+            self._fixed["api_key"] = "none"  # the user's own server needs no key, but LiteLLM requires one
         if endpoint.provider == "local":
             self._fixed["model"] = f"openai/{endpoint.name}"
         if stand_in_retries is not None:
@@ -130,8 +129,8 @@ class LiteLLMEngine:
             litellm.get_llm_provider(self._fixed["model"], api_base=self._endpoint.base_url)
         except openai.BadRequestError as error:
             message = (
-                "LiteLLM knows no provider of this model; write it as provider/model, such as 'openai/gpt-4o-mini', "
-                "or give the LM an api_base"
+                "LiteLLM does not know the provider of this model; write it as provider/model, such as "
+                "'openai/gpt-4o-mini', or give the LM an api_base"
             )
             raise self._fail(LMNotConfiguredError, message) from error
 
@@ -139,7 +138,7 @@ class LiteLLMEngine:
         """Make one try of a call, which may take `timeout` seconds in total.
 
         Raises:
-            LMError: It failed; `is_retryable` says whether another try may do better.
+            LMError: The try failed; `is_retryable` says whether another one may succeed.
         """
         return self._in_time(partial(self._complete, request, timeout), timeout)
 
@@ -151,7 +150,7 @@ class LiteLLMEngine:
         return self._response(reply) if pieces is None else self._streamed(reply, pieces, deadline)
 
     def _in_time(self, call: Callable[[], LMResponse], timeout: float) -> LMResponse:
-        """Wait for a call in a thread that may be left behind: LiteLLM's own timeout starts anew with each byte."""
+        """Wait for a call in a thread, abandoned at the timeout: LiteLLM's own timeout restarts with each byte."""
         future = in_thread(call)
         try:
             return future.result(timeout + _GRACE)
@@ -162,11 +161,11 @@ class LiteLLMEngine:
         finally:
             keep_event_loop()
 
-    async def acomplete(self, request: LMRequest, *, timeout: float) -> LMResponse:  # noqa: ASYNC109  LiteLLM needs it, too
+    async def acomplete(self, request: LMRequest, *, timeout: float) -> LMResponse:  # noqa: ASYNC109  LiteLLM uses it
         """`complete` without blocking the event loop."""
         await clients.get()
         try:
-            # LiteLLM's timeout starts anew with each piece of a reply.
+            # LiteLLM's timeout restarts with each piece of a reply.
             async with asyncio.timeout(timeout):
                 with self._foreseen(), foreign_code():
                     reply = await self._acall(**self._fixed, **self._arguments(request), timeout=timeout)
@@ -178,7 +177,7 @@ class LiteLLMEngine:
             raise self._error(error, timeout) from error
 
     def embed(self, texts: Sequence[str], config: Mapping[str, Any], *, timeout: float) -> LMResponse:
-        """Make one try of turning texts into vectors: each output is one, as text (see `vectors`).
+        """Make one try of embedding texts: each output is a vector, as text (see `vectors`).
 
         Raises:
             LMError: As `complete` does.
@@ -215,10 +214,10 @@ class LiteLLMEngine:
         return replace(response, cost=_cost(reply))
 
     def _pieces(self, request: LMRequest) -> ReplyInPieces | None:
-        """Return what reads the reply in pieces, if it is to come so.
+        """Return the reader of a streamed reply, or `None` if the reply comes whole.
 
-        Only a chat with one output: LiteLLM runs several together, and of the other kinds of API it
-        leaves connections open or warns at each event. Those are told as one piece.
+        Only chats with one output are streamed: LiteLLM mixes several outputs, and for other kinds of API it leaves
+        connections open or warns at each event. Those replies are emitted as one piece.
         """
         if request.on_chunk is None or self._endpoint.model_type != "chat" or (request.config.get("n") or 1) > 1:
             return None
@@ -247,7 +246,7 @@ class LiteLLMEngine:
                     raise TimeoutError
                 self._take(event, pieces)
         finally:
-            source = reply.completion_stream  # which LiteLLM leaves open when nobody reads on
+            source = reply.completion_stream  # LiteLLM leaves it open when reading stops
             if hasattr(source, "close"):
                 with foreign_code():
                     source.close()
@@ -282,12 +281,12 @@ class LiteLLMEngine:
         return response
 
     def _error(self, error: Exception, timeout: float) -> LMError:
-        """Read an error by what caused it: LiteLLM calls most things an internal server error."""
+        """Classify an error by its cause: LiteLLM reports most errors as internal server errors."""
         causes = list(_causes(error))
         for cause in causes:
             if isinstance(cause, httpx.HTTPStatusError):
                 return refusal(self._endpoint, cause.response.status_code, cause.response.headers, _content(cause))
-            if type(cause) is openai.APIError and isinstance(cause.body, dict):  # said in the middle of a stream
+            if type(cause) is openai.APIError and isinstance(cause.body, dict):  # reported in the middle of a stream
                 return refusal(self._endpoint, 200, {}, json.dumps(cause.body).encode())
         if isinstance(error, MidStreamFallbackError) and error.original_exception is not None:
             error = error.original_exception
@@ -303,7 +302,7 @@ class LiteLLMEngine:
 
     @contextmanager
     def _foreseen(self) -> Iterator[None]:
-        """Let what LiteLLM raises beside its own errors be an `LMError`, too."""
+        """Turn other exceptions that LiteLLM raises into an `LMError`."""
         try:
             yield
         except (*_FAILURES, LMError):
@@ -317,13 +316,13 @@ class LiteLLMEngine:
 
 
 def _status(error: Exception) -> int | None:
-    """Return the status that LiteLLM gives an error: not all have one, and some have it as text."""
+    """Return the status of a LiteLLM error, which may be missing or a text."""
     status = getattr(error, "status_code", None)
     return int(status) if isinstance(status, int | str) and str(status).isdecimal() else None
 
 
 def _kind(error: Exception, message: str, *, causes: Sequence[BaseException], status: int | None) -> type[LMError]:
-    """Return the kind of an error that has no reply of the provider among its causes."""
+    """Return the class of an error that no provider's reply caused."""
     if any(isinstance(cause, json.JSONDecodeError) and not cause.doc.strip() for cause in causes):
         return LMTransportError  # the reply is empty
     for cause in causes:
@@ -336,7 +335,7 @@ def _kind(error: Exception, message: str, *, causes: Sequence[BaseException], st
 
 
 def engine_of_stand_in(target: Target, api_key: str | None, *, num_retries: int) -> LiteLLMEngine:
-    """Return an engine for what a test has put in the place of LiteLLM's functions."""
+    """Return an engine that calls a test's stand-in for LiteLLM's functions."""
     endpoint = Endpoint(
         target.model,
         target.name,
@@ -350,7 +349,7 @@ def engine_of_stand_in(target: Target, api_key: str | None, *, num_retries: int)
 
 
 def _next(stream: Any) -> Any:
-    """Return a stream's next event, or `None` at its end. The caller hands it on outside of LiteLLM's code."""
+    """Return a stream's next event, or `None` at its end. The caller processes it outside of LiteLLM's code."""
     with foreign_code():
         return next(stream, None)
 
@@ -362,13 +361,13 @@ async def _anext(stream: Any) -> Any:
 
 
 def _plain(reply: Any) -> Any:
-    """Return a reply of LiteLLM's, or of what stands in for it, as plain data."""
+    """Return a reply of LiteLLM or of a stand-in as plain data."""
     with foreign_code():
         return plain(reply)
 
 
 def _cost(reply: Any) -> float | None:
-    """Return dollars from where LiteLLM's documentation has them; a stand-in's reply may lack the place."""
+    """Return dollars from where LiteLLM documents them; a stand-in's reply may lack the attribute."""
     hidden = getattr(reply, "_hidden_params", None)
     return hidden.get("response_cost") if isinstance(hidden, dict) else None
 

@@ -1,4 +1,4 @@
-"""Closes what LiteLLM leaves open, which Python would warn about, and leaves it behind in a fork. PYTEST_DONT_REWRITE
+"""Closes clients and loops that LiteLLM leaves open, and drops them in a fork. PYTEST_DONT_REWRITE
 
 Only `litellm`, the engine, imports this module: it loads LiteLLM.
 """
@@ -32,7 +32,7 @@ async def _at_the_end_of_a_loop() -> AsyncGenerator[None, None]:
         with foreign_code():
             await GLOBAL_LOGGING_WORKER.clear_queue()  # type: ignore[no-untyped-call]  # it has no annotations
             cache = litellm.in_memory_llm_clients_cache
-            mark = cache.update_cache_key_with_event_loop("")  # it ends the keys of this loop's clients
+            mark = cache.update_cache_key_with_event_loop("")  # the keys of this loop's clients end with it
             for key in [key for key in cache.cache_dict if mark and key.endswith(mark)]:
                 await cache.cache_dict.pop(key).close()
 
@@ -41,12 +41,12 @@ clients = PerLoop(_at_the_end_of_a_loop)
 
 
 class _Children(forks.RenewedInChild):
-    """Lets a forked child make clients of its own: LiteLLM's are the process's, with their connections."""
+    """Gives a forked child its own clients: LiteLLM keeps clients, with their connections, per process."""
 
     _KEPT = ("in_memory_llm_clients_cache", "module_level_client", "module_level_aclient")
 
     def __init__(self) -> None:
-        self._parents: list[Any] = []  # to let go of them would close them
+        self._parents: list[Any] = []  # releasing them would close them
         forks.watch(self)
 
     def in_child(self) -> None:
@@ -61,18 +61,18 @@ _children = _Children()
 def keep_event_loop() -> None:
     """Keep the event loop that LiteLLM makes for the first sync call in the main thread, until the process ends.
 
-    The next `asyncio.run` would drop it, and dropped while open it warns, in the middle of something else.
+    The next `asyncio.run` would drop it while it is open, which warns at some later point.
     """
     if threading.current_thread() is threading.main_thread():
         _close_event_loop_at_exit()
 
 
-@functools.cache  # once: from then on asyncio makes none by itself
+@functools.cache  # once: from then on asyncio makes no loop by itself
 def _close_event_loop_at_exit() -> None:
     try:
         with foreign_code():
             loop = asyncio.get_event_loop()
-    except RuntimeError:  # there is none, since `asyncio.run` has been used before
+    except RuntimeError:  # no current loop: `asyncio.run` has been used before
         return
     if not loop.is_running():
         atexit.register(loop.close)
@@ -82,6 +82,6 @@ def _close_event_loop_at_exit() -> None:
 def _close_sync_clients() -> None:
     with foreign_code():
         for client in litellm.in_memory_llm_clients_cache.cache_dict.values():
-            close = getattr(client, "close", None)  # they are of several libraries
+            close = getattr(client, "close", None)  # clients are of several libraries
             if close is not None and not inspect.iscoroutinefunction(close):
                 close()

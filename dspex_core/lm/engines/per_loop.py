@@ -19,9 +19,9 @@ class PerLoop(forks.RenewedInChild, Generic[T]):
     Args:
         make: An asynchronous generator function that yields the value once and then cleans up.
 
-    Nothing tells a library that a loop is about to close, but `asyncio.run` and its like end the
-    loop's asynchronous generators last of all: so a value lives as long as its generator. A bare
-    `loop.close()` leaves it to the garbage collector, which warns, as of every open connection.
+    A library gets no event when a loop closes, but `asyncio.run` and the like end the loop's asynchronous generators
+    last, so a value lives as long as its generator. A bare `loop.close()` leaves it to the garbage collector, which
+    warns, as about every open connection.
     """
 
     def __init__(self, make: Callable[[], AsyncGenerator[T, None]]) -> None:
@@ -31,7 +31,7 @@ class PerLoop(forks.RenewedInChild, Generic[T]):
         forks.watch(self)
 
     def in_child(self) -> None:
-        """Make new values; to end those of the parent would unregister its connections from its loop."""
+        """Make new values; ending those of the parent would unregister its connections from its loop."""
         self._parents.append(self._open)
         self._open = {}
 

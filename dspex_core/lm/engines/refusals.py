@@ -1,4 +1,4 @@
-"""An error reply, in any of the forms that providers give it, becomes one typed error. PYTEST_DONT_REWRITE"""
+"""Turns an error reply, in any provider's form, into a typed error. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _BY_STATUS: dict[int, type[LMError]] = {
     402: LMBillingError,
     403: LMAuthError,
     408: LMTimeoutError,
-    409: LMServerError,  # a conflict with another request, which passes
+    409: LMServerError,  # a transient conflict with another request
     425: LMServerError,  # too early
     429: LMRateLimitError,
     498: LMRateLimitError,  # Groq: its capacity is used up
     504: LMTimeoutError,
 }
-# For what a reply with status 200 says, and a stream in its middle.
+# For errors in a reply with status 200 and in the middle of a stream.
 _CODES: dict[type[LMError], str] = {
     LMRateLimitError: """
         rate_limit_exceeded rate_limit_error rate_limit rate_limited too_many_requests resource_exhausted
@@ -59,7 +59,7 @@ _BY_CODE = {code: kind for kind, codes in _CODES.items() for code in codes.split
 _NOT_ON_LENGTH = (401, 402, 403, 404, 408, 429)
 _VAGUE = (400, 413, 422)
 _EXCERPT = 500
-_DEPTH = 6  # how deep an explanation is looked for: gateways put one into another
+_DEPTH = 6  # how deep an explanation is searched: gateways nest them
 
 _INNER = ("error", "errors", "base_resp", "response", "metadata", "raw")
 _MESSAGE = ("message", "detail", "msg", "error_message", "error_msg", "status_msg", "error_description")
@@ -67,7 +67,7 @@ _CODE = ("code", "error_code", "status_code", "type", "status")
 
 
 def refusal(endpoint: Endpoint, status: int, headers: Mapping[str, str], body: bytes) -> LMError:
-    """Return the error that a reply with this status stands for."""
+    """Return the error for a reply with this status."""
     try:
         said = _explanation(json.loads(body))
     except (ValueError, RecursionError):
@@ -102,7 +102,7 @@ def _error(endpoint: Endpoint, status: int, headers: Mapping[str, str], said: _E
 
 
 def error_class(status: int, message: str, *codes: str) -> type[LMError]:
-    """Return the kind of error by the reply's status, and by what it says where the status is vague."""
+    """Return the error class by the reply's status, and by its text where the status is vague."""
     codes = tuple(code.lower() for code in codes)
     named = {_BY_CODE[code]: None for code in codes if code in _BY_CODE}
     if LMBillingError in named:
@@ -119,7 +119,7 @@ def error_class(status: int, message: str, *codes: str) -> type[LMError]:
 
 
 def _by_words(message: str) -> type[LMError]:
-    """Return the kind of error of a message without a status and without a code that is known."""
+    """Return the error class of a message without a status and without a known code."""
     if is_unpaid(message):
         return LMBillingError
     if is_limit_of_the_account(message):
@@ -131,7 +131,7 @@ def _by_words(message: str) -> type[LMError]:
 
 @dataclass(frozen=True, slots=True)
 class _Explanation:
-    """What an error reply says of itself, as far as it does; the first code is the most telling."""
+    """The explanation in an error reply; the first code is the most specific."""
 
     message: str = ""
     codes: tuple[str, ...] = ()
@@ -146,7 +146,7 @@ def _explanation(data: Any, depth: int = 0) -> _Explanation:
         return _Explanation()
     inner = [_explanation(data[name], depth + 1) for name in _INNER if data.get(name)] if depth < _DEPTH else []
     own = _own_explanation(data, depth)
-    found = [*inner, own] if data.get("error") else [own, *inner]  # what holds an error has a code of its own
+    found = [*inner, own] if data.get("error") else [own, *inner]  # the outer object has its own code
     messages = dict.fromkeys(said.message for said in found if said.message)
     codes = dict.fromkeys(code for said in found for code in said.codes)
     return _Explanation(": ".join(messages), tuple(codes))

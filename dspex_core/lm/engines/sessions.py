@@ -1,4 +1,4 @@
-"""Kept-alive connections for async requests: aiohttp's, of which each serves its own request only. PYTEST_DONT_REWRITE
+"""Keep-alive connections for async requests, by aiohttp. PYTEST_DONT_REWRITE
 
 aiohttp takes many milliseconds to import, so this module is imported by the first async call.
 """
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
     from aiohttp.connector import Connection
 
-FAILURES = (aiohttp.ClientError, UnicodeError)  # of a request; the second is that of a host's name
+FAILURES = (aiohttp.ClientError, UnicodeError)  # of a request; the second is about a host's name
 _POOL_SIZE = 1024  # as for sync requests
 
 
 @dataclass(slots=True)
 class Reuse:
-    """What a request notes of the connection it got: whether it had served before."""
+    """Whether the connection of a request had been used before."""
 
     reused: bool = False
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Throws away a kept-alive connection on which something has arrived that nobody asked for, or its end."""
+    """Discards idle connections on which unrequested data or the end has arrived."""
 
     async def _get(self, *args: Any, **kwargs: Any) -> Connection | None:
         while (connection := await super()._get(*args, **kwargs)) is not None:

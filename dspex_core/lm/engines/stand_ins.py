@@ -1,4 +1,4 @@
-"""What tests put in the place of LiteLLM's functions, as `mock.patch("litellm.completion")`. PYTEST_DONT_REWRITE"""
+"""Stand-ins of tests for LiteLLM's functions, such as `mock.patch("litellm.completion")`. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _NAMES: dict[str, tuple[str, ...]] = {
 
 
 def stand_in(kind: ModelType | Literal["embedding"]) -> Any:
-    """Return what stands in the place of LiteLLM's function for a kind of call now, or `None`.
+    """Return the current stand-in for LiteLLM's function for a kind of call, or `None`.
 
-    Where LiteLLM is not loaded, nobody has replaced anything.
+    Without LiteLLM loaded, there cannot be a stand-in.
     """
     library = sys.modules.get("litellm")
     if library is None:
@@ -30,11 +30,11 @@ def stand_in(kind: ModelType | Literal["embedding"]) -> Any:
 
 
 def mark_of(function: Any) -> str:
-    """Return what tells a stand-in apart in cache keys: what one has answered is not another's answer."""
+    """Return a stand-in's identity for cache keys, so that stand-ins do not share answers."""
     mark: str = vars(function).setdefault("_dspex_mark", uuid4().hex)
     return mark
 
 
 def _is_own(function: Any) -> bool:
-    # A mock with `autospec` says that it is of LiteLLM's module, but has its mock beside it.
+    # A mock with `autospec` claims to be of LiteLLM's module, but has a `mock` attribute.
     return str(getattr(function, "__module__", None)).startswith("litellm.") and "mock" not in vars(function)

@@ -1,6 +1,6 @@
 """Bytes over HTTP for the direct engine, sync by urllib3 and async by aiohttp. PYTEST_DONT_REWRITE
 
-Both post a body once and return the whole reply; a stream of events is given to a reader as it arrives.
+Both post a body once and return the whole reply; a reader receives a stream of events as it arrives.
 They raise the built-in `TimeoutError` when the reply did not arrive in time, `ConnectionError` when it
 did not arrive whole, and `UnreadableReplyError` when it is too large or packed in an unknown way.
 """
@@ -33,18 +33,18 @@ _CHUNK = 1 << 16
 
 
 class Reader(Protocol):
-    """What reads a stream of events while it arrives."""
+    """Reads a stream of events while it arrives."""
 
     def feed(self, data: bytes) -> None:
-        """Take in some bytes; what it raises ends the request and closes its connection."""
+        """Process some bytes; an exception ends the request and closes its connection."""
 
-    def connected(self, hang_up: Callable[[], None]) -> None:
-        """Learn how another thread can end the wait for more."""
+    def connected(self, cancel: Callable[[], None]) -> None:
+        """Receive the function by which another thread can cancel the wait for more."""
 
 
 @dataclass(frozen=True, slots=True)
 class HTTPReply:
-    """One whole reply; header names may be asked for in any case. `body` is `None` when a reader got it."""
+    """A whole reply; header names are case-insensitive. `body` is `None` when a reader received it."""
 
     status: int
     headers: Mapping[str, str]
@@ -68,15 +68,15 @@ class HTTPClient(forks.RenewedInChild):
         self._headers = headers_of(headers)
         self._proxy = proxy_for(address.url)
         self._async_headers = self._headers
-        if self._proxy is not None and address.url.startswith("http://"):  # where there is no tunnel to say them to
+        if self._proxy is not None and address.url.startswith("http://"):  # no tunnel: sent with each request
             self._async_headers = headers_of(self._headers, self._proxy.headers)
         self.in_child()
         forks.watch(self)
 
     def in_child(self) -> None:
-        """Take this process's connections."""
+        """Use the connections of this process."""
         manager = connections(self._proxy)
-        if self._proxy is None:  # asking the pool itself saves the manager's bookkeeping, a fifth of a request
+        if self._proxy is None:  # using the pool directly saves the manager's bookkeeping, a fifth of a request
             self._send: Callable[..., urllib3.BaseHTTPResponse] = manager.connection_from_url(self._url).urlopen
             self._where = self._path
         else:
@@ -98,11 +98,11 @@ class HTTPClient(forks.RenewedInChild):
         self,
         body: bytes,
         *,
-        timeout: float,  # noqa: ASYNC109  aiohttp keeps it
+        timeout: float,  # noqa: ASYNC109  aiohttp uses it
         reader: Reader | None = None,
     ) -> HTTPReply:
         """Post a body and await the whole reply, at most `timeout` seconds."""
-        from dspex_core.lm.engines.sessions import FAILURES, Reuse  # which load aiohttp: a sync program need not
+        from dspex_core.lm.engines.sessions import FAILURES, Reuse  # loads aiohttp, which sync programs do not need
 
         connection = Reuse()
         try:
@@ -128,7 +128,7 @@ class HTTPClient(forks.RenewedInChild):
                 chunks: list[bytes] = []
                 _read(response, chunks.append)
                 return HTTPReply(response.status, response.headers, b"".join(chunks))
-            reader.connected(partial(_hang_up, response))
+            reader.connected(partial(_close_socket, response))
             _read(response, reader.feed)
             return HTTPReply(response.status, response.headers, None)
         except BaseException:
@@ -155,7 +155,7 @@ class HTTPClient(forks.RenewedInChild):
             proxy_headers=self._proxy.headers if self._proxy else None,
             trace_request_ctx=connection,
         ) as response:
-            connection.reused = False  # a failure from here on is no stale connection's
+            connection.reused = False  # a failure from here on does not mean a stale connection
             streams = reader is not None and _is_event_stream(response.status, response.headers)
             chunks: list[bytes] = []
             taken = Body(response.status, response.headers, reader.feed if reader and streams else chunks.append)
@@ -177,6 +177,6 @@ def _read(response: urllib3.BaseHTTPResponse, give: Callable[[bytes], object]) -
     body.end()
 
 
-def _hang_up(response: urllib3.BaseHTTPResponse) -> None:
+def _close_socket(response: urllib3.BaseHTTPResponse) -> None:
     with contextlib.suppress(OSError, RuntimeError, ValueError):  # it has ended
         response.shutdown()

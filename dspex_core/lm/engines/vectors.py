@@ -1,4 +1,4 @@
-"""Vectors in replies and in caches: as text, so that they are kept as any answer is. PYTEST_DONT_REWRITE"""
+"""Vectors in replies and caches, as text, so that they can be cached like any answer. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 def to_vectors(data: Any, *, n: int) -> LMResponse:
-    """Return what an embeddings reply holds: each output's text is a vector, see `vector_text`.
+    """Return an embeddings reply as a response: each output's text is a vector, see `vector_text`.
 
     Raises:
         RefusedError: The provider says that the call failed.
-        KeyError, TypeError, AttributeError, ValueError: It is another reply, or has another number of vectors than `n`.
+        KeyError, TypeError, AttributeError, ValueError: The reply does not hold `n` vectors.
     """
     if says_error(data) and not data.get("data"):
         raise RefusedError(data)

@@ -1,1 +1,1 @@
-"""What bounds a call: time, tries, and requests a minute. PYTEST_DONT_REWRITE"""
+"""Limits on a call: time, retries, and requests per minute. PYTEST_DONT_REWRITE"""

@@ -1,4 +1,4 @@
-"""Making a call only within the budget in force. PYTEST_DONT_REWRITE"""
+"""Calls within the budget in force. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeping the calls of an LM apart in time. PYTEST_DONT_REWRITE"""
+"""Rate limiting: spreads the calls of an LM over time. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dspex_core.process import forks
 
 
 class RateLimiter(forks.RenewedInChild):
-    """Gives each call its turn, in the order in which they ask, evenly spread over time.
+    """Gives calls their turns, first come, first served, evenly spread over time.
 
     Args:
         per_minute: How many turns there are in a minute.
@@ -31,7 +31,7 @@ class RateLimiter(forks.RenewedInChild):
         forks.watch(self)
 
     def in_child(self) -> None:
-        """Keep a time of one's own, as any other process does."""
+        """Start a schedule of its own, as any other process does."""
         self._lock = threading.Lock()
         self._next = 0.0
 
@@ -44,4 +44,4 @@ class RateLimiter(forks.RenewedInChild):
         return Sleep(turn - now)
 
     def __reduce__(self) -> tuple[type[RateLimiter], tuple[float]]:
-        return (type(self), (self.per_minute,))  # another process keeps its own time
+        return (type(self), (self.per_minute,))  # another process has its own schedule

@@ -1,4 +1,4 @@
-"""Trying a call again after a failure that may pass. PYTEST_DONT_REWRITE"""
+"""Retries of a call after transient failures. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _LONGEST_PAUSE = 60.0
 
 
 def with_retries(
-    attempt: Callable[[], Flow[LMResponse]], num_retries: int, *, told: Callable[[], bool] | None = None
+    attempt: Callable[[], Flow[LMResponse]], num_retries: int, *, has_emitted: Callable[[], bool] | None = None
 ) -> Flow[LMResponse]:
-    """Make a try of a call, and up to `num_retries` more while it fails in a way that may pass.
+    """Make a call, and up to `num_retries` more tries after transient failures.
 
-    `told` says whether a piece of the reply was told already: it cannot be taken back, so the failure stands.
+    A call that `has_emitted` a piece of its reply is not retried: the piece cannot be taken back.
     """
     for number in range(num_retries):
         try:
             return (yield from attempt())
         except LMError as error:
-            if not error.is_retryable or (told is not None and told()):
+            if not error.is_retryable or (has_emitted is not None and has_emitted()):
                 raise
             pause = _pause(number, error.retry_after)
         yield Sleep(pause)
@@ -36,7 +36,7 @@ def with_retries(
 
 
 def _pause(number: int, retry_after: float | None) -> float:
-    """Return the seconds to wait: what the provider asked for, else ever longer and never in step with others."""
+    """Return the seconds to wait: as the provider asked, else exponential backoff with jitter."""
     if retry_after is not None:
         return min(retry_after, _LONGEST_PAUSE)
     return min(_FIRST_PAUSE * 2.0**number, _LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311  no secret

@@ -1,4 +1,4 @@
-"""How long one try of a call may take, by what the call is for. PYTEST_DONT_REWRITE"""
+"""How long one try of a call may take, by the purpose of the call. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ TimeoutProfile = Literal["default", "ml_inference", "streaming", "batch_job"]
 _SECONDS: dict[str, float] = {"default": 120.0, "ml_inference": 600.0, "streaming": 1800.0, "batch_job": 3600.0}
 
 
-_LONGEST = 1e8  # three years; what is much more fits into no clock of the system
+_LONGEST = 1e8  # three years; system clocks overflow on much larger values
 
 
 def timeout_seconds(timeout: float | str) -> float:
     """Return the seconds that a timeout means: a number of them, or the name of a profile.
 
     Raises:
-        ConfigurationError: There is no such profile, or the number is not above 0.
+        ConfigurationError: The profile is unknown, or the number is not above 0.
     """
     seconds = _SECONDS.get(timeout) if isinstance(timeout, str) else timeout
     if not isinstance(seconds, int | float) or not 0 < seconds <= _LONGEST:

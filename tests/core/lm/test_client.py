@@ -105,14 +105,14 @@ class TestNotConfigured:
             lm.complete(HI)
 
     def test_an_engine_that_does_not_exist(self, monkeypatch):
-        with pytest.raises(ConfigurationError, match="no engine 'fast'"):
+        with pytest.raises(ConfigurationError, match="unknown engine 'fast'"):
             LM(MODEL, engine="fast")
         monkeypatch.setenv("DSPEX_LM_ENGINE", "quick")
-        with pytest.raises(ConfigurationError, match="no engine 'quick'"):
+        with pytest.raises(ConfigurationError, match="unknown engine 'quick'"):
             LM(MODEL).complete(HI)
 
     def test_a_kind_of_api_that_does_not_exist(self):
-        with pytest.raises(ConfigurationError, match="no model_type 'images'"):
+        with pytest.raises(ConfigurationError, match="unknown model_type 'images'"):
             LM(MODEL, "images")
 
 

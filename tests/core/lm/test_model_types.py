@@ -237,7 +237,7 @@ def test_what_only_litellm_can_do_goes_there_by_itself(model, model_type, engine
 
 def test_the_direct_engine_says_which_apis_it_knows_of_a_provider(monkeypatch):
     lm = LM("groq/llama3", "text", engine="direct", cache=False)
-    with pytest.raises(LMUnsupportedFeatureError, match=r"no API of groq for model_type='text'.*litellm.*'chat'"):
+    with pytest.raises(LMUnsupportedFeatureError, match=r"model_type='text' for groq.*litellm.*'chat'"):
         lm("hi")
     monkeypatch.setenv("DSPEX_LM_ENGINE", "direct")
     with pytest.raises(LMUnsupportedFeatureError):

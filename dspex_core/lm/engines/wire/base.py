@@ -1,4 +1,4 @@
-"""What the wire formats have in common: a request's body, and a reply read whole or in pieces. PYTEST_DONT_REWRITE"""
+"""The contract of wire formats: a request's body, and a reply read whole or in pieces. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 ModelType = Literal["chat", "text", "responses"]
 
-# What reading a reply raises where it does not have the wire format: a server may send any JSON.
+# Raised while reading a malformed reply: a server may send any JSON.
 MISREAD = (KeyError, TypeError, AttributeError, ValueError, RecursionError, OverflowError)
 
 
 class RefusedError(Exception):
-    """A reply, or an event of one, that says that the call failed; `said` explains it in the provider's form."""
+    """A reply, or an event, that reports a failed call; `said` is the provider's explanation."""
 
     def __init__(self, said: Any) -> None:
         self.said = said
@@ -27,7 +27,7 @@ class RefusedError(Exception):
 
 
 class DeclinedError(Exception):
-    """A reply in which the model refuses to answer; `words` are its own."""
+    """A reply in which the model refuses to answer, in its own `words`."""
 
     def __init__(self, words: str) -> None:
         self.words = words
@@ -38,16 +38,16 @@ class ReplyInPieces(Protocol):
     """A reply that is read event by event."""
 
     def read(self, event: Any) -> None:
-        """Take in an event, and emit the text or reasoning in it.
+        """Process an event, and emit the text or reasoning in it.
 
         Raises:
-            RefusedError: The provider says that the call failed.
+            RefusedError: The provider reports that the call failed.
             KeyError, TypeError, AttributeError, ValueError, RecursionError, OverflowError: The event does not have
                 the wire format.
         """
 
     def end(self) -> None:
-        """Take note that the provider marked the end of the stream."""
+        """Process the provider's end-of-stream mark."""
 
     def whole(self) -> LMResponse | None:
         """Return the response, or `None` if its end has not been read.
@@ -59,42 +59,42 @@ class ReplyInPieces(Protocol):
 
 
 class WireFormat(Protocol):
-    """One kind of endpoint. Each module of this package that is named after one is such a format."""
+    """A kind of endpoint. Each module of this package named after an endpoint implements it."""
 
     @property
     def PATH(self) -> str:  # noqa: N802  a constant of each module
-        """Where the endpoint is below the provider's base URL."""
+        """The endpoint's path below the provider's base URL."""
 
     @property
     def EXPECTED(self) -> str:  # noqa: N802  as above
-        """What a reply is, for messages."""
+        """The name of a reply, for error messages."""
 
     def body(self, request: LMRequest, *, supports_schema: bool) -> Json:
-        """Return what is sent, but for the model's name and for whether the reply is to come in pieces.
+        """Return the request body, without the model's name and the `stream` flag.
 
         Raises:
-            LMUnsupportedFeatureError: The request holds what this kind of endpoint cannot take.
+            LMUnsupportedFeatureError: The request holds something that this kind of endpoint does not support.
         """
 
     def response(self, data: Any) -> LMResponse:
         """Read a whole reply.
 
         Raises:
-            RefusedError: The provider says that the call failed.
+            RefusedError: The provider reports that the call failed.
             DeclinedError: The model refuses to answer.
             KeyError, TypeError, AttributeError, ValueError, RecursionError, OverflowError: The reply does not have
                 the wire format.
         """
 
-    def in_pieces(self, tell: Callable[[LMChunk], None]) -> ReplyInPieces:
-        """Return a reader of one reply that arrives in pieces; `tell` is given each."""
+    def in_pieces(self, emit: Callable[[LMChunk], None]) -> ReplyInPieces:
+        """Return a reader of one streamed reply; `emit` receives each piece."""
 
 
 def says_error(data: Json) -> bool:
-    """Whether a reply, or an event of one, has an error in it, in one of the places where servers have it."""
+    """Whether a reply, or an event, holds an error, in any of the places that servers use."""
     error = data.get("error") or data.get("errors")
     if isinstance(error, dict):
-        return any(error.values())  # some have an empty one beside each reply
+        return any(error.values())  # some send an empty error with each reply
     if error or data.get("object") == "error" or data.get("type") == "error":
         return True
     outcome = data.get("base_resp")  # MiniMax
@@ -105,7 +105,7 @@ def says_error(data: Json) -> bool:
 
 
 def read_usage(data: Json) -> dict[str, Any]:
-    """Return the arguments of a response that say what it took; some gateways say the cost, too."""
+    """Return a response's usage, and its cost where a gateway reports it, as keyword arguments."""
     usage = data.get("usage")
     if not isinstance(usage, dict):
         return {}
@@ -118,7 +118,7 @@ def read_usage(data: Json) -> dict[str, Any]:
 
 
 def read_name(value: Any) -> str:
-    """Return a name, such as a model's; what is not a text as an empty one."""
+    """Return a name, such as a model's; a value that is not a text becomes an empty one."""
     return value if isinstance(value, str) else ""
 
 

@@ -21,7 +21,7 @@ def read_calls(message: Json) -> tuple[FunctionCall, ...]:
 
 
 def given_calls(message: Json) -> Iterator[Json]:
-    """Yield the calls in a message or a piece of one, also the single call of OpenAI's older form."""
+    """Yield the calls in a message or a piece of one, including the single call of OpenAI's older form."""
     calls = message.get("tool_calls")
     for call in calls if isinstance(calls, list) else [calls]:
         if isinstance(call, dict):
@@ -31,14 +31,14 @@ def given_calls(message: Json) -> Iterator[Json]:
 
 
 def read_call(given: Json) -> FunctionCall | None:
-    """Return a whole call; `None` for one that says nothing."""
+    """Return a whole call, or `None` if it is empty."""
     name, arguments = _name_and_arguments(given)
     id_ = _text(given.get("id")) or None
     return FunctionCall(name, arguments_text(arguments), id_) if name or arguments else None
 
 
 def arguments_text(given: Any) -> str:
-    """Return the arguments of a call as JSON text: none as `{}`, data as its text, text encoded twice as it was."""
+    """Return the arguments of a call as JSON text: `{}` if missing; text that is encoded twice is decoded once."""
     if not isinstance(given, str):
         return canonical_json(given) if given else "{}"
     text = given.strip()
@@ -52,10 +52,10 @@ def arguments_text(given: Any) -> str:
 
 
 class CallsInPieces:
-    """The calls of one output, as far as they have arrived.
+    """The calls of one output that is still arriving.
 
-    Each has an index, its id and its name come once, and its arguments bit by bit; so OpenAI does it. Others
-    leave out the index or send the same for all, repeat the id or the name, or send calls whole.
+    OpenAI sends an index with each piece, the id and the name once, and the arguments in pieces. Others leave out the
+    index or send the same for all, repeat the id or the name, or send calls whole.
     """
 
     __slots__ = ("_calls",)
@@ -78,13 +78,13 @@ class CallsInPieces:
         call.arguments += arguments
 
     def _continued(self, index: int | None, id_: str, *, name: str, arguments: str) -> _Growing | None:
-        """Return the call that a piece goes on with; `None` where it begins one."""
+        """Return the call that a piece continues; `None` if it begins a new one."""
         calls = [call for call in self._calls if index is None or call.index in (index, None)]
         if not calls:
             return None
         same = next((call for call in reversed(calls) if id_ and call.id == id_), None)
         last = same or calls[-1]
-        if not (name and last.name):  # only a beginning has a name
+        if not (name and last.name):  # only a first piece has a name
             return last
         if last.is_whole() and (arguments or name != last.name):
             return None
@@ -101,7 +101,7 @@ class CallsInPieces:
 
 
 class _Growing:
-    """One call, as far as it has arrived."""
+    """A call that is still arriving."""
 
     __slots__ = ("arguments", "id", "index", "name")
 
@@ -116,7 +116,7 @@ class _Growing:
 
     def whole(self) -> FunctionCall:
         text = self.arguments.strip()
-        if text.startswith("{}") and len(text) > len("{}"):  # some begin with those that they do not know yet
+        if text.startswith("{}") and len(text) > len("{}"):  # some send empty arguments first
             text = text.removeprefix("{}")
         return FunctionCall(self.name, arguments_text(text), self.id or None)
 

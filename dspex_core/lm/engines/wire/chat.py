@@ -23,7 +23,7 @@ _MAY_BE_EMPTY = ("content_filter", "length")  # Gemini leaves out the message
 
 
 def body(request: LMRequest, *, supports_schema: bool) -> Json:
-    """Return what is sent; a response schema is left out where the model cannot be held to one."""
+    """Return the request body; a response schema is left out where the model does not support one."""
     payload: Json = {"messages": [message.to_json() for message in request.messages], **request.config}
     if request.tools:
         payload["tools"] = [tool.to_json() for tool in request.tools]
@@ -34,7 +34,7 @@ def body(request: LMRequest, *, supports_schema: bool) -> Json:
 
 
 def response(data: Any) -> LMResponse:
-    """Read a whole reply, of a text completion, too: it differs in where a choice has its text."""
+    """Read a whole reply, also of a text completion, whose choices hold the text elsewhere."""
     if not isinstance(data, dict):
         raise RefusedError(data) if _is_listed_error(data) else ValueError("no object")
     choices = _choices(data)
@@ -45,7 +45,7 @@ def response(data: Any) -> LMResponse:
 
 
 def _is_listed_error(data: Any) -> bool:
-    """Whether it is an error in a list of one, as Google's servers send it."""
+    """Whether a reply is an error in a list of one, as Google's servers send it."""
     return isinstance(data, list) and len(data) == 1 and isinstance(data[0], dict) and says_error(data[0])
 
 
@@ -69,7 +69,7 @@ def _output(choice: Json, data: Json) -> tuple[LMOutput, str]:
 
 
 def _message(choice: Json, *places: str) -> Json | None:
-    """Return the message of a choice, from the first of the places that has one."""
+    """Return the message of a choice, from the first place that holds one."""
     for place in places:
         if isinstance(message := choice.get(place), dict):
             return message
@@ -82,16 +82,16 @@ def _raise_error_of(choice: Json, reason: str | None, data: Json) -> None:
         raise RefusedError({"error": error or data.get("error") or _ENDED_BY_ERROR})
 
 
-def in_pieces(tell: Callable[[LMChunk], None]) -> ChatPieces:
+def in_pieces(emit: Callable[[LMChunk], None]) -> ChatPieces:
     """Return a reader of one reply that arrives in pieces."""
-    return ChatPieces(tell)
+    return ChatPieces(emit)
 
 
 class ChatPieces:
-    """A reply in pieces: each adds to one of the outputs."""
+    """A streamed reply: each piece adds to one of the outputs."""
 
-    def __init__(self, tell: Callable[[LMChunk], None]) -> None:
-        self._tell = tell
+    def __init__(self, emit: Callable[[LMChunk], None]) -> None:
+        self._emit = emit
         self._outputs: dict[int, _Growing] = {}
         self._model = ""
         self._usage: Json = {}
@@ -99,7 +99,7 @@ class ChatPieces:
         self._is_another_format = False
 
     def read(self, event: Any) -> None:
-        """Take in an event. This runs once for every few letters."""
+        """Process an event. This is a hot path: it runs once for every few letters."""
         try:
             [choice] = event["choices"]
             delta, number = choice["delta"], choice["index"]
@@ -115,13 +115,13 @@ class ChatPieces:
             self._take(event)
         elif text:  # as nearly all events have it
             output.text.append(text)
-            self._tell(LMChunk(text, "", number))
+            self._emit(LMChunk(text, "", number))
 
     def _take(self, event: Any) -> None:
-        """Take in an event of any form."""
+        """Process an event of any form."""
         if not isinstance(event, dict):
             if event is None:
-                return  # a sign of life
+                return  # keep-alive
             raise RefusedError(event) if _is_listed_error(event) else ValueError("no object")
         if says_error(event):
             raise RefusedError(event)
@@ -139,7 +139,7 @@ class ChatPieces:
             self._take_choice(choice, output, number)
 
     def _take_usage(self, event: Json, choices: list[Json]) -> bool:
-        """Take note of the tokens if they are there; Groq and Moonshot have places of their own for them."""
+        """Record the token usage if present; Groq and Moonshot send it in other places."""
         for place in (event, event.get("x_groq"), *choices):
             if isinstance(place, dict) and isinstance(place.get("usage"), dict):
                 self._usage = place
@@ -157,7 +157,7 @@ class ChatPieces:
         if text or said.reasoning:
             output.text.append(text)
             output.reasoning.append(said.reasoning)
-            self._tell(LMChunk(text, said.reasoning, number))
+            self._emit(LMChunk(text, said.reasoning, number))
         output.refusal.append(said.refusal)
         for call in given_calls(delta):
             output.calls.add(call)
@@ -166,11 +166,11 @@ class ChatPieces:
         output.finish_reason = reason or output.finish_reason
 
     def end(self) -> None:
-        """Take note that the provider marked the end of the stream."""
+        """Process the provider's end-of-stream mark."""
         self._ended = True
 
     def whole(self) -> LMResponse | None:
-        """Return the response; its end is marked, or each output says why it ended."""
+        """Return the response once its end is marked or each output has a finish reason."""
         growing = [output for _, output in sorted(self._outputs.items())]
         if not growing and self._is_another_format:
             raise ValueError("no choices")
@@ -181,7 +181,7 @@ class ChatPieces:
 
 
 class _Growing:
-    """One output, as far as it has arrived."""
+    """An output that is still arriving."""
 
     __slots__ = ("calls", "finish_reason", "reasoning", "refusal", "text")
 

@@ -10,16 +10,16 @@ from dspex_core.lm.engines.wire.chat import in_pieces, response
 if TYPE_CHECKING:
     from dspex_core.messages import Json, LMRequest
 
-__all__ = ["EXPECTED", "PATH", "body", "in_pieces", "response"]  # replies are read as a chat's are
+__all__ = ["EXPECTED", "PATH", "body", "in_pieces", "response"]  # replies are read like a chat's
 
 PATH = "completions"
 EXPECTED = "a text completion"
 
-_MARK = "BEGIN RESPONSE:"  # DSPy's, after which a text model is to answer
+_MARK = "BEGIN RESPONSE:"  # DSPy's separator, after which a text model answers
 
 
-def body(request: LMRequest, *, supports_schema: bool) -> Json:  # noqa: ARG001  no such endpoint is held to a schema
-    """Return what is sent: the messages as one prompt, without their roles, as DSPy sends them."""
+def body(request: LMRequest, *, supports_schema: bool) -> Json:  # noqa: ARG001  these endpoints take no schema
+    """Return the request body: the messages as one prompt, without their roles, as DSPy sends them."""
     if request.tools:
         raise _unsupported("functions to call")
     if any(not isinstance(message.content, str) for message in request.messages):

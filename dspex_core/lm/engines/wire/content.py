@@ -1,4 +1,4 @@
-"""The text, the reasoning and the refusal in a reply's message, whichever form each has. PYTEST_DONT_REWRITE"""
+"""The text, the reasoning and the refusal in a reply's message, in any provider's form. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
     from dspex_core.messages import Json
 
-# A message has its reasoning in one of them; gateways repeat it in a second one.
+# A message has its reasoning in one of these; gateways repeat it in a second one.
 _REASONING = ("reasoning_content", "reasoning", "thinking", "thinking_blocks", "reasoning_details")
 _THOUGHTS = frozenset({"thinking", "reasoning", "reasoning_text", "reasoning_content", "summary_text", "thought"})
 _PLAIN_TEXT = ("text", "thinking", "summary", "value", "content", "reasoning")  # where a part may have its text
 
 
 class Said(NamedTuple):
-    """What a message or a part of one says."""
+    """The content of a message or of a part."""
 
     text: str = ""
     reasoning: str = ""
@@ -26,7 +26,7 @@ class Said(NamedTuple):
 
 
 def read_message(message: Json) -> Said:
-    """Return what a message, or a piece of one, says."""
+    """Return the content of a message or of a piece of one."""
     said = read_content(message.get("content"))
     reasoning = said.reasoning or next((text for name in _REASONING if (text := _plain(message.get(name)))), "")
     refusal = said.refusal or _plain(message.get("refusal"))
@@ -56,7 +56,7 @@ def _joined(parts: Iterable[Said]) -> Said:
 
 
 def _part(part: Any) -> Said:
-    """Read a part; one of an unknown kind without a text says nothing."""
+    """Read a part; an unknown kind without a text is empty."""
     if isinstance(part, str):
         return Said(part)
     if not isinstance(part, dict):

@@ -1,4 +1,4 @@
-"""Why a reply ended, in OpenAI's words; and a reply that is a refusal. PYTEST_DONT_REWRITE"""
+"""Finish reasons in OpenAI's terms, and refusals. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("dspex")
 
-_WORDS = {  # other providers' words, in lower case
+_WORDS = {  # other providers' terms, in lower case
     "length": """
         length max_tokens max_output_tokens max_completion_tokens max_new_tokens max_length model_length token_limit
         model_context_window_exceeded""",
@@ -28,18 +28,18 @@ _FILTERED = "(no words: the provider's content filter withheld the reply)"
 
 
 def finish_reason(given: Any) -> str | None:
-    """Return a reason as OpenAI says it, one that has no counterpart as it is, and none as `None`."""
+    """Return a reason in OpenAI's terms; an unknown one is returned as it is, a missing one as `None`."""
     if not isinstance(given, str) or not given:
         return None
     return _REASONS.get(given.lower(), given)
 
 
 def answers(read: Sequence[tuple[LMOutput, str]]) -> tuple[LMOutput, ...]:
-    """Return the outputs that are answers, of outputs each with its refusal.
+    """Return the outputs that are not refusals.
 
     Raises:
-        DeclinedError: All are refusals.
-        ValueError: There are no outputs.
+        DeclinedError: All outputs are refusals.
+        ValueError: `outputs` is empty.
     """
     if not read:
         raise ValueError("no choices")

@@ -25,7 +25,7 @@ _LAST = ("response.completed", "response.incomplete", "response.done")
 
 
 def body(request: LMRequest, *, supports_schema: bool) -> Json:
-    """Return what is sent; a response schema is left out where the model cannot be held to one."""
+    """Return the request body; a response schema is left out where the model does not support one."""
     payload: Json = {"input": [item for message in request.messages for item in _items(message)]}
     payload.update(_parameters(request.config))
     if request.tools:
@@ -37,7 +37,7 @@ def body(request: LMRequest, *, supports_schema: bool) -> Json:
 
 
 def _parameters(config: Mapping[str, Any]) -> Json:
-    """Return the sampling parameters under the names that they have here."""
+    """Return the sampling parameters under this API's names."""
     parameters = {name: value for name, value in config.items() if name != "n"}  # one response has one output
     for name in ("max_tokens", "max_completion_tokens"):
         if name in parameters:
@@ -57,13 +57,13 @@ def _parameters(config: Mapping[str, Any]) -> Json:
 
 
 def _items(message: Message) -> Iterator[Json]:
-    """Return the items that a message is here: function calls and their results are items of their own."""
+    """Return the items of a message: function calls and their results are separate items."""
     if message.role == "tool":
         yield {"type": "function_call_output", "call_id": message.tool_call_id, "output": message.text}
         return
     content = message.content
     if message.role == "assistant":
-        if content:  # what the model said is written as it is read
+        if content:  # the model's own output items are sent back unchanged
             parts = (TextPart(content),) if isinstance(content, str) else content
             yield {"type": "message", "role": "assistant", "content": [_part(part, "output_text") for part in parts]}
     else:
@@ -87,14 +87,14 @@ def _tool(tool: FunctionSpec) -> Json:
         "name": tool.name,
         "description": tool.description,
         "parameters": dict(tool.parameters),
-        "strict": False,  # as a chat's functions are; here it is true by default, which asks for more of the schema
+        "strict": False,  # as for chat functions; the default here is true, which restricts the schema
     }
 
 
 def response(data: Any) -> LMResponse:
     """Read a whole reply."""
     if not isinstance(data, dict):
-        raise ValueError("no object")  # noqa: TRY004  as all that does not have the wire format
+        raise ValueError("no object")  # noqa: TRY004  as for any malformed reply
     status = data.get("status")
     if status in _FAILED or (says_error(data) and not data.get("output")):
         raise RefusedError(data)
@@ -148,16 +148,16 @@ def _finish_reason(data: Json, calls: list[FunctionCall]) -> str:
     return "tool_calls" if calls else "stop"
 
 
-def in_pieces(tell: Callable[[LMChunk], None]) -> _Pieces:
+def in_pieces(emit: Callable[[LMChunk], None]) -> _Pieces:
     """Return a reader of one reply that arrives in pieces."""
-    return _Pieces(tell)
+    return _Pieces(emit)
 
 
 class _Pieces:
-    """A reply in pieces, of which the last holds all, or else what came before it."""
+    """A streamed reply, whose last event holds all of it, or else only ends it."""
 
-    def __init__(self, tell: Callable[[LMChunk], None]) -> None:
-        self._tell = tell
+    def __init__(self, emit: Callable[[LMChunk], None]) -> None:
+        self._emit = emit
         self._items: list[Json] = []
         self._text: list[str] = []
         self._refusal: list[str] = []
@@ -165,15 +165,15 @@ class _Pieces:
         self._is_another_format = False
 
     def read(self, event: Any) -> None:
-        """Take in an event."""
+        """Process an event."""
         if event is None:
-            return  # a sign of life
+            return  # keep-alive
         kind = event.get("type")
         if kind == "response.output_text.delta":
             self._take_text(event.get("delta"))
         elif kind in _THOUGHTS:
             if text := read_content(event.get("delta")).text:
-                self._tell(LMChunk("", text))
+                self._emit(LMChunk("", text))
         elif kind in _LAST:
             self._last = _ended(event.get("response"), kind)
         else:
@@ -182,13 +182,13 @@ class _Pieces:
     def _take_text(self, delta: Any) -> None:
         if text := read_content(delta).text:
             self._text.append(text)
-            self._tell(LMChunk(text))
+            self._emit(LMChunk(text))
 
     def _take_rarer(self, event: Json, kind: Any) -> None:
         if kind == "response.refusal.delta":
             self._refusal.append(read_content(event.get("delta")).text)
         elif kind == "response.reasoning_summary_part.added" and event.get("summary_index"):
-            self._tell(LMChunk("", "\n\n"))
+            self._emit(LMChunk("", "\n\n"))
         elif kind == "response.output_item.done" and isinstance(event.get("item"), dict):
             self._items.append(event["item"])
         elif kind == "response.failed" or says_error(event):
@@ -197,10 +197,10 @@ class _Pieces:
             self._is_another_format = True
 
     def end(self) -> None:
-        """Take note that the provider marked the end of the stream: here, its last event is the mark."""
+        """Ignore the end-of-stream mark: here, the last event marks the end."""
 
     def whole(self) -> LMResponse | None:
-        """Return the response that the last event held; some servers leave its output to the events before."""
+        """Return the response in the last event; some servers send its output only in earlier events."""
         if self._last is None:
             if self._is_another_format:
                 raise ValueError("no events of a response")
@@ -215,7 +215,7 @@ class _Pieces:
 
 
 def _ended(response: Any, kind: str) -> Json:
-    """Return the response of a last event, with the status that the event's name says where it has none."""
+    """Return the response of a last event; its status defaults to the one in the event's name."""
     if not isinstance(response, dict):
-        raise ValueError("no response")  # noqa: TRY004  as all that does not have the wire format
+        raise ValueError("no response")  # noqa: TRY004  as for any malformed reply
     return {**response, "status": response.get("status") or kind.removeprefix("response.")}
