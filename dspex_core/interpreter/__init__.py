@@ -1,4 +1,4 @@
-"""Running code that a model wrote, where it can do no harm. PYTEST_DONT_REWRITE"""
+"""Safe execution of code that a model wrote. PYTEST_DONT_REWRITE"""
 
 from dspex_core.interpreter.contract import CodeInterpreter, Execution, FinalOutput, SteppedInterpreter, run_code
 from dspex_core.interpreter.python import PythonInterpreter

@@ -1,4 +1,4 @@
-"""The contract of a code interpreter, and running code in one as a part of a flow. PYTEST_DONT_REWRITE"""
+"""The contract of a code interpreter, and a flow that runs code in one. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class CodeInterpreter(Protocol):
-    """Runs code; what one execution defines, the next ones can use.
+    """Runs code; definitions persist from one execution to the next.
 
     `tools` are the functions that the code may call by their names. Programs add to them.
     """
@@ -30,15 +30,15 @@ class CodeInterpreter(Protocol):
         ...
 
     def start(self) -> None:
-        """Get ready; `execute` does it too if need be."""
+        """Start the interpreter; `execute` also does so if needed."""
         ...
 
     def execute(self, code: str, variables: Mapping[str, Any] | None = None) -> Any:
         """Run code with these variables set.
 
         Returns:
-            A `FinalOutput` if the code called `SUBMIT(...)`, else the value of its last expression, or what it
-            printed if that is `None`.
+            A `FinalOutput` if the code called `SUBMIT(...)`, else the value of its last expression, or its printed text
+            if that is `None`.
 
         Raises:
             InterpreterError: The code failed or was stopped.
@@ -46,13 +46,13 @@ class CodeInterpreter(Protocol):
         ...
 
     def shutdown(self) -> None:
-        """End the session; what the code has defined is gone."""
+        """End the session and drop its definitions."""
         ...
 
 
 @runtime_checkable
 class SteppedInterpreter(CodeInterpreter, Protocol):
-    """An interpreter that lets a flow wait for the code, and answer its tool calls by flows."""
+    """An interpreter that runs code as part of a flow and answers its tool calls by flows."""
 
     def steps(
         self,
@@ -62,25 +62,25 @@ class SteppedInterpreter(CodeInterpreter, Protocol):
         tools: Mapping[str, FlowTool] | None = None,
         output_fields: Sequence[str] | None = None,
     ) -> Flow[Execution]:
-        """Run code as a part of a flow; the arguments are those of `run_code`."""
+        """Run code as part of a flow; the arguments are those of `run_code`."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class FinalOutput:
-    """What the code has submitted: a dict of the output fields, or what a custom interpreter makes of it."""
+    """The submitted output: a dict of the output fields, or a custom interpreter's own value."""
 
     output: Any
 
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """What one execution gave.
+    """The result of one execution.
 
     Args:
-        printed: What the code printed.
+        printed: The printed text.
         value: The value of its last expression, as JSON-like data.
-        final: What it submitted; `None` if it did not.
+        final: The submitted output; `None` without one.
     """
 
     printed: str = ""
@@ -89,7 +89,7 @@ class Execution:
 
     @property
     def result(self) -> Any:
-        """What `execute` returns of it."""
+        """The return value of `execute`."""
         if self.final is not None:
             return self.final
         return self.printed if self.value is None else self.value
@@ -103,14 +103,14 @@ def run_code(
     tools: Mapping[str, FlowTool] | None = None,
     output_fields: Sequence[str] | None = None,
 ) -> Flow[Execution]:
-    """Let a flow wait for code, in any interpreter; `yield from` it.
+    """Run code in any interpreter, as part of a flow.
 
     Args:
-        interpreter: Any; one without `steps` is run as one step, and its tool calls are driven sync.
-        code: The code itself, in no fence.
+        interpreter: Any interpreter; without `steps`, its code runs as one step, and its tool calls run sync.
+        code: The code, without a fence.
         variables: JSON-like values to set before it runs.
         tools: Flows that answer calls of the code, by name, in addition to `interpreter.tools`.
-        output_fields: The arguments of `SUBMIT`; one without `steps` knows its own.
+        output_fields: The arguments of `SUBMIT`; an interpreter without `steps` uses its own.
 
     Raises:
         InterpreterError: The code failed or was stopped.
@@ -120,7 +120,7 @@ def run_code(
     interpreter.tools.update({name: partial(_driven, tool) for name, tool in (tools or {}).items()})
     try:
         result = yield Call(interpreter.execute, (code, variables))
-    except SyntaxError as error:  # DSPy's interpreters raise it
+    except SyntaxError as error:  # raised by DSPy's interpreters
         raise InterpreterError(str(error), kind="syntax", exception="SyntaxError", line=error.lineno) from error
     if isinstance(result, FinalOutput):
         return Execution(final=result)

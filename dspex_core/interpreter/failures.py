@@ -1,4 +1,4 @@
-"""What goes wrong in the sandbox, as an InterpreterError. PYTEST_DONT_REWRITE"""
+"""Failures of the sandbox, as InterpreterErrors. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from dspex_core.errors import InterpreterLimit
 
 _OS = re.compile(r"\bos\b")
-_WITH_TOOLS = 10  # times as long as its own time: tools may be slow, and an endless loop over one has to end
+_WITH_TOOLS = 10  # the timeout with tools, as a multiple of `timeout`: ends endless loops over tools
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much one execution may take: seconds of its own, bytes, calls inside calls, characters of output."""
+    """The limits of one execution: own seconds, bytes, recursion depth, characters of output."""
 
     timeout: float
     max_memory: int
@@ -30,16 +30,16 @@ class Limits:
     max_output: int
 
     def of_sandbox(self) -> ResourceLimits:
-        """Return those that the sandbox itself watches."""
+        """Return the limits that the sandbox itself enforces."""
         return {
             "max_feed_duration_secs": self.timeout,
             "max_memory": self.max_memory,
             "max_recursion_depth": self.max_recursion_depth,
-            "max_suspensions": 10**9,  # tool calls of a whole session, which only their tools can judge
+            "max_suspensions": 10**9,  # limits tool calls per session; tools have their own limits
         }
 
     def out_of_time(self, own: float, of_tools: float = 0.0, *, printed: str) -> InterpreterError | None:
-        """Return the error for an execution that has used up its seconds over all its turns, if it has."""
+        """Return the error of an execution that has exceeded its time over all turns, or `None`."""
         if own <= self.timeout and own + of_tools <= self.timeout * _WITH_TOOLS:
             return None
         message = self.message("time")
@@ -50,7 +50,7 @@ class Limits:
         return InterpreterError(message, kind="limit", limit="time", printed=printed, state_lost=True)
 
     def reached(self, error: BaseException) -> InterpreterLimit | None:
-        """Return which limit an exception of the sandbox is about."""
+        """Return the limit that an exception of the sandbox reports."""
         text = str(error)
         if isinstance(error, TimeoutError) and text.startswith("feed time limit"):
             return "time"
@@ -61,7 +61,7 @@ class Limits:
         return None
 
     def message(self, limit: InterpreterLimit) -> str:
-        """Say what was reached, and which argument raises it."""
+        """Return a message that names the limit reached and the argument that raises it."""
         return {
             "time": f"the code ran longer than {self.timeout:g} s (timeout)",
             "memory": f"the code needed more than {self.max_memory:,} bytes of memory (max_memory)",
@@ -70,12 +70,12 @@ class Limits:
 
 
 def crashed(error: Exception, *, printed: str = "") -> InterpreterError:
-    """Return the error for a sandbox that is gone, or could not start."""
+    """Return the error of a sandbox that ended or could not start."""
     return InterpreterError(f"the sandbox failed: {error}", kind="crash", printed=printed, state_lost=True)
 
 
 def raised(error: MontyError, limits: Limits, *, printed: str, session_ended: bool) -> InterpreterError:
-    """Return the error for what the sandbox has reported of the code."""
+    """Return the error of the code that the sandbox reported."""
     with foreign_code():
         from pydantic_monty import MontyCrashedError, MontyRuntimeError, MontySyntaxError  # loaded by then
 
@@ -85,7 +85,7 @@ def raised(error: MontyError, limits: Limits, *, printed: str, session_ended: bo
         return crashed(error, printed=printed)
     exception, frames = error.exception(), error.traceback()
     limit = limits.reached(exception)
-    # Code that does not parse has a place, but no function that was running.
+    # A syntax error has a position, but no running function.
     unread = isinstance(exception, SyntaxError | NotImplementedError) and not any(f.function_name for f in frames)
     kind = InterpreterError if limit else CodeExecutionError
     return kind(
@@ -101,7 +101,7 @@ def raised(error: MontyError, limits: Limits, *, printed: str, session_ended: bo
 
 
 def _line(frames: list[Frame]) -> int | None:
-    """Return the innermost line in the code itself, not in what earlier executions have defined."""
+    """Return the innermost line in this code, not in definitions of earlier executions."""
     own = [frame.line for frame in frames if frame.filename == frames[0].filename]
     return own[-1] if own else None
 
@@ -109,8 +109,8 @@ def _line(frames: list[Frame]) -> int | None:
 def refuse_os(code: str) -> None:
     """Raise for code that imports `os`.
 
-    The sandbox has a module of that name, which can do nothing. Code that reaches for it wants files, processes
-    or the environment: it should learn at once, and before any of it has run, that there are none.
+    The sandbox has an empty module of that name. Code that imports it wants files, processes or the environment, so it
+    fails at once, before any of it runs.
     """
     line = _os_import(code) if _OS.search(code) else None
     if line is not None:
@@ -121,7 +121,7 @@ def refuse_os(code: str) -> None:
 def _os_import(code: str) -> int | None:
     try:
         tokens = list(tokenize.generate_tokens(StringIO(code).readline))
-    except (tokenize.TokenError, SyntaxError):  # the sandbox says better what is wrong with it
+    except (tokenize.TokenError, SyntaxError):  # the sandbox's own error is better
         return None
     importing, previous = False, ""
     for token in tokens:

@@ -1,4 +1,4 @@
-"""The default interpreter: Python in a sandbox, in a process of its own. PYTEST_DONT_REWRITE"""
+"""The default interpreter: Python in a sandbox, in a subprocess. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -37,19 +37,20 @@ class PythonInterpreter:
             interpreter.execute("found = search('a lamp')")
             interpreter.execute("len(found)")
 
-    What one execution defines, the next ones can use. One execution runs at a time. The sandbox (Monty) knows a part
-    of Python, as `execution_instructions` tells a model. A process serves it; it ends with this one.
+    Definitions persist from one execution to the next. One execution runs at a time. The sandbox (Monty) supports a
+    part of Python, described in `execution_instructions` for models. It runs in a subprocess, which ends with this
+    process.
 
     Args:
-        tools: Functions, sync or async, that the code may call by these names. What they raise is raised in the code.
-        output_fields: The names that `SUBMIT` takes (or DSPy's dicts with a `"name"`), one by one or all in a
-            dict; by default it takes one value, which becomes `{"output": value}`.
-        timeout: Seconds that one execution may run over all its turns, without the time that its tools take. Once
-            these and the code have taken ten times as long, no tool is called any more.
+        tools: Functions, sync or async, that the code may call by these names. Their exceptions are raised in the code.
+        output_fields: The names that `SUBMIT` takes (or DSPy's dicts with a `"name"`), as arguments or in one dict; by
+            default it takes one value, which becomes `{"output": value}`.
+        timeout: Seconds that the code of one execution may run, without the time of its tools. After ten times as long
+            with tools, no more tools are called.
         max_memory: Bytes that the code's values may take.
         max_recursion_depth: How deep calls may go.
-        max_output: Characters that are kept of what one execution prints, and that its value may have.
-        callbacks: Told of each execution; see `BaseCallback`.
+        max_output: The limit in characters for the printed text of one execution, and for its value.
+        callbacks: Receive events of each execution; see `BaseCallback`.
     """
 
     execution_instructions: ClassVar[str] = (
@@ -80,16 +81,16 @@ class PythonInterpreter:
         self._in_use = threading.Lock()
 
     def start(self) -> None:
-        """Start the sandbox now, and not with the first execution.
+        """Start the sandbox now, instead of with the first execution.
 
         Raises:
-            InterpreterError: It does not start.
+            InterpreterError: The sandbox does not start.
         """
         with span("interpreter_startup", {"instance": self, "inputs": {}}, self.callbacks):
             self._sandbox.start()
 
     def shutdown(self) -> None:
-        """End the sandbox and forget what the code has defined. Code that another thread runs is stopped."""
+        """End the sandbox and drop its definitions. Code that runs in another thread is stopped."""
         with span("interpreter_shutdown", {"instance": self, "inputs": {}}, self.callbacks):
             ended, self._sandbox = self._sandbox, Sandbox(self._limits)
             ended.close()
@@ -98,15 +99,15 @@ class PythonInterpreter:
         """Run code with these variables set.
 
         Args:
-            code: The code itself, in no fence.
+            code: The code, without a fence.
             variables: JSON-like values; models, dataclasses, dates and the like take their JSON form.
 
         Returns:
-            A `FinalOutput` if it called `SUBMIT(...)`, else the value of its last expression as JSON-like data
-            (its text where it is none), or what it printed if that is `None`.
+            A `FinalOutput` if it called `SUBMIT(...)`, else the value of its last expression as JSON-like data (other
+            values as text), or its printed text if that is `None`.
 
         Raises:
-            InterpreterError: The code failed or was stopped, or a variable cannot be passed; its `kind` says which.
+            InterpreterError: The code failed or was stopped, or a variable cannot be passed; see `kind`.
         """
         return drive(self.steps(code, variables)).result
 
@@ -124,24 +125,24 @@ class PythonInterpreter:
         tools: Mapping[str, FlowTool] | None = None,
         output_fields: Sequence[str | Mapping[str, Any]] | None = None,
     ) -> Flow[Execution]:
-        """Run code as a part of a flow: `execution = yield from interpreter.steps(code)`.
+        """Run code as part of a flow: `execution = yield from interpreter.steps(code)`.
 
         Args:
             code: As for `execute`.
             variables: As for `execute`.
-            tools: Flows that answer calls of this code, by name, before `self.tools` is asked.
-            output_fields: What `SUBMIT` takes in this code, in place of `self.output_fields`.
+            tools: Flows that answer calls of this code, by name; they take precedence over `self.tools`.
+            output_fields: The arguments of `SUBMIT` in this code, instead of `self.output_fields`.
         """
         source = str(code)
-        told = {"instance": self, "inputs": {"code": source, "variables": dict(variables or {})}}
+        event = {"instance": self, "inputs": {"code": source, "variables": dict(variables or {})}}
         calls = _Calls(tools or {}, self.tools, output_fields or self.output_fields)
-        with self._alone(), span("interpreter", told, self.callbacks) as attributes:
+        with self._alone(), span("interpreter", event, self.callbacks) as attributes:
             refuse_os(source)
             try:
                 execution = yield from self._run(source, variables_in(variables, calls.names), calls)
             except InterpreterError:
                 raise
-            except BaseException:  # the flow was stopped where it waited: nobody will resume the code
+            except BaseException:  # the flow was closed while it waited: nothing will resume the code
                 self.shutdown()
                 raise
             attributes["result"] = execution.result
@@ -156,7 +157,7 @@ class PythonInterpreter:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         if not self._in_use.acquire(blocking=False):
-            message = "the interpreter is executing other code; give each thread, task and tool one of its own"
+            message = "the interpreter is executing other code; give each thread, task and tool its own interpreter"
             raise InterpreterError(message, kind="usage")
         try:
             yield
@@ -195,21 +196,21 @@ class _Calls:
         self.names = {_SUBMIT, *flows, *functions}
         self.final: FinalOutput | None = None
         self.raised: Exception | None = None
-        self.seconds = 0.0  # that functions took; a program's own flows have limits of their own
+        self.seconds = 0.0  # of functions; a program's flows have their own limits
 
     def answer(self, call: ToolCall) -> Flow[ExternalResult]:
-        """Make a call; what it raises is the answer too, and is kept as `raised`."""
+        """Make a call; an exception is also an answer, and is kept as `raised`."""
         try:
             if call.name == _SUBMIT and self.final is None:
                 self.final = FinalOutput(self._submitted(call))
             if self.final is not None:
-                return {"exc_type": "SystemExit"}  # which `except Exception` in the code lets pass
+                return {"exc_type": "SystemExit"}  # `except Exception` in the code does not catch it
             if call.name in self._flows:
                 value = yield from self._flows[call.name](*call.args, **call.kwargs)
             else:
                 value = yield from self._called(call)
             return {"return_value": tool_result_in(value)}
-        except Exception as error:  # noqa: BLE001  the code made the call: it is told, and may handle it
+        except Exception as error:  # noqa: BLE001  raised in the code that made the call
             self.raised = error
             return {"exception": exception_in(error)}
 
@@ -223,7 +224,7 @@ class _Calls:
     def _submitted(self, call: ToolCall) -> dict[str, Any]:
         match call.args:
             case [dict() as outputs] if not call.kwargs and outputs.keys() == self._submit.parameters.keys():
-                return outputs  # all of them in one, as models write it
+                return outputs  # all fields in one dict, as models write it
         try:
             return dict(self._submit.bind(*call.args, **call.kwargs).arguments)
         except TypeError as error:

@@ -1,4 +1,4 @@
-"""One session of the sandbox, and the process that serves it. PYTEST_DONT_REWRITE"""
+"""A session of the sandbox, and the process that serves it. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ToolCall:
 
 
 class Printed:
-    """Takes what the code prints, and keeps as much of it as there is room for."""
+    """Collects the printed text, up to a limit."""
 
     def __init__(self, room: int) -> None:
         self._parts: list[str] = []
@@ -51,7 +51,7 @@ class Printed:
         self._left_out = 0
 
     def __call__(self, stream: str, text: str) -> None:
-        """Take a piece."""
+        """Add a piece."""
         kept = text[: self._room]
         self._left_out += len(text) - len(kept)
         if kept:
@@ -60,7 +60,7 @@ class Printed:
 
     @property
     def text(self) -> str:
-        """What was kept; it says how much was not."""
+        """The collected text, with a note on how much was cut."""
         cut = f"\n[cut: {self._left_out} characters are left out]" if self._left_out else ""
         return "".join(self._parts) + cut
 
@@ -68,8 +68,8 @@ class Printed:
 class Sandbox:
     """Runs code up to its next tool call: `begin`, then `resume` with an answer until it has ended.
 
-    It starts at its first use. After a failure that ends the session, the next `begin` starts another one. One
-    that is closed is not used again: a thread may still be in it.
+    It starts at its first use. After a failure that ends the session, the next `begin` starts another one. A closed
+    sandbox is not reused: a thread may still be in it.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -82,11 +82,11 @@ class Sandbox:
         self._paused: FunctionSnapshot | None = None
         self._names: Collection[str] = ()
         self._printed = Printed(limits.max_output)
-        self._spent = 0.0  # seconds that the code of this execution has run, without the turn that began at `_since`
+        self._spent = 0.0  # seconds that this execution's code has run, without the turn that began at `_since`
         self._since = 0.0
 
     def check_time(self, of_tools: float = 0.0) -> None:
-        """End the session of an execution that goes on for too long: the sandbox itself counts each turn anew.
+        """End the session of an execution that runs too long: the sandbox's own limit restarts with each turn.
 
         Raises:
             InterpreterError: The time limit is reached.
@@ -98,10 +98,10 @@ class Sandbox:
             raise late
 
     def start(self) -> MontySession:
-        """Start a session if there is none.
+        """Return the session, started if needed.
 
         Raises:
-            InterpreterError: It does not start.
+            InterpreterError: The sandbox does not start.
         """
         if self._session is not None:
             return self._session
@@ -125,14 +125,14 @@ class Sandbox:
         """Run code until it calls one of the names or ends.
 
         Raises:
-            InterpreterError: It failed.
+            InterpreterError: The code failed.
         """
         session = self.start()
         self._names, self._printed, self._spent = names, Printed(self._limits.max_output), 0.0
         return self._turn(lambda: session.feed_start(code, inputs=variables, print_callback=self._printed))
 
     def resume(self, answer: ExternalResult) -> ToolCall | Execution:
-        """Answer the call that the code waits for, and run on as `begin` does."""
+        """Answer the call that the code waits for, and continue as `begin` does."""
         paused, self._paused = self._paused, None
         if paused is None:
             raise InterpreterError("the interpreter was shut down by a tool", kind="usage", state_lost=True)
@@ -141,7 +141,7 @@ class Sandbox:
     def close(self) -> None:
         """End the session and its process, also while another thread runs code in it."""
         self._closed = True
-        if self._running and self._process is not None:  # the session's own end would wait for the code's
+        if self._running and self._process is not None:  # ending the session would wait for the code
             with suppress(ProcessLookupError):
                 os.kill(self._process, signal.SIGTERM)
         self._end_session()
@@ -188,7 +188,7 @@ class Sandbox:
             if isinstance(snapshot, NameLookupSnapshot):
                 snapshot = self._looked_up(snapshot)
                 continue
-            assert isinstance(snapshot, FunctionSnapshot)  # the rest follows an answer that no tool gives
+            assert isinstance(snapshot, FunctionSnapshot)  # the rest cannot follow a tool's answer
             if snapshot.is_os_function:
                 snapshot = snapshot.resume_not_handled()
             elif snapshot.function_name not in self._names:
@@ -205,12 +205,12 @@ class Sandbox:
         return Execution(self._printed.text, self._value(snapshot))
 
     def _looked_up(self, snapshot: NameLookupSnapshot) -> SyncSnapshot:
-        """Answer for a name that the code has not defined: a function if there is a tool of that name."""
+        """Return the value of a name that the code does not define: a function for a tool's name."""
         if snapshot.variable_name not in self._names:
             return snapshot.resume()
 
         def tool() -> None:
-            """Stand for a tool; the sandbox asks for its name only."""
+            """Represent a tool, of which the sandbox only uses the name."""
 
         tool.__name__ = snapshot.variable_name
         return snapshot.resume(value=tool)

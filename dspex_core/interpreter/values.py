@@ -1,7 +1,7 @@
-"""Values on their way into the sandbox and back: JSON-like data. PYTEST_DONT_REWRITE
+"""Conversion of values into the sandbox and back: JSON-like data. PYTEST_DONT_REWRITE
 
-None, booleans, numbers, texts, lists, and dicts whose keys are such (another key becomes its text).
-What JSON has a form for (models, dataclasses, dates, sets, tuples, ...) takes it.
+None, booleans, numbers, texts, lists, and dicts with such keys (other keys become text). Models, dataclasses, dates,
+sets, tuples, ... take their JSON form.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 _ATOMS = (type(None), bool, int, float, str)
 _MAX_DEPTH = 100
-_MAX_INT_BITS = 14_284  # the 4,300 digits that Python writes
+_MAX_INT_BITS = 14_284  # Python's limit of 4,300 digits
 
 
 def variables_in(variables: Mapping[str, Any] | None, tools: Collection[str] = ()) -> dict[str, Any]:
-    """Return variables as the sandbox takes them.
+    """Return variables in the sandbox's form.
 
     Raises:
-        InterpreterError: One cannot be passed, or has the name of a tool; it says which.
+        InterpreterError: A variable cannot be passed, or has the name of a tool.
     """
     taken = [name for name in variables or {} if name in tools]
     if taken:
@@ -35,26 +35,26 @@ def variables_in(variables: Mapping[str, Any] | None, tools: Collection[str] = (
 
 
 def tool_result_in(value: Any) -> Any:
-    """Return what a tool has returned as the sandbox takes it; what is no data goes in as its text.
+    """Return a tool's result in the sandbox's form; values that are not data become text.
 
     Raises:
-        ValueError: It is nested too deeply, or in itself.
+        ValueError: The result is nested too deeply, or in itself.
     """
     return _Copy(_data_or_text).of(value)
 
 
 def exception_in(error: Exception) -> Exception:
-    """Return what a tool has raised as the sandbox takes it: with a message that can be written."""
+    """Return a tool's exception in the sandbox's form: with an encodable message."""
     text = str(error)
     return error if _can_be_written(text) else RuntimeError(ascii(text))
 
 
 def value_out(value: Any, *, max_size: float = math.inf) -> Any:
-    """Return a value of the sandbox as JSON-like data; what is no data comes as its text.
+    """Return a value of the sandbox as JSON-like data; values that are not data become text.
 
     Raises:
-        ValueError: It is larger than `max_size` (characters of text, and one for each other value), nested
-            too deeply, or an integer too long to write.
+        ValueError: The value is larger than `max_size` (characters of text, and one for each other value), nested too
+            deeply, or has an integer that is too long to write.
     """
     return _Copy(_data_or_text, max_size).of(value)
 
@@ -72,7 +72,7 @@ def _variable(name: str, value: Any) -> Any:
 
 @dataclass(slots=True)
 class _Copy:
-    """Copies a value as plain data; `other` turns into data what is none."""
+    """Copies a value as plain data; `other` converts values that are not data."""
 
     other: Callable[[Any], Any]
     room: float = math.inf
@@ -116,12 +116,12 @@ def _can_be_written(text: str) -> bool:
 def _in_order(values: set[Any] | frozenset[Any]) -> list[Any]:
     try:
         return sorted(values)
-    except TypeError:  # of types that do not compare
+    except TypeError:  # types that cannot be compared
         return list(values)
 
 
 def _data(value: Any) -> Any:
-    from pydantic_core import to_jsonable_python  # pydantic is not loaded before it is needed
+    from pydantic_core import to_jsonable_python  # loads pydantic on demand
 
     return to_jsonable_python(value)
 
@@ -136,5 +136,5 @@ def _data_or_text(value: Any) -> Any:
         return value.attributes
     try:
         return to_jsonable_python(value, fallback=repr)
-    except ValueError:  # bytes that are no text
+    except ValueError:  # bytes that are not text
         return repr(value)

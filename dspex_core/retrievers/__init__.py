@@ -1,4 +1,4 @@
-"""Finding passages of a corpus for a query. PYTEST_DONT_REWRITE"""
+"""Retrievers: find passages of a corpus for a query. PYTEST_DONT_REWRITE"""
 
 from typing import TYPE_CHECKING
 
@@ -10,5 +10,5 @@ from dspex_core.retrievers.embeddings import Embeddings, EmbeddingsWithScores
 __all__ = ["BM25", "Embeddings", "EmbeddingsWithScores", "Retriever"]
 
 __path__.append(folder_of(__name__))  # DSPy's submodules
-if not TYPE_CHECKING:  # a type checker finds them by itself
+if not TYPE_CHECKING:  # type checkers find them by themselves
     __getattr__ = submodules(__name__)

@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 
 class Retriever(ABC):
-    """Finds the passages of a corpus that fit a query.
+    """Finds the passages of a corpus that match a query.
 
     Copies of a program share its retrievers.
 
     Args:
         corpus: The passages.
-        k: How many a call returns.
+        k: The number of passages that a call returns.
     """
 
     def __init__(self, corpus: Sequence[str], k: int) -> None:
         if k < 1:
-            raise ConfigurationError(f"k must be at least 1, not {k!r}: it is how many passages are found")
+            raise ConfigurationError(f"k, the number of passages to find, must be at least 1, not {k!r}")
         if isinstance(corpus, str) or not all(isinstance(passage, str) for passage in corpus):
-            raise ConfigurationError(f"a corpus is a list of texts, not {repr(corpus)[:100]}")
+            raise ConfigurationError(f"a corpus must be a list of texts, not {repr(corpus)[:100]}")
         self.corpus = list(corpus)
         self.k = k
 
@@ -39,9 +39,9 @@ class Retriever(ABC):
         """Return positions in the corpus and scores of at most `k` passages, the best first."""
 
     def steps(self, query: str, k: int | None = None) -> Flow[Prediction]:
-        """Find passages as a part of a flow: `found = yield from retriever.steps(query)`."""
+        """Find passages as part of a flow: `found = yield from retriever.steps(query)`."""
         if not isinstance(query, str):
-            raise ConfigurationError(f"a query is a text, not {query!r}")
+            raise ConfigurationError(f"a query must be a text, not {query!r}")
         with span("retrieve", {"instance": self, "inputs": {"query": query}}) as attributes:
             found = yield Call(self.ranked, (query, k or self.k))
             indices = [position for position, _ in found]
@@ -54,7 +54,7 @@ class Retriever(ABC):
         return prediction
 
     def __call__(self, query: str, k: int | None = None) -> Prediction:
-        """Return the `passages` that fit the query best, the best first, with their `indices` and `scores`."""
+        """Return the best matching `passages`, best first, with their `indices` and `scores`."""
         return drive(self.steps(query, k))
 
     async def acall(self, query: str, k: int | None = None) -> Prediction:

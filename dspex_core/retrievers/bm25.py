@@ -1,4 +1,4 @@
-"""BM25: passages that share words with the query, the rare ones counting most. PYTEST_DONT_REWRITE"""
+"""BM25: ranks passages by shared words with the query, weighting rare words most. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _KIND = "bm25"
 
 
 class BM25(Retriever):
-    """Finds passages by the words of a query, without a model; those that share none are not found.
+    """Finds passages by the words of a query, without a model; passages without a shared word are not found.
 
     Source: Robertson and Zaragoza 2009, "The Probabilistic Relevance Framework"; Lucene's variant.
 
     Args:
         corpus: The passages.
-        k: How many a call returns at most.
-        k1: How much a word counts that a passage has again and again; with 0, no more than once.
-        b: How much it counts against a passage that it is long, from 0 to 1.
-        tokenizer: Turns a text into its words, such as one that stems them. By default words are compared
-            without case, and pairs of characters in scripts without spaces.
+        k: The largest number of passages that a call returns.
+        k1: How much repetitions of a word in a passage count; with 0, not at all.
+        b: How much long passages are penalized, from 0 to 1.
+        tokenizer: A function from a text to its words, such as a stemmer. By default words are casefolded, with
+            character bigrams in scripts without spaces.
     """
 
     def __init__(
@@ -61,21 +61,21 @@ class BM25(Retriever):
         """Write the corpus and the settings to a folder, as JSON.
 
         Raises:
-            ArtifactError: It cannot be written; an older one stays as it was.
+            ArtifactError: The folder cannot be written; earlier content stays unchanged.
         """
         state = {"corpus": self.corpus, "k": self.k, "k1": self.k1, "b": self.b, "own_words": self.tokenizer is None}
         write_artifact(_file(path), _KIND, state)
 
     @classmethod
     def from_saved(cls, path: str | PathLike[str], tokenizer: Callable[[str], list[str]] | None = None) -> Self:
-        """Return the retriever that `save` wrote.
+        """Return a saved retriever.
 
         Args:
             path: The folder.
-            tokenizer: The one that it had, if it had one.
+            tokenizer: Its tokenizer, if it had one.
 
         Raises:
-            ArtifactError: The folder cannot be read, or its retriever had a tokenizer and none is given.
+            ArtifactError: The folder cannot be read, or its tokenizer is not given.
         """
         file = _file(path)
         match read_artifact(file, _KIND):
@@ -95,9 +95,9 @@ class BM25(Retriever):
         return words(text) if self.tokenizer is None else self.tokenizer(text)
 
     def _made(self) -> Any:
-        """Return the index of bm25s, which has no form for a corpus without a word."""
+        """Return the index of bm25s, or `None` for a corpus without words."""
         with foreign_code():
-            import bm25s  # not needed to import dspex
+            import bm25s  # heavy, loaded on demand
 
         tokens = [self._words(passage) for passage in self.corpus]
         if not any(tokens):

@@ -1,4 +1,4 @@
-"""Which texts are alike: embedders, and the index that finds a text's nearest ones. PYTEST_DONT_REWRITE"""
+"""Text similarity: embedders, and an index of nearest texts. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ _ANALYZERS = ("char_wb", "char", "word")
 _CONNECTION = frozenset(("api_base", "api_key", "num_retries", "engine", "timeout"))
 _STORABLE = frozenset(("dimensions", "encoding_format", "input_type", "task_type", "truncate"))
 _MATRIX_DIMENSIONS = 2
-_COLUMNS = 2**18  # enough that few n-grams share one; the matrix is sparse, so it costs nothing
+_COLUMNS = 2**18  # so many that collisions are rare; the matrix is sparse, so this is free
 
 
 class Vectorizer(Protocol):
-    """Turns texts into rows of numbers, such that alike texts point in alike directions."""
+    """Embeds texts as rows of a matrix, such that similar texts have similar directions."""
 
     def __call__(self, texts: list[str], /) -> Any:
         """Return a matrix (numpy, SciPy sparse, or lists) with one row for each text."""
 
 
 class Embedder:
-    """Turns texts into vectors: by a model behind an API, or by a function of your own.
+    """Embeds texts by a model behind an API, or by your own function.
 
     Args:
         model: `provider/model`, such as `"openai/text-embedding-3-small"`, or a function from a list of
             texts to a matrix (numpy, SciPy sparse, or lists) with one row for each.
-        batch_size: How many texts are sent at once.
-        caching: Whether the vectors of a model are kept in the response cache, text by text. A
-            function is called each time.
+        batch_size: The number of texts per request.
+        caching: Whether a model's vectors are kept in the response cache, text by text. A function's vectors are not
+            cached.
         api_base, api_key, num_retries, engine, timeout, headers, ...: As for an `LM`.
         **kwargs: Further arguments of each call, such as `dimensions`.
     """
@@ -64,12 +64,12 @@ class Embedder:
         caching: bool | None = None,  # noqa: FBT001  DSPy's signature
         **kwargs: Any,
     ) -> Any:
-        """Return the vectors of texts as the rows of a matrix; that of a single text as one vector.
+        """Return the vectors of texts as the rows of a matrix; for a single text, one vector.
 
         They are numpy arrays of 32-bit floats; a function that returns sparse rows keeps them sparse.
 
         Raises:
-            LMError: The model could not answer.
+            LMError: The call failed.
             ConfigurationError: The function does not return a row for each text.
         """
         return drive(self._flow(inputs, batch_size or self.batch_size, caching=caching, kwargs=kwargs))
@@ -88,7 +88,7 @@ class Embedder:
         """Return the settings in the form that artifacts store: never a key or an address.
 
         Raises:
-            ArtifactError: The model is a function, of which there is no such form.
+            ArtifactError: The model is a function, which cannot be stored.
         """
         if isinstance(self.model, LexicalEmbedder):
             return self.model.to_json()
@@ -120,12 +120,12 @@ class Embedder:
 
 @dataclass(frozen=True)
 class LexicalEmbedder:
-    """An embedder that needs no model: it hashes the n-grams of a text.
+    """An embedder without a model: it hashes the n-grams of a text.
 
     Its rows are sparse and of length 1. They depend on the text alone, not on other texts.
 
     Args:
-        analyzer: What the n-grams are made of: `"char_wb"` (characters within words), `"char"`
+        analyzer: The units of n-grams: `"char_wb"` (characters within words), `"char"`
             or `"word"`.
         ngram_range: The shortest and the longest n-gram.
     """
@@ -150,7 +150,7 @@ class LexicalEmbedder:
     @cached_property
     def _vectorizer(self) -> HashingVectorizer:
         with foreign_code():
-            from sklearn.feature_extraction.text import HashingVectorizer  # about a second of import
+            from sklearn.feature_extraction.text import HashingVectorizer  # takes a second to import
 
         return HashingVectorizer(
             analyzer=self.analyzer, ngram_range=self.ngram_range, n_features=_COLUMNS, alternate_sign=False
@@ -165,30 +165,30 @@ def embedder_from_json(stored: Mapping[str, Any]) -> LexicalEmbedder | Embedder:
     """Rebuild an embedder from its stored form.
 
     Raises:
-        ArtifactError: It is not the stored form of one that this version knows.
+        ArtifactError: `stored` is not an embedder that this version knows.
     """
     match stored:
         case {"kind": "lexical", "analyzer": str(analyzer), "ngram_range": [int(shortest), int(longest)]}:
             return LexicalEmbedder(analyzer, (shortest, longest))
         case {"kind": "model", "model": str(model), "config": dict(config)} if _storable(config) == config:
             return Embedder(model, **config)
-    message = f"is no stored embedder that this version knows: {dict(stored)!r}"
+    message = f"is not a stored embedder that this version knows: {dict(stored)!r}"
     raise ArtifactError(message)
 
 
 def _storable(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a file may say of an embedder's calls: never a key, an address, or another body of the request."""
+    """Return the storable settings of an embedder's calls: never a key, an address, or extra parts of requests."""
     return {name: value for name, value in config.items() if name in _STORABLE and isinstance(value, str | int | None)}
 
 
 class NearestIndex:
-    """An index of texts that finds the ones most similar to a query. Threads may share it.
+    """An index that finds the texts most similar to a query. Threads may share it.
 
     Args:
-        texts: The texts to find among.
+        texts: The texts to search.
         embedder: Called once with all of the texts, then with each query.
         normalize: Whether to compare directions only (cosine), or lengths too (dot product).
-        vectors: The rows of the texts, if they are known; then the embedder is called with queries only.
+        vectors: The texts' rows, if known; the embedder is then called with queries only.
 
     Raises:
         ConfigurationError: The embedder does not return a row for each text.
@@ -206,7 +206,7 @@ class NearestIndex:
 
     @property
     def vectors(self) -> Any:
-        """The rows of the texts as a numpy array; `None` if they are sparse, or if there are none."""
+        """The rows of the texts as a numpy array; `None` if they are sparse or empty."""
         return None if self._columns is None or hasattr(self._columns, "toarray") else self._columns.T
 
     def nearest(self, query: str, k: int) -> list[int]:
@@ -222,7 +222,7 @@ class NearestIndex:
         Of equally similar texts the earlier one comes first. There are fewer when the index has fewer texts.
 
         Raises:
-            ConfigurationError: The query's vector is of another length than those of the texts.
+            ConfigurationError: The query's vector and the texts' vectors differ in length.
         """
         if self._columns is None:
             return []
@@ -230,7 +230,7 @@ class NearestIndex:
         if row.shape[1] != self._columns.shape[0]:
             message = (
                 f"the embedder makes vectors of {row.shape[1]} numbers, and those of the texts have "
-                f"{self._columns.shape[0]}: use the one that made them"
+                f"{self._columns.shape[0]}: use the embedder that made them"
             )
             raise ConfigurationError(message)
         with foreign_code():
@@ -248,9 +248,9 @@ def best(scores: Any, k: int) -> list[tuple[int, float]]:
 
 
 def _client(model: str | Callable[..., Any], given: dict[str, Any]) -> tuple[EmbeddingModel | None, dict[str, Any]]:
-    """Return what asks a model, if it is one, and the arguments of each call."""
+    """Return the client of an embedding model, or `None` for a function, and the arguments of each call."""
     if isinstance(model, str):
-        # The LM client, which not every program needs.
+        # The LM client, loaded on demand.
         from dspex_core.lm.embedding import EmbeddingModel
         from dspex_core.lm.options import set_apart
 
@@ -259,13 +259,13 @@ def _client(model: str | Callable[..., Any], given: dict[str, Any]) -> tuple[Emb
         own = {name: apart.pop(name) for name in _CONNECTION if name in apart}
         return EmbeddingModel(model, **engine, **own, options=apart), kwargs
     if not callable(model) or _CONNECTION & given.keys():
-        message = f"an embedder is a model string, or a function without {', '.join(_CONNECTION)}; not {model!r}"
+        message = f"an embedder must be a model string, or a function without {', '.join(_CONNECTION)}; not {model!r}"
         raise ConfigurationError(message)
     return None, given
 
 
 def _matrix(rows: Any, n: int) -> Any:
-    """Return rows as a numpy or sparse matrix, if there are as many as should be."""
+    """Return rows as a numpy or sparse matrix, after checking their number."""
     with foreign_code():
         import numpy as np  # not needed to import dspex
 
@@ -293,10 +293,10 @@ def _columns(rows: Any, n: int, *, normalize: bool) -> Any:
     """Return the rows of `n` texts as columns, scaled to length 1 if they are to be normalized."""
     with foreign_code():
         from scipy import sparse
-        from sklearn.preprocessing import normalize as scaled  # heavy, and not needed to import dspex
+        from sklearn.preprocessing import normalize as scaled  # heavy, loaded on demand
 
     matrix = _matrix(rows, n)
     with foreign_code():
         columns = (scaled(matrix) if normalize else matrix).T
-        # Stored by row, that is by n-gram: a query then reads only the n-grams that it has itself.
+        # Stored by n-gram, so that a query reads only its own n-grams.
         return columns.tocsr() if sparse.issparse(columns) else columns

@@ -1,4 +1,4 @@
-"""Embeddings: passages whose vectors are the nearest to that of the query. PYTEST_DONT_REWRITE"""
+"""Retrieval by embeddings: passages whose vectors are nearest to the query's. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _VECTORS = re.compile(r"vectors-[0-9a-f]{16}\.npy")
 
 
 class Embeddings(Retriever):
-    """Finds the passages whose vectors are the most similar to the query's. The search is exact.
+    """Finds the passages whose vectors are most similar to the query's, by exact search.
 
     Args:
         corpus: The passages; all are embedded at once.
         embedder: An `Embedder`, a `LexicalEmbedder`, or a function from a list of texts to vectors.
-        k: How many a call returns.
-        callbacks, cache, brute_force_threshold: Have no effect; DSPy's code may give them.
-        normalize: Whether to compare directions only (cosine), or lengths too (dot product).
+        k: The number of passages that a call returns.
+        callbacks, cache, brute_force_threshold: No effect; accepted for DSPy's code.
+        normalize: Whether to compare by cosine (directions only) instead of dot product.
     """
 
     def __init__(
@@ -56,12 +56,12 @@ class Embeddings(Retriever):
         return self._index.ranked(query, k)
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write corpus, settings and vectors to a folder, without pickle; what was there is replaced as a whole.
+        """Write corpus, settings and vectors to a folder, without pickle, replacing earlier content.
 
-        Of an embedder with a model string its name is kept, never a key or an address.
+        Of an embedder with a model string only the name is kept, never a key or an address.
 
         Raises:
-            ArtifactError: It cannot be written; an older one stays as it was.
+            ArtifactError: The folder cannot be written; earlier content stays unchanged.
         """
         folder = Path(path)
         state = {"corpus": self.corpus, "k": self.k, "normalize": self.normalize, "embedder": _stored(self.embedder)}
@@ -79,19 +79,19 @@ class Embeddings(Retriever):
 
     @classmethod
     def from_saved(cls, path: str | PathLike[str], embedder: Vectorizer | None = None) -> Self:
-        """Return the retriever that `save` wrote, without embedding the corpus again.
+        """Return a saved retriever, without embedding the corpus again.
 
         Args:
             path: The folder.
-            embedder: The one that it had; needed only if that was a function.
+            embedder: Its embedder; needed only if that was a function.
 
         Raises:
-            ArtifactError: The folder cannot be read, or there is no embedder.
+            ArtifactError: The folder cannot be read, or the embedder is missing.
         """
         return cls.__new__(cls).load(path, embedder)
 
     def load(self, path: str | PathLike[str], embedder: Vectorizer | None = None) -> Self:
-        """Become the retriever that `save` wrote, as `from_saved` returns it; return this one."""
+        """Load a saved retriever into this one, like `from_saved`, and return it."""
         file = _file(path)
         match read_artifact(file, _KIND):
             case {"corpus": list(corpus), "k": int(k), "normalize": bool(normalize), "vectors": name, **rest}:
@@ -128,9 +128,9 @@ def _file(path: str | PathLike[str]) -> Path:
 
 
 def _bytes(vectors: Any) -> bytes:
-    """Return an array as the content of a `.npy` file; sparse rows have none, as they are soon made anew."""
+    """Return an array as the content of a `.npy` file; `None` for sparse rows, which are quickly recomputed."""
     with foreign_code():
-        import numpy as np  # not needed to import dspex
+        import numpy as np  # heavy, loaded on demand
 
     if vectors is None:
         return b""
@@ -143,8 +143,8 @@ def _read_vectors(file: Path, name: Any, n: int) -> Any:
     with foreign_code():
         import numpy as np  # as in _bytes
 
-    if not (isinstance(name, str) and _VECTORS.fullmatch(name)):  # never a file elsewhere
-        raise ArtifactError(f"is a damaged artifact: {name!r} is no file of vectors", path=str(file))
+    if not (isinstance(name, str) and _VECTORS.fullmatch(name)):  # never a file outside the folder
+        raise ArtifactError(f"is a damaged artifact: {name!r} is not a file of vectors", path=str(file))
     place = file.with_name(name)
     try:
         vectors = np.load(place, allow_pickle=False)
@@ -157,4 +157,4 @@ def _read_vectors(file: Path, name: Any, n: int) -> Any:
     return vectors
 
 
-EmbeddingsWithScores = Embeddings  # DSPy's name for one that returns scores, too
+EmbeddingsWithScores = Embeddings  # DSPy's name for a retriever that also returns scores

@@ -1,4 +1,4 @@
-"""The words of a text, in any script, as a search compares them. PYTEST_DONT_REWRITE"""
+"""Tokenizes texts in any script for search. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 # Scripts that put no spaces between words (or, as Hangul, put endings to them): Thai, Lao, Myanmar, Khmer,
-# kana, Han, Hangul. Pairs of characters do for words there, as in Lucene's CJK analyzer.
+# kana, Han, Hangul. Character bigrams serve as words there, as in Lucene's CJK analyzer.
 _UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
     "\uf900-\ufaff\U00020000-\U0003ffff]+"
@@ -14,7 +14,7 @@ _UNSPACED = re.compile(
 
 
 class _Kept(dict[int, str]):
-    """What `str.translate` keeps: letters, digits and the marks that belong to letters; all else parts words."""
+    """A table for `str.translate`: keeps letters, digits and marks; all other characters separate words."""
 
     def __missing__(self, code: int) -> str:
         character = chr(code)
@@ -27,7 +27,7 @@ _KEPT = _Kept()
 
 
 def words(text: str) -> list[str]:
-    """Return the words without case; where a script has no spaces, pairs of neighbouring characters."""
+    """Return the casefolded words; in scripts without spaces, character bigrams."""
     plain = unicodedata.normalize("NFKC", text).casefold().translate(_KEPT)
     return _UNSPACED.sub(_pairs, plain).split()
 

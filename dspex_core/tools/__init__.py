@@ -1,4 +1,4 @@
-"""Tools: what a model may ask to have called. PYTEST_DONT_REWRITE"""
+"""Tools: functions that a model may ask to call. PYTEST_DONT_REWRITE"""
 
 from dspex_core.tools.mcp_server import MCPTools
 from dspex_core.tools.registry import ToolRegistry

@@ -1,4 +1,4 @@
-"""What a tool takes: the schemas of its arguments for a model, and their check. PYTEST_DONT_REWRITE"""
+"""The arguments of a tool: their schemas for a model, and their validation. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Arguments:
     Args:
         schemas: The JSON schema of each, by name.
         types: The Python type of each, by name.
-        required: Those that a call must give.
-        is_open: Whether it takes others, too.
-        model: The pydantic model whose fields they are; it checks them as a whole.
+        required: Arguments that a call must give.
+        is_open: Whether it accepts other arguments.
+        model: The pydantic model that has them as fields and validates them together.
     """
 
     schemas: Mapping[str, Schema]
@@ -44,15 +44,15 @@ class Arguments:
 
     @cached_property
     def parameters(self) -> dict[str, Any]:
-        """The JSON schema of all arguments, as a request has it."""
+        """The JSON schema of all arguments, for a request."""
         required = [name for name in self.schemas if name in self.required]
         return {"type": "object", "properties": dict(self.schemas), "required": required}
 
     def validated(self, given: Mapping[str, Any]) -> Any:
-        """Return the arguments as their types, by pydantic's lax rules: a dict, or an instance of the model.
+        """Return the arguments converted to their types, by pydantic's lax rules: a dict, or an instance of the model.
 
         Raises:
-            ValueError: They do not fit; the message lists each problem, in words for a model.
+            ValueError: Arguments are invalid; the message lists each problem, for a model.
         """
         from pydantic import ValidationError  # as in _validator
 
@@ -67,14 +67,14 @@ class Arguments:
             problems = [*_problems(error), *problems]
         except AmbiguousValueError as error:
             problems = [str(error), *problems]
-        except Exception as error:  # noqa: BLE001  a validator of the user's, on what a model wrote
+        except Exception as error:  # noqa: BLE001  a user's validator, on a model's values
             problems = [error_text(error), *problems]
         if problems:
             raise ValueError(f"the arguments do not fit: {'; '.join(problems)}. It takes: {self.text()}")
         return value
 
     def _read(self, taken: Mapping[str, Any]) -> Any:
-        """Return arguments as their types; what a model has written in another way is forgiven, if it must be."""
+        """Return arguments converted to their types, leniently if strict validation fails."""
         try:
             return self._validator.validate_python(taken)
         except ValueError:
@@ -84,7 +84,7 @@ class Arguments:
             return self._validator.validate_python(meant)
 
     def _forgiven(self, taken: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return what arguments mean; a null for one with a default that is not null stands for the default."""
+        """Return arguments read leniently; null means the default of an argument that does not accept null."""
         found = {name: forgiven(self.types.get(name, Any), value) for name, value in taken.items()}
         unsaid = {name for name, value in found.items() if value is None and self._has_default(name)}
         changed = unsaid or any(found[name] is not value for name, value in taken.items())
@@ -94,7 +94,7 @@ class Arguments:
         return name in self.types and name not in self.required and not fits(self.types[name], None)
 
     def text(self) -> str:
-        """Say in a few words what each argument is: `query (str): what to look for; limit (int, 3 by default)`."""
+        """Describe each argument in a few words: `query (str): what to look for; limit (int, 3 by default)`."""
         return "; ".join(map(self._described, self.schemas)) or "nothing"
 
     def with_given(
@@ -103,7 +103,7 @@ class Arguments:
         types: Mapping[str, Any] | None,
         words: Mapping[str, str] | None,
     ) -> Arguments:
-        """Return them with what a user has said of them: all schemas, some types, some descriptions."""
+        """Return the arguments with a user's overrides: all schemas, some types, some descriptions."""
         shown = dict(self.schemas if schemas is None else schemas)
         for name, description in (words or {}).items():
             if name in shown:
@@ -124,7 +124,7 @@ class Arguments:
     @cached_property
     def _validator(self) -> TypeAdapter[Any]:
         import pydantic  # heavy, not needed before the first call
-        from typing_extensions import TypedDict  # comes with pydantic, which on Python 3.11 takes no other
+        from typing_extensions import TypedDict  # a dependency of pydantic, which requires it on Python 3.11
 
         if self.model is not None:
             return pydantic.TypeAdapter(self.model)
@@ -138,10 +138,10 @@ class Arguments:
 
 
 def of_function(function: Callable[..., Any]) -> Arguments:
-    """Read what a function takes from its signature.
+    """Read the arguments of a function from its signature.
 
     Raises:
-        ConfigurationError: It has no signature, or a type in it cannot be found.
+        ConfigurationError: The function has no signature, or a type in it cannot be found.
     """
     try:
         parameters = inspect.signature(function).parameters
@@ -162,7 +162,7 @@ def of_function(function: Callable[..., Any]) -> Arguments:
 
 
 def of_types(types: Mapping[str, Any], defaults: Mapping[str, Any], *, is_open: bool = False) -> Arguments:
-    """Make them of types by name; what has a default may be left out."""
+    """Make arguments of types by name; those with a default are optional."""
     shown = {name: _schema(kind) for name, kind in types.items()}
     for name, default in defaults.items():
         shown[name] = {**shown[name], "default": _plain(default)}
@@ -170,12 +170,12 @@ def of_types(types: Mapping[str, Any], defaults: Mapping[str, Any], *, is_open: 
 
 
 def of_model(model: type[Any]) -> Arguments:
-    """Read what a pydantic model takes from its schema."""
+    """Read the arguments of a pydantic model from its schema."""
     return replace(of_schema(model.model_json_schema()), model=model)
 
 
 def of_schema(schema: Schema) -> Arguments:
-    """Read what a tool takes from the JSON schema of its arguments, an object."""
+    """Read the arguments of a tool from their JSON schema, an object."""
     shown = resolved(schema).get("properties", {})
     is_open = bool(schema.get("additionalProperties"))
     return Arguments(shown, types_of(shown), frozenset(schema.get("required", ())), is_open)
@@ -192,12 +192,12 @@ def convert_input_schema_to_tool_args(
 
 
 def types_of(shown: Mapping[str, Schema]) -> dict[str, Any]:
-    """Return the Python type of each argument as far as its JSON schema says it in one word."""
+    """Return the Python type of each argument whose JSON schema has a simple type."""
     return {name: _type_of(schema) for name, schema in shown.items()}
 
 
 def resolved(schema: Schema) -> dict[str, Any]:
-    """Return a JSON schema without references; where a type holds itself, the inner one is any object."""
+    """Return a JSON schema without references; the inner schema of a recursive type is any object."""
     shared = {**schema.get("definitions", {}), **schema.get("$defs", {})}
 
     def expand(part: Any, within: tuple[str, ...]) -> Any:
@@ -231,7 +231,7 @@ def _schema(kind: Any) -> dict[str, Any]:
         if isinstance(error, pydantic.errors.PydanticUserError) and error.code == "typed-dict-version":
             message = f"a tool cannot take {kind!r}: {error.message}"  # it would fail at each call
             raise ConfigurationError(message) from error
-        return {}  # such as a connection with a default: no model can write one
+        return {}  # such as a connection with a default: a model cannot write one
 
 
 def _plain(value: Any) -> Any:
@@ -241,7 +241,7 @@ def _plain(value: Any) -> Any:
 
 
 def _annotated(function: Any) -> Any:
-    """Return what has the annotations: the function inside a partial, the `__call__` of an object."""
+    """Return the object with the annotations: the function inside a partial, the `__call__` of an object."""
     while isinstance(function, partial):
         function = function.func
     if isinstance(function, type):
@@ -257,7 +257,7 @@ def _shown(value: Any) -> str:
 
 
 def _problems(error: Any) -> list[str]:
-    """Say what is wrong with which argument."""
+    """Describe the problem of each invalid argument."""
     problems = []
     for detail in error.errors(include_url=False, include_context=False):
         name = ".".join(map(str, detail["loc"]))

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
     from dspex_core.errors import ToolErrorKind
 
-_GRACE = 1.0  # seconds that an async tool has to end after it was cancelled, before it is left behind
+_GRACE = 1.0  # seconds that a cancelled async tool has to end, before it is abandoned
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a call ended: with a result, or with an error; that of the kind `"raised"` is the tool's own."""
+    """The result or the error of a call; an error of kind `"raised"` is the tool's own."""
 
     result: Any = None
     error: Exception | None = None
@@ -30,11 +30,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """A call of a tool with its arguments, ready to be made in one manner or both.
+    """A call of a tool with its arguments, ready to be made sync, async or both.
 
     Args:
-        call: Makes it in this thread.
-        acall: Makes it in an event loop.
+        call: Makes the call in this thread.
+        acall: Makes the call in an event loop.
         loop: The only loop in which `acall` works, such as the one that a connection belongs to.
     """
 
@@ -43,7 +43,7 @@ class Invocation:
     loop: asyncio.AbstractEventLoop | None = None
 
     def run(self, seconds: float | None) -> Outcome:
-        """Make it and wait; what is async runs in its loop, or in one of its own."""
+        """Make the call and wait; async code runs in its own or a new event loop."""
         if self.call is None:
             return self._run_async(self._awaitable, seconds)
         call = self.call
@@ -52,11 +52,11 @@ class Invocation:
             return outcome
         awaited = self._run_async(lambda: outcome.result, seconds)
         if awaited is _IN_A_LOOP and inspect.iscoroutine(outcome.result):
-            outcome.result.close()  # it will not be awaited
+            outcome.result.close()  # not awaited
         return awaited
 
     async def arun(self, seconds: float | None) -> Outcome:
-        """Make it without blocking the event loop; what is sync runs in a thread."""
+        """Make the call without blocking the event loop; sync code runs in a thread."""
         if self.call is not None and self.acall is None:
             call = self.call
             outcome = await _unwrapped(
@@ -88,20 +88,20 @@ class Invocation:
             return _IN_A_LOOP
         if seconds is None:
             return asyncio.run(_limited(awaitable, seconds))
-        # In a thread, as a tool may block its event loop, and then cannot be cancelled.
+        # In a thread, as a tool that blocks its event loop cannot be cancelled.
         return _result(in_thread(lambda: asyncio.run(_limited(awaitable, seconds))), seconds, grace=_GRACE)
 
 
 def _attempt(call: Callable[[], Any]) -> Outcome:
-    """Call a function; its error is handed on as a value, as no future takes a `StopIteration`."""
+    """Call a function; its error is a value, as futures do not accept `StopIteration`."""
     try:
         return Outcome(call())
-    except Exception as error:  # noqa: BLE001  whatever it is, the caller decides
+    except Exception as error:  # noqa: BLE001  the caller handles it
         return Outcome(error=error)
 
 
 async def _limited(awaitable: Callable[[], Awaitable[Any]], seconds: float | None) -> Outcome:
-    """Await something within a time limit; what is late is cancelled."""
+    """Await something, cancelled at the time limit."""
     limit = asyncio.timeout(seconds)
     try:
         async with limit:
@@ -113,7 +113,7 @@ async def _limited(awaitable: Callable[[], Awaitable[Any]], seconds: float | Non
 
 
 async def _unwrapped(waiting: Awaitable[Outcome]) -> Outcome:
-    """Return the outcome of a thread, or that of waiting for it where that went wrong."""
+    """Return the outcome of a thread, or of waiting for it if that failed."""
     outcome = await waiting
     return outcome.result if isinstance(outcome.result, Outcome) else outcome
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def langchain_source(tool: BaseTool) -> Source:
-    """Return what a tool of LangChain is, which checks its arguments itself, too."""
+    """Return the source of a LangChain tool, which also validates its arguments itself."""
     schema: Any = tool.tool_call_schema
     arguments = of_schema(schema) if isinstance(schema, Mapping) else of_model(schema)
     return Source(tool.name, tool.description, arguments, partial(_invocation, tool))

@@ -1,4 +1,4 @@
-"""What a tool of an MCP server is made of. PYTEST_DONT_REWRITE"""
+"""Tools of MCP servers. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ ResultMode = Literal["text", "structured"]
 
 
 class MCPSession(Protocol):
-    """What is needed of a connection to an MCP server."""
+    """The part of a connection to an MCP server that tools use."""
 
     async def call_tool(self, name: str, arguments: dict[str, Any] | None = None) -> Any:
         """Call one of the server's tools."""
 
 
 def mcp_source(session: MCPSession, tool: types.Tool, result_mode: ResultMode) -> Source:
-    """Return what a tool of a server is; its calls run in the event loop that runs now, if one does.
+    """Return the source of a server's tool; its calls run in the current event loop, if there is one.
 
     Raises:
-        ConfigurationError: There is no such mode.
+        ConfigurationError: `result_mode` is unknown.
     """
     if result_mode not in ("text", "structured"):
-        raise ConfigurationError(f"the result of an MCP tool is 'text' or 'structured', not {result_mode!r}")
+        raise ConfigurationError(f"result_mode must be 'text' or 'structured', not {result_mode!r}")
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
@@ -41,7 +41,7 @@ def mcp_source(session: MCPSession, tool: types.Tool, result_mode: ResultMode) -
         result = await session.call_tool(tool.name, args)
         return _read(result.model_dump(by_alias=True, exclude_unset=True), result_mode)
 
-    # Attributes have other names in the versions of the package, what goes over the wire has not.
+    # Attribute names differ between versions of the package; the wire format does not.
     arguments = of_schema(tool.model_dump(by_alias=True)["inputSchema"])
     return Source(
         tool.name, tool.description or "", arguments, lambda args: Invocation(acall=partial(call, args), loop=loop)
@@ -49,10 +49,10 @@ def mcp_source(session: MCPSession, tool: types.Tool, result_mode: ResultMode) -
 
 
 def _read(result: dict[str, Any], mode: ResultMode) -> Any:
-    """Return what a call brought.
+    """Return the result of a call.
 
     Raises:
-        RuntimeError: The server says that the tool failed.
+        RuntimeError: The server reports that the tool failed.
     """
     contents = result.get("content", [])
     texts = [part["text"] for part in contents if part["type"] == "text"]

@@ -1,4 +1,4 @@
-"""A connection to an MCP server that outlives the server's troubles. PYTEST_DONT_REWRITE"""
+"""A connection to an MCP server that survives failures of the server. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from dspex_core.tools.mcp import ResultMode
 
 
-_CONNECT_SECONDS = 60.0  # how long a server may take to say which tools it has
+_CONNECT_SECONDS = 60.0  # how long a server may take to list its tools
 
 
 class MCPTools:
-    """A connection to an MCP server, open for a block, which gets the server's tools as a list.
+    """A connection to an MCP server, open for a `with` block, which receives the server's tools as a list.
 
         with MCPTools(StdioServerParameters(command="orders-server")) as tools:
             ReAct("question -> answer", tools=tools)(question="...")
@@ -31,17 +31,17 @@ class MCPTools:
         async with MCPTools("https://example.com/mcp", timeout=10) as tools:
             await ReAct("question -> answer", tools=tools).acall(question="...")
 
-    It lives in a thread with an event loop of its own. So its tools can be called sync and async, from
-    any thread and loop; and when the server goes, their calls fail, while what else runs is left alone.
-    (The task that opens a connection with the `mcp` package itself is cancelled then.)
+    It runs in its own thread with an event loop. So its tools can be called sync and async, from any thread and loop;
+    when the server ends, only their calls fail. (The `mcp` package by itself then cancels the task that opened the
+    connection.)
 
     Args:
-        server: Whatever `mcp.Client` takes: a URL, an `mcp.StdioServerParameters`, a transport, ...
+        server: Anything that `mcp.Client` accepts: a URL, an `mcp.StdioServerParameters`, a transport, ...
         result_mode: As for `Tool.from_mcp_tool`.
         timeout: Seconds that each call may take.
 
     Raises on entering:
-        ToolServerError: The server cannot be reached, or does not say within a minute which tools it has.
+        ToolServerError: The server cannot be reached, or does not list its tools within a minute.
     """
 
     def __init__(self, server: Any, *, result_mode: ResultMode = "text", timeout: float | None = None) -> None:
@@ -71,13 +71,13 @@ class MCPTools:
         await asyncio.to_thread(self.__exit__)
 
     async def _serve(self) -> None:
-        """Keep the connection until the block ends; if it is lost before, let calls know it until then."""
+        """Keep the connection until the block ends; if it is lost before, calls fail until then."""
         self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()
         lost: asyncio.Future[str] = self._loop.create_future()
         try:
             async with asyncio.timeout(_CONNECT_SECONDS) as limit:
                 await self._connected(lost, limit)
-        except Exception as error:  # noqa: BLE001  of any kind; who waits for the tools or for a call is told
+        except Exception as error:  # noqa: BLE001  passed to those who wait for the tools or for a call
             late = isinstance(error, TimeoutError) and not self._ready.done()
             reason = f"no answer within {_CONNECT_SECONDS:g} s" if late else error_text(_first(error))
             if not self._ready.done():
@@ -89,9 +89,9 @@ class MCPTools:
     async def _connected(self, lost: asyncio.Future[str], limit: asyncio.Timeout) -> None:
         try:
             with foreign_code():
-                from mcp import Client  # an extra, and heavy
+                from mcp import Client  # optional and heavy
         except ImportError as error:
-            raise ImportError('the `mcp` package of version 2 is needed; pip install "pytest-dspex[mcp]"') from error
+            raise ImportError('MCP needs version 2 of the `mcp` package: pip install "pytest-dspex[mcp]"') from error
 
         with foreign_code():
             client = Client(self._server)
@@ -103,7 +103,7 @@ class MCPTools:
                 cursor = page.next_cursor
                 if not cursor:
                     break
-            limit.reschedule(None)  # from here on each call has its own
+            limit.reschedule(None)  # from here on each call has its own timeout
             self._ready.set_result(
                 [
                     Tool.from_mcp_tool(connection, tool, result_mode=self._result_mode, timeout=self._timeout)
@@ -127,7 +127,7 @@ class _Connection:
         try:
             await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            call.cancel()  # does nothing to one that is done
+            call.cancel()  # no effect on a finished future
         if self._lost.done():
             raise ToolServerError(f"the connection to the MCP server is lost: {self._lost.result()}")
         return call.result()

@@ -1,4 +1,4 @@
-"""Tools by their names, for as long as they are wanted. PYTEST_DONT_REWRITE"""
+"""A registry of tools by name, with scopes. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ T = TypeVar("T")
 
 
 class ToolRegistry:
-    """Tools by their names: what an agent may call. Threads and tasks may share it.
+    """The tools that an agent may call, by name. Threads and tasks may share it.
 
         tools = ToolRegistry([search, Tool(order, timeout=10)])
 
         @tools.register
         def refund(order_id: str) -> str: ...
 
-        with tools.scope() as session:  # sees those of `tools`, too
+        with tools.scope() as session:  # includes those of `tools`
             session.register(Tool.from_mcp_tool(connection, tool))
             ReAct("question -> answer", tools=session)(question="...")
 
     Args:
-        tools: Tools, or what they are made of.
-        parent: Whose tools are among these, unless one here has the name.
+        tools: Tools, or functions, models and programs to make them of.
+        parent: A registry whose tools are included, unless a tool here has the same name.
     """
 
     def __init__(self, tools: Iterable[Any] = (), *, parent: ToolRegistry | None = None) -> None:
@@ -45,20 +45,22 @@ class ToolRegistry:
             self.register(tool)
 
     def register(self, tool: T) -> T:
-        """Add a tool, or what one is made of, and return it as it is; good as a decorator.
+        """Add a tool, or a function, model or program as one, and return it unchanged; works as a decorator.
 
         Raises:
-            ConfigurationError: Another one here has the name, or it cannot be a tool.
+            ConfigurationError: The name is taken here, or `tool` cannot be a tool.
         """
         made = as_tool(tool)
         if self._tools.setdefault(made.name, made) is not made:  # one step, so no lock is needed
-            message = f"there is a tool {made.name!r} already; give this one another: Tool({made.func!r}, name=...)"
+            message = (
+                f"the tool {made.name!r} exists already; give this one another name: Tool({made.func!r}, name=...)"
+            )
             raise ConfigurationError(message)
         return tool
 
     @contextmanager
     def scope(self) -> Iterator[ToolRegistry]:
-        """Open a registry that sees these tools, and whose own end with the block."""
+        """Open a registry that includes these tools; its own tools end with the block."""
         inner = ToolRegistry(parent=self)
         try:
             yield inner
@@ -69,20 +71,20 @@ class ToolRegistry:
         """Return the tool of a name.
 
         Raises:
-            ToolExecutionError: There is none; the reason names those that there are.
+            ToolExecutionError: The name is unknown; the reason lists the known ones.
         """
         return self._found(name, {})
 
     def steps(self, name: str, args: Mapping[str, Any]) -> Flow[Any]:
-        """Call a tool by its name as a part of a flow: `result = yield from tools.steps(name, args)`.
+        """Call a tool by name as part of a flow: `result = yield from tools.steps(name, args)`.
 
         Raises:
-            ToolExecutionError: There is no such tool, or its call brought no result.
+            ToolExecutionError: The name is unknown, or the call returned no result.
         """
         return (yield from self._found(name, args).steps(args))
 
     def __iter__(self) -> Iterator[Tool]:
-        """Go through the tools as they are now, those of the parent first."""
+        """Iterate over the current tools, those of the parent first."""
         return iter(self._all().values())
 
     def __len__(self) -> int:
@@ -92,13 +94,13 @@ class ToolRegistry:
         return name in self._all()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self  # as each tool: programs are copied, what they use is shared
+        return self  # like tools: copies of programs share it
 
     def __repr__(self) -> str:
         return f"ToolRegistry({', '.join(self._all())})"
 
     def _all(self) -> dict[str, Tool]:
-        inherited = self._parent._all() if self._parent else {}  # noqa: SLF001  its own kind
+        inherited = self._parent._all() if self._parent else {}  # noqa: SLF001  own class
         return {**inherited, **self._tools}
 
     def _found(self, name: str, args: Mapping[str, Any]) -> Tool:

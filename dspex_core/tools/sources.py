@@ -1,4 +1,4 @@
-"""What tools are made of: functions, pydantic models, and what else registers. PYTEST_DONT_REWRITE"""
+"""Sources of tools: functions, pydantic models, and other registered kinds. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a tool is made of.
+    """The source of a tool.
 
     Args:
-        name: Its name, where it has one that says something.
-        desc: What it does.
-        arguments: What it takes.
-        invocation: Makes a call of arguments that were checked.
+        name: Its name, if it has a meaningful one.
+        desc: Its description.
+        arguments: Its arguments.
+        invocation: Makes a call with validated arguments.
     """
 
     name: str | None
@@ -34,13 +34,13 @@ class Source:
 
 @singledispatch
 def source_of(func: Any) -> Source:
-    """Return what a tool that is made of `func` is; other kinds of things register with it.
+    """Return the source of a tool made of `func`; other kinds register here.
 
     Raises:
-        ConfigurationError: It cannot be a tool.
+        ConfigurationError: `func` cannot be a tool.
     """
     if not callable(func):
-        raise ConfigurationError(f"a tool is made of a function, a pydantic model or a program, not {func!r}")
+        raise ConfigurationError(f"a tool must be a function, a pydantic model or a program, not {func!r}")
     if isinstance(func, type) and _is_model(func):
         return Source(func.__name__, inspect.cleandoc(func.__doc__ or ""), of_model(func), _instance)
     function = _unwrapped(func)

@@ -1,4 +1,4 @@
-"""Tools: what a model may ask to have called. PYTEST_DONT_REWRITE"""
+"""Tools: functions that a model may ask to call. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Tool(FunctionTool):
-    """Something that a model may ask to have called, with what the model needs to know of it.
+    """A function that a model may ask to call, with its description for the model.
 
         def search(query: str, limit: int = 3) -> list[str]:
             \"\"\"Find pages that say something about the query.\"\"\"
@@ -38,26 +38,24 @@ class Tool(FunctionTool):
         tool(query="otters")
         await tool.acall(query="otters", limit="5")
 
-    It is made of a function (sync or async), a method, a callable object, a `functools.partial`; of a
-    pydantic model, whose fields are then the arguments and whose instance is the result; or of a program.
-    Arguments are checked and read as their types by pydantic's lax rules: `"5"` is an `int`, and a
-    nested model arrives as an instance.
+    It is made of a function (sync or async), a method, a callable object, a `functools.partial`; of a pydantic model,
+    whose fields are then the arguments and whose instance is the result; or of a program. Arguments are validated by
+    pydantic's lax rules: `"5"` becomes an `int`, and a nested model an instance.
 
     Args:
-        func: What it is made of.
+        func: The function, model or program.
         name: Its name, by default the function's.
-        desc: What it does, by default the docstring.
-        args: The JSON schema of each argument by name, instead of those that the type hints say.
+        desc: Its description, by default the docstring.
+        args: The JSON schema of each argument by name, instead of those from the type hints.
         arg_types: The types of arguments by name, over the type hints.
         arg_desc: Descriptions of arguments by name.
-        timeout: Seconds that a call may take. An async tool that is late is cancelled. A sync one cannot
-            be: it is left behind in its thread, which ends with the process, and what it does is lost.
+        timeout: Seconds that a call may take. An async call is then cancelled. A sync call cannot be cancelled: it is
+            abandoned in its thread, which ends with the process, and its result is lost.
 
     Raises on a call:
-        ToolArgumentsError: The arguments do not fit; it is a `ValueError`, too.
-        ToolExecutionError: It was late, or it is async and an event loop runs in this thread.
-
-    What the function itself raises is raised as it is.
+        ToolArgumentsError: The arguments are invalid; it is also a `ValueError`.
+        ToolExecutionError: The call timed out, or the tool is async and an event loop runs in this thread. Exceptions
+            of the function itself propagate unchanged.
     """
 
     def __init__(
@@ -73,7 +71,7 @@ class Tool(FunctionTool):
     ) -> None:
         source = source_of(func)
         if not (name or source.name):
-            raise ConfigurationError(f"{func!r} has no name that a model could call it by: give one with name=...")
+            raise ConfigurationError(f"{func!r} has no name that a model could use: give one with name=...")
         arguments = source.arguments
         if args is not None or arg_types or arg_desc:
             arguments = arguments.with_given(args, arg_types, arg_desc)
@@ -95,38 +93,38 @@ class Tool(FunctionTool):
         result_mode: ResultMode = "text",
         timeout: float | None = None,
     ) -> Self:
-        """Make a tool of one that an MCP server offers.
+        """Make a tool of a tool of an MCP server.
 
-        Its calls run in the event loop that the session belongs to: the one that runs when this is called.
-        Programs in other threads may call it sync; in the loop's own thread only `acall` works.
+        Its calls run in the session's event loop: the one that runs when this is called. Programs in other threads may
+        call it sync; in the loop's own thread only `acall` works.
 
         Args:
             session: The connection: a `ClientSession`, or a `Client` of the `mcp` package's version 2.
-            tool: One of those that `list_tools` returns.
-            result_mode: `"text"` returns the text (a list of them, if there are several; without any, what
-                else came), `"structured"` the structured content where the server gives it.
+            tool: A tool from `list_tools`.
+            result_mode: `"text"` returns the text (a list of several texts; without text, the other content),
+                `"structured"` the structured content if the server sends it.
             timeout: Seconds that a call may take.
         """
-        from dspex_core.tools.mcp import mcp_source  # its library is an extra
+        from dspex_core.tools.mcp import mcp_source  # its library is optional
 
         return cls(mcp_source(session, tool, result_mode), timeout=timeout)
 
     @classmethod
     def from_langchain(cls, tool: BaseTool, *, timeout: float | None = None) -> Self:
-        """Make a tool of one of LangChain."""
-        from dspex_core.tools.langchain import langchain_source  # its library is an extra
+        """Make a tool of a LangChain tool."""
+        from dspex_core.tools.langchain import langchain_source  # its library is optional
 
         return cls(langchain_source(tool), timeout=timeout)
 
     @property
     def name(self) -> str:
-        """What the model calls it."""
+        """Its name for the model."""
         assert self._source.name is not None
         return self._source.name
 
     @property
     def desc(self) -> str:
-        """What it does."""
+        """Its description for the model."""
         return self._source.desc
 
     @property
@@ -141,35 +139,35 @@ class Tool(FunctionTool):
 
     @property
     def has_kwargs(self) -> bool:
-        """Whether it takes arguments of any other name, too."""
+        """Whether it accepts arguments of any other name."""
         return self._source.arguments.is_open
 
     def spec(self) -> FunctionSpec:
-        """Return it as a request describes it."""
+        """Return its description for a request."""
         return FunctionSpec(self.name, self.desc, self._source.arguments.parameters)
 
     def format_as_litellm_function_call(self) -> dict[str, Any]:
-        """Return it in OpenAI's form."""
+        """Return its description in OpenAI's form."""
         return self.spec().to_json()
 
     def format(self) -> str:
-        """Write it for a prompt, in one line."""
+        """Describe the tool for a prompt, in one line."""
         words = " ".join(self.desc.split()).rstrip(".")
         return f"{self.name}: {words and f'{words}. '}Arguments: {self._source.arguments.text()}"
 
     def __call__(self, /, **args: Any) -> Any:
-        """Call it and return its result; an async one runs in an event loop of its own."""
+        """Call the tool and return its result; an async tool runs in a new event loop."""
         return _Calling(self, self._source, args).run()
 
     async def acall(self, /, **args: Any) -> Any:
-        """Call it without blocking the event loop; a sync one runs in a thread."""
+        """Call the tool without blocking the event loop; a sync tool runs in a thread."""
         return await _Calling(self, self._source, args).arun()
 
     def steps(self, args: Mapping[str, Any]) -> Flow[Any]:
-        """Call it as a part of a flow, as an agent does: `result = yield from tool.steps(args)`.
+        """Call the tool as part of a flow, as an agent does: `result = yield from tool.steps(args)`.
 
         Raises:
-            ToolExecutionError: It brought no result, for whatever reason; what it raised is the cause.
+            ToolExecutionError: The call failed; a raised exception is the cause.
         """
         return (yield _Calling(self, self._source, args, wraps=True))
 
@@ -180,11 +178,11 @@ class Tool(FunctionTool):
         return self.format()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self  # programs are copied, the tools that they use are shared
+        return self  # copies of programs share their tools
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        from pydantic_core import core_schema  # loaded by pydantic, which asks for this
+        from pydantic_core import core_schema  # pydantic, which calls this, is loaded
 
         text = core_schema.to_string_ser_schema()
         return core_schema.no_info_plain_validator_function(as_tool, serialization=text)
@@ -195,19 +193,19 @@ class Tool(FunctionTool):
 
 
 def as_tool(value: Any) -> Tool:
-    """Return the tool itself, or the one that is made of a function, a model or a program.
+    """Return a tool as it is, or make one of a function, a model or a program.
 
     Raises:
-        ConfigurationError: None can be made of it.
+        ConfigurationError: `tool` cannot be made into a tool.
     """
     return value if isinstance(value, Tool) else Tool(value)
 
 
 def stored_tools(tools: Iterable[Tool]) -> list[Any]:
-    """Return the functions that tools are made of, for a file that holds a program as a whole.
+    """Return the functions of tools, for the file of a whole program.
 
     Raises:
-        ArtifactError: One is not made of a function alone.
+        ArtifactError: A tool is not a plain function.
     """
     functions = []
     for tool in tools:
@@ -221,7 +219,7 @@ def stored_tools(tools: Iterable[Tool]) -> list[Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Calling:
-    """The step of calling a tool; one that `wraps` makes every failure a `ToolExecutionError`."""
+    """The step of calling a tool; with `wraps`, every failure becomes a `ToolExecutionError`."""
 
     tool: Tool
     source: Source

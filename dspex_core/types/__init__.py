@@ -1,7 +1,7 @@
-"""Types for the fields of signatures beyond text and data. PYTEST_DONT_REWRITE
+"""Types for signature fields beyond text and data. PYTEST_DONT_REWRITE
 
-A value that a model wrote is data and stays data: to check it, and to show it in a prompt,
-reads no file and fetches no address. Only `from_path` and `from_url` do, which a program calls.
+A model's value stays data: validating it or showing it in a prompt never reads a file or fetches an address. Only
+`from_path` and `from_url` do, which a program calls.
 """
 
 from dspex_core.types.audio import Audio

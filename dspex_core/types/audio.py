@@ -25,11 +25,10 @@ class Audio(Type):
 
     Args:
         source: A data URI, or the bytes of a sound file (with `audio_format`).
-        data: The bytes in base64, in place of a source.
+        data: The bytes in base64, instead of a source.
         audio_format: `"wav"`, `"mp3"`, ...
 
-    Samples are encoded by `from_array`. A file is read by `from_path`, a URL downloaded by `from_url`;
-    nothing else reads or fetches.
+    `from_array` encodes samples. Only `from_path` reads a file, and only `from_url` fetches a URL.
     """
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
@@ -53,7 +52,7 @@ class Audio(Type):
             case None:
                 pass
             case _:
-                message = f"a sound is a data URI or bytes, not {type(source).__name__}; samples: Audio.from_array"
+                message = f"a sound must be a data URI or bytes, not {type(source).__name__}; samples: Audio.from_array"
                 raise ValueError(message)
         super().__init__(**data)
 
@@ -67,15 +66,15 @@ class Audio(Type):
             format: `"wav"`.
 
         Raises:
-            ValueError: The format is another one, or the array has more than two dimensions.
+            ValueError: `format` is not `"wav"`, or the array has more than two dimensions.
         """
         if format != "wav":
-            raise ValueError(f"samples are encoded as 'wav', not {format!r}; give the bytes of another format")
+            raise ValueError(f"samples can only be encoded as 'wav', not {format!r}; for other formats give the bytes")
         return cls(_wave(array, sampling_rate), audio_format="wav")
 
     @classmethod
     def from_path(cls, path: str | PathLike[str]) -> Self:
-        """Read a sound file; its name tells its format."""
+        """Read a sound file; its format comes from its name."""
         return cls(Media.read(path).uri)
 
     from_file = from_path
@@ -87,7 +86,7 @@ class Audio(Type):
         verify: bool = True,  # noqa: FBT001, FBT002  DSPy's signature
         timeout: float | None = 30.0,
     ) -> Self:
-        """Download a sound. Any address is taken: to allow only some is the caller's part."""
+        """Download a sound from any address; the caller must restrict addresses."""
         return cls(Media.fetch(url, verify=verify, timeout=timeout).uri)
 
     def format(self) -> list[dict[str, Any]]:
@@ -124,7 +123,7 @@ def _wave(array: Any, sampling_rate: int) -> bytes:
 
         samples = np.asarray(array)
     if samples.ndim not in (1, 2):
-        raise ValueError(f"samples have one dimension, or a second one for channels, not {samples.ndim}")
+        raise ValueError(f"samples must have one dimension, or a second one for channels, not {samples.ndim}")
     if samples.dtype.kind == "f":
         with foreign_code():
             samples = np.round(np.clip(samples, -1.0, 1.0) * _LOUDEST)
@@ -140,6 +139,6 @@ def _wave(array: Any, sampling_rate: int) -> bytes:
 def _fields(media: Media) -> dict[str, str]:
     kind, _, name = media.media_type.partition("/")
     if kind != "audio":
-        raise ValueError(f"a sound has a media type such as 'audio/wav', not {media.media_type!r}")
+        raise ValueError(f"a sound must have a media type such as 'audio/wav', not {media.media_type!r}")
     name = name.removeprefix("x-")
     return {"data": media.data, "audio_format": _FORMATS.get(name, name)}

@@ -1,4 +1,4 @@
-"""The base of types that a user makes. PYTEST_DONT_REWRITE"""
+"""The base of user-defined types. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dspex_core.plain.prompt_values import Placement, PromptValue
 
 
 class Type(pydantic.BaseModel, PromptValue):
-    """A pydantic model that says itself how it appears in a prompt.
+    """A pydantic model that defines its form in a prompt.
 
     class Chart(Type):
         title: str
@@ -24,11 +24,11 @@ class Type(pydantic.BaseModel, PromptValue):
 
     @pydantic.model_serializer(mode="wrap")
     def _serialized(self, handler: pydantic.SerializerFunctionWrapHandler, info: pydantic.SerializationInfo) -> Any:
-        """Write the value as JSON, or in a prompt (there the context is a `Placement`) what stands for it."""
+        """Serialize the value as JSON, or in a prompt (the context is a `Placement`) as its placeholder."""
         return info.context.place(self) if isinstance(info.context, Placement) else self._stored(handler)
 
     def serialize_model(self) -> Any:
-        """Return how the value appears in a prompt, as plain data: a text or the parts of a message."""
+        """Return the value's form in a prompt as plain data: a text or the parts of a message."""
         return self.format()
 
     def _stored(self, handler: pydantic.SerializerFunctionWrapHandler) -> Any:

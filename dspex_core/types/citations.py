@@ -25,7 +25,7 @@ class Document(Type):
         data: The text, or the PDF's bytes in base64.
         title: Its title.
         media_type: `"text/plain"` or `"application/pdf"`.
-        context: What the model should know about it.
+        context: Background for the model.
     """
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
@@ -58,7 +58,7 @@ class Citation(pydantic.BaseModel):
     """A passage of a document that supports an answer.
 
     Args:
-        type: How the place is given: in characters.
+        type: The unit of the place: characters.
         cited_text: The passage, word for word.
         document_index: Which document, counted from 0.
         document_title: Its title.
@@ -78,12 +78,12 @@ class Citation(pydantic.BaseModel):
     supported_text: str | None = None
 
     def format(self) -> dict[str, Any]:
-        """Return the citation as a dict, without its titles and texts that are not known."""
+        """Return the citation as a dict, without unknown titles and texts."""
         optional = {name for name in ("document_title", "supported_text") if vars(self)[name] is None}
         return self.model_dump(exclude=optional)
 
 
-_Citation = Citation  # inside the class below, the name is an attribute
+_Citation = Citation  # the class below has an attribute of this name
 
 
 class Citations(pydantic.BaseModel, FieldType):
@@ -97,17 +97,17 @@ class Citations(pydantic.BaseModel, FieldType):
 
     @classmethod
     def from_dict_list(cls, citations_dicts: Sequence[Mapping[str, Any]]) -> Self:
-        """Make it of citations as dicts."""
+        """Make citations of dicts."""
         return cls.model_validate({"citations": list(citations_dicts)})
 
     @classmethod
     def description(cls) -> str:
-        """Say what citations are."""
+        """Describe citations for a model."""
         return "Passages of the documents, word for word, with the place of each."
 
     @classmethod
     def is_streamable(cls) -> bool:
-        """Say that citations are streamed."""
+        """Return `True`: citations are streamed."""
         return True
 
     def format(self) -> list[dict[str, Any]]:

@@ -19,8 +19,8 @@ _BACKTICKS = re.compile(r"`{3,}")
 class Code(Type):
     """Code in a language: `Code["python"]`; alone it is Python.
 
-    In a prompt it is a fenced block. A text that is read as code may be one too, with prose around it:
-    the first fenced block counts. `Code(code=...)` takes the code as it is.
+    In a prompt it is a fenced block. A text read as code may also have fenced blocks with prose around: the first one
+    counts. `Code(code=...)` takes the code unchanged.
     """
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
@@ -39,7 +39,7 @@ class Code(Type):
 
     @classmethod
     def description(cls) -> str:
-        """Say in which form code is written."""
+        """Describe the form of code for a model."""
         return f"Write it in one fenced block that starts with ```{cls.language}."
 
     def format(self) -> str:
@@ -58,7 +58,7 @@ class Code(Type):
         return {"code": _unwrapped(value)} if isinstance(value, str) else value
 
     def _stored(self, handler: pydantic.SerializerFunctionWrapHandler) -> Any:
-        """Write the code alone, or fenced where reading it would else unwrap something inside it."""
+        """Write the code alone, or fenced if reading it would otherwise unwrap an inner block."""
         return self.format() if "```" in self.code else self.code
 
     @classmethod

@@ -18,7 +18,7 @@ _ANY = "application/octet-stream"
 
 
 class File(Type):
-    """A file, such as a PDF: its content, or the id under which the provider has it.
+    """A file, such as a PDF: its content, or the provider's id of it.
 
     Args:
         source: A data URI, or the file's bytes.
@@ -26,7 +26,7 @@ class File(Type):
         file_id: The provider's id of a file uploaded to it.
         filename: Its name.
 
-    A file is read by `from_path`; nothing else reads one.
+    Only `from_path` reads a file.
     """
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
@@ -45,17 +45,17 @@ class File(Type):
 
     @classmethod
     def from_path(cls, path: str | PathLike[str], filename: str | None = None, mime_type: str | None = None) -> Self:
-        """Read a file; its name tells its type where `mime_type` does not."""
+        """Read a file; `mime_type` defaults to the type in its name."""
         return cls(file_data=Media.read(path, mime_type).uri, filename=filename or Path(path).name)
 
     @classmethod
     def from_bytes(cls, content: bytes, filename: str | None = None, mime_type: str = _ANY) -> Self:
-        """Take a file's bytes."""
+        """Make a file of its bytes."""
         return cls(file_data=Media.of(content, mime_type).uri, filename=filename)
 
     @classmethod
     def from_file_id(cls, file_id: str, filename: str | None = None) -> Self:
-        """Name a file that the provider already has."""
+        """Make a file of a provider's id."""
         return cls(file_id=file_id, filename=filename)
 
     def format(self) -> list[dict[str, Any]]:

@@ -28,7 +28,7 @@ _SIGNATURES = {
 
 @runtime_checkable
 class PILImage(Protocol):
-    """What is used of an image of Pillow, which need not be installed."""
+    """The part of a Pillow image that is used; Pillow need not be installed."""
 
     format: str | None
 
@@ -44,7 +44,7 @@ class Image(Type):
         download: Whether to download a `source` that is a URL now, as `from_url` does.
         verify: Whether a download checks the server's certificate.
 
-    A file is read by `from_path`, a URL downloaded by `from_url` or with `download`; nothing else reads or fetches.
+    Only `from_path` reads a file, and only `from_url` or `download` fetches a URL.
     """
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
@@ -61,7 +61,7 @@ class Image(Type):
         **data: Any,
     ) -> None:
         only_one(type(self), source, data, "url")
-        if source is None:  # so values from outside are made, by pydantic: they may not ask for a download
+        if source is None:  # pydantic makes values from outside like this: they must not cause a download
             data |= {name: value for name, value in (("download", download), ("verify", verify)) if value is not None}
         elif isinstance(source, Mapping):
             data.update(source)
@@ -73,7 +73,7 @@ class Image(Type):
 
     @classmethod
     def from_path(cls, path: str | PathLike[str]) -> Self:
-        """Read an image file; its name tells its format."""
+        """Read an image file; its format comes from its name."""
         return cls(Media.read(path).uri)
 
     from_file = from_path
@@ -85,21 +85,21 @@ class Image(Type):
         verify: bool = True,  # noqa: FBT001, FBT002  DSPy's signature
         timeout: float | None = _TIMEOUT,
     ) -> Self:
-        """Download an image. Any address is taken: to allow only some is the caller's part."""
+        """Download an image from any address; the caller must restrict addresses."""
         return cls(Media.fetch(url, verify=verify, timeout=timeout).uri)
 
     @classmethod
     def from_bytes(cls, content: bytes, media_type: str | None = None) -> Self:
-        """Take the bytes of an image file; they tell their format where `media_type` does not.
+        """Make an image of a file's bytes; `media_type` defaults to their detected format.
 
         Raises:
-            ValueError: The bytes are of no known format.
+            ValueError: The format of the bytes is unknown.
         """
         return cls(Media.of(content, media_type or _format_of(content)).uri)
 
     @classmethod
     def from_PIL(cls, image: PILImage) -> Self:  # noqa: N802  DSPy's name
-        """Take a PIL image; it is encoded in the format that it was read from, else as PNG."""
+        """Make an image of a PIL image, encoded in its original format, else as PNG."""
         buffer = io.BytesIO()
         format_ = image.format or "PNG"
         image.save(buffer, format=format_)
@@ -131,7 +131,7 @@ class Image(Type):
             return media.uri
         if not is_url(url, "http", "https", "gs"):
             excerpt = repr(url[:100])
-            raise ValueError(f"{excerpt} is no URL (http, https, gs) and no data URI; Image.from_path reads a file")
+            raise ValueError(f"{excerpt} is not a URL (http, https, gs) or a data URI; Image.from_path reads a file")
         return url
 
     def _stored(self, handler: pydantic.SerializerFunctionWrapHandler) -> Any:
@@ -151,21 +151,21 @@ def _address(source: str | bytes | PILImage) -> str:
         return Image.from_bytes(source).url
     if isinstance(source, PILImage):
         return Image.from_PIL(source).url
-    message = f"an image is a URL, a data URI, bytes or a PIL image, not {type(source).__name__}"
+    message = f"an image must be a URL, a data URI, bytes or a PIL image, not {type(source).__name__}"
     raise ValueError(message)
 
 
 def encode_image(image: str | bytes | PILImage | Mapping[str, Any]) -> str:
-    """Return the URL or data URI of anything that an `Image` is made of.
+    """Return the URL or data URI of anything that an `Image` accepts.
 
     Raises:
-        ValueError: No image can be made of it.
+        ValueError: The value is not an image.
     """
     return Image(image).url
 
 
 def is_image(value: object) -> bool:
-    """Whether a text is a data URI of an image, or a URL whose path ends as an image file's name does."""
+    """Whether a text is a data URI of an image, or a URL whose path ends like an image file's name."""
     if not isinstance(value, str):
         return False
     if value[:5].lower() == "data:":
@@ -181,4 +181,4 @@ def _format_of(content: bytes) -> str:
         if content.startswith(start):
             return media_type
     known = ", ".join([*_SIGNATURES.values(), "image/webp"])
-    raise ValueError(f"bytes that start with {content[:8]!r} are of no known format ({known}); give media_type=")
+    raise ValueError(f"bytes that start with {content[:8]!r} have an unknown format (known: {known}); give media_type=")

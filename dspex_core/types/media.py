@@ -1,4 +1,4 @@
-"""Bytes as text: data URIs, and where their bytes come from. PYTEST_DONT_REWRITE"""
+"""Bytes as data URIs, from files and downloads. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DATA_URI = re.compile(r"data:([a-z0-9.+-]+/[a-z0-9.+-]+)((?:;[a-z0-9-]+=[^;,\s]
 
 
 class MissingFileError(FileNotFoundError, ValueError):
-    """A file that is not there; a `ValueError`, too, as those of data that cannot be used."""
+    """A missing file; also a `ValueError`, like errors about unusable data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,11 @@ class Media:
         """Read a data URI.
 
         Raises:
-            ValueError: It is none, or its data is not base64.
+            ValueError: `uri` is not a data URI, or its data is not base64.
         """
         head = _DATA_URI.match(uri)
         if head is None:
-            raise ValueError(f"{_excerpt(uri)} is no data URI such as 'data:image/png;base64,...'")
+            raise ValueError(f"{_excerpt(uri)} is not a data URI such as 'data:image/png;base64,...'")
         data = uri[head.end() :]
         try:
             base64.b64decode(data, validate=True)
@@ -61,11 +61,11 @@ class Media:
 
     @classmethod
     def read(cls, path: str | PathLike[str], media_type: str | None = None) -> Self:
-        """Read a file; its name tells the media type if that is not given.
+        """Read a file; the media type defaults to the one in its name.
 
         Raises:
-            OSError: It cannot be read; where it is not there, this is a ValueError, too.
-            ValueError: The name does not tell the media type.
+            OSError: The file cannot be read; if it is missing, this is also a ValueError.
+            ValueError: The name has no known media type.
         """
         try:
             content = Path(path).read_bytes()
@@ -75,17 +75,17 @@ class Media:
 
     @classmethod
     def fetch(cls, url: str, *, verify: bool, timeout: float | None) -> Self:
-        """Download what a URL names. Any address is taken: to allow only some is the caller's part.
+        """Download a URL, from any address; the caller must restrict addresses.
 
         Raises:
-            ValueError: The URL is none of the web, or the server does not have it.
+            ValueError: The URL is not http or https, or the server does not have it.
             OSError: No reply arrived.
         """
         with foreign_code():
-            import urllib3  # only a download needs it
+            import urllib3  # only needed for downloads
 
         if not is_url(url, "http", "https"):
-            raise ValueError(f"{url!r} cannot be downloaded: it is no http or https URL")
+            raise ValueError(f"{url!r} cannot be downloaded: it is not an http or https URL")
         redirects = urllib3.Retry(total=5, connect=0, read=0)
         with urllib3.PoolManager(cert_reqs="CERT_REQUIRED" if verify else "CERT_NONE", retries=redirects) as pool:
             try:
@@ -94,15 +94,15 @@ class Media:
                 raise OSError(f"{url!r} cannot be downloaded: {error}") from error
         if reply.status != _OK:
             raise ValueError(f"{url!r} cannot be downloaded: the server replied with status {reply.status}")
-        told = reply.headers.get("Content-Type", "").partition(";")[0].strip()
-        return cls.of(reply.data, told or _guessed(urlsplit(url).path))
+        media_type = reply.headers.get("Content-Type", "").partition(";")[0].strip()
+        return cls.of(reply.data, media_type or _guessed(urlsplit(url).path))
 
 
 def only_one(kind: type, source: object, given: Mapping[str, Any], *names: str) -> None:
-    """Check that a value is made of one source.
+    """Check that a value has only one source.
 
     Raises:
-        TypeError: One was given by position and another by name.
+        TypeError: One source is given by position and another by name.
     """
     twice = [name for name in names if name in given]
     if source is not None and twice:
@@ -110,7 +110,7 @@ def only_one(kind: type, source: object, given: Mapping[str, Any], *names: str) 
 
 
 def is_url(text: str, *schemes: str) -> bool:
-    """Tell whether a text is a URL with a host and one of the schemes."""
+    """Return whether a text is a URL with a host and one of the schemes."""
     try:
         parts = urlsplit(text)
     except ValueError:
@@ -121,7 +121,7 @@ def is_url(text: str, *schemes: str) -> bool:
 def _guessed(name: str) -> str:
     media_type = mimetypes.guess_type(name)[0]
     if media_type is None:
-        raise ValueError(f"the name {name!r} does not tell what is in it; rename it, or read it and use from_bytes")
+        raise ValueError(f"the name {name!r} has no known media type; rename the file, or read it and use from_bytes")
     return media_type
 
 

@@ -1,4 +1,4 @@
-"""What a tool brought, as text for a model. PYTEST_DONT_REWRITE"""
+"""Tool results as text for a model. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ MAX_CHARACTERS = 100_000
 
 
 def as_observation(value: Any, *, limit: int = MAX_CHARACTERS) -> str:
-    """Write any value for a model: text as it is, an error as its kind and message, what is data as JSON.
+    """Write any value for a model: text unchanged, errors as kind and message, data as JSON.
 
     Args:
         value: What a tool returned or raised.
-        limit: The characters that are kept; what is left out is said.
+        limit: The number of characters to keep; a note says how many are left out.
     """
     text = _text(value)
     if len(text) <= limit:
@@ -34,11 +34,11 @@ def _text(value: Any) -> str:
         return str(value)
     if isinstance(value, BaseException):
         return error_text(value)
-    from pydantic_core import to_jsonable_python  # comes with pydantic, which every tool has loaded
+    from pydantic_core import to_jsonable_python  # a dependency of pydantic, which every tool has loaded
 
     try:
         return json.dumps(to_jsonable_python(value, fallback=_plain), ensure_ascii=False)
-    except (ValueError, TypeError, RecursionError):  # it holds itself, or bytes that are no text
+    except (ValueError, TypeError, RecursionError):  # it contains itself, or bytes that are not text
         return str(value)
 
 

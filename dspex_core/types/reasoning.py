@@ -11,22 +11,22 @@ if TYPE_CHECKING:
     from pydantic_core import CoreSchema
 
 
-class Reasoning(ModelReasoning, PromptValue, str):  # noqa: SLOT000  it needs no slots, and DSPy's has attributes
-    """What a model thought before it answered: a text.
+class Reasoning(ModelReasoning, PromptValue, str):  # noqa: SLOT000  DSPy's has attributes
+    """The reasoning of a model before its answer: a text.
 
-    An output of this type is what a reasoning model returns apart from its answer; any other
-    model is asked to write it, like every output.
+    An output of this type holds the reasoning that a reasoning model returns separately; other models are asked to
+    write it, like every output.
     """
 
     is_text = True
 
     def __new__(cls, content: str = "") -> Self:
-        """Make one of a text; `content` is DSPy's name."""
+        """Make a reasoning of a text; `content` is DSPy's name for it."""
         return super().__new__(cls, content)
 
     @classmethod
     def is_streamable(cls) -> bool:
-        """Say that reasoning is streamed as the model returns it."""
+        """Return `True`: reasoning is streamed."""
         return True
 
     def __add__(self, other: str) -> Reasoning:
@@ -41,12 +41,12 @@ class Reasoning(ModelReasoning, PromptValue, str):  # noqa: SLOT000  it needs no
         return str(self)
 
     def format(self, *args: Any, **values: Any) -> str:
-        """Return the text, or with arguments what `str.format` does."""
+        """Return the text; with arguments, the result of `str.format`."""
         return super(PromptValue, self).format(*args, **values) if args or values else self.content
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        from pydantic_core import core_schema  # loaded by pydantic, which asks for this
+        from pydantic_core import core_schema  # pydantic, which calls this, is loaded
 
         made = core_schema.no_info_after_validator_function(cls, core_schema.str_schema())
         return core_schema.no_info_before_validator_function(_from_state, made)
@@ -57,5 +57,5 @@ class Reasoning(ModelReasoning, PromptValue, str):  # noqa: SLOT000  it needs no
 
 
 def _from_state(value: Any) -> Any:
-    """Take the form that DSPy gives a dict too."""
+    """Accept DSPy's dict form, too."""
     return value["content"] if isinstance(value, dict) and value.keys() == {"content"} else value

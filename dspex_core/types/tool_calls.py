@@ -1,4 +1,4 @@
-"""The calls of tools that a model asks for, and what they brought. PYTEST_DONT_REWRITE"""
+"""Tool calls that a model asks for, and their results. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from dspex_core.types.observation import as_observation
 
 
 class ToolCalls(pydantic.BaseModel, FunctionCalls):
-    """The calls of tools that a model asks for: an output of a signature that has an input `list[Tool]`.
+    """Tool calls that a model asks for: an output of a signature that has an input `list[Tool]`.
 
     Args:
         tool_calls: The calls, in the model's order.
-        tool_call_results: What they brought, once it is known: so they are a turn of a `History`.
+        tool_call_results: Their results, once known; with them, the calls are a turn of a `History`.
     """
 
     class ToolCall(pydantic.BaseModel):
-        """A call of a tool that a model asks for.
+        """A tool call that a model asks for.
 
         Args:
-            id: What the provider calls it; none where the model wrote it as text.
+            id: The provider's id; `None` if the model wrote the call as text.
             name: The tool's name.
             args: Its arguments; from outside also as JSON text, which may be broken.
         """
@@ -46,17 +46,17 @@ class ToolCalls(pydantic.BaseModel, FunctionCalls):
             return _given(handler(self))
 
         def format(self) -> dict[str, Any]:
-            """Return the call as a model writes it."""
+            """Return the call in the form that models write."""
             return {"name": self.name, "args": self.args}
 
         def execute(self, functions: Mapping[str, Callable[..., Any]] | Sequence[Any] = ()) -> Any:
             """Call the tool and return its result.
 
             Args:
-                functions: Where the tool is: functions by name, or a list of tools.
+                functions: The tools: functions by name, or a list of tools.
 
             Raises:
-                ValueError: None of them has the name.
+                ValueError: No tool has the name.
                 RuntimeError: The call failed; the error is its cause.
             """
             known = functions if isinstance(functions, Mapping) else {tool.name: tool for tool in functions}
@@ -74,7 +74,7 @@ class ToolCalls(pydantic.BaseModel, FunctionCalls):
 
     @classmethod
     def from_dict_list(cls, tool_calls_dicts: Sequence[Mapping[str, Any]]) -> Self:
-        """Make it of calls as dicts, each with `name` and `args`."""
+        """Make tool calls of dicts, each with `name` and `args`."""
         return cls.model_validate({"tool_calls": list(tool_calls_dicts)})
 
     @classmethod
@@ -83,11 +83,11 @@ class ToolCalls(pydantic.BaseModel, FunctionCalls):
         return 'A JSON object such as {"tool_calls": [{"name": "search", "args": {"query": "otters"}}]}.'
 
     def format(self) -> dict[str, Any]:
-        """Return the calls as a model writes them."""
+        """Return the calls in the form that models write."""
         return {"tool_calls": [call.format() for call in self.tool_calls]}
 
     def results(self) -> dict[str, Any]:
-        """Return what the calls brought as `tool_call_results`; nothing where that is not known."""
+        """Return the calls' `tool_call_results`; empty if they are not known."""
         found = self._results()
         shown = [{"name": result.name, "value": as_observation(result.value)} for result in found]
         return {"tool_call_results": shown} if shown else {}
@@ -95,7 +95,7 @@ class ToolCalls(pydantic.BaseModel, FunctionCalls):
     def turn(self, text: str, number: int) -> tuple[Message, ...]:
         """Return the messages of the turn `number` in which the model wrote `text` and asked for these calls.
 
-        Providers refuse calls without results, so these are left out unless each has one.
+        Providers refuse calls without results, so the calls are left out unless each has a result.
         """
         results = self._results()
         if not results or [result.call_id for result in results] != [call.id for call in self.tool_calls]:
@@ -126,15 +126,15 @@ class ToolCalls(pydantic.BaseModel, FunctionCalls):
 
 
 class ToolCallResults(pydantic.BaseModel):
-    """What the calls of a `ToolCalls` brought, in their order."""
+    """The results of `ToolCalls`, in their order."""
 
     class ToolCallResult(pydantic.BaseModel):
-        """What one call brought.
+        """The result of one call.
 
         Args:
             call_id: The id of the call.
             name: The tool's name.
-            value: The result, or what went wrong.
+            value: The result, or the error's text.
             is_error: Whether the call failed.
         """
 
@@ -152,15 +152,15 @@ class ToolCallResults(pydantic.BaseModel):
         values: Sequence[Any],
         is_errors: Sequence[bool] | None = None,
     ) -> Self:
-        """Pair calls with what they brought; `is_errors` says which failed.
+        """Pair calls with their results; `is_errors` marks failed calls.
 
         Raises:
-            ValueError: They are not equally many.
+            ValueError: The lists differ in length.
         """
         calls = tool_calls.tool_calls if isinstance(tool_calls, ToolCalls) else tool_calls
         failed = [False] * len(calls) if is_errors is None else is_errors
         if not len(calls) == len(values) == len(failed):
-            message = f"there are {len(calls)} calls, {len(values)} values and {len(failed)} is_errors; give one each"
+            message = f"got {len(calls)} calls, {len(values)} values and {len(failed)} is_errors; give equally many"
             raise ValueError(message)
         return cls(
             tool_call_results=[
@@ -184,20 +184,20 @@ def _given(stored: dict[str, Any]) -> dict[str, Any]:
 
 
 def _normalized(call: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a call in our form: DSPy's, that of chat completions, and that of responses are known."""
+    """Return a call in our form, from DSPy's form or that of chat completions or responses."""
     function = call.get("function")
-    told = {**call, **function} if isinstance(function, Mapping) else call
+    given = {**call, **function} if isinstance(function, Mapping) else call
     normalized = {"id": call.get("call_id") or call.get("id")}
-    if "name" in told:
-        normalized["name"] = told["name"]
-    arguments = told.get("args", told.get("arguments"))
+    if "name" in given:
+        normalized["name"] = given["name"]
+    arguments = given.get("args", given.get("arguments"))
     if arguments is not None or isinstance(function, Mapping):
         normalized["args"] = _arguments(arguments)
     return normalized
 
 
 def _arguments(given: Any) -> Any:
-    """Return arguments that may be a JSON text, or `""` for none, as data."""
+    """Return arguments as data; they may be JSON text, or `""` if missing."""
     if given is None or (isinstance(given, str) and not given.strip()):
         return {}
     if not isinstance(given, str):
