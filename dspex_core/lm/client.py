@@ -28,7 +28,7 @@ from dspex_core.lm.providers import (
     connect,
     locate,
 )
-from dspex_core.lm.streaming import for_output, emitting, has_emitted
+from dspex_core.lm.streaming import emitting, for_output, has_emitted
 from dspex_core.lm.tries import Engine, Try, engine_for
 from dspex_core.messages import LMResponse, Usage
 from dspex_core.plain.secrets import SecretMapping, is_private, without_secrets

@@ -64,7 +64,7 @@ class TestLexicalEmbedder:
         "stored", [{}, {"kind": "neural"}, {"kind": "lexical", "analyzer": "char_wb", "ngram_range": 2}]
     )
     def test_another_stored_form_is_refused(self, stored):
-        with pytest.raises(ArtifactError, match="no stored embedder"):
+        with pytest.raises(ArtifactError, match="not a stored embedder"):
             embedder_from_json(stored)
 
 

@@ -86,7 +86,7 @@ def test_an_empty_corpus_has_no_passages(make):
 
 @made
 def test_k_below_one_is_refused(make):
-    with pytest.raises(ConfigurationError, match="k must be at least 1, not 0"):
+    with pytest.raises(ConfigurationError, match="k, the number of passages to find, must be at least 1, not 0"):
         make(CORPUS, k=0)
 
 
@@ -286,7 +286,7 @@ class TestEmbeddings:
         artifact = json.loads(file.read_text())
         artifact["state"]["vectors"] = name
         file.write_text(json.dumps(artifact))
-        with pytest.raises(ArtifactError, match=r"is no file of vectors|cannot be read"):
+        with pytest.raises(ArtifactError, match=r"is not a file of vectors|cannot be read"):
             Embeddings.from_saved(tmp_path, counted)
 
     def test_damage_is_an_error_and_a_pickle_is_never_loaded(self, tmp_path):
@@ -316,10 +316,10 @@ def test_a_retriever_of_ones_own_needs_one_method():
 
 @pytest.mark.parametrize("corpus", ["one text", [1, 2]])
 def test_a_corpus_that_is_no_list_of_texts_is_an_error(corpus):
-    with pytest.raises(ConfigurationError, match="a corpus is a list of texts"):
+    with pytest.raises(ConfigurationError, match="a corpus must be a list of texts"):
         BM25(corpus)
 
 
 def test_a_query_that_is_no_text_is_an_error():
-    with pytest.raises(ConfigurationError, match="a query is a text, not None"):
+    with pytest.raises(ConfigurationError, match="a query must be a text, not None"):
         BM25(["a passage"])(None)

@@ -135,7 +135,7 @@ class TestResults:
 
     @pytest.mark.parametrize(("values", "errors"), [(["3"], None), (["3", "4"], [True])])
     def test_must_be_as_many(self, values, errors):
-        with pytest.raises(ValueError, match="give one each"):
+        with pytest.raises(ValueError, match="give equally many"):
             ToolCallResults.from_tool_calls_and_values(self.calls, values, errors)
 
     @pytest.mark.parametrize("written", [{"name": "now", "value": 3}, [{"name": "now", "value": 3}]])

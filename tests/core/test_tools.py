@@ -546,7 +546,7 @@ class TestRegistry:
     def test_refuses_a_name_twice(self):
         tools = ToolRegistry([search])
 
-        with pytest.raises(ConfigurationError, match="'search' already"):
+        with pytest.raises(ConfigurationError, match="'search' exists already"):
             tools.register(Tool(asearch, name="search"))
 
     def test_scopes_end(self):

@@ -163,7 +163,7 @@ class TestModels:
         assert embedder_from_json(stored).to_json() == stored
 
     def test_a_stored_form_with_an_address_is_refused(self):
-        with pytest.raises(ArtifactError, match="no stored embedder"):
+        with pytest.raises(ArtifactError, match="not a stored embedder"):
             embedder_from_json({"kind": "model", "model": MODEL, "config": {"api_base": "http://evil"}})
 
 
