@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.evaluation.files import rows_of
+from dspex_core.process.foreign_code import foreign_code
 
 if TYPE_CHECKING:
     from dspex_core.evaluation.result import EvaluationResult
@@ -16,7 +17,8 @@ _NARROWEST = 8
 
 def table_of(result: EvaluationResult, *, rows: int | None = None, width: int = 100) -> str:
     """Return a line for each case, or for the first so many; long values are cut to fit the width."""
-    from tabulate import tabulate  # only when a table is asked for
+    with foreign_code():
+        from tabulate import tabulate  # only when a table is asked for
 
     found = rows_of(result)
     shown = found[:rows]
