@@ -117,7 +117,7 @@ class Record:
 
     def toDict(self) -> dict[str, Any]:  # noqa: N802  DSPy's name
         """Return the fields as a plain dict, nested records and pydantic models included."""
-        return {key: _plain(value) for key, value in self._store.items()}
+        return {key: plain(value) for key, value in self._store.items()}
 
 
 class Example(Record):
@@ -314,14 +314,14 @@ def _number(value: SupportsFloat) -> float:
     return float(value)
 
 
-def _plain(value: Any) -> Any:
-    """Turn a value into plain JSON-like data as far as it has such a form."""
+def plain(value: Any) -> Any:
+    """Return a value as plain data as far as it has such a form: records and pydantic models become dicts."""
     if isinstance(value, Record):
         return value.toDict()
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, FunctionTool):
         return str(value)
     dump = getattr(value, "model_dump", None)  # pydantic is not imported here

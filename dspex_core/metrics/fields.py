@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from dspex_core.errors import ConfigurationError
-from dspex_core.example import Record
+from dspex_core.example import plain
 from dspex_core.metrics.comparison import alternatives, same
 from dspex_core.metrics.score import Score
 
@@ -109,5 +109,5 @@ def mismatch(expected: Any, predicted: Any) -> str:
 
 def _parts(value: Any) -> Mapping[str, Any] | None:
     """Return the sub-fields of a value in their JSON form, or `None` where it has none."""
-    plain = Record(value=value).toDict()["value"]
-    return plain if isinstance(plain, Mapping) else None
+    data = plain(value)
+    return data if isinstance(data, Mapping) else None

@@ -7,6 +7,8 @@ import re
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
+from dspex_core.plain.data import to_json
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -44,9 +46,7 @@ def choice(named: Mapping[str, Any], text: str) -> Any:
 
 def _name(value: Any) -> str:
     """Return a choice as it is written: text as it is, all else as JSON."""
-    from pydantic_core import to_jsonable_python  # comes with pydantic, which signatures load when needed
-
-    plain = value if type(value) is str else to_jsonable_python(value, fallback=str)
+    plain = value if type(value) is str else to_json(value)
     return plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
 
 

@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 
 def classes_in(type_: Any) -> frozenset[type]:
     """Return all classes in a type, those in the fields of its models and dataclasses, and their subclasses."""
+    found = each_part(type_, lambda part: [*parts_of(part), *_subclasses(part)])
+    return frozenset(part for part in found if isinstance(part, type) and typing.get_origin(part) is None)
+
+
+def each_part(type_: Any, parts: Callable[[Any], list[Any]] | None = None) -> Iterator[Any]:
+    """Yield a type and all that it is made of, each once.
+
+    Args:
+        type_: The type.
+        parts: Returns what a part leads to; `parts_of` by default.
+    """
     seen: list[Any] = []
     todo = [type_]
     while todo:
@@ -16,10 +30,12 @@ def classes_in(type_: Any) -> frozenset[type]:
         if any(part is known for known in seen):
             continue
         seen.append(part)
-        todo += parts_of(part)
-        if isinstance(part, type) and part.__module__ != "builtins":
-            todo += type.__subclasses__(part)
-    return frozenset(part for part in seen if isinstance(part, type) and typing.get_origin(part) is None)
+        yield part
+        todo += (parts or parts_of)(part)
+
+
+def _subclasses(part: Any) -> list[type]:
+    return type.__subclasses__(part) if isinstance(part, type) and part.__module__ != "builtins" else []
 
 
 def parts_of(type_: Any) -> list[Any]:

@@ -23,7 +23,7 @@ from typing import Any
 
 from dspex_core.errors import ArtifactError
 from dspex_core.plain.prompt_values import FunctionTool, PromptValue
-from dspex_core.signatures.declared_types import parts_of
+from dspex_core.signatures.declared_types import each_part
 from dspex_core.storage.class_paths import class_path, find_class
 
 _STANDARD: frozenset[type] = frozenset(
@@ -71,17 +71,7 @@ def find_type(path: str, *, allow_import: bool) -> type:
 
 def _first_unknown(type_: Any) -> Any:
     """Return a part of a type that is not known to be data, or `None`."""
-    seen: list[Any] = []
-    todo = [type_]
-    while todo:
-        part = todo.pop()
-        if any(part is known for known in seen):
-            continue
-        seen.append(part)
-        if not _is_known(part):
-            return part
-        todo += parts_of(part)
-    return None
+    return next((part for part in each_part(type_) if not _is_known(part)), None)
 
 
 def _is_known(part: Any) -> bool:

@@ -10,6 +10,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from dspex_core.errors import ConfigurationError
+from dspex_core.plain.data import to_json
 from dspex_core.reading.annotations import portable
 from dspex_core.reading.forgiving import AmbiguousValueError, field_names, fits, forgiven
 from dspex_core.signatures import schemas
@@ -165,7 +166,7 @@ def of_types(types: Mapping[str, Any], defaults: Mapping[str, Any], *, is_open: 
     """Make arguments of types by name; those with a default are optional."""
     shown = {name: _schema(kind) for name, kind in types.items()}
     for name, default in defaults.items():
-        shown[name] = {**shown[name], "default": _plain(default)}
+        shown[name] = {**shown[name], "default": to_json(default)}
     return Arguments(shown, types, frozenset(types) - defaults.keys(), is_open)
 
 
@@ -232,12 +233,6 @@ def _schema(kind: Any) -> dict[str, Any]:
             message = f"a tool cannot take {kind!r}: {error.message}"  # it would fail at each call
             raise ConfigurationError(message) from error
         return {}  # such as a connection with a default: a model cannot write one
-
-
-def _plain(value: Any) -> Any:
-    from pydantic_core import to_jsonable_python  # as in _schema
-
-    return to_jsonable_python(value, fallback=str)
 
 
 def _annotated(function: Any) -> Any:

@@ -80,7 +80,7 @@ class TestFormats:
 
     @given(rows=st.lists(st.dictionaries(st.text(), st.integers() | st.text() | st.none()), min_size=1))
     def test_jsonl_gives_back_what_json_wrote(self, tmp_path_factory, rows):
-        rows = [{key: value for key, value in row.items() if key != "id"} for row in rows]
+        rows = [{key: value for key, value in row.items() if not key.startswith(("id", "dspy_"))} for row in rows]
         path = tmp_path_factory.mktemp("data") / "rows.jsonl"
         path.write_text(jsonl(rows), encoding="utf-8")
 

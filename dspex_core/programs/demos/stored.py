@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dspex_core.adapters.shown_fields import to_text
 from dspex_core.example import Record
+from dspex_core.example import plain as record_data
 from dspex_core.plain.data import to_json
 from dspex_core.plain.stored_values import KIND, NotStorableError, is_plain, restored, stored
 from dspex_core.signatures.declared_types import classes_in
@@ -87,7 +88,7 @@ class _Field:
 def _value_to_json(declared: SignatureField | None, name: str, value: Any) -> Any:
     if is_plain(value) and (declared is None or (declared.is_text and type(value) is str)):
         return value
-    plain = _attempt(lambda: Record(value=value).toDict()["value"])
+    plain = _attempt(lambda: record_data(value))
     if declared is not None and (declared.is_tools or (value is None and not declared.is_input)):
         return plain if is_plain(plain) else as_shown(value)
     for exactly in (True, False):
@@ -209,7 +210,7 @@ def _shown(value: Any) -> Any:
 
 def plainest(value: Any) -> Any:
     """Return a value of any type as data that JSON holds: the first that works of data, pydantic's data, and text."""
-    for write in (lambda: Record(value=value).toDict()["value"], lambda: to_json(value)):
+    for write in (lambda: record_data(value), lambda: to_json(value)):
         data = _attempt(write)
         if data is not _FAILED and _is_json(data):
             return data
