@@ -82,7 +82,8 @@ def prediction(
 @pytest.fixture
 def score(request: pytest.FixtureRequest) -> Callable[..., None]:
     """`score(name, value, feedback="")` records a score of this case; it does not raise on a low one."""
-    from dspex_core.metrics.score import Score, as_score
+    from dspex_core import Score
+    from dspex_core.plugin_api import as_score
 
     scores = request.node.stash[CASE].scores
     scores.clear()  # of an earlier attempt, when the test is run again

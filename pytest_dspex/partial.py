@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dspex_core.storage.files import write_atomically
+from dspex_core.plugin_api import write_atomically
 from pytest_dspex.gates.gates import CaseRecord, Gate, RecordedScore, decide
 from pytest_dspex.reports.model import Report, Suite, suite_of
 

@@ -46,8 +46,7 @@ class ProgramSpec:
         Raises:
             ConfigurationError: The decorated function has returned something else.
         """
-        from dspex_core.errors import ConfigurationError
-        from dspex_core.programs import Module
+        from dspex_core import ConfigurationError, Module
 
         built = self.builder()
         if not isinstance(built, Module):
@@ -82,8 +81,7 @@ def read_examples(
     Raises:
         DatasetError: It cannot be read, or a row lacks an input.
     """
-    from dspex_core.datasets.load import load_dataset
-    from dspex_core.programs import Module
+    from dspex_core import Module, load_dataset
 
     if not isinstance(dataset, str | Path):
         return list(dataset)

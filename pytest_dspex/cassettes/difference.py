@@ -7,10 +7,10 @@ import json
 import textwrap
 from typing import TYPE_CHECKING
 
-from dspex_core.messages import Message
+from dspex_core import Message
 
 if TYPE_CHECKING:
-    from dspex_core.messages import Json
+    from dspex_core.plugin_api import Json
     from pytest_dspex.cassettes.store import Entry
 
 _WIDTH = 110

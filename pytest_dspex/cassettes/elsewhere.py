@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dspex_core.errors import DSPexError
+from dspex_core import DSPexError
 
 
 class MissElsewhereError(DSPexError):

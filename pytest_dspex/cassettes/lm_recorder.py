@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from dspex_core.messages import LMResponse
+from dspex_core import LMResponse
 from pytest_dspex.cassettes.difference import difference
 from pytest_dspex.cassettes.elsewhere import MissElsewhereError
 from pytest_dspex.cassettes.redact import without_secrets
@@ -23,7 +23,8 @@ from pytest_dspex.reports.shown import shown
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dspex_core.messages import Json, LMRequest
+    from dspex_core import LMRequest
+    from dspex_core.plugin_api import Json
     from pytest_dspex.cassettes.store import CassetteStore
 
 RecordMode = Literal["none", "new", "all"]

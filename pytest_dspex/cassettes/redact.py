@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.plain import secrets
+from dspex_core.plugin_api import is_secret as is_credential
+from dspex_core.plugin_api import without_secrets as without
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dspex_core.messages import Json
+    from dspex_core.plugin_api import Json
 
 
 def without_secrets(parameters: Mapping[str, Any]) -> Json:
@@ -22,9 +23,9 @@ def without_secrets(parameters: Mapping[str, Any]) -> Json:
 
     The fields that a JSON schema describes under `properties` are kept, whatever their names.
     """
-    return secrets.without_secrets(parameters, is_secret)
+    return without(parameters, is_secret)
 
 
 def is_secret(name: str) -> bool:
     """Say whether a parameter or a header of this name carries a credential or names an account."""
-    return "organization" in name.lower() or secrets.is_secret(name)
+    return "organization" in name.lower() or is_credential(name)

@@ -18,10 +18,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.errors import DSPexError
-from dspex_core.messages import Message
-from dspex_core.process.foreign_code import foreign_code
-from dspex_core.storage.files import write_atomically
+from dspex_core import DSPexError, Message
+from dspex_core.plugin_api import foreign_code, write_atomically
 from pytest_dspex.cassettes.journal import cassette_of, is_left_behind, is_of_run, shards_of
 from pytest_dspex.cassettes.locks import exclusive, is_abandoned
 
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from dspex_core.messages import Json
+    from dspex_core.plugin_api import Json
     from pytest_dspex.cassettes.journal import Journal
 
 _FIELD_TYPES = {"key": str, "model": str, "case": str, "request": dict, "response": dict}

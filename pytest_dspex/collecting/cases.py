@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dspex_core.errors import ConfigurationError
-from dspex_core.example import Example
+from dspex_core import ConfigurationError, Example
 from pytest_dspex.collecting.parametrize import data_source
 from pytest_dspex.collecting.problems import report_problem
 from pytest_dspex.collecting.relevance import LM_FIXTURES, is_relevant

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dspex_core.errors import ConfigurationError, DatasetError
+from dspex_core import ConfigurationError, DatasetError
 from pytest_dspex.collecting.problems import report_problem
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class DataSource:
 
     def examples(self, config: pytest.Config) -> list[Example]:
         """Read the rows, once a session."""
-        from dspex_core.datasets.load import load_dataset
+        from dspex_core import load_dataset
 
         read = config.stash.setdefault(_READ, {})
         key = (self.path, self.inputs)

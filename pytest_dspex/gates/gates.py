@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from dspex_core.stats import Interval
+    from dspex_core.plugin_api import Interval
 
     Outcome = Literal["pass", "miss", "error", "skip"]
     Status = Literal["passed", "failed", "not evaluated"]
@@ -125,7 +125,7 @@ class Verdict:
 
 def gate_from_marker(mark: pytest.Mark, where: str) -> Gate:
     """Read `@pytest.mark.dspex_gate(name, min=...)`; `where` names the test for the error message."""
-    from dspex_core.errors import ConfigurationError  # only tests that have a gate need it
+    from dspex_core import ConfigurationError  # only tests that have a gate need it
 
     problem = _problem_of(mark)
     if problem:
@@ -136,7 +136,7 @@ def gate_from_marker(mark: pytest.Mark, where: str) -> Gate:
 
 def summarize(name: str, cases: Sequence[CaseRecord]) -> ScoreSummary:
     """Return the mean of a score over the cases that were not skipped; what has none counts as 0."""
-    from dspex_core.stats import mean_interval  # only sessions that have scores need it
+    from dspex_core.plugin_api import mean_interval  # only sessions that have scores need it
 
     counted = tuple(_count(case, name) for case in cases if case.outcome != "skip")
     values = [case.value for case in counted]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from dspex_core import Example
-    from dspex_core.contracts import Event
+    from dspex_core.plugin_api import Event
     from pytest_dspex.programs import ProgramSpec
 
 
@@ -53,8 +53,8 @@ def _item(spec: ProgramSpec, tests: Sequence[pytest.Function]) -> pytest.Functio
 
 
 def _run(spec: ProgramSpec, tests: Sequence[pytest.Function], request: pytest.FixtureRequest) -> None:
-    from dspex_core.config import context, current
-    from dspex_core.errors import DSPexError
+    from dspex_core import DSPexError, context
+    from dspex_core.plugin_api import current
     from pytest_dspex.optimizing.optimize import optimize, regression_message
     from pytest_dspex.session.controller import RESULTS
     from pytest_dspex.session.live import visible

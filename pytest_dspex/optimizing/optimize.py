@@ -8,10 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from dspex_core.datasets.split import overlap
-from dspex_core.errors import ArtifactError, ConfigurationError, ContextWindowExceededError, EvaluationError, LMError
-from dspex_core.evaluation.evaluate import Evaluate, EvaluationResult
-from dspex_core.stats import paired_p
+from dspex_core import (
+    ArtifactError,
+    ConfigurationError,
+    ContextWindowExceededError,
+    Evaluate,
+    EvaluationError,
+    EvaluationResult,
+    LMError,
+)
+from dspex_core.plugin_api import overlap, paired_p
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

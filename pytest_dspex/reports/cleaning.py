@@ -68,7 +68,7 @@ def _each_text(value: Any, change: Callable[[str], str]) -> Any:
 
 
 def _without(text: str, *, secrets: list[str]) -> str:
-    from dspex_core.plain.secrets import HIDDEN, masked  # only reports that say something need it
+    from dspex_core.plugin_api import HIDDEN, masked  # only reports that say something need it
 
     for secret in secrets:
         text = text.replace(secret, HIDDEN)
@@ -77,13 +77,13 @@ def _without(text: str, *, secrets: list[str]) -> str:
 
 def _secrets(values: Iterable[object]) -> list[str]:
     """Return the credentials that this process knows: those in its environment, and the keys of the LMs in use."""
-    from dspex_core.plain.secrets import is_secret  # as above
+    from dspex_core.plugin_api import is_secret  # as above
 
     # A path is no secret: PWD is one, and so is where a key's file lies.
     found = {value for name, value in os.environ.items() if is_secret(name) and not Path(value).exists()}
     if "dspex_core.lm.client" in sys.modules:  # somebody has made an LM
-        from dspex_core.config import current
-        from dspex_core.lm.base import BaseLM
+        from dspex_core import BaseLM
+        from dspex_core.plugin_api import current
 
         lms = [value for value in (*values, current().lm) if isinstance(value, BaseLM)]
         found.update(secret for lm in lms for secret in _keys_of(lm))
@@ -97,7 +97,7 @@ def _keys_of(lm: BaseLM) -> Iterable[str]:
 
 
 def _secret_texts(value: object, *, name: str) -> Iterable[str]:
-    from dspex_core.plain.secrets import is_secret  # as above
+    from dspex_core.plugin_api import is_secret  # as above
 
     if isinstance(value, dict):
         for inner, each in value.items():

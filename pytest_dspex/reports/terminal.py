@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from dspex_core.process.foreign_code import foreign_code
+from dspex_core.plugin_api import foreign_code
 from pytest_dspex.gates.gates import show
 from pytest_dspex.reports.shown import shown, shown_on_a_line
 

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dspex_core.config import context
-from dspex_core.errors import DSPexError
-from dspex_core.process.foreign_code import ignore_foreign_warnings
+from dspex_core import DSPexError, context
+from dspex_core.plugin_api import ignore_foreign_warnings
 from pytest_dspex.keys import (
     CASE,
     EXPECTED,
@@ -29,7 +28,7 @@ from pytest_dspex.reports.shown import shown
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dspex_core.messages import LMRequest, LMResponse
+    from dspex_core import LMRequest, LMResponse
     from pytest_dspex.cassettes.lm_recorder import CassetteRecorder
     from pytest_dspex.cassettes.recording import Recording
     from pytest_dspex.collecting.cases import Case

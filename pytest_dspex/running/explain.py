@@ -11,7 +11,7 @@ def explain_comparison(op: str, left: object, right: object) -> list[str] | None
     """Say the score, its interval and the worst examples; `None` for comparisons of other things."""
     if "dspex_core.evaluation.evaluate" not in sys.modules:  # nothing has been evaluated
         return None
-    from dspex_core.evaluation.evaluate import EvaluationResult
+    from dspex_core import EvaluationResult
 
     if not isinstance(left, EvaluationResult):
         return None

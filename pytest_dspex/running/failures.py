@@ -9,7 +9,7 @@ from types import TracebackType
 import pytest
 
 import dspex_core
-from dspex_core.errors import DSPexError
+from dspex_core import DSPexError
 
 _INSIDE = tuple(Path(path).parent for path in (dspex_core.__file__, __file__, concurrent.futures.__file__))
 # The clients below an LM: their frames hold what was sent, and none of them is the user's to mend.

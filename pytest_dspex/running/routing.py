@@ -17,16 +17,16 @@ from weakref import WeakKeyDictionary
 
 import pytest
 
-from dspex_core.config import REPLAY_VARIABLE, current, settings
-from dspex_core.errors import DSPexError
+from dspex_core import DSPexError, settings
+from dspex_core.plugin_api import REPLAY_VARIABLE, current
 from pytest_dspex.cassettes.elsewhere import MissElsewhereError
 from pytest_dspex.keys import ROUTER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from dspex_core.contracts import Recorder
-    from dspex_core.messages import LMRequest, LMResponse
+    from dspex_core import LMRequest, LMResponse
+    from dspex_core.plugin_api import Recorder
 
 _owner: ContextVar[Recorder | None] = ContextVar("dspex_owner", default=None)
 _in_session: ContextVar[bool] = ContextVar("dspex_in_session", default=False)

@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from dspex_core.errors import DSPexError, LMNotConfiguredError
-from dspex_core.lm.embedded.server import BUILT_IN, SERVER_VARIABLE, serve
+from dspex_core import DSPexError, LMNotConfiguredError
+from dspex_core.plugin_api import BUILT_IN, SERVER_VARIABLE, serve
 from pytest_dspex.collecting.problems import tell_controller
 from pytest_dspex.options import is_worker
 from pytest_dspex.reports.shown import shown
 
 if TYPE_CHECKING:
-    from dspex_core import LM
-    from dspex_core.lm.cache import ResponseCache
+    from dspex_core import LM, ResponseCache
 
 _CACHE = pytest.StashKey["ResponseCache"]()
 _HOST_KEY = "dspex_local_host"
@@ -28,7 +27,7 @@ _HOST_KEY = "dspex_local_host"
 
 def session_cache(config: pytest.Config) -> ResponseCache:
     """Return a cache of this session's own: equal calls are made once, and the LM really is asked."""
-    from dspex_core.lm.cache import ResponseCache
+    from dspex_core import ResponseCache
 
     if _CACHE not in config.stash:
         config.stash[_CACHE] = ResponseCache()
