@@ -14,6 +14,7 @@ import pytest_dspex
 for package in (dspex_core, pytest_dspex):
     for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
         import_module(module.name)
+import_module("numpy")  # only some gates load it, and a process can do so once
 
 # Its LM answers with the last word of the question and notes every call. It is no ScriptedLM: those
 # never go through a cassette.

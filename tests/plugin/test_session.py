@@ -404,7 +404,7 @@ def session(pytester):
 @pytest.fixture
 def results():
     results = SessionResults()
-    results.add_expected({FUNCTION: {"cases": 1, "gates": [{"name": "accuracy", "min": 0.5}]}})
+    results.add_expected({FUNCTION: {"cases": 1, "ids": "", "gates": [{"name": "accuracy", "min": 0.5}]}})
     return results
 
 
