@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from dspex_core.config import current
 from dspex_core.errors import LiveCallRefusedError, LMError
@@ -122,7 +122,7 @@ class LM(BaseLM):
         self.fallbacks = tuple(fallbacks)
         self._function_calling = supports_function_calling
         self._fallback_lms = tuple(map(self._as_fallback, self.fallbacks))
-        self.preferred_adapter = "json" if model.startswith("local/") else "chat"
+        self.preferred_adapter: Literal["chat", "json"] = "json" if model.startswith("local/") else "chat"
         self._target: Target | None = None
         self._engine: Engine | None = None
 

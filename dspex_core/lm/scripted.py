@@ -67,7 +67,7 @@ class ScriptedLM(BaseLM):
     ) -> None:
         super().__init__(model)
         self._function_calling = supports_function_calling
-        self.preferred_adapter = adapter
+        self.preferred_adapter: Literal["chat", "json"] = adapter
         self._lock = threading.Lock()
         self._calls = 0
         self._reply = (

@@ -7,7 +7,7 @@ import json
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from dspex_core.config import context, current
 from dspex_core.example import Prediction
@@ -27,6 +27,40 @@ if TYPE_CHECKING:
     from dspex_core.streaming.listener import StreamListener, Target
 
     Tell = Callable[[Any], None]
+
+
+@overload
+def streamify(
+    program: Module,
+    status_message_provider: StatusMessageProvider | None = None,
+    stream_listeners: Sequence[StreamListener] | None = None,
+    include_final_prediction_in_output_stream: bool = True,  # noqa: FBT001, FBT002  DSPy's signature
+    is_async_program: bool = False,  # noqa: FBT001, FBT002  DSPy's signature
+    async_streaming: Literal[True] = True,  # noqa: FBT002  DSPy's signature
+) -> Callable[..., AsyncGenerator[Any, None]]: ...
+
+
+@overload
+def streamify(
+    program: Module,
+    status_message_provider: StatusMessageProvider | None = None,
+    stream_listeners: Sequence[StreamListener] | None = None,
+    include_final_prediction_in_output_stream: bool = True,  # noqa: FBT001, FBT002  DSPy's signature
+    is_async_program: bool = False,  # noqa: FBT001, FBT002  DSPy's signature
+    *,
+    async_streaming: Literal[False],
+) -> Callable[..., Generator[Any, None, None]]: ...
+
+
+@overload
+def streamify(
+    program: Module,
+    status_message_provider: StatusMessageProvider | None = None,
+    stream_listeners: Sequence[StreamListener] | None = None,
+    include_final_prediction_in_output_stream: bool = True,  # noqa: FBT001, FBT002  DSPy's signature
+    is_async_program: bool = False,  # noqa: FBT001, FBT002  DSPy's signature
+    async_streaming: bool = True,  # noqa: FBT001, FBT002  DSPy's signature
+) -> Callable[..., Any]: ...
 
 
 def streamify(

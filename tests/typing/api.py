@@ -1,22 +1,30 @@
 """The public API as type checkers see it. Checked by mypy and pyright, never run."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal, assert_type
 
 import pytest
 from dspex_core.teleprompt import LabeledFewShot
+from dspex_core.utils.callback import BaseCallback as SameCallback
 
 import dspex_core as dspy
 from dspex_core import (
     BM25,
     LM,
+    Adapter,
+    BaseCallback,
+    BaseLM,
     BootstrapFewShot,
     BootstrapFewShotWithRandomSearch,
+    Budget,
     ChainOfThought,
+    ChatAdapter,
     Evaluate,
     EvaluationResult,
     Example,
     InputField,
+    JSONAdapter,
     KNNFewShot,
     LMRequest,
     LMResponse,
@@ -26,13 +34,18 @@ from dspex_core import (
     Predict,
     Prediction,
     ReAct,
+    ResponseCache,
     Score,
     ScriptedLM,
     Signature,
     Tool,
+    TwoStepAdapter,
+    XMLAdapter,
     exact_match,
     load_dataset,
 )
+from dspex_core.spending.usage import UsageTracker
+from dspex_core.streaming import StreamListener, StreamResponse
 from pytest_dspex import program
 
 
@@ -90,6 +103,10 @@ assert_type(result >= 0.8, bool)
 assert_type(Score(1.0, feedback="right").value, float)
 assert_type(Example(text="x", intent="cancel").with_inputs("text"), Example)
 
+# DSPy's module paths
+assert_type(dspy.teleprompt.LabeledFewShot(k=2), LabeledFewShot)
+log_class: type[BaseCallback] = SameCallback
+
 # Optimizers
 assert_type(BootstrapFewShot(metric, max_bootstrapped_demos=2).compile(predict, trainset=examples), Predict)
 assert_type(
@@ -100,6 +117,74 @@ assert_type(LabeledFewShot(k=2).compile(predict, trainset=examples), Predict)
 
 # Retrieval
 assert_type(BM25(["a passage", "another"], k=1)("passage"), Prediction)
+
+# A signature's fields have the types that it declares
+one = Intent(text="Where is my parcel?", intent="delivery")
+assert_type(one.text, str)
+assert_type(one.intent, Literal["cancel", "delivery"])
+Intent(txt="x", text="x", intent="cancel")  # type: ignore[call-arg]  # there is no such field
+assert_type(Signature("question -> answer"), type[Signature])
+assert_type(Intent.append("why", OutputField(), str), type[Signature])
+assert_type(Intent.with_instructions("Be brief."), type[Signature])
+
+# Saving and loading
+predict.save("predict.json")
+predict.load("predict.json")
+assert_type(dspy.load("pipeline"), Module)
+assert_type(Pipeline().deepcopy(), Pipeline)
+assert_type(predict.load_state(predict.dump_state()), Predict)
+
+# The results of an evaluation
+assert_type(result.score, float)
+assert_type(result.mean, float)
+for tested, predicted, value in result.results:
+    assert_type(tested, Example)
+    assert_type(predicted, Prediction | None)
+    assert_type(value, float)
+for case in result.errors:
+    assert_type(case.example, Example)
+    assert_type(case.latency, float)
+
+# Adapters
+adapters: list[Adapter] = [ChatAdapter(), JSONAdapter(), XMLAdapter(), TwoStepAdapter(lm)]
+dspy.configure(adapter=adapters[0])
+
+# Tools
+tool = Tool(weather, name="weather", desc="Forecast the weather.")
+assert_type(tool.name, str)
+assert_type(tool(city="Rome"), Any)
+
+
+# Callbacks and streams
+class Log(BaseCallback):
+    def on_lm_end(self, call_id: str, outputs: list[str] | None, exception: BaseException | None = None) -> None:
+        assert_type(outputs, list[str] | None)
+
+
+dspy.configure(callbacks=[Log()])
+
+
+async def stream() -> None:
+    listeners = [StreamListener("answer")]
+    async for piece in dspy.streamify(predict, stream_listeners=listeners)(text="x"):
+        if isinstance(piece, StreamResponse):
+            assert_type(piece.chunk, str)
+        elif isinstance(piece, Prediction):
+            assert_type(piece.intent, Any)
+
+
+for piece in dspy.streamify(predict, async_streaming=False)(text="x"):
+    assert_type(piece, Any)
+
+# The cache, the spending, and what runs beside others
+cache = ResponseCache(Path("answers.db"), memory_entries=1000)
+with dspy.context(lm=lm, cache=cache, num_threads=8):
+    assert_type(predict(text="x"), Prediction)
+with dspy.track_usage() as usage:
+    predict(text="x")
+    assert_type(usage, UsageTracker)
+with dspy.context(budget=Budget(dollars=1.5)):
+    predict(text="x")
 
 
 # The plugin
@@ -114,8 +199,25 @@ def test_intent(example: Example, prediction: Prediction, score: Callable[..., N
     score("accuracy", prediction.intent == example.intent)
 
 
-one = Intent(text="x", intent="cancel")
-assert_type(one, Intent)
-assert_type(one.text, str)
-assert_type(Signature("question -> answer"), type[Signature])
-assert_type(Intent.append("more", InputField(), int), type[Signature])
+@pytest.mark.dspex_prediction("intent")
+def test_with_other_fixtures(
+    lm: BaseLM, scripted_lm: Callable[..., ScriptedLM], dspex_context: None, intent: Predict, example: Example
+) -> None:
+    assert_type(lm("hello"), list[Any])
+    assert_type(scripted_lm([{"intent": "cancel"}]), ScriptedLM)
+    assert_type(intent(**example.inputs()), Prediction)
+
+
+# What `@program` makes is still the function's type for whoever calls it
+builds: Callable[[], Predict] = intent
+
+
+@program
+def pipeline() -> Pipeline:
+    return Pipeline()
+
+
+builds_a_pipeline: Callable[[], Pipeline] = pipeline
+
+predict.set_lm(ScriptedLM([{"intent": "cancel"}]))
+predict.set_lm(dspy.DummyLM([{"intent": "cancel"}]))
