@@ -1,4 +1,4 @@
-"""What a call uses when it is not told otherwise: the LM, the adapter, listeners, limits. PYTEST_DONT_REWRITE
+"""Settings with the defaults of calls: the LM, the adapter, listeners, limits. PYTEST_DONT_REWRITE
 
 `configure(...)` sets the defaults of the process, from any thread. `with context(...)` sets
 them for one block, in this thread or task and in what it starts with a copy of its context.
@@ -31,31 +31,31 @@ class Settings:
     """One consistent set of settings.
 
     Args:
-        lm: The LM of every predictor that has none of its own.
-        adapter: How signatures become prompts; `None` takes the one that the LM prefers.
-        cache: Where responses are kept; `None` takes the one shared by all processes of the user.
-        recorder: Takes each LM call before the LM does; cassettes are one.
-        listeners: Called with each telemetry event, but for those of adapters, which are for callbacks alone.
-        callbacks: Told of each call of a module, an LM, an adapter, a tool, ...; see `BaseCallback`.
-        trace: Where predictors note `(predictor, inputs, prediction)`; `None` notes nothing.
-        num_threads: How many examples `Evaluate` and `Parallel` run at once.
-        max_errors: After how many failed examples they give up.
-        parse_retries: How often a reply that cannot be read is asked for again with what was wrong
-            with it, before the adapter's fallback is tried.
+        lm: The LM of every predictor without its own.
+        adapter: How signatures become prompts; `None` means the LM's preferred adapter.
+        cache: The response cache; `None` means the one shared by all processes of the user.
+        recorder: Receives each LM call before the LM; cassettes are recorders.
+        listeners: Receive each telemetry event, except those of adapters, which only callbacks receive.
+        callbacks: Receive events of each call of a module, an LM, an adapter, a tool, ...; see `BaseCallback`.
+        trace: The list to which predictors append `(predictor, inputs, prediction)`, or `None`.
+        num_threads: The number of examples that `Evaluate` and `Parallel` run at once.
+        max_errors: The number of failed examples after which they stop.
+        parse_retries: How often a call is repeated, with the problems listed, after a reply that cannot be parsed,
+            before the adapter's fallback is tried.
         usage: Counts the tokens of each call; see `track_usage`.
-        track_usage: Whether each prediction of a program says what it took: `get_lm_usage()`.
-        budget: What calls may take; the one that would exceed it raises.
-        rm: What `Retrieve` asks for passages.
-        disable_history: Whether calls are kept in no history.
+        track_usage: Whether each prediction of a program has its usage: `get_lm_usage()`.
+        budget: The limits of calls, tokens or dollars; a call that would exceed them raises.
+        rm: The retriever that `Retrieve` uses.
+        disable_history: Whether calls are left out of all histories.
         max_history_size: How many calls the history of an LM or a program keeps at most.
         max_trace_size: How many entries `trace` keeps at most; older ones give way.
         async_max_workers: How many calls of `asyncify` run at once.
         provide_traceback: Whether the log of `Evaluate` and `Parallel` shows where a failure came from.
         warn_on_type_mismatch: Whether `Predict` logs an input that does not fit the field's type.
         allow_tool_async_sync_conversion: No effect: an async tool can always be called sync.
-        replay_only: Whether a model that no recorder stands before refuses each call, as in a pytest session that
-            replays; the environment variable `DSPEX_REPLAY` sets it for the process.
-        stream: Who is told of the pieces of replies while they arrive; `streamify` sets it.
+        replay_only: Whether models without a recorder refuse each call, as in a pytest session that replays; the
+            environment variable `DSPEX_REPLAY` sets it for the process.
+        stream: Receives the pieces of replies while they arrive; `streamify` sets it.
     """
 
     lm: LanguageModel | None = None
@@ -83,10 +83,10 @@ class Settings:
     stream: ReplyRouter | None = None
 
 
-REPLAY_VARIABLE = "DSPEX_REPLAY"  # set to anything, the process asks no model
+REPLAY_VARIABLE = "DSPEX_REPLAY"  # set to any value, the process calls no model
 
 _NAMES = frozenset(field.name for field in dataclasses.fields(Settings))
-_STORED = _NAMES - {"replay_only"}  # a file must not let a replaying process ask
+_STORED = _NAMES - {"replay_only"}  # a file must not enable calls in a replaying process
 _DSPY_NAMES = {"usage_tracker": "usage"}
 
 
@@ -149,21 +149,21 @@ class _Config:
         return SettingsCopy((name, self[name]) for name in sorted(_NAMES))
 
     def get(self, name: str, default: Any = None) -> Any:
-        """Return a setting, or `default` where there is none of that name."""
+        """Return a setting, or `default` for an unknown name."""
         try:
             return self[name]
         except AttributeError:
             return default
 
     def save(self, path: str | PathLike[str], exclude_keys: Iterable[str] = ()) -> None:
-        """Write to a JSON file what can be written of the settings in force here; `load` reads it.
+        """Write the storable settings in force here to a JSON file; `load` reads it.
 
         Numbers, switches and the LM are written, without keys and endpoints. All others are objects of the
         program: it sets them itself.
 
         Args:
             path: The file.
-            exclude_keys: Settings that are not to be written.
+            exclude_keys: Settings to leave out.
 
         Raises:
             ArtifactError: The file cannot be written.
@@ -176,7 +176,7 @@ class _Config:
         A pickle is never loaded, whatever `allow_pickle` says: that would run its code.
 
         Raises:
-            ArtifactError: The file cannot be read, or holds no settings.
+            ArtifactError: The file cannot be read, or does not hold settings.
         """
         return read_settings(path, _STORED)
 
@@ -184,7 +184,7 @@ class _Config:
         """Set a recorder for the whole process, its threads without a context included, and for this context.
 
         Returns:
-            A function that puts back the recorder of before.
+            A function that restores the previous recorder.
         """
         with self._lock:
             before = self._default
@@ -234,17 +234,17 @@ def _checked(values: dict[str, Any]) -> dict[str, Any]:
     """Return settings under our names.
 
     Raises:
-        ConfigurationError: There is no such setting.
+        ConfigurationError: A name is not a setting.
     """
     unknown = sorted(set(values) - _NAMES - _DSPY_NAMES.keys())
     if unknown:
-        message = f"unknown setting {', '.join(map(repr, unknown))}; there are: {', '.join(sorted(_NAMES))}"
+        message = f"unknown setting {', '.join(map(repr, unknown))}; use one of: {', '.join(sorted(_NAMES))}"
         raise ConfigurationError(message)
     return {_DSPY_NAMES.get(name, name): value for name, value in values.items()}
 
 
 def _no_setting(name: str) -> str:
-    return f"there is no setting {name!r}; there are: {', '.join(sorted(_NAMES))}"
+    return f"unknown setting {name!r}; use one of: {', '.join(sorted(_NAMES))}"
 
 
 settings = _Config()

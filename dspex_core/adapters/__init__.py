@@ -43,5 +43,5 @@ __all__ = [
 ]
 
 __path__.append(folder_of(__name__))  # DSPy's submodules
-if not TYPE_CHECKING:  # a type checker finds them by itself
+if not TYPE_CHECKING:  # type checkers find them by themselves
     __getattr__ = submodules(__name__)

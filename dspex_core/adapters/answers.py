@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from dspex_core.signatures.signature import Signature
 
-Section = tuple[str, Any]  # an output's name, and what stands for it
+Section = tuple[str, Any]  # an output's name and text
 
 
 def split_answers(sections: Iterable[Section]) -> list[dict[str, Any]]:
@@ -24,10 +24,10 @@ def split_answers(sections: Iterable[Section]) -> list[dict[str, Any]]:
 
 
 def likeliest(signature: type[Signature], answers: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the answers in the order in which they may be meant: the last whole one first.
+    """Return the answers by likelihood: the last complete one first.
 
-    A model that corrects itself does so below. One that repeats the layout, `{name}` for each value, does not answer.
-    Where no answer is whole, the fullest one stands for all.
+    A model corrects itself below its first answer. An answer with placeholders, `{name}` for each value, is a copy of
+    the layout. If no answer is complete, the fullest one is returned.
     """
     if len(answers) == 1:
         return list(answers)
@@ -46,5 +46,5 @@ def _is_layout(answer: Mapping[str, Any]) -> bool:
 
 
 def is_placeholder(name: str, content: Any) -> bool:
-    """Whether what stands for an output is its place in the layout: `{name}`."""
+    """Whether the text of an output is its placeholder in the layout: `{name}`."""
     return isinstance(content, str) and re.match(rf"\s*[{{<]{re.escape(name)}[}}>]", content) is not None

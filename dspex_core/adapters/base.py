@@ -27,18 +27,18 @@ if TYPE_CHECKING:
     from dspex_core.flow.steps import Flow
     from dspex_core.signatures.signature import Signature, SignatureField
 
-_SCALARS = frozenset({str, int, float, bool, type(None), type(MISSING)})  # nothing that shows itself is in them
+_SCALARS = frozenset({str, int, float, bool, type(None), type(MISSING)})  # they contain no values with their own form
 INCOMPLETE = "An example in which not every field is supplied.\n\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """A second call, which reads the outputs out of an answer that keeps to no format.
+    """A second call, which extracts the outputs from a free-form answer.
 
     Args:
-        lm: Who is asked.
+        lm: The LM to call.
         adapter: The format of the call.
-        signature: Its one input is the answer, its outputs are those wanted.
+        signature: Its one input is the answer, its outputs are those to extract.
     """
 
     lm: LanguageModel
@@ -48,12 +48,12 @@ class Extraction:
 
 @dataclass(frozen=True, eq=False)
 class Adapter(Hooks):
-    """How a signature, demos and inputs become messages, and a reply becomes outputs.
+    """Turns a signature, demos and inputs into messages, and a reply into outputs.
 
     Adapters are values: equal when of the same type with the same options.
 
     Args:
-        callbacks: Told when this adapter writes and reads, beside those in the settings.
+        callbacks: Receive events of this adapter's writing and reading, in addition to those in the settings.
     """
 
     callbacks: Sequence[Listener] = field(default=(), kw_only=True, compare=False, repr=False)
@@ -65,7 +65,7 @@ class Adapter(Hooks):
 
     @property
     def use_native_function_calling(self) -> bool:
-        """Whether tools are given to the LM apart from the prompt, where it can take them so."""
+        """Whether tools are passed to LMs that support function calling."""
         return False
 
     @property
@@ -74,11 +74,11 @@ class Adapter(Hooks):
         return None
 
     def written(self, outputs: Mapping[str, Any]) -> str:
-        """Return the reply that has these outputs, of no particular signature: for scripted LMs."""
+        """Return the reply with these outputs, without a signature: for scripted LMs."""
         return self.assistant(make_signature({name: (Any, OutputField()) for name in outputs}), outputs).text
 
     def parse(self, signature: type[Signature], text: str) -> dict[str, Any]:
-        """Read a reply: the outputs by name, in the signature's order, as their types.
+        """Parse a reply: the outputs by name, in the signature's order, converted to their types.
 
         Raises:
             AdapterParseError: An output is missing or does not fit its type.
@@ -93,10 +93,10 @@ class Adapter(Hooks):
         demos: Sequence[Mapping[str, Any]],
         inputs: Mapping[str, Any],
     ) -> list[dict[str, Any]]:
-        """Ask an LM once and read its reply; return the outputs of each completion.
+        """Call an LM once and parse its reply; return the outputs of each completion.
 
         Raises:
-            AdapterParseError: Neither this reply nor that in the format of the fallback can be read.
+            AdapterParseError: Neither this reply nor that of the fallback adapter can be parsed.
         """
         return drive(_asked(self, lm, lm_kwargs, signature, demos, inputs))
 
@@ -108,31 +108,31 @@ class Adapter(Hooks):
         demos: Sequence[Mapping[str, Any]],
         inputs: Mapping[str, Any],
     ) -> list[dict[str, Any]]:
-        """Ask without blocking the event loop."""
+        """`__call__` without blocking the event loop."""
         return await adrive(_asked(self, lm, lm_kwargs, signature, demos, inputs))
 
     def response_schema(self, signature: type[Signature]) -> ResponseSchema | None:
-        """Return the JSON schema that replies are to be held to, if they are JSON."""
+        """Return the JSON schema for replies, if they are JSON."""
         return None
 
     def extraction(self, signature: type[Signature]) -> Extraction | None:
-        """Return the call that reads the outputs out of a reply, for an adapter whose replies keep to no format.
+        """Return the call that extracts the outputs from a reply, for an adapter with free-form replies.
 
         `parse` is then for the reply of that call.
         """
         return None
 
     def field_stream(self, signature: type[Signature]) -> FieldStream | None:
-        """Return what reads a reply while it arrives; `None` for an adapter whose replies keep to no format."""
+        """Return the reader of a streamed reply; `None` for an adapter with free-form replies."""
         return None
 
     def correction(self, signature: type[Signature], error: AdapterParseError) -> str:
-        """Write the turn that asks for a better reply than the one that could not be read."""
+        """Write the turn that asks for a better reply after one that could not be parsed."""
         problems = "\n".join(error.problems)
         return f"This reply cannot be read.\n{problems}\nAnswer again, in full.{self.reminder(signature)}"
 
     def compile(self, signature: type[Signature], demos: Sequence[Mapping[str, Any]]) -> CompiledPrompt:
-        """Render what does not change from call to call."""
+        """Render the part of the prompt that is the same for all calls."""
         shown = _shown(signature)
         return CompiledPrompt(
             system=Message("system", self.system(shown)),
@@ -144,7 +144,7 @@ class Adapter(Hooks):
         """Render the inputs of a call; defaults stand in for those not given.
 
         Raises:
-            SignatureError: An input does not fit its type, such as an image that is none.
+            SignatureError: An input does not fit its type.
         """
         shown = _shown(signature)
         return Message("user", self._content(shown, inputs, after=_reminder(self, shown)))
@@ -154,11 +154,11 @@ class Adapter(Hooks):
     ) -> tuple[Message, ...]:
         """Render the turns of a call's `History`, each as a user and an assistant message.
 
-        A turn with tool calls is followed by their results: as an input of that name, or `natively` as the
-        messages that function calling has for it.
+        A turn with tool calls is followed by their results: as an input of that name, or `natively` as function-calling
+        messages.
 
         Raises:
-            SignatureError: It is no history, or a value in it does not fit its type.
+            SignatureError: The input is not a history, or a value in it does not fit its type.
         """
         shown = _shown(signature)
         if shown is signature:
@@ -192,7 +192,7 @@ class Adapter(Hooks):
         inputs: Mapping[str, Any],
         config: Mapping[str, Any],
     ) -> LMRequest:
-        """Write a whole request, of which nothing is kept from call to call."""
+        """Write a whole request, without anything kept between calls."""
         messages = as_messages(self.format(signature, list(demos), dict(inputs)), self)
         return LMRequest(messages, config, response_schema=self.response_schema(_shown(signature)))
 
@@ -293,7 +293,7 @@ def _tool_calls(turn: Mapping[str, Any]) -> dict[str, FunctionCalls]:
 
 @lru_cache(maxsize=1)
 def _results_shown() -> type[Signature]:
-    """Return a signature whose input is what tool calls brought."""
+    """Return a signature with tool results as its input."""
     return make_signature("tool_call_results: list -> answer")
 
 
@@ -311,13 +311,13 @@ def _shown(signature: type[Signature]) -> type[Signature]:
 
 @lru_cache(maxsize=256)
 def _is_plain(signature: type[Signature]) -> bool:
-    """Whether no input has a type or a default that shows itself, so that the values alone tell."""
+    """Whether only values, not types or defaults of inputs, can have their own form in prompts."""
     inputs = signature.input_fields.values()
     return not any(field.shows_itself or type(field.absent) not in _SCALARS for field in inputs)
 
 
 def _placed(signature: type[Signature], values: Mapping[str, Any]) -> tuple[Mapping[str, Any], Placement | None]:
-    """Return the values with marks for what cannot be written as text, and what the marks stand for."""
+    """Return the values with marks for parts that cannot be text, and the parts by their marks."""
     if _is_plain(signature) and _SCALARS.issuperset(map(type, values.values())):
         return values, None
     placement = Placement()

@@ -33,10 +33,10 @@ class ChatAdapter(Adapter):
     """Fields under marker lines: readable for any capable model, with values of any type.
 
     Args:
-        use_json_adapter_fallback: Whether a reply that cannot be parsed is asked for once
-            more through `JSONAdapter`.
-        use_native_function_calling: Whether tools are given to an LM that can take them so apart from the
-            prompt, where a signature has an input `list[Tool]` and an output `ToolCalls`.
+        use_json_adapter_fallback: Whether a call is repeated once with `JSONAdapter` after a reply that cannot be
+            parsed.
+        use_native_function_calling: Whether tools are passed to LMs that support function calling, for signatures with
+            an input `list[Tool]` and an output `ToolCalls`.
         parallel_tool_calls: Whether it may then ask for several calls at once; `None` leaves it to the provider.
     """
 
@@ -69,7 +69,7 @@ class ChatAdapter(Adapter):
         return self._sections({name: to_text(value) for name, value in present(signature.input_fields, values)})
 
     def reminder(self, signature: type[Signature]) -> str:
-        """Write which outputs to answer with."""
+        """List the outputs to answer with."""
         if not signature.output_fields:
             return ""
         outputs = ", ".join([expected(field, _marker(field.name)) for field in signature.output_fields.values()])

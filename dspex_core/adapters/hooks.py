@@ -1,4 +1,4 @@
-"""DSPy's names for the parts of a prompt, for adapters of users that override them. PYTEST_DONT_REWRITE
+"""DSPy's hooks for the parts of a prompt, for user adapters that override them. PYTEST_DONT_REWRITE
 
 The built-in adapters write their prompts by `system`, `inputs`, `assistant` and `reminder`, and what no call changes
 is kept. An adapter that overrides a hook of this module writes its whole conversation at each call, through the hooks.
@@ -35,7 +35,7 @@ _HOOKS = frozenset(
 
 
 class Hooks:
-    """What an adapter of a user may override, by DSPy's names."""
+    """The hooks that a user's adapter may override, by DSPy's names."""
 
     writes_itself: ClassVar[bool] = False  # whether a hook is overridden
     asks_itself: ClassVar[bool] = False  # whether the call of the LM is
@@ -57,11 +57,11 @@ class Hooks:
         return "\n\n".join(part for part in parts if part)
 
     def inputs(self, signature: type[Signature], values: Mapping[str, Any]) -> str:
-        """Write input values; those that are not there are left out."""
+        """Write input values; missing ones are left out."""
         raise NotImplementedError(f"{type(self).__name__} must define format, format_user_message_content or inputs")
 
     def assistant(self, signature: type[Signature], outputs: Mapping[str, Any]) -> Message:
-        """Write outputs as the model should; those that are not there are said to be not supplied."""
+        """Write outputs in the model's form; missing ones are marked as not supplied."""
         message = f"{type(self).__name__} must define format, format_assistant_message_content or assistant"
         raise NotImplementedError(message)
 
@@ -74,15 +74,15 @@ class Hooks:
         return self.system(signature)
 
     def format_field_description(self, signature: type[Signature]) -> str:
-        """Write which fields there are."""
+        """Describe the fields."""
         return ""
 
     def format_field_structure(self, signature: type[Signature]) -> str:
-        """Write how messages are laid out."""
+        """Describe the layout of messages."""
         return ""
 
     def format_task_description(self, signature: type[Signature]) -> str:
-        """Write what is to be done."""
+        """Describe the task."""
         return signature.instructions
 
     def user_message_output_requirements(self, signature: type[Signature]) -> str:
@@ -105,7 +105,7 @@ class Hooks:
     def format_assistant_message_content(
         self, signature: type[Signature], outputs: Mapping[str, Any], missing_field_message: str | None = None
     ) -> str:
-        """Write outputs as the model should; a message stands for those that are not there."""
+        """Write outputs in the model's form; a message replaces missing ones."""
         given = dict(outputs)
         if missing_field_message is not None:
             given = {**dict.fromkeys(signature.output_fields, missing_field_message), **given}
@@ -137,12 +137,12 @@ def as_messages(written: Sequence[Mapping[str, Any]], adapter: Hooks) -> tuple[M
     """Read the messages that an adapter's `format` wrote.
 
     Raises:
-        ConfigurationError: One of them is not a message.
+        ConfigurationError: An item is not a message.
     """
     try:
         return tuple(Message.from_json(message) for message in written)
     except (ValueError, TypeError, AttributeError) as error:
-        raise ConfigurationError(f"{type(adapter).__name__}.format wrote what cannot be sent: {error}") from error
+        raise ConfigurationError(f"{type(adapter).__name__}.format returned invalid messages: {error}") from error
 
 
 def _has_any(demo: Mapping[str, Any], fields: Mapping[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""The JSON adapter: the reply is one JSON object, held to a schema where the server can. PYTEST_DONT_REWRITE"""
+"""The JSON adapter: the reply is one JSON object, with a schema where the server supports it. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ class JSONAdapter(Adapter):
     """A short prompt and a JSON reply.
 
     Args:
-        shows_types: Whether the prompt says the fields' types. Not needed by a model that is held
-            to the schema, and a shorter prompt. Listed choices also sway a small one: SmolLM2-135M
-            judged 78 % or 100 % of 40 reviews rightly by the order of the two labels, 98 % without.
+        shows_types: Whether the prompt lists the fields' types. With a schema they are not needed, and the prompt is
+            shorter. Listed choices also sway a small one: SmolLM2-135M judged 78 % or 100 % of 40 reviews rightly by
+            the order of the two labels, 98 % without.
         outlines_types: Whether the types of the outputs are written over several lines, a property a
             line under its description: clearer where models are nested. The idea is BAML's.
         text_limit: How many characters the schema allows a text that other outputs follow; `None` for
-            any number. A small model may repeat itself in one for as long as it is let, and never come
-            to the rest. For servers that enforce lengths, as llama.cpp does.
-        use_native_function_calling: Whether tools are given to an LM that can take them so apart from the
-            prompt, where a signature has an input `list[Tool]` and an output `ToolCalls`.
+            any number. A small model may repeat itself in a text and never reach the other outputs. For servers that
+            enforce lengths, as llama.cpp does.
+        use_native_function_calling: Whether tools are passed to LMs that support function calling, for signatures with
+            an input `list[Tool]` and an output `ToolCalls`.
         parallel_tool_calls: Whether it may then ask for several calls at once; `None` leaves it to the provider.
     """
 
@@ -68,7 +68,7 @@ class JSONAdapter(Adapter):
         return "\n".join(described)
 
     def format_field_structure(self, signature: type[Signature]) -> str:
-        """Write which keys the reply has."""
+        """List the keys of the reply."""
         outputs = signature.output_fields
         if not self.shows_types:
             return f"Reply with a JSON object with: {', '.join(outputs)}" if outputs else ""
@@ -107,7 +107,7 @@ class JSONAdapter(Adapter):
 
 
 def _limit_texts(schema: dict[str, Any], signature: type[Signature], limit: int) -> None:
-    """Limit the texts that other outputs follow; one with constraints of its own keeps to those."""
+    """Limit the texts that other outputs follow, unless they have their own constraints."""
     for output in list(signature.output_fields.values())[:-1]:
         text = schema["properties"][output.name]
         if text == {"type": "string"} and not output.constraints:

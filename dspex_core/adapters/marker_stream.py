@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _LONGEST = 500  # characters that a marker and what is around it may have
 _Verdict = Literal["marker", "text", "open"]
-# What may be the beginning of a marker, or space that is no part of the output.
+# A possible beginning of a marker, or trailing space.
 _HELD = re.compile(
     rf"\s*(?:^{LEAD}(?:\d{{1,3}}[.)]?)?)?{WRAP}(?:{OPEN}{SPACE}(?:{OPEN}{SPACE}(?:\\?[#\uff03][^\n]{{0,200}})?)?)?\\?\s*\Z",
     re.MULTILINE,
@@ -26,7 +26,7 @@ _HELD = re.compile(
 class MarkerStream(ScanningStream):
     """Outputs that each begin with a marker; the next marker ends one.
 
-    Nothing is told of what may turn out to be a marker, by the rules of `Markers.found`.
+    Text that may become a marker, by the rules of `Markers.found`, is held back.
 
     Args:
         names: The outputs.
@@ -41,7 +41,7 @@ class MarkerStream(ScanningStream):
         self._is_closing = False
 
     def close(self) -> list[FieldChunk]:
-        """Take the end of the reply: what was open is decided by it."""
+        """Process the end of the reply, which decides open markers."""
         self._is_closing = True
         return [*self.feed("\n"), *super().close()]
 
@@ -65,7 +65,7 @@ class MarkerStream(ScanningStream):
         return [*found, *(match for match in unknown if not self._markers.knows(match[1]))]
 
     def _verdict(self, match: re.Match[str]) -> _Verdict:
-        """Say whether a marker counts, as far as it is known yet."""
+        """Return whether a marker counts, as far as known."""
         rest = self._text[match.end() :]
         line, is_whole, _ = rest.partition("\n")
         if match.re is EXACT or match["lead"] is not None:
@@ -90,7 +90,7 @@ class MarkerStream(ScanningStream):
     def _begin(self, match: re.Match[str]) -> None:
         name = "" if match.re is EXACT else self._markers.name_of(match)
         self._seen.add(name)
-        # What is quoted line by line is told at the end.
+        # Text that is quoted line by line is emitted at the end.
         self._field = None if match.re is not EXACT and ">" in (match["lead"] or "") else name
         self._begun, self._at = False, match.end()
 
@@ -105,7 +105,7 @@ class MarkerStream(ScanningStream):
         if last:
             written = written.rstrip(" \t\r\n\u200b\ufeff")
         self._at = stop
-        self._tell(chunks, written, last=last)
+        self._emit(chunks, written, last=last)
 
     def _rest(self, text: str) -> str:
         return text.rstrip() if self._begun else text.strip()

@@ -39,7 +39,7 @@ class Markers:
 
     Args:
         outputs: The names of the outputs.
-        inputs: The names of the inputs, whose markers end an output: a model may go on with a next question.
+        inputs: The names of the inputs, whose markers end an output: a model may continue with another question.
     """
 
     def __init__(self, outputs: Sequence[str], inputs: Sequence[str]) -> None:
@@ -55,7 +55,7 @@ class Markers:
         )
 
     def sections(self, text: str) -> list[tuple[str, str]]:
-        """Return the outputs in a reply, each with what stands under its marker, in their order."""
+        """Return the outputs in a reply, each with the text under its marker, in their order."""
         _, *parts = EXACT.split(text)
         is_plain = self.names.issuperset(parts[::2]) and text.count("##") == len(parts)  # two for each: no others
         if parts and is_plain:
@@ -68,7 +68,7 @@ class Markers:
         return name if name in self.names else self._spellings[normal_name(name)]
 
     def knows(self, name: str) -> bool:
-        """Whether a name, in any spelling, is one of a field."""
+        """Whether a name, in any spelling, is a field's."""
         return normal_name(name) in self._spellings
 
     def found(self, text: str) -> list[Marker]:
@@ -89,7 +89,7 @@ class Markers:
         return sorted([*found, *more, *self._unknown(text)], key=lambda marker: marker.start)
 
     def _unknown(self, text: str) -> Iterator[Marker]:
-        """Yield the markers of what is no field, each on a line of its own: what is under one belongs to no output."""
+        """Yield the markers of unknown fields, each on its own line; text under them belongs to no output."""
         for match in EXACT.finditer(text):
             if not self.knows(match[1]):
                 yield Marker("", match.start(), match.end(), "")

@@ -1,4 +1,4 @@
-"""The JSON object in a reply, and what stands for one. PYTEST_DONT_REWRITE"""
+"""The JSON object in a reply, and forms that stand for one. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def object_answers(signature: type[Signature], text: str) -> Iterator[Mapping[st
 def extract_json_object(text: str, names: Collection[str]) -> dict[str, Any] | None:
     """Return the object in a reply: the last with all `names` as keys, else the one with most of them.
 
-    Looked for in the whole reply, from any brace on, and at last in what json-repair makes of it. Keys may be in
-    another case, or with spaces or dashes.
+    It searches the whole reply, then from each brace on, and finally the output of json-repair. Keys may differ in
+    case, spaces or dashes.
     """
     whole = next(decoded(text), None)
     if isinstance(whole, dict) and whole.keys() >= set(names):
@@ -78,7 +78,7 @@ def _with_names(found: dict[str, Any], names: Collection[str]) -> dict[str, Any]
 
 
 def _stages(text: str, whole: Any, names: Collection[str]) -> Iterator[list[dict[str, Any]]]:
-    """Yield the objects in a text, stage by stage: those that are written well, then those that are mended."""
+    """Yield the objects in a text: well-formed ones first, then repaired ones."""
     yield _dicts([whole])
     if isinstance(whole, str) and "{" in whole:  # JSON in a JSON text
         text = whole
@@ -93,7 +93,7 @@ def _stages(text: str, whole: Any, names: Collection[str]) -> Iterator[list[dict
 
 
 def _written(text: str, names: Collection[str]) -> Iterator[dict[str, Any]]:
-    """Yield each object that is written well, outer ones before those in them; none out of one with all names."""
+    """Yield each well-formed object, outer ones before inner ones, but none inside an object with all names."""
     end = 0
     for brace in islice(re.finditer(r"\{", text), _MAX_STARTS):
         if brace.start() < end:
@@ -111,7 +111,7 @@ def _dicts(values: Iterable[Any]) -> list[dict[str, Any]]:
 
 
 def _only_output(signature: type[Signature], text: str, found: dict[str, Any] | None) -> Iterator[Mapping[str, Any]]:
-    """Yield what may be the value of the only output, without its name: a list, a number, the fields of a model."""
+    """Yield possible values of the only output, without its name: a list, a number, the fields of a model."""
     [(name, field)] = signature.output_fields.items()
     blocks = fenced(text) if text.lstrip().startswith("```") else []
     text = blocks[0] if len(blocks) == 1 else text

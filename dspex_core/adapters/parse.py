@@ -1,6 +1,6 @@
 """Reading replies: the outputs by name, and values as their fields' types. PYTEST_DONT_REWRITE
 
-Whatever a model writes, all that can come out of here is the outputs or an AdapterParseError.
+For any text, the result is the outputs or an AdapterParseError.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Reader = Callable[["SignatureField", Any], Any]
 _SAYS_NOTHING = re.compile(r"\s*(\{\s*\}|\[\[ ## completed ## \]\])\s*")  # a reply in its format, without outputs
 _decode = json.JSONDecoder().decode
-_NONE = ("null", "none")  # that text or nothing is nothing; all else is the text
+_NONE = ("null", "none")  # such text means `None` for optional text; other text is itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Format:
     """A way to write outputs.
 
     Args:
-        answers: Returns what stands in a reply by the outputs' names, the likeliest answer first.
+        answers: Returns the texts in a reply by the outputs' names, the likeliest answer first.
         read: Reads a value as its field's type.
         text: Returns a value as it is written.
     """
@@ -44,24 +44,24 @@ class Format:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer in a reply: its outputs, and what is written for each."""
+    """The answer in a reply: its outputs, and the text of each."""
 
     outputs: dict[str, Any]
     written: Mapping[str, Any]
     form: Format
 
     def texts(self) -> dict[str, str]:
-        """Return what is written for each output."""
+        """Return the text of each output."""
         return {name: self.form.text(self.written[name]) for name in self.outputs if name in self.written}
 
 
 def read_reply(
     signature: type[Signature], text: str, *, formats: Sequence[Format], adapter_name: str
 ) -> dict[str, Any]:
-    """Return the outputs in a reply: behind the model's thinking, in the first of some formats that fits.
+    """Return the outputs in a reply: after the model's thinking, in the first matching format.
 
     Raises:
-        AdapterParseError: No answer in it can be read; it is about the likeliest one.
+        AdapterParseError: No answer in the reply can be read; the error is about the likeliest one.
     """
     return read_answer(signature, text, formats=formats, adapter_name=adapter_name).outputs
 
@@ -85,7 +85,7 @@ def read_answer(signature: type[Signature], text: str, *, formats: Sequence[Form
 def _answers(
     signature: type[Signature], text: str, formats: Sequence[Format]
 ) -> Iterator[tuple[Format, Mapping[str, Any]]]:
-    """Yield what may be the answer in a reply, the likeliest first."""
+    """Yield possible answers in a reply, the likeliest first."""
     for region in regions(text, signature):
         for form in formats:
             for found in form.answers(signature, region):
@@ -95,10 +95,10 @@ def _answers(
 def read_outputs(
     signature: type[Signature], found: Mapping[str, Any], *, read: Reader, adapter_name: str, text: str
 ) -> dict[str, Any]:
-    """Return the outputs as their types, from what was `found` in the reply `text` by name.
+    """Return the outputs converted to their types, from the values `found` in the reply `text`.
 
     Raises:
-        AdapterParseError: It names each output that is missing or does not fit.
+        AdapterParseError: Outputs are missing or do not fit; the error names each.
     """
     outputs: dict[str, Any] = {}
     missing: list[str] = []
@@ -117,7 +117,7 @@ def read_outputs(
             outputs[name] = read(field, found[name])
         except SignatureError:
             raise
-        except Exception as error:  # noqa: BLE001  a validator of the user's, on what a model wrote
+        except Exception as error:  # noqa: BLE001  a user's validator, on a model's values
             invalid[name] = _reason(error)
             cause = error.__cause__ if isinstance(error, _UserCodeError) else cause
     if missing or invalid:
@@ -133,10 +133,10 @@ def read_outputs(
 
 
 def parse_value(field: SignatureField, value: Any) -> Any:
-    """Return a value out of JSON as the field's type; text is read as `parse_text` does if it must be.
+    """Return a JSON value converted to the field's type; text is read like in `parse_text` if needed.
 
     Raises:
-        ValueError: It does not fit; a pydantic.ValidationError where pydantic says so.
+        ValueError: The value does not fit; a pydantic.ValidationError if pydantic refuses it.
     """
     if field.bare is str:
         return _checked(field, _as_text(value))
@@ -149,10 +149,10 @@ def parse_value(field: SignatureField, value: Any) -> Any:
 
 
 def parse_text(field: SignatureField, text: str) -> Any:
-    """Return text as the field's type: read as JSON or as a Python literal where the type is not text.
+    """Return text converted to the field's type: read as JSON or a Python literal if the type is not text.
 
     Raises:
-        ValueError: It does not fit; a pydantic.ValidationError where pydantic says so.
+        ValueError: The value does not fit; a pydantic.ValidationError if pydantic refuses it.
     """
     if field.is_text:
         return _checked(field, text)
@@ -164,7 +164,7 @@ def parse_text(field: SignatureField, text: str) -> Any:
     if "\\" not in text:
         try:  # most of what models write is JSON that fits
             return field.validate(_decode(text))
-        except Exception:  # noqa: BLE001, S110  all readings are tried below, and what is wrong is said
+        except Exception:  # noqa: BLE001, S110  all readings are tried below, and the error is reported
             pass
     errors: list[Exception] = []
     for value in _readings(text):
@@ -177,14 +177,14 @@ def parse_text(field: SignatureField, text: str) -> Any:
 
 
 def _readings(text: str) -> Iterator[Any]:
-    """Yield what a text may stand for, the most literal reading first, and the text itself before guesses."""
+    """Yield possible readings of a text, the most literal first, and the text itself before guesses."""
     yield from literal_readings(text)
     yield text
     yield from repaired_readings(text)
 
 
 def _validated(field: SignatureField, value: Any) -> Any:
-    """Return a value as the field's type; what a model has written in another way is forgiven, if it must be."""
+    """Return a value converted to the field's type, leniently if strict validation fails."""
     try:
         return _checked(field, value)
     except ValueError:
@@ -202,7 +202,7 @@ def _with_constraints(field: SignatureField) -> Any:
 
 
 class _UserCodeError(ValueError):
-    """What a validator of the user's raised that pydantic does not take for a refusal."""
+    """An exception of a user's validator that pydantic does not treat as a refusal."""
 
 
 def _checked(field: SignatureField, value: Any) -> Any:

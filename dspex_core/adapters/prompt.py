@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CompiledPrompt:
-    """All of a prompt that depends on the predictor's state only.
+    """The part of a prompt that depends only on the predictor's state.
 
     Args:
         system: The instructions and the fields.
         demos: A user and an assistant message for each demo; nothing for a demo that lacks
             every input or every output.
-        response_schema: What the reply is to be held to, where the adapter asks for that.
+        response_schema: The schema for the reply, if the adapter uses one.
     """
 
     system: Message

@@ -1,8 +1,7 @@
-"""A reply that arrives, read as the whole one will be. PYTEST_DONT_REWRITE
+"""Streaming of a reply, consistent with reading it as a whole. PYTEST_DONT_REWRITE
 
-What the adapter reads in the whole reply counts. Until then the pieces of an output are told as they arrive, if they
-are written as they should be; the rest of each output is told at the end. A reply that takes back what it has said,
-behind a draft that no mark sets off, is told as it was said first.
+The adapter's reading of the whole reply is final. Until then, well-formed pieces of outputs are emitted as they arrive,
+and the rest of each output at the end. If a reply revises an unmarked draft, the draft is emitted.
 """
 
 from __future__ import annotations
@@ -23,17 +22,17 @@ if TYPE_CHECKING:
     from dspex_core.adapters.streams import ScanningStream
     from dspex_core.signatures.signature import Signature
 
-# What may be, or become, the tokens that end a turn: they are no part of the answer.
+# Possible beginnings of the tokens that end a turn, which are not part of the answer.
 _ENDING = re.compile(r"(?:\s*<(?:\|\w{0,20}\|?>?|/s?>?|e\w{0,12}>?|\uff5c[^<>]{0,25}>?)?)+\s*\Z")
 _LONGEST_MARK = 200  # characters that a mark around thinking may have
 
 
 class ReplyStream(FieldStream):
-    """The outputs in a reply: behind the thinking while it arrives, and all of them at its end.
+    """The outputs in a reply: those after the thinking while it arrives, and all of them at its end.
 
     Args:
         signature: Whose outputs they are.
-        formats: What the adapter reads, its own format first.
+        formats: The formats that the adapter reads, its own first.
         stream: Reads the outputs in the adapter's own format.
     """
 
@@ -44,12 +43,12 @@ class ReplyStream(FieldStream):
         self._gate: _Gate | None = _Gate(tuple(signature.output_fields))
         self._reply: list[str] = []
         self._ending = ""
-        self._told: dict[str, str] = {}
-        self._held: dict[str, str] = {}  # what may be the layout, `{name}`, and no value
+        self._emitted: dict[str, str] = {}
+        self._held: dict[str, str] = {}  # text that may be the layout's `{name}` instead of a value
         self._ended: set[str] = set()
 
     def feed(self, text: str) -> list[FieldChunk]:
-        """Take the next piece of the reply."""
+        """Process the next piece of the reply."""
         self._reply.append(text)
         if self._gate is not None:
             text = self._gate.passed(text)
@@ -63,7 +62,7 @@ class ReplyStream(FieldStream):
         return self._checked(self._stream.feed(text[:kept])) if kept else []
 
     def close(self) -> list[FieldChunk]:
-        """Take the end of the reply."""
+        """Process the end of the reply."""
         try:
             answer = read_answer(self._signature, "".join(self._reply), formats=self._formats, adapter_name="")
         except AdapterParseError:
@@ -72,24 +71,24 @@ class ReplyStream(FieldStream):
         chunks = []
         for name, text in answer.texts().items():
             if name not in self._ended:
-                told = self._told.get(name, "")
-                chunks.append(FieldChunk(name, text[len(told) :] if text.startswith(told) else "", last=True))
+                emitted = self._emitted.get(name, "")
+                chunks.append(FieldChunk(name, text[len(emitted) :] if text.startswith(emitted) else "", last=True))
         return chunks
 
     def _checked(self, chunks: list[FieldChunk], *, whole: bool = True) -> list[FieldChunk]:
-        return [told for chunk in chunks for told in self._unless_layout(chunk, whole=whole)]
+        return [emitted for chunk in chunks for emitted in self._unless_layout(chunk, whole=whole)]
 
     def _unless_layout(self, chunk: FieldChunk, *, whole: bool) -> list[FieldChunk]:
         name = chunk.field
         text = self._held.pop(name, "") + chunk.text
-        if name not in self._told and whole:
+        if name not in self._emitted and whole:
             if f"{{{name}}}".startswith(text) and not chunk.last:
                 self._held[name] = text
                 return []
             if chunk.last and is_placeholder(name, text):
                 self._stream.forget(name)
                 return []
-        self._told[name] = self._told.get(name, "") + text
+        self._emitted[name] = self._emitted.get(name, "") + text
         if chunk.last:
             self._ended.add(name)
         return [FieldChunk(name, text, chunk.last)]
@@ -100,7 +99,7 @@ class ReplyStream(FieldStream):
 
 
 class _Gate:
-    """Lets a reply pass from its answer on, which thinking may come before."""
+    """Passes on a reply from its answer on, without thinking before it."""
 
     def __init__(self, outputs: tuple[str, ...]) -> None:
         self._marks = thinking(outputs)
@@ -109,7 +108,7 @@ class _Gate:
         self._thinks: re.Match[str] | None = None
 
     def passed(self, text: str) -> str:
-        """Take a piece; return all that is not thinking once the answer has begun, and nothing before that."""
+        """Process a piece; return text that is not thinking, from the start of the answer on."""
         self._text += text
         while True:
             begin = self._marks.begin.search(self._text, self._from) if self._thinks is None else self._thinks

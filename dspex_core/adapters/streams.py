@@ -27,19 +27,19 @@ class FieldChunk(NamedTuple):  # as LMChunk, made for every few letters
 
 
 class FieldStream(ABC):
-    """Tells the pieces of the outputs in a reply that is fed to it as it arrives."""
+    """Returns the pieces of the outputs in a reply that is fed to it as it arrives."""
 
     @abstractmethod
     def feed(self, text: str) -> list[FieldChunk]:
-        """Take the next piece of the reply."""
+        """Process the next piece of the reply."""
 
     @abstractmethod
     def close(self) -> list[FieldChunk]:
-        """Take the end of the reply, which may lack what ends an output."""
+        """Process the end of the reply, which may lack an output's end mark."""
 
 
 class ScanningStream(FieldStream):
-    """A stream that reads on from mark to mark.
+    """A stream that reads from mark to mark.
 
     Args:
         names: The outputs. Of two with one name the first counts.
@@ -48,16 +48,16 @@ class ScanningStream(FieldStream):
     def __init__(self, names: Collection[str]) -> None:
         self._names = names
         self._finished: set[str] = set()
-        self._text = ""  # what is not told yet, after one character that is: line starts are to be seen
+        self._text = ""  # the text not emitted yet, after one character that is, to detect line starts
         self._at = 0
         self._field: str | None = None
 
     def forget(self, name: str) -> None:
-        """Let an output that has ended come again: what was there was not one."""
+        """Allow an ended output to come again: the earlier text was not its value."""
         self._finished.discard(name)
 
     def feed(self, text: str) -> list[FieldChunk]:
-        """Take the next piece of the reply."""
+        """Process the next piece of the reply."""
         self._text = self._text[max(0, self._at - 1) :] + text
         self._at = min(self._at, 1)
         chunks: list[FieldChunk] = []
@@ -66,21 +66,21 @@ class ScanningStream(FieldStream):
         return chunks
 
     def close(self) -> list[FieldChunk]:
-        """Take the end of the reply, which may lack what ends an output."""
+        """Process the end of the reply, which may lack an output's end mark."""
         chunks: list[FieldChunk] = []
         if self._field is not None:
-            self._tell(chunks, self._rest(self._text[self._at :]), last=True)
+            self._emit(chunks, self._rest(self._text[self._at :]), last=True)
         return chunks
 
     @abstractmethod
     def _advance(self, chunks: list[FieldChunk]) -> bool:
-        """Read on by one step; return whether there may be another."""
+        """Advance by one step; return whether there may be another."""
 
     @abstractmethod
     def _rest(self, text: str) -> str:
-        """Return what the reply's last characters say of the output that they break off in."""
+        """Return the last part of the output in which the reply breaks off."""
 
-    def _tell(self, chunks: list[FieldChunk], text: str, *, last: bool) -> None:
+    def _emit(self, chunks: list[FieldChunk], text: str, *, last: bool) -> None:
         field = self._field
         if field is not None and field in self._names and field not in self._finished and (text or last):
             chunks.append(FieldChunk(field, text, last))
@@ -96,8 +96,8 @@ class MarkedStream(ScanningStream):
         names: The outputs.
         begin: The mark before an output, whose name is its first group.
         end: The mark after an output, by its name.
-        held: Matches at the end of a text what may be the beginning of a mark, or space that is no part of the output.
-        decode: Makes text of how it is written.
+        held: Matches a possible beginning of a mark, or trailing space, at the end of a text.
+        decode: Decodes the written form of a text.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class MarkedStream(ScanningStream):
             written = written.lstrip()
             self._begun = bool(written)
         self._at = stop
-        self._tell(chunks, self._decode(written if end is None else written.rstrip()), last=end is not None)
+        self._emit(chunks, self._decode(written if end is None else written.rstrip()), last=end is not None)
         return end is not None
 
     def _held_from(self) -> int:
@@ -191,7 +191,7 @@ class JSONStream(ScanningStream):
             rest = self._text[before.end() :] if before else ""
             if not rest or rest.startswith('"'):
                 return False
-            self._state = self._to_object  # the object's end, or it was none
+            self._state = self._to_object  # the object's end, or not an object
             return True
         name = _unescaped(key[1])
         self._field, self._at = (
@@ -209,13 +209,13 @@ class JSONStream(ScanningStream):
         written = _STRING.match(self._text, self._at)
         stop = written.end() if written else self._at
         if self._text[stop : stop + 1] == '"':
-            self._tell(chunks, _unescaped(self._text[self._at : stop]), last=True)
+            self._emit(chunks, _unescaped(self._text[self._at : stop]), last=True)
             self._at, self._state = stop + 1, self._to_value
             return True
         half = _HALF.search(self._text, self._at, stop)
         if half is not None and len(half[1]) % 2:  # else each is escaped by the one before it
             stop = half.end(1) - 1
-        self._tell(chunks, _unescaped(self._text[self._at : stop]), last=False)
+        self._emit(chunks, _unescaped(self._text[self._at : stop]), last=False)
         self._at = stop
         return False
 
@@ -226,12 +226,12 @@ class JSONStream(ScanningStream):
                 stop = token.start()
                 break
             if self._depth == 0 and token[0] in ",}":
-                self._tell(chunks, self._text[self._at : token.start()].rstrip(), last=True)
+                self._emit(chunks, self._text[self._at : token.start()].rstrip(), last=True)
                 self._at, self._state = token.start(), self._to_value
                 return True
             self._depth += (token[0] in "{[") - (token[0] in "}]")
         written = self._text[self._at : stop].rstrip()
-        self._tell(chunks, written, last=False)
+        self._emit(chunks, written, last=False)
         self._at += len(written)
         return False
 

@@ -26,7 +26,7 @@ _MAX_DEPTH = 100  # elements in elements; more is a model caught in a loop
 
 
 class Repeated(list[str]):
-    """What stands in several elements of one name: the items of a list."""
+    """The contents of several elements of one name: the items of a list."""
 
 
 def tagged_answers(signature: type[Signature], text: str) -> Iterator[Mapping[str, Any]]:
@@ -42,10 +42,10 @@ def tagged_answers(signature: type[Signature], text: str) -> Iterator[Mapping[st
 
 
 def read_content(field: SignatureField, content: Any) -> Any:
-    """Return what stands between tags as the field's type.
+    """Return the text between tags converted to the field's type.
 
     Raises:
-        ValueError: It does not fit; a pydantic.ValidationError where pydantic says so.
+        ValueError: The text does not fit; a pydantic.ValidationError if pydantic refuses it.
     """
     if isinstance(content, Repeated):
         if not is_list(without_none(field.annotation)):
@@ -62,7 +62,7 @@ def read_content(field: SignatureField, content: Any) -> Any:
 
 
 def plain(content: str) -> str:
-    """Return text that stands between tags as what it stands for."""
+    """Return the text between tags, unescaped."""
     if "&" not in content and "<![" not in content:
         return content
     parts = _CDATA.split(content)  # every second one stood in CDATA, where nothing stands for something else
@@ -87,7 +87,7 @@ def _sections(names: tuple[str, ...], text: str) -> list[tuple[str, str]]:
 
 @lru_cache(maxsize=256)
 def _patterns(names: tuple[str, ...]) -> tuple[re.Pattern[str], re.Pattern[str], Mapping[str, str]]:
-    # A tag that is only mentioned is passed over: what counts is between the last one and its end.
+    # A tag that is only mentioned is skipped: the text between the last one and its end counts.
     exact = "|".join(map(re.escape, names))
     loose = "|".join(re.escape(name).replace("_", "[_ -]") for name in names)
     return (
@@ -108,7 +108,7 @@ def _nested(content: str, kind: Any) -> Any:
     for text in (content, _BARE.sub("&amp;", content)):
         try:
             root = ET.fromstring(f"<root>{text}</root>")  # noqa: S314  inside an element no entity can be defined
-        except (ET.ParseError, ValueError):  # the latter for what is no text in XML
+        except (ET.ParseError, ValueError):  # ValueError: characters that XML does not allow
             continue
         return _data(root, kind, 0) if len(root) else None
     return None

@@ -1,7 +1,7 @@
-"""Where a reply ends to be a model's thinking. PYTEST_DONT_REWRITE
+"""Separates a model's thinking from its answer. PYTEST_DONT_REWRITE
 
-Some servers leave the thinking of a model in its reply, with drafts of the answer in it. It is passed over where it
-begins before the answer does; inside an answer, the tags are text.
+Some servers leave the thinking of a model in its reply, with drafts of the answer in it. Thinking before the answer is
+skipped; inside an answer, the tags are text.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Thinking:
         self.answer = re.compile(rf"\{{|\[\s*\[\s*##|<(?:{tags})(?:\s[^<>]*)?>", re.IGNORECASE)
 
     def end_of(self, begin: re.Match[str]) -> re.Pattern[str]:
-        """Return what ends the thinking that begins so."""
+        """Return the end mark for a begin mark of thinking."""
         name = begin["name"]
         if name:
             return re.compile(rf"</{re.escape(name)}\s*>", re.IGNORECASE)
@@ -75,14 +75,14 @@ def regions(text: str, signature: type[Signature]) -> list[str]:
 
 
 def _behind(text: str, marks: Thinking) -> str:
-    """Return a reply without the thinking that begins before the answer does."""
+    """Return a reply without thinking before the answer."""
     at = 0
     while begin := marks.begin.search(text, at):
         answer = marks.answer.search(text, at)
         if answer is not None and answer.start() < begin.start():
             break
         end = marks.end_of(begin).search(text, begin.end())
-        if end is None:  # the answer is in it where the reply ends with one, and not where it breaks off in a thought
+        if end is None:  # the answer is inside if the reply ends with one, and missing if it breaks off in thinking
             answered = _without_end(text).rstrip().endswith(_ENDS)
             return text[: begin.start()] + (text[begin.end() :] if answered else "")
         text = text[: begin.start()] + text[end.end() :]

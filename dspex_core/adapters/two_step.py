@@ -1,4 +1,4 @@
-"""The two-step adapter: one model answers freely, a second one reads the outputs out of it. PYTEST_DONT_REWRITE"""
+"""The two-step adapter: one model answers freely, a second one extracts the outputs. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TwoStepAdapter(Adapter):
-    """A natural prompt for the main LM, and a second call that reads the outputs out of its answer.
+    """A natural prompt for the main LM, and a second call that extracts the outputs from its answer.
 
-    For models that reason well and keep badly to a format. It costs one call more for each answer.
+    For models that reason well but do not follow formats. Each answer costs one more call.
 
     Args:
         extraction_model: The LM of the second call; a small one will do.
@@ -57,7 +57,7 @@ class TwoStepAdapter(Adapter):
         return self.extraction_adapter.parse(signature, text)
 
     def extraction(self, signature: type[Signature]) -> Extraction:
-        """Return the call that reads the outputs out of the main LM's answer."""
+        """Return the call that extracts the outputs from the main LM's answer."""
         outputs = signature.output_fields
         given = "text" if "text" not in outputs else "_".join(["text", *outputs])  # a name that no output has
         names = ", ".join(f"`{name}`" for name in outputs)

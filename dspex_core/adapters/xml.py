@@ -25,14 +25,14 @@ _FORMATS = (TAGGED, MARKED, OBJECT)
 
 @dataclass(frozen=True, kw_only=True)
 class XMLAdapter(ChatAdapter):
-    """Fields between tags, for models that were trained on them; values that are no text are JSON.
+    """Fields between tags, for models that were trained on them; values that are not text are JSON.
 
     Replies may have `&lt;` and `&amp;` for `<` and `&`, or these themselves. Nested elements are
     read where a model writes them instead of JSON.
     """
 
     def reminder(self, signature: type[Signature]) -> str:
-        """Write which outputs to answer with."""
+        """List the outputs to answer with."""
         if not signature.output_fields:
             return ""
         outputs = ", ".join([expected(field, f"<{field.name}>") for field in signature.output_fields.values()])

@@ -1,7 +1,7 @@
-"""What a piece of work tells while it runs, as an iterator over it. PYTEST_DONT_REWRITE
+"""Iterates over the items that a piece of work emits while it runs. PYTEST_DONT_REWRITE
 
 pipe = Pipe()
-for item in pipe.during(partial(work, pipe.tell)):
+for item in pipe.during(partial(work, pipe.emit)):
 ...
 """
 
@@ -22,39 +22,39 @@ _END = object()
 _GOODBYE_SECONDS = 1.0  # how long the end of a loop waits for the end of the work
 
 
-class StopTelling(BaseException):
-    """Ends work in its middle. No error, so that nobody on its way handles it as one."""
+class StreamClosed(BaseException):
+    """Ends work whose stream was closed. A BaseException, so that error handlers do not catch it."""
 
 
 class Pipe:
     """Work that runs in a thread."""
 
     def __init__(self) -> None:
-        self._told: SimpleQueue[Any] = SimpleQueue()
+        self._items: SimpleQueue[Any] = SimpleQueue()
         self._closed = False
 
-    def tell(self, item: Any) -> None:
-        """Hand on an item, from whichever thread.
+    def emit(self, item: Any) -> None:
+        """Emit an item, from any thread.
 
         Raises:
-            StopTelling: The iterator was closed.
+            StreamClosed: The iterator was closed.
         """
         if self._closed:
-            raise StopTelling
-        self._told.put(item)
+            raise StreamClosed
+        self._items.put(item)
 
     def during(
-        self, work: Callable[[], object], *, hang_up: Callable[[], None] | None = None
+        self, work: Callable[[], object], *, cancel: Callable[[], None] | None = None
     ) -> Generator[Any, None, None]:
-        """Do the work and yield what it tells; its error is raised where it ends.
+        """Run the work and yield the items that it emits; its error is raised at the end.
 
-        It begins with the first item that is asked for, with the settings of this moment. Closing the
-        iterator ends it at the next thing that it tells; `hang_up` may end what it waits for.
+        It starts with the first item, under the settings of this call. Closing the iterator ends it at its next item;
+        `cancel` may interrupt its waiting.
         """
-        return self._during(work, hang_up, copy_context())
+        return self._during(work, cancel, copy_context())
 
     def _during(
-        self, work: Callable[[], object], hang_up: Callable[[], None] | None, context: Context
+        self, work: Callable[[], object], cancel: Callable[[], None] | None, context: Context
     ) -> Generator[Any, None, None]:
         ended: Future[None] = Future()
 
@@ -65,18 +65,18 @@ class Pipe:
             except BaseException as error:  # noqa: BLE001  it is raised where the items are taken
                 ended.set_exception(error)
             finally:
-                self._told.put(_END)
+                self._items.put(_END)
 
         thread = threading.Thread(target=context.run, args=(run,), name="dspex-stream", daemon=True)
         thread.start()
         try:
-            while (item := self._told.get()) is not _END:
+            while (item := self._items.get()) is not _END:
                 yield item
             ended.result()
         finally:
             self._closed = True
-            if hang_up is not None:
-                hang_up()
+            if cancel is not None:
+                cancel()
             thread.join(_GOODBYE_SECONDS)
 
 
@@ -84,28 +84,28 @@ class AsyncPipe:
     """Work that runs in a task of the event loop in which its items are taken."""
 
     def __init__(self) -> None:
-        self._told: deque[Any] = deque()
+        self._items: deque[Any] = deque()
         self._closed = False
         self._arrived = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._home = 0  # the loop's thread
 
-    def tell(self, item: Any) -> None:
-        """Hand on an item, from whichever thread.
+    def emit(self, item: Any) -> None:
+        """Emit an item, from any thread.
 
         Raises:
-            StopTelling: The iterator was closed.
+            StreamClosed: The iterator was closed.
         """
         if self._closed:
-            raise StopTelling
-        self._told.append(item)
+            raise StreamClosed
+        self._items.append(item)
         if self._loop is None or threading.get_ident() == self._home:
             self._arrived.set()
         else:
             self._loop.call_soon_threadsafe(self._arrived.set)
 
     def during(self, work: Coroutine[Any, Any, object]) -> AsyncGenerator[Any, None]:
-        """Do the work and yield what it tells, as a `Pipe` does; closing the iterator cancels it."""
+        """Run the work and yield its items, as a `Pipe` does; closing the iterator cancels it."""
         return self._during(work, copy_context())
 
     async def _during(self, work: Coroutine[Any, Any, object], context: Context) -> AsyncGenerator[Any, None]:
@@ -118,8 +118,8 @@ class AsyncPipe:
                 await self._arrived.wait()
                 self._arrived.clear()
                 done = task.done()
-                while self._told:
-                    yield self._told.popleft()
+                while self._items:
+                    yield self._items.popleft()
                 if done:
                     break
             task.result()
@@ -127,4 +127,4 @@ class AsyncPipe:
             self._closed = True
             task.cancel()
             await asyncio.wait((task,))
-            _ = task.cancelled() or task.exception()  # else asyncio complains of an error that nobody came for
+            _ = task.cancelled() or task.exception()  # else asyncio warns about an exception that was never retrieved

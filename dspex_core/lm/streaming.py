@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from dspex_core.flow.pipe import AsyncPipe, Pipe, StopTelling
+from dspex_core.flow.pipe import AsyncPipe, Pipe, StreamClosed
 from dspex_core.flow.steps import Flow, adrive, drive
 from dspex_core.messages import LMChunk, LMRequest, LMResponse
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Emitter:
     """Emits the pieces of one reply, and knows whether it has emitted any.
 
-    An exception of `on_chunk` ends the call. It is raised as `StopTelling`, which engines, retries and caches do not
+    An exception of `on_chunk` ends the call. It is raised as `StreamClosed`, which engines, retries and caches do not
     treat as a failure of the call.
     """
 
@@ -35,15 +35,15 @@ class Emitter:
         """Emit a piece.
 
         Raises:
-            StopTelling: The stream was closed, or `on_chunk` raised the error that is its cause.
+            StreamClosed: The stream was closed, or `on_chunk` raised the error that is its cause.
         """
         if self._closed:
-            raise StopTelling
+            raise StreamClosed
         self.has_emitted = True
         try:
             self._on_chunk(chunk)
         except Exception as error:
-            raise StopTelling from error
+            raise StreamClosed from error
 
     def emit_whole(self, response: LMResponse) -> None:
         """Emit a response that did not come in pieces as one piece for each output."""
@@ -96,7 +96,7 @@ def emitting(request: LMRequest, on_chunk: Callable[[LMChunk], None], ask: Ask) 
         response = yield from ask(replace(request, on_chunk=emitter))
         if not emitter.has_emitted:
             emitter.emit_whole(response)
-    except StopTelling as stop:
+    except StreamClosed as stop:
         if stop.__cause__ is None:
             raise
         raise stop.__cause__ from None
@@ -106,12 +106,12 @@ def emitting(request: LMRequest, on_chunk: Callable[[LMChunk], None], ask: Ask) 
 def iterate(request: LMRequest, ask: Ask) -> Generator[LMChunk, None, None]:
     """Answer a request in a thread and yield its pieces; the settings are those at this call."""
     pipe = Pipe()
-    emitter = Emitter(pipe.tell)
+    emitter = Emitter(pipe.emit)
     flow = ask(replace(request, on_chunk=emitter))
-    return pipe.during(partial(drive, flow), hang_up=emitter.close)
+    return pipe.during(partial(drive, flow), cancel=emitter.close)
 
 
 def aiterate(request: LMRequest, ask: Ask) -> AsyncGenerator[LMChunk, None]:
     """Answer a request in a task and yield its pieces; the settings are those at this call."""
     pipe = AsyncPipe()
-    return pipe.during(adrive(ask(replace(request, on_chunk=Emitter(pipe.tell)))))
+    return pipe.during(adrive(ask(replace(request, on_chunk=Emitter(pipe.emit)))))

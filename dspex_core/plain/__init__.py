@@ -1,1 +1,1 @@
-"""Values as plain data: which of them may be shown and stored. PYTEST_DONT_REWRITE"""
+"""Conversion of values to plain data, to show or store. PYTEST_DONT_REWRITE"""

@@ -1,4 +1,4 @@
-"""Data that is read by key or by attribute, as the objects of providers' clients are. PYTEST_DONT_REWRITE"""
+"""Data with access by key or attribute, like the objects of providers' clients. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Attributes(dict[str, Any]):
         try:
             return self[name]
         except KeyError:
-            raise AttributeError(f"there is no {name!r}; there are: {', '.join(map(repr, self))}") from None
+            raise AttributeError(f"no attribute {name!r}; use one of: {', '.join(map(repr, self))}") from None
 
 
 def attributes(value: Any) -> Any:

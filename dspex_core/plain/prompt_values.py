@@ -28,7 +28,7 @@ class FieldType:
 
     @classmethod
     def description(cls) -> str:
-        """Return words about the type for prompts, beside those of the field; empty by default."""
+        """Return a description of the type for prompts, added to that of the field; empty by default."""
         return ""
 
     @classmethod
@@ -43,9 +43,9 @@ class FieldType:
 
 
 class PromptValue(FieldType):
-    """Base of the types whose values say how they appear in a message; `format` says it.
+    """Base of types whose values have their own form in messages, defined by `format`.
 
-    A type with `is_text` is written by a model as plain text, not as JSON.
+    Models write a type with `is_text` as plain text, not as JSON.
     """
 
     __slots__ = ()
@@ -67,32 +67,32 @@ class EarlierTurns:
 
 
 class ModelReasoning:
-    """Base of `Reasoning`: what a reasoning model returns apart from its answer."""
+    """Base of `Reasoning`: the text that a reasoning model returns besides its answer."""
 
     __slots__ = ()
 
 
 class FunctionTool(FieldType):
-    """Base of `Tool`: what a model may ask to have called."""
+    """Base of `Tool`: a function that a model may ask to call."""
 
     __slots__ = ()
 
     def spec(self) -> FunctionSpec:
-        """Return it as a request describes it."""
+        """Return its description for a request."""
         raise NotImplementedError(f"{type(self).__name__} must define spec(self)")
 
 
 class FunctionCalls(FieldType):
-    """Base of `ToolCalls`: the calls of tools that a model asks for, maybe with what they brought."""
+    """Base of `ToolCalls`: tool calls that a model asks for, maybe with their results."""
 
     __slots__ = ()
 
     def format(self) -> dict[str, Any]:
-        """Return the calls as a model writes them."""
+        """Return the calls in the form that models write."""
         raise NotImplementedError(f"{type(self).__name__} must define format(self)")
 
     def results(self) -> dict[str, Any]:
-        """Return what they brought as `tool_call_results`; nothing where that is not known."""
+        """Return the calls' `tool_call_results`; empty if they are not known."""
         raise NotImplementedError(f"{type(self).__name__} must define results(self)")
 
     def turn(self, text: str, number: int) -> tuple[Message, ...]:
@@ -112,7 +112,7 @@ class Placement:
         self._placed = 0
 
     def marked(self, value: Any) -> Any:
-        """Return what stands for a value: itself, unless it is or holds something that shows itself."""
+        """Return a value with marks for the parts that have their own form."""
         if isinstance(value, PromptValue):
             return self.place(value)
         if isinstance(value, str | int | float | None):
@@ -124,7 +124,7 @@ class Placement:
         return value if self._placed == before else plain
 
     def place(self, value: PromptValue) -> str:
-        """Return what stands for a value in the text: its own text, or the mark of its parts."""
+        """Return a value's form in the text: its own text, or the mark of its parts."""
         shown = value.format()
         self._placed += 1
         if isinstance(shown, str):

@@ -1,4 +1,4 @@
-r"""JSON that a model has broken. PYTEST_DONT_REWRITE
+r"""Repair of a model's broken JSON. PYTEST_DONT_REWRITE
 
 A model that writes LaTeX or a regular expression often forgets to double its backslashes. Then `\frac` is a form feed
 before "rac", and `\beta` a backspace before "eta": no text has these.
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _MAX_UNCLOSED = 100  # more is a model caught in a loop, on which json-repair would take seconds
-# Commands whose letters after `\n` or `\t` are no beginning of a word.
+# Commands whose letters after `\n` or `\t` do not begin a word.
 _COMMANDS = (
     "nabla|neq|notin|newline|nonumber|nolimits|nexists|newcommand|"
     "tau|times|text(?:bf|it|rm|tt|sf|sc|up|color|style|width)?|theta|tilde|triangle|tfrac|tbinom|therefore|tanh"
@@ -35,7 +35,7 @@ def mended(text: str) -> str:
 
 
 def repaired(text: str) -> Iterator[Any]:
-    """Yield the one value that a broken JSON text seems to mean, or nothing."""
+    """Yield the likely value of a broken JSON text, or nothing."""
     with foreign_code():
         from json_repair import repair_json  # only broken replies need it
 

@@ -1,4 +1,4 @@
-"""The one list of secrets: which names and texts carry credentials, and how they stay out of sight. PYTEST_DONT_REWRITE
+"""The one list of secrets: which names and texts carry credentials, and how to hide them. PYTEST_DONT_REWRITE
 
 Names decide first, whatever their case and separators: `apiKey`, `API_KEY` and `X-Api-Key` are the same.
 Of texts, only those with an unmistakable form count, such as `Bearer ...` or a URL with a password.
@@ -51,7 +51,7 @@ _SHORTEST = 9  # characters of a text that has the form of a secret
 
 
 class SecretText(str):
-    """A text that is sent and never shown: its `repr` hides it, so that tracebacks that show arguments do, too."""
+    """A text with a `repr` that hides it, also from tracebacks that show arguments."""
 
     __slots__ = ()
 
@@ -60,7 +60,7 @@ class SecretText(str):
 
 
 class SecretMapping(dict[str, Any]):
-    """Headers and the like: a dictionary whose `repr` says the names only."""
+    """A dictionary, such as headers, whose `repr` shows only the names."""
 
     __slots__ = ()
 
@@ -68,13 +68,13 @@ class SecretMapping(dict[str, Any]):
         return repr(dict.fromkeys(self, HIDDEN))
 
     def copy(self) -> SecretMapping:
-        """Return a copy that shows as little."""
+        """Return a copy that hides its values, too."""
         return SecretMapping(self)
 
 
 @lru_cache(maxsize=4096)
 def is_secret(name: str) -> bool:
-    """Say whether a parameter, header or variable of this name carries a credential."""
+    """Return whether a parameter, header or variable of this name carries a credential."""
     words = [word.lower() for word in _WORDS.findall(name)]
     compact = "".join(words)
     if _ANYWHERE.search(compact) or not _WHOLE_WORDS.isdisjoint(words):
@@ -89,12 +89,12 @@ def is_secret(name: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def is_private(name: str) -> bool:
-    """Say whether a value of this name has no place in a file that others read: a credential, or an address."""
+    """Return whether a value of this name must stay out of shared files: a credential, or an address."""
     return is_secret(name) or "".join(_WORDS.findall(name)).lower().endswith(_ADDRESSES)
 
 
 def looks_secret(text: str) -> bool:
-    """Say whether a text as a whole has the form of a credential: a key, `Bearer ...`, a URL with a password."""
+    """Return whether a whole text has the form of a credential: a key, `Bearer ...`, a URL with a password."""
     return len(text) >= _SHORTEST and _WHOLE.fullmatch(text) is not None
 
 
@@ -110,7 +110,7 @@ def without_secrets(parameters: Mapping[Any, Any], drops: Callable[[str], bool] 
 
     Args:
         parameters: They are not changed.
-        drops: Says of a name whether its value is left out; `is_private` leaves out addresses, too.
+        drops: Returns whether to leave out the value of a name; `is_private` leaves out addresses, too.
     """
     return _without(parameters, within="", drops=drops)
 

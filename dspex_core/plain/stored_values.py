@@ -1,4 +1,4 @@
-"""Values of Python's own types as JSON data that says what they were. PYTEST_DONT_REWRITE
+"""Values of Python's own types as JSON data that keeps their types. PYTEST_DONT_REWRITE
 
 JSON values stand for themselves. Any other value is an object that names its kind:
 
@@ -42,7 +42,7 @@ def stored(value: Any, other: Callable[[Any], Any] | None = None) -> Any:
         other: Stores values of types that are not Python's own, or raises.
 
     Raises:
-        NotStorableError: A part of it is of a type that has no stored form, or it holds itself.
+        NotStorableError: A part of the value has a type without a stored form, or it contains itself.
     """
     try:
         return _stored(value, other)
@@ -55,7 +55,7 @@ def restored(data: Any, other: Callable[[str, Any], Any] | None = None) -> Any:
 
     Args:
         data: The JSON data.
-        other: Takes the kind and the content of what the `other` of `stored` made.
+        other: Receives the kind and the content that the `other` of `stored` made.
 
     Raises:
         ValueError: The data is damaged.
@@ -188,7 +188,7 @@ def _is_numpy(value: Any) -> bool:
 
 def _numpy(value: Any) -> dict[str, Any]:
     with foreign_code():
-        import numpy as np  # imported by whoever made the value
+        import numpy as np  # the value's type implies that numpy is imported
 
     data = np.asarray(value)
     return {

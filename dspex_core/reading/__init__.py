@@ -1,1 +1,1 @@
-"""Reading values that a model has written as the types that are wanted. PYTEST_DONT_REWRITE"""
+"""Conversion of a model's text to the expected types. PYTEST_DONT_REWRITE"""

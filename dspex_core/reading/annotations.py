@@ -14,7 +14,7 @@ _IS_OLD = sys.version_info < (3, 12)  # there pydantic takes those of typing_ext
 
 
 def bare_type(kind: Any) -> Any:
-    """Return a type without what may stand around it: `Annotated`, `NewType`, an alias."""
+    """Return a type without `Annotated`, `NewType` and aliases around it."""
     while True:
         if get_origin(kind) is Annotated or get_origin(kind) in _WRAPPERS:
             kind = get_args(kind)[0]
@@ -34,14 +34,14 @@ def is_optional_text(kind: Any) -> bool:
 
 
 def without_none(kind: Any) -> Any:
-    """Return the other type of one that takes None, too; the type itself elsewhere."""
+    """Return an optional type without None; other types unchanged."""
     bare = bare_type(kind)
     others = [part for part in get_args(bare) if part is not NoneType]
     return others[0] if get_origin(bare) in (Union, UnionType) and len(others) == 1 else kind
 
 
 def unwrapped(kind: Any) -> Any:
-    """Return the type of a field without what says whether it may be left out."""
+    """Return the type of a field without `Required` and the like."""
     while get_origin(kind) in _WRAPPERS:
         kind = get_args(kind)[0]
     return kind

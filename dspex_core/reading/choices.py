@@ -1,4 +1,4 @@
-"""Which choice a model means, by the names that a type's choices have. PYTEST_DONT_REWRITE"""
+"""Matches text with the choices of a type. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _AFTER = ".!,;:"
 
 
 def choices(annotation: Any) -> dict[str, Any]:
-    """Return the choices of a type by what each may be called; none where the type is not a choice."""
-    if type(annotation) is type:  # the plain classes, most of what there is
+    """Return the choices of a type by their names; empty if the type is not a choice."""
+    if type(annotation) is type:  # plain classes, the most frequent case
         return {}
     if get_origin(annotation) is Literal:
         return {_name(choice): choice for choice in get_args(annotation)}

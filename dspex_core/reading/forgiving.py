@@ -1,7 +1,7 @@
-"""Values as a type wants them, where a model has written them another way. PYTEST_DONT_REWRITE
+"""Lenient conversion of a model's values to a type. PYTEST_DONT_REWRITE
 
-A value goes through here only after pydantic has refused it. It is changed where there is one reading of what was
-meant, at any depth: a number where text is wanted, the case of a choice, JSON text for a list, `$1,000.50`.
+It applies only to values that pydantic has refused, and only if there is one plausible reading, at any depth: a number
+where text is wanted, the case of a choice, JSON text for a list, `$1,000.50`.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ class AmbiguousValueError(ValueError):
 
 
 def forgiven(kind: Any, value: Any, depth: int = 0) -> Any:
-    """Return what a value means as a type; the value itself where there is nothing to forgive.
+    """Return a value converted leniently to a type; unchanged if there is nothing to convert.
 
     Raises:
-        AmbiguousValueError: It may mean several things.
+        AmbiguousValueError: The value may mean several things.
     """
     if depth > _MAX_DEPTH:
         return value
@@ -76,7 +76,7 @@ def means_nothing(text: str) -> bool:
 
 
 def _as_text(value: Any) -> Any:
-    """Return a number as a text; what has no text of one line stays."""
+    """Return a number as a text; other values unchanged."""
     return _scalar_text(value) if isinstance(value, int | float | Decimal) else value
 
 
@@ -114,7 +114,7 @@ def _in_container(kind: Any, value: Any, depth: int) -> Any:
 
 
 def _inside(kind: Any, value: Any, depth: int) -> Any:
-    """Return a list or an object with each of its parts as their types want them."""
+    """Return a list or an object with each part converted to its type."""
     parts, fields = get_args(kind), fields_of(kind)
     if isinstance(value, Mapping) and fields:
         return _in_fields(fields, value, depth)
@@ -143,7 +143,7 @@ def _in_fields(fields: Mapping[str, Any], value: Mapping[Any, Any], depth: int) 
 
 
 def field_names(fields: typing.Iterable[str], given: typing.Iterable[Any]) -> dict[Any, str]:
-    """Return the field that each key means that is not one itself: in another case, with spaces or dashes."""
+    """Return the fields meant by keys with another case, spaces or dashes."""
     fields, given = list(fields), list(given)
     unknown = [key for key in given if isinstance(key, str) and key not in fields]
     missing: dict[str, list[str]] = {}
@@ -191,7 +191,7 @@ def _dates(bare: Any, text: str) -> list[str]:
 
 
 def fields_of(kind: Any) -> dict[str, Any]:
-    """Return the types of a model's fields by the names that its data has; nothing for what is no such type."""
+    """Return the types of a model's fields by their names in data; empty for other types."""
     origin = get_origin(kind) or kind
     if not isinstance(origin, type) or issubclass(origin, PromptValue):
         return {}
@@ -201,7 +201,7 @@ def fields_of(kind: Any) -> dict[str, Any]:
 
 @lru_cache(maxsize=512)
 def _own_fields(kind: Any) -> dict[str, Any]:
-    from pydantic import BaseModel  # heavy; who comes here has loaded it
+    from pydantic import BaseModel  # heavy, but already loaded by callers
 
     if issubclass(kind, BaseModel):
         return {
@@ -231,7 +231,7 @@ def fits(kind: Any, value: Any) -> bool:
     """Whether a value is one of a type by pydantic's lax rules."""
     try:
         _validator(kind).validate_python(value)
-    except Exception:  # noqa: BLE001  a validator of the user's may raise anything
+    except Exception:  # noqa: BLE001  a user's validator may raise anything
         return False
     return True
 

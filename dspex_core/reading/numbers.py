@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from dspex_core.reading.choices import undecorated
 
-_MAX_LENGTH = 60  # a number that is longer is none that a person has written
+_MAX_LENGTH = 60  # people do not write longer numbers
 _NUMBER = r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
 _PLAIN = re.compile(rf"(?P<sign>-?)\s*[$€£¥₹]?\s*(?P<number>{_NUMBER})\s*[$€£¥₹]?")
 _PERCENT = re.compile(rf"(?P<number>{_NUMBER})\s*%")
@@ -16,7 +16,7 @@ _FRACTION = re.compile(rf"(?P<number>{_NUMBER})\s*/\s*(?P<of>{_NUMBER})")
 
 
 def numbers_meant(text: str, *, whole: bool) -> list[Decimal]:
-    """Return what a text may mean as a number, the likeliest first; nothing where it is not a number.
+    """Return the possible numbers in a text, the likeliest first; empty if it is not a number.
 
     A percentage or a fraction may be meant as its value or as the number before the sign. Where a `whole` number is
     wanted, a percentage is the number before its sign, and so is a rating such as `4/5`.

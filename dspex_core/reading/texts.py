@@ -1,4 +1,4 @@
-"""What a text may stand for, if its field does not want text. PYTEST_DONT_REWRITE"""
+"""Readings of a text for a field that is not text. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ _MAX_LINES = 10_000
 
 
 def literal_readings(text: str) -> Iterator[Any]:
-    """Yield what a text stands for as JSON or as a Python literal, whole or in a fenced block."""
+    """Yield the readings of a text as JSON or as a Python literal, whole or in a fenced block."""
     for candidate in (text, *fenced(text)):
         yield from decoded(candidate)
         yield from _literal(candidate)
 
 
 def repaired_readings(text: str) -> Iterator[Any]:
-    """Yield what a broken JSON text seems to stand for."""
+    """Yield the likely readings of broken JSON text."""
     for candidate in (text, *fenced(text)):
         if candidate.lstrip().startswith(("{", "[")) and not _CUT_NUMBER.search(_STRING.sub("", candidate)):
             yield from repaired(candidate)
 
 
 def fenced(text: str) -> list[str]:
-    """Return what stands in the fenced blocks of a text."""
+    """Return the contents of the fenced blocks in a text."""
     return [block[1] for block in _FENCED.finditer(text)] if "```" in text else []
 
 

@@ -1,7 +1,7 @@
 """Types by the names that they have where a signature is written. PYTEST_DONT_REWRITE
 
 The one place that looks into a frame: DSPy's users write `Predict("text -> person: Person")` in a module that has
-a class `Person`. Only a name that nothing else explains is looked for, and only in the frame that called the library.
+a class `Person`. Only otherwise unknown names are looked up, and only in the frame that called the library.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ _PACKAGE = __name__.partition(".")[0]
 
 
 def caller_type(name: str) -> Any:
-    """Return the type that a name, maybe a dotted one, means to the code that called the library.
+    """Return the type of a name, possibly dotted, in the code that called the library.
 
-    Returns `None` where it means nothing there, or nothing that is a type.
+    Returns `None` if the name is unknown there or is not a type.
     """
     frame = _caller()
     if frame is None:
@@ -33,7 +33,7 @@ def caller_type(name: str) -> Any:
 
 def _caller() -> FrameType | None:
     """Return the innermost frame that is not the library's own."""
-    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  there is no public way that does not read source files
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  all public ways read source files
     while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == _PACKAGE:
         frame = frame.f_back
     return frame

@@ -38,7 +38,7 @@ class Missing(Enum):
         return "MISSING"
 
 
-MISSING: Final = Missing.MISSING  # told apart from None, which is a fine default
+MISSING: Final = Missing.MISSING  # distinct from None, which is a valid default
 
 _OWN = ("desc", "prefix", "default", "default_factory", "format")
 _CONSTRAINTS = (
@@ -65,12 +65,12 @@ class SignatureField:
         is_input: Whether it is given to the model or asked of it.
         name: Its name in the signature; empty until the field is part of one.
         annotation: Its type.
-        desc: What it means, for the prompt.
+        desc: Its description for the prompt.
         prefix: Its label in words.
         constraints: Limits by pydantic's names: `ge`, `max_length`, `pattern`, ...
-        default: The value where none is given, or `MISSING`.
-        default_factory: Makes the value where none is given.
-        format: Kept for DSPy's sake; adapters decide how values are written.
+        default: The default value, or `MISSING`.
+        default_factory: Makes the default value.
+        format: No effect; accepted for DSPy's code.
     """
 
     is_input: bool
@@ -88,7 +88,7 @@ class SignatureField:
 
     @property
     def json_schema_extra(self) -> dict[str, Any]:
-        """What is said of the field, under the keys of DSPy's fields."""
+        """The field's metadata, under the keys of DSPy's fields."""
         desc = self.desc or (self.name and f"${{{self.name}}}")
         limits = ", ".join(f"{_LIMITS.get(key, key)}: {value}" for key, value in self.constraints.items())
         found = {"prefix": self.prefix, "desc": desc, "format": self.format, "constraints": limits}
@@ -101,7 +101,7 @@ class SignatureField:
 
     @property
     def absent(self) -> Any:
-        """The value where none is given: the default or what the factory makes; `MISSING` without either."""
+        """The default or the factory's value; `MISSING` without either."""
         return self.default if self.default_factory is None else self.default_factory()
 
     @cached_property
@@ -144,12 +144,12 @@ class SignatureField:
 
     @cached_property
     def shows_itself(self) -> bool:
-        """Whether its values say how they appear in a prompt: an image, a list of images, `Image | None`, ..."""
+        """Whether its values have their own form in prompts: an image, a list of images, `Image | None`, ..."""
         return any(issubclass(kind, PromptValue) for kind in classes_in(self.annotation))
 
     @cached_property
     def meaning(self) -> str:
-        """What it means, for the prompt: its description, and those of the types that describe themselves."""
+        """Its meaning for the prompt: its description, and those of its types."""
         kinds = [kind for kind in classes_in(self.annotation) if issubclass(kind, PromptValue)]
         return " ".join(filter(None, [self.desc, *(kind.description() for kind in kinds)]))
 
@@ -166,32 +166,32 @@ class SignatureField:
 
     @cached_property
     def is_tools(self) -> bool:
-        """Whether it is what the model may call: an input of the type `Tool` or `list[Tool]`."""
+        """Whether it holds the tools that the model may call: an input of the type `Tool` or `list[Tool]`."""
         return self.is_input and any(issubclass(kind, FunctionTool) for kind in classes_in(self.annotation))
 
     @cached_property
     def is_tool_calls(self) -> bool:
-        """Whether it is what the model wants called: an output of the type `ToolCalls`."""
+        """Whether it holds the model's tool calls: an output of the type `ToolCalls`."""
         return not self.is_input and any(issubclass(kind, FunctionCalls) for kind in classes_in(self.annotation))
 
     @cached_property
     def takes_none(self) -> bool:
-        """Whether `None` is one of its values; elsewhere it says that there is none."""
+        """Whether `None` is one of its values; otherwise it means a missing value."""
         try:
             return self.validate(None) is None
         except ValueError:
             return False
 
     def validate(self, value: Any) -> Any:
-        """Return the value as the field's type, by pydantic's lax rules.
+        """Return the value converted to the field's type, by pydantic's lax rules.
 
         Raises:
-            ValueError: It does not fit; a pydantic.ValidationError where pydantic says so.
+            ValueError: The value does not fit; a pydantic.ValidationError if pydantic refuses it.
         """
         try:
             return self.type_adapter.validate_python(value)
         except TypeError as error:
-            if "constraint" not in str(error):  # of a validator; pydantic's is for one that does not suit the type
+            if "constraint" not in str(error):  # raised by a validator, not by pydantic
                 raise
             raise SignatureError(f"field {self.name!r} cannot be checked: {error}") from error
 

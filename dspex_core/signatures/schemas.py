@@ -34,12 +34,12 @@ _FORMATS = frozenset({"date", "time", "date-time", "uuid"})
 
 
 def describe(schema: Schema) -> str:
-    """Say in a few words what a schema admits: `int, at least 0`, `one of "a", "b"`, `{name: str}`."""
+    """Describe a schema in a few words: `int, at least 0`, `one of "a", "b"`, `{name: str}`."""
     return _describe(schema, schema.get("$defs", {}), (), _in_one_line)
 
 
 def outline(schema: Schema) -> str:
-    """Say what a schema admits as `describe` does, with objects over several lines: a property a line, as in BAML."""
+    """Describe a schema as `describe` does, with each property of an object on its own line, as in BAML."""
     return _describe(schema, schema.get("$defs", {}), (), _in_lines)
 
 
@@ -65,10 +65,10 @@ def strict(schema: Schema) -> dict[str, Any]:
 
 
 def is_closed(schema: Schema) -> bool:
-    """Tell whether a schema made by `strict` is one that OpenAI's strict mode takes.
+    """Return whether OpenAI's strict mode accepts a schema made by `strict`.
 
-    It names all that it admits: a dict with keys of any name, a list of any items, a tuple, a choice of several types
-    or a value of any type does not. And it keeps to the mode's limits of size.
+    Such a schema lists everything that it admits, unlike a dict with any keys, a list of any items, a tuple, a choice
+    of several types or a value of any type. And it stays within the mode's size limits.
     """
     parts = list(_parts(schema))
     return all(map(_says_all, parts)) and _is_small(parts) and _depth(schema, schema.get("$defs", {}), ()) <= _MAX_DEPTH
@@ -108,7 +108,7 @@ def _is_small(parts: Sequence[Schema]) -> bool:
 
 
 def _depth(schema: Schema, defs: Schema, within: tuple[str, ...]) -> int:
-    """Return how many objects are in each other; one that holds itself counts once."""
+    """Return the nesting depth of objects; recursion counts once."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return 0 if name in within else _depth(defs[name], defs, (*within, name))

@@ -60,7 +60,7 @@ __all__ = [
 
 
 class SignatureMeta(type):
-    """What every signature class can do."""
+    """The methods of every signature class."""
 
     _instructions: str | None  # None: said by the fields themselves
     _fields: Fields
@@ -99,7 +99,7 @@ class SignatureMeta(type):
 
     @property
     def instructions(cls) -> str:
-        """What the model is asked to do; where nobody has said, a sentence with the fields' names."""
+        """The instructions for the model; by default, a sentence with the fields' names."""
         if cls._instructions is not None:
             return cls._instructions
         given = f"Given {quoted(cls._inputs)}, produce" if cls._inputs else "Produce"
@@ -162,7 +162,7 @@ class SignatureMeta(type):
         return _derived(cls, {**dict(group), **others}, cls._instructions)
 
     def delete(cls, name: str) -> type[Signature]:
-        """Return the signature without a field; as in DSPy, a field that it does not have is no error."""
+        """Return the signature without a field; as in DSPy, an unknown field is ignored."""
         kept = {key: field for key, field in cls._fields.items() if key != name}
         return _derived(cls, kept, cls._instructions)
 
@@ -175,7 +175,7 @@ class SignatureMeta(type):
         )
 
     def dump_state(cls) -> dict[str, Any]:
-        """Return what optimizers may change, as JSON data: the instructions and the fields' words by name."""
+        """Return the parts that optimizers may change, as JSON data: the instructions and the fields' words."""
         fields = {name: {"desc": field.desc, "prefix": field.prefix} for name, field in cls._fields.items()}
         return {"instructions": cls.instructions, "fields": fields}
 
@@ -219,7 +219,7 @@ def _annotations(cls: type) -> dict[str, Any]:
 
 
 def _class_instructions(cls: type) -> str | None:
-    """Return the docstring, else what the nearest base was told."""
+    """Return the docstring, else the instructions of the nearest base."""
     if cls.__doc__:
         return inspect.cleandoc(cls.__doc__)
     for base in cls.__bases__:
@@ -252,7 +252,7 @@ def _from_string(text: str, types: Mapping[str, Any] | None) -> Fields:
 
 def _named(name: str, field: SignatureField, type_: Any = None) -> SignatureField:
     if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
-        message = f"{name!r} is no name for a field: it must be a Python identifier without a leading underscore"
+        message = f"{name!r} cannot be the name of a field: use a Python identifier without a leading underscore"
         raise SignatureError(message)
     if name == "self":
         raise SignatureError("a field cannot be named 'self': programs are called with their inputs by name")
@@ -324,10 +324,10 @@ class Signature(metaclass=SignatureMeta):
 
 
 def _values(cls: SignatureMeta, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a value for each field, as its type.
+    """Return a value for each field, converted to its type.
 
     Raises:
-        SignatureError: Values are missing or do not fit; it lists each.
+        SignatureError: Values are missing or do not fit; the message lists each.
     """
     values, problems = {}, []
     for name, field in cls.fields.items():
@@ -356,10 +356,9 @@ def make_signature(
     Args:
         signature: Such as `"question, context: list[str] -> answer: int"`, or fields by name,
             each as `InputField()` (a str) or `(type, InputField())`; outputs may be appended later.
-        instructions: What the model is asked to do.
+        instructions: The task of the model.
         signature_name: The name of the class.
-        custom_types: Types by the names under which the string uses them, beside those of
-            builtins and typing.
+        custom_types: Types by the names under which the string uses them, in addition to those of builtins and typing.
 
     Raises:
         SignatureError: The string or a field cannot be understood.
@@ -374,7 +373,7 @@ def make_signature(
 
 
 def ensure_signature(signature: str | type[Signature], instructions: str | None = None) -> type[Signature]:
-    """Return the signature itself, or the one that the string describes."""
+    """Return a signature as it is, or make one of a string."""
     if isinstance(signature, str):
         return make_signature(signature, instructions)
     if not isinstance(signature, SignatureMeta):
@@ -395,7 +394,7 @@ def _derived(cls: SignatureMeta, fields: Fields, instructions: str | None) -> ty
 
 
 def _reduced(cls: SignatureMeta) -> str | tuple[Any, ...]:
-    """Return what pickle stores of a signature: its name where that finds it, else all that it says."""
+    """Return a signature's form for pickle: its name if importable, else its content."""
     module = sys.modules.get(cls.__module__)
     if module is not None and vars(module).get(cls.__qualname__) is cls:
         return str(cls.__qualname__)

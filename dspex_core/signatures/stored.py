@@ -90,7 +90,7 @@ def _factory_name(factory: Callable[[], Any]) -> str:
     """Return the name of a factory that is a type of Python's own.
 
     Raises:
-        ArtifactError: It is another one.
+        ArtifactError: The factory is not such a type.
     """
     name = factory.__name__ if isinstance(factory, type) else ""
     if vars(builtins).get(name) is not factory:

@@ -38,7 +38,7 @@ _ARROW = re.compile(r""""[^"]*"|'[^']*'|->""")  # an arrow inside quotes belongs
 
 
 class OnlyThese(dict[str, Any]):
-    """Types by name, for a text out of a file: a name that they lack means nothing, whoever the caller is."""
+    """Types by name, for a text from a file: other names are unknown, even if the caller's code defines them."""
 
 
 def parse_signature(text: str, types: Mapping[str, Any]) -> tuple[Types, Types]:
@@ -125,7 +125,7 @@ def _type(  # noqa: PLR0911  one return per kind of expression
 
 
 def _looked_up(name: str, types: Mapping[str, Any]) -> Any:
-    """Return the type that a name means: to the caller, unless `types` are all there are, or else to the library."""
+    """Return the type of a name in the caller's code, unless `types` are exclusive, or else in the library."""
     library, _, own = name.rpartition(".")
     if library in ("dspy", "dspex_core") and own in _OWN_TYPES:
         return _own_type(own)
@@ -144,7 +144,7 @@ def _subscripted(base: Any, index: ast.expr, types: Mapping[str, Any]) -> Any:
         if base is Literal:
             return Literal[tuple(ast.literal_eval(node) for node in nodes)]
         if isinstance(base, type) and issubclass(base, PromptValue):  # Code["python"]
-            return base[ast.literal_eval(index)]  # type: ignore[index]  # one that takes none raises a TypeError
+            return base[ast.literal_eval(index)]  # type: ignore[index]  # a type without parameters raises a TypeError
         parameters = tuple(_type(node, types) for node in nodes)
         return base[parameters if len(parameters) > 1 else parameters[0]]
     except SignatureError:

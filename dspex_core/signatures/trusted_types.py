@@ -1,7 +1,7 @@
 """Which types a file may name without being trusted: a list of exact types, and plain data classes. PYTEST_DONT_REWRITE
 
 Checking a value against a type runs that type's code, and a type such as `pydantic.ImportString` imports what the value
-names. So a file that nobody has vouched for may name the types of the list, and those data classes of imported modules
+names. So an untrusted file may name the types of the list, and those data classes of imported modules
 (enums, pydantic models, dataclasses, named tuples, typed dicts) whose fields have such types only.
 """
 
@@ -54,7 +54,7 @@ def find_type(path: str, *, allow_import: bool) -> type:
         allow_import: Whether the file is trusted; then it may name any type of any module.
 
     Raises:
-        ArtifactError: There is no such type, or it is not one that an untrusted file may name.
+        ArtifactError: The type does not exist, or an untrusted file may not name it.
     """
     found = find_class(path, allow_import=allow_import)
     if allow_import:
@@ -75,7 +75,7 @@ def _first_unknown(type_: Any) -> Any:
 
 
 def _is_known(part: Any) -> bool:
-    if isinstance(part, str | typing.ForwardRef):  # the name of a type that nobody has looked up
+    if isinstance(part, str | typing.ForwardRef):  # an unresolved name of a type
         return False
     if not isinstance(part, type):
         return not _imports(type(part))  # what stands beside a type in Annotated, a type variable, Any, ...
@@ -104,7 +104,7 @@ def _is_named_tuple(cls: type) -> bool:
 
 
 def _is_model(cls: type) -> bool:
-    import pydantic  # whoever declares a model has loaded it
+    import pydantic  # a declared model implies that it is loaded
 
     return issubclass(cls, pydantic.BaseModel)
 

@@ -1,1 +1,1 @@
-"""Tokens and money: what calls take, what they may take, what they cost. PYTEST_DONT_REWRITE"""
+"""Usage, budgets and prices of calls. PYTEST_DONT_REWRITE"""

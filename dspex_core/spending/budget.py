@@ -1,4 +1,4 @@
-"""A limit on what a piece of work may take. PYTEST_DONT_REWRITE"""
+"""Limits on calls, tokens and dollars. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -20,25 +20,24 @@ _log = logging.getLogger("dspex")
 
 
 class Budget(forks.RenewedInChild):
-    """What the calls inside `context(budget=Budget(...))` may take in all; threads and tasks may share it.
+    """The limits for all calls inside `context(budget=Budget(...))`; threads and tasks may share it.
 
     Args:
         calls: How many tries of calls may be made, failed ones included.
         tokens: How many tokens, of prompts and completions together.
-        dollars: How much money, by what the provider says or else by list price.
+        dollars: The cost, as the provider reports or else by list price.
 
-    A call that would exceed a limit raises `BudgetExceededError` instead of being made. What a
-    call takes is known only when it is answered: until then it counts as the mean of those
-    before it. So the calls that are under way when a limit comes near may take somewhat more.
-    Answers from a cache or a cassette are free. Inside a block with a budget of its own, that
-    one holds alone.
+    A call that would exceed a limit raises `BudgetExceededError` instead of being made. The usage of a call is known
+    only when it is answered; until then it counts as the mean of earlier calls. So calls under way near a limit may
+    exceed it somewhat. Answers from a cache or a cassette are free. Inside a block with its own budget, only that
+    budget applies.
     """
 
     def __init__(self, *, calls: int | None = None, tokens: int | None = None, dollars: float | None = None) -> None:
         given: dict[BudgetKind, float | None] = {"calls": calls, "tokens": tokens, "dollars": dollars}
         self._limits = {kind: limit for kind, limit in given.items() if limit is not None}
         if not self._limits or any(limit < 0 for limit in self._limits.values()):
-            message = f"a budget needs a limit of calls, tokens or dollars, and none below 0, not {given!r}"
+            message = f"a budget needs a limit of calls, tokens or dollars, each at least 0, not {given!r}"
             raise ConfigurationError(message)
         self._lock = threading.Lock()
         self._spent: dict[BudgetKind, float] = {"calls": 0, "tokens": 0, "dollars": 0.0}
@@ -48,17 +47,17 @@ class Budget(forks.RenewedInChild):
         forks.watch(self)
 
     def in_child(self) -> None:
-        """Go on with a copy; what the parent spends from now on is not known here."""
+        """Continue with a copy; the parent's further spending is not known here."""
         self._lock = threading.Lock()
 
     @property
     def limits(self) -> Mapping[BudgetKind, float]:
-        """The limits by kind, without those that were left open."""
+        """The limits by kind, without those not set."""
         return dict(self._limits)
 
     @property
     def spent(self) -> Mapping[BudgetKind, float]:
-        """What is spent so far: `calls`, `tokens` and, if they have a limit, `dollars`."""
+        """The usage so far: `calls`, `tokens` and, if limited, `dollars`."""
         with self._lock:
             return dict(self._spent)
 
@@ -66,7 +65,7 @@ class Budget(forks.RenewedInChild):
         """Count a call that is about to be made.
 
         Raises:
-            BudgetExceededError: There is too little left for it.
+            BudgetExceededError: Too little is left for the call.
         """
         with self._lock:
             for kind, limit in self._limits.items():
@@ -77,7 +76,7 @@ class Budget(forks.RenewedInChild):
             self._under_way += 1
 
     def close_call(self, model: str, response: LMResponse | None) -> None:
-        """Count what the call took; `None` is one that failed."""
+        """Count the usage of the call; `None` if it failed."""
         dollars = self._dollars(model, response) if response and "dollars" in self._limits else 0.0
         with self._lock:
             self._under_way -= 1
@@ -87,7 +86,7 @@ class Budget(forks.RenewedInChild):
                 self._spent["dollars"] += dollars
 
     def _expected(self, kind: BudgetKind) -> float:
-        """Return what the next call and those under way will take, as far as one can tell."""
+        """Return the expected usage of the next call and those under way."""
         if kind == "calls":
             return 1
         mean = self._spent[kind] / self._answered if self._answered else 0.0

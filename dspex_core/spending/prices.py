@@ -1,4 +1,4 @@
-"""What calls cost, by the list prices that LiteLLM brings along. PYTEST_DONT_REWRITE"""
+"""Prices of calls, by the list prices in LiteLLM. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counting the tokens and the money that a piece of work takes. PYTEST_DONT_REWRITE"""
+"""Counters of tokens and cost. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dspex_core.spending.prices import list_price
 
 @dataclass(frozen=True, slots=True)
 class UsageTotals:
-    """What some calls took, once they are done.
+    """The usage of finished calls.
 
     Args:
         calls: How many calls were answered, by the LM or from a cache.
@@ -57,7 +57,7 @@ class UsageTotals:
 
 @dataclass(slots=True)
 class UsageTracker:
-    """What the calls inside one `track_usage` block took.
+    """The usage of the calls inside one `track_usage` block.
 
     Args:
         parent: The tracker of the block around, which counts the same calls.
@@ -79,7 +79,7 @@ class UsageTracker:
 
     @property
     def usage_data(self) -> dict[str, list[dict[str, Any]]]:
-        """What each call took that was paid for, by model, in the order of the calls."""
+        """The usage of each paid call, by model, in the order of the calls."""
         with self._lock:
             return {model: [_entry(each) for each in entries] for model, entries in self._entries.items()}
 
@@ -90,7 +90,7 @@ class UsageTracker:
 
     @property
     def cost(self) -> float:
-        """Dollars, by what providers said or else by list price, as far as prices are known. Cached calls are free."""
+        """Dollars, as providers reported or else by list price, as far as prices are known. Cached calls are free."""
         with self._lock:
             unpriced = dict(self._unpriced)
         return self._said_cost + sum(list_price(model, usage) or 0.0 for model, usage in unpriced.items())
@@ -104,7 +104,7 @@ class UsageTracker:
 
         Args:
             lm: The model.
-            usage_entry: Its counts, as providers say them: `{"prompt_tokens": 9, "completion_tokens": 2, ...}`.
+            usage_entry: Its counts, in providers' form: `{"prompt_tokens": 9, "completion_tokens": 2, ...}`.
         """
         usage = Usage(usage_entry.get("prompt_tokens") or 0, usage_entry.get("completion_tokens") or 0)
         with self._lock:
@@ -116,7 +116,7 @@ class UsageTracker:
             self.parent.add_usage(lm, usage_entry)
 
     def totals(self) -> UsageTotals:
-        """Return what was counted so far, as a value that does not change and can leave the process."""
+        """Return the totals so far, as an immutable value that can be pickled."""
         cost = self.cost
         with self._lock:
             return UsageTotals(self.calls, self.cached_calls, dict(self.by_model), dict(self.paid_by_model), cost)

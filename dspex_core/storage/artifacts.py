@@ -8,7 +8,7 @@
       "state": {...}
     }
 
-What a state holds is known by those who write and read it, not here.
+The content of a state is defined by its writers and readers.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ def write_artifact(
 
     Args:
         path: The file; its directory is made if it is not there.
-        kind: What it is the state of; reading asks for the same.
+        kind: The kind of the state, which the reader must also name.
         state: JSON values (dicts with text keys, lists, texts, finite numbers, bools, `None`).
         metadata: Notes for people who read the file, such as how it was made.
 
     Raises:
-        ArtifactError: A value is no JSON (`problems` names each), or the file cannot be written.
-            In both cases an older file stays as it was.
+        ArtifactError: A value is not JSON (`problems` names each), or the file cannot be written. In both cases an
+            older file stays unchanged.
     """
     body = {"metadata": dict(metadata or {}), "state": dict(state)}
     write_json(path, {"format": _FORMAT, "version": _VERSION, "kind": kind, **body})
@@ -67,7 +67,7 @@ def refuse_pickle(path: str | os.PathLike[str]) -> None:
     """Raise for the name of a pickle, which is neither written nor read.
 
     Raises:
-        ArtifactError: It is one.
+        ArtifactError: `path` names a pickle.
     """
     if Path(path).suffix in {".pkl", ".pickle"}:
         message = "is a pickle, which is neither written nor loaded: loading one runs its code. Use a .json file"
@@ -78,8 +78,7 @@ def read_artifact(path: str | os.PathLike[str], kind: str) -> dict[str, Any]:
     """Return the state that `write_artifact` stored.
 
     Raises:
-        ArtifactError: There is no such file, or it is no artifact of this kind, or a newer
-            version of dspex wrote it.
+        ArtifactError: The file does not exist, is not an artifact of this kind, or is of a newer version of dspex.
     """
     return artifact_state(read_json(path), kind, path=path)
 
@@ -88,7 +87,7 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     """Return what a JSON file holds.
 
     Raises:
-        ArtifactError: There is no such file, or it is no JSON.
+        ArtifactError: The file does not exist, or is not JSON.
     """
     source = str(path)
     try:
@@ -96,8 +95,8 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     except OSError as error:
         kind = MissingArtifactError if isinstance(error, FileNotFoundError) else ArtifactError
         raise kind(f"cannot be read: {error.strerror}", path=source) from error
-    except ValueError as error:  # no UTF-8, or no JSON
-        message = f"is not JSON, and so no artifact: {error}"
+    except ValueError as error:  # not UTF-8, or not JSON
+        message = f"is not an artifact, as it is not JSON: {error}"
         raise ArtifactError(message, path=source) from error
 
 
@@ -112,7 +111,7 @@ def artifact_state(envelope: Any, kind: str, *, path: str | os.PathLike[str]) ->
 
 def _envelope_problem(envelope: Any, kind: str) -> str | None:
     if not isinstance(envelope, dict) or envelope.get("format") != _FORMAT:
-        return f"is JSON, but no dspex artifact: it lacks 'format': {_FORMAT!r}"
+        return f"is JSON, but not a dspex artifact: it lacks 'format': {_FORMAT!r}"
     version = envelope.get("version")
     if not isinstance(version, int):
         return f"is a damaged artifact: its version is {version!r}"
@@ -126,18 +125,18 @@ def _envelope_problem(envelope: Any, kind: str) -> str | None:
 
 
 def _problems(value: Any, where: str) -> Iterator[str]:
-    """Say of each part of a value that JSON cannot hold, or would give back as something else, where it is."""
+    """Yield the place of each part of a value that JSON cannot store unchanged."""
     if isinstance(value, dict):
         for key, item in value.items():
             if isinstance(key, str):
                 yield from _problems(item, f"{where}.{key}")
             else:
-                yield f"{where}: the key {key!r} is no text"
+                yield f"{where}: the key {key!r} is not a text"
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _problems(item, f"{where}[{index}]")
     elif not _is_json_scalar(value):
-        yield f"{where}: {value!r} ({type(value).__name__}) is no JSON value"
+        yield f"{where}: {value!r} ({type(value).__name__}) is not a JSON value"
 
 
 def _is_json_scalar(value: Any) -> bool:

@@ -30,7 +30,7 @@ def class_path(cls: type | FunctionType) -> str:
     if _is_own(cls.__module__) and _public(cls.__qualname__) is cls:
         return f"{_ROOT}:{cls.__qualname__}"
     if cls.__module__ == "__main__":
-        raise ArtifactError(f"{cls.__qualname__} is defined in a script or notebook: move it to a module of its own")
+        raise ArtifactError(f"{cls.__qualname__} is defined in a script or notebook: move it to its own module")
     if _attribute(sys.modules.get(cls.__module__), cls.__qualname__) is not cls:
         kind = "class" if isinstance(cls, type) else "function"
         raise ArtifactError(f"{path!r} does not name that {kind}: define it at the top level of its module")
@@ -40,19 +40,18 @@ def class_path(cls: type | FunctionType) -> str:
 def find_class(path: str, *, allow_import: bool) -> type:
     """Return the class that a file names.
 
-    Importing a module runs its code, so a file's word is not enough for that.
+    Importing a module runs its code, so an untrusted file may not cause it.
 
     Args:
         path: As `class_path` returned it.
-        allow_import: Whether modules may be imported that nobody has imported yet; those of
-            dspex always are.
+        allow_import: Whether modules may be imported that are not imported yet; those of dspex always may.
 
     Raises:
-        ArtifactError: There is no such class, or its module may not be imported.
+        ArtifactError: The class does not exist, or its module may not be imported.
     """
     found = _named(path, allow_import=allow_import)
     if not isinstance(found, type):
-        raise ArtifactError(f"it names {path!r}, and there is no such class")
+        raise ArtifactError(f"it names the class {path!r}, which does not exist")
     return found
 
 
@@ -61,11 +60,11 @@ def find_function(path: str, *, allow_import: bool) -> FunctionType:
 
     Args:
         path: As `class_path` returned it.
-        allow_import: Whether the file is trusted. A function is there to be called, so a file's word
-            is not enough to take one, even from a module that is imported.
+        allow_import: Whether the file is trusted. A function will be called, so an untrusted file may not name one,
+            even from an imported module.
 
     Raises:
-        ArtifactError: There is no such function, or the file is not trusted.
+        ArtifactError: The function does not exist, or the file is not trusted.
     """
     if not allow_import:
         raise ArtifactError(
@@ -73,7 +72,7 @@ def find_function(path: str, *, allow_import: bool) -> FunctionType:
         )
     found = _named(path, allow_import=True)
     if not isinstance(found, FunctionType):
-        raise ArtifactError(f"it names {path!r}, and there is no such function")
+        raise ArtifactError(f"it names the function {path!r}, which does not exist")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Writing files so that a reader, or a crash, never meets half of one. PYTEST_DONT_REWRITE"""
+"""Atomic writes: readers and crashes never see a partial file. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings in JSON files: what is data in them, and the LM by its name. PYTEST_DONT_REWRITE"""
+"""Settings in JSON files: plain data, and the LM by its name. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LM = "dspex_core:LM"  # by its name: this module stands below it
 
 
 def write_settings(path: str | PathLike[str], settings: Mapping[str, Any]) -> None:
-    """Write those settings that are data, and the LM without its key and endpoint."""
+    """Write the settings that are data, and the LM without its key and endpoint."""
     state = {name: value for name, value in settings.items() if isinstance(value, bool | int | float | str)}
     lm = settings.get("lm")
     if lm is not None and class_path(type(lm)) == _LM:
@@ -38,7 +38,7 @@ def read_settings(path: str | PathLike[str], names: Collection[str]) -> dict[str
             f"{error.reason}. A file that DSPy wrote is a pickle, which is never loaded: it would run its code"
         )
         raise type(error)(with_reason, path=str(path), problems=error.problems) from error
-    unknown = [f"there is no setting {name!r}" for name in state if name not in names]
+    unknown = [f"the setting {name!r} is unknown" for name in state if name not in names]
     lm = state.get("lm")
     if lm is not None and not (isinstance(lm, dict) and isinstance(lm.get("model"), str)):
         unknown.append(f"the LM is {lm!r}, not an object with a model")

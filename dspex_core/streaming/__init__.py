@@ -1,4 +1,4 @@
-"""Programs that tell what they write and do while they run. PYTEST_DONT_REWRITE"""
+"""Streaming of programs: outputs and status messages while they run. PYTEST_DONT_REWRITE"""
 
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ __all__ = [
 ]
 
 __path__.append(folder_of(__name__))  # DSPy's submodules
-if not TYPE_CHECKING:  # a type checker finds them by itself
+if not TYPE_CHECKING:  # type checkers find them by themselves
     __getattr__ = submodules(__name__)
-    __getattr__("streamify")  # the module; imported later, it would take the function's place here
+    __getattr__("streamify")  # the module; a later import would replace the function here
     from dspex_core.streaming.streamed import streamify

@@ -1,4 +1,4 @@
-"""Listening to one output of a program while a model writes it. PYTEST_DONT_REWRITE"""
+"""Listeners to one output of a program while a model writes it. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     from dspex_core.programs.base import Module, Predictor
     from dspex_core.signatures.signature import Signature
 
-    Tell = Callable[[StreamResponse | LMChunk], None]
+    Emit = Callable[[StreamResponse | LMChunk], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StreamListener:
-    """Which output `streamify` tells while a model writes it.
+    """Selects an output that `streamify` emits while a model writes it.
 
     Args:
         signature_field_name: The output.
-        predict: The predictor that has it; needed only where several have one of that name.
-        predict_name: What its chunks call the predictor; by default its path in the program.
-        allow_reuse: Whether to tell each of the predictor's calls in a run, and not the first alone.
+        predict: The predictor with this output; needed only if several have one of that name.
+        predict_name: The predictor's name in chunks; by default its path in the program.
+        allow_reuse: Whether to emit every call of the predictor in a run, instead of only the first.
 
-    It keeps nothing: one may serve many runs at once.
+    It has no state: one listener may serve many runs at once.
     """
 
     signature_field_name: str
@@ -50,7 +50,7 @@ class Target:
 
 
 def targets(program: Module, listeners: Sequence[StreamListener]) -> Mapping[int, list[Target]]:
-    """Return who listens to which predictor of a program, by the predictor's `id`.
+    """Return the listeners of each predictor of a program, by the predictor's `id`.
 
     Raises:
         ConfigurationError: No predictor has the output, or several do.
@@ -76,40 +76,40 @@ def _predictor_of(listener: StreamListener, named: Sequence[tuple[str, Predictor
         case []:
             outputs = sorted({output for _, predictor in named for output in predictor.signature.output_fields})
             whose = "the predictor that was given" if wanted else "no predictor of the program"
-            raise ConfigurationError(f"{whose} has the output {field!r} to listen to; there are: {', '.join(outputs)}")
+            raise ConfigurationError(f"{whose} has the output {field!r} to listen to; use one of: {', '.join(outputs)}")
     names = ", ".join(repr(name) for name, _ in having)
     raise ConfigurationError(f"several predictors have an output {field!r}: {names}; give the listener one of them")
 
 
 class Reader:
-    """Takes the pieces of one reply."""
+    """Receives the pieces of one reply."""
 
-    def __init__(self, tell: Tell) -> None:
-        self._tell = tell
+    def __init__(self, emit: Emit) -> None:
+        self._emit = emit
 
     def __call__(self, chunk: LMChunk) -> None:
-        """Take the next piece."""
-        self._tell(chunk)
+        """Process the next piece."""
+        self._emit(chunk)
 
     def close(self) -> None:
-        """Take the end of the reply."""
+        """Process the end of the reply."""
 
 
 class FieldReader(Reader):
-    """Takes the pieces of one reply and tells those of the outputs that somebody listens to.
+    """Receives the pieces of one reply and emits those of outputs with a listener.
 
-    Of several completions the first is told.
+    Of several completions only the first is emitted.
     """
 
-    def __init__(self, tell: Tell, targets: Sequence[Target], stream: FieldStream, reasoning: Sequence[str]) -> None:
-        super().__init__(tell)
+    def __init__(self, emit: Emit, targets: Sequence[Target], stream: FieldStream, reasoning: Sequence[str]) -> None:
+        super().__init__(emit)
         self._listening = {target.listener.signature_field_name: target.name for target in targets}
         self._stream = stream
         self._reasoning = reasoning
         self._reasons = False
 
     def __call__(self, chunk: LMChunk) -> None:
-        """Take the next piece."""
+        """Process the next piece."""
         if chunk.output != 0:
             return
         if chunk.reasoning:
@@ -120,7 +120,7 @@ class FieldReader(Reader):
             self._hand_on(self._stream.feed(chunk.text))
 
     def close(self) -> None:
-        """Take the end of the reply."""
+        """Process the end of the reply."""
         self._end_reasoning()
         self._hand_on(self._stream.close())
 
@@ -133,38 +133,38 @@ class FieldReader(Reader):
         for piece in pieces:
             name = self._listening.get(piece.field)
             if name is not None:
-                self._tell(StreamResponse(name, piece.field, piece.text, piece.last))
+                self._emit(StreamResponse(name, piece.field, piece.text, piece.last))
 
 
 class Router:
-    """Brings the pieces of replies to those who listen, in one run of a program.
+    """Routes the pieces of replies to listeners, in one run of a program.
 
     Args:
-        tell: Is given each `StreamResponse`, or each `LMChunk` where nobody listens to an output.
-        targets: Who listens to which predictor; `None` where the chunks themselves are wanted.
+        emit: Receives each `StreamResponse`, or each `LMChunk` if there are no listeners.
+        targets: The listeners of each predictor; `None` to emit the chunks themselves.
     """
 
-    def __init__(self, tell: Tell, targets: Mapping[int, Sequence[Target]] | None) -> None:
-        self._tell = tell
+    def __init__(self, emit: Emit, targets: Mapping[int, Sequence[Target]] | None) -> None:
+        self._emit = emit
         self._targets = targets
-        self._heard: set[StreamListener] = set()
+        self._emitted: set[StreamListener] = set()
 
     @property
-    def heard(self) -> bool:
-        """Whether a listener has heard anything."""
-        return bool(self._heard)
+    def has_emitted(self) -> bool:
+        """Whether anything was emitted."""
+        return bool(self._emitted)
 
     def reader(self, predictor: Predictor, adapter: Adapter, signature: type[Signature]) -> Reader | None:
-        """Return what takes the pieces of one reply to a predictor; `None` where nobody wants them."""
+        """Return the reader of one reply to a predictor; `None` if no listener wants it."""
         if self._targets is None:
-            return Reader(self._tell)
+            return Reader(self._emit)
         wanted = [
             target
             for target in self._targets.get(id(predictor), ())
-            if target.listener.allow_reuse or target.listener not in self._heard
+            if target.listener.allow_reuse or target.listener not in self._emitted
         ]
         stream = adapter.field_stream(signature) if wanted else None
         if stream is None:
             return None
-        self._heard.update(target.listener for target in wanted)
-        return FieldReader(self._tell, wanted, stream, reasoning_outputs(signature))
+        self._emitted.update(target.listener for target in wanted)
+        return FieldReader(self._emit, wanted, stream, reasoning_outputs(signature))

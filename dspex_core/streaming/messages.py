@@ -1,4 +1,4 @@
-"""What a streamed program tells while it runs. PYTEST_DONT_REWRITE"""
+"""The items that a streamed program emits. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class StreamResponse(NamedTuple):  # as LMChunk, made for every few letters
     Args:
         predict_name: The predictor's path in the program.
         signature_field_name: The output.
-        chunk: Some more of its text; the JSON of a value that is no text.
-        is_last_chunk: Whether it is complete with that.
+        chunk: The next part of its text; for values that are not text, of their JSON.
+        is_last_chunk: Whether the output is then complete.
     """
 
     predict_name: str
@@ -24,38 +24,38 @@ class StreamResponse(NamedTuple):  # as LMChunk, made for every few letters
 
 @dataclass(frozen=True, slots=True)
 class StatusMessage:
-    """What the program is doing, for people."""
+    """A message for people about the program's progress."""
 
     message: str
 
 
 class StatusMessageProvider:
-    """Says what is told of the steps of a program; a subclass says more, or less.
+    """Writes status messages for the steps of a program; subclass it to change them.
 
-    Each method returns a text, or `None` for nothing. They are given what the handlers of a `BaseCallback`
-    are, and have DSPy's names.
+    Each method returns a text, or `None` for no message. They have DSPy's names and receive the arguments of a
+    `BaseCallback`'s handlers.
     """
 
     def tool_start_status_message(self, instance: Any, inputs: dict[str, Any]) -> str | None:
-        """Say that a tool is about to be called."""
+        """Return the message before a tool is called."""
         return f"Calling the tool {instance.name}"
 
     def tool_end_status_message(self, outputs: Any) -> str | None:
-        """Say that a tool has returned; `outputs` is its result."""
+        """Return the message after a tool has returned; `outputs` is its result."""
         return "The tool has answered"
 
     def module_start_status_message(self, instance: Any, inputs: dict[str, Any]) -> str | None:
-        """Say that a module is about to run; nothing by default."""
+        """Return the message before a module runs; `None` by default."""
         return None
 
     def module_end_status_message(self, outputs: Any) -> str | None:
-        """Say that a module has run; `outputs` is its result; nothing by default."""
+        """Return the message after a module has run; `outputs` is its result; `None` by default."""
         return None
 
     def lm_start_status_message(self, instance: Any, inputs: dict[str, Any]) -> str | None:
-        """Say that an LM is about to be asked; nothing by default."""
+        """Return the message before an LM is called; `None` by default."""
         return None
 
     def lm_end_status_message(self, outputs: Any) -> str | None:
-        """Say that an LM has answered; nothing by default."""
+        """Return the message after an LM has answered; `None` by default."""
         return None

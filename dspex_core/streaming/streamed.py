@@ -1,4 +1,4 @@
-"""Running a program so that it tells what it writes and does while it runs. PYTEST_DONT_REWRITE"""
+"""Streams a program's outputs and status messages while it runs. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dspex_core.programs.base import Module
     from dspex_core.streaming.listener import StreamListener, Target
 
-    Tell = Callable[[Any], None]
+    Emit = Callable[[Any], None]
 
 
 @overload
@@ -71,22 +71,22 @@ def streamify(
     is_async_program: bool = False,  # noqa: ARG001, FBT001, FBT002  DSPy's signature
     async_streaming: bool = True,  # noqa: FBT001, FBT002  DSPy's signature
 ) -> Callable[..., Any]:
-    """Return a function of the program's inputs whose result is iterated over while the program runs.
+    """Return a function of the program's inputs that returns an iterator over the running program's items.
 
     Args:
         program: The program. It is not changed.
-        status_message_provider: Says what is told of its steps; by default, the calls of tools.
-        stream_listeners: The outputs that are told as they are written. Without any, the pieces
-            of all replies are told as they come.
-        include_final_prediction_in_output_stream: Whether the prediction comes last; it does in
-            any case when no listener heard anything.
-        is_async_program: Of no effect, since every program can be awaited; there for DSPy's sake.
+        status_message_provider: Writes the status messages; by default, for calls of tools.
+        stream_listeners: Selects the outputs to emit as they are written. Without listeners, the pieces of all replies
+            are emitted.
+        include_final_prediction_in_output_stream: Whether the prediction comes last; it always does if nothing else was
+            emitted.
+        is_async_program: No effect, since every program can be awaited; accepted for DSPy's code.
         async_streaming: Whether the iterator is for `async for`; else it is for `for`, and the
             program runs in a thread.
 
     The iterator yields `StreamResponse` (or `LMChunk` where there are no listeners),
-    `StatusMessage` and the `Prediction`. The program's error is raised from it. Closing it early
-    cancels the program: one that runs in a thread ends at the next thing that it tells.
+    `StatusMessage` and the `Prediction`. It raises the program's error. Closing it early cancels the program; in a
+    thread, the program ends at its next item.
 
     Raises:
         ConfigurationError: A listener's output is not that of one predictor.
@@ -94,7 +94,7 @@ def streamify(
     found = targets(program, stream_listeners) if stream_listeners else None
     provider = status_message_provider or StatusMessageProvider()
 
-    run = _Run(program, found, provider, tells_prediction=include_final_prediction_in_output_stream)
+    run = _Run(program, found, provider, emits_prediction=include_final_prediction_in_output_stream)
     return run.astreamed if async_streaming else run.streamed
 
 
@@ -105,43 +105,43 @@ class _Run:
     program: Module
     targets: Mapping[int, Sequence[Target]] | None
     provider: StatusMessageProvider
-    tells_prediction: bool
+    emits_prediction: bool
 
     async def astreamed(self, *args: Any, **inputs: Any) -> AsyncGenerator[Any, None]:
         pipe = AsyncPipe()
-        async with aclosing(pipe.during(self._arun(pipe.tell, args, inputs))) as told:
-            async for item in told:
+        async with aclosing(pipe.during(self._arun(pipe.emit, args, inputs))) as items:
+            async for item in items:
                 yield item
 
     def streamed(self, *args: Any, **inputs: Any) -> Generator[Any, None, None]:
         pipe = Pipe()
-        return pipe.during(partial(self._run, pipe.tell, args, inputs))
+        return pipe.during(partial(self._run, pipe.emit, args, inputs))
 
-    async def _arun(self, tell: Tell, args: tuple[Any, ...], inputs: dict[str, Any]) -> None:
-        router = Router(tell, self.targets)
-        with self._told(tell, router):
+    async def _arun(self, emit: Emit, args: tuple[Any, ...], inputs: dict[str, Any]) -> None:
+        router = Router(emit, self.targets)
+        with self._streaming(emit, router):
             prediction = await adrive(running(self.program, *args, **inputs))
-        self._end(tell, router, prediction)
+        self._end(emit, router, prediction)
 
-    def _run(self, tell: Tell, args: tuple[Any, ...], inputs: dict[str, Any]) -> None:
-        router = Router(tell, self.targets)
-        with self._told(tell, router):
+    def _run(self, emit: Emit, args: tuple[Any, ...], inputs: dict[str, Any]) -> None:
+        router = Router(emit, self.targets)
+        with self._streaming(emit, router):
             prediction = self.program(*args, **inputs)
-        self._end(tell, router, prediction)
+        self._end(emit, router, prediction)
 
-    def _told(self, tell: Tell, router: Router) -> AbstractContextManager[Any]:
-        return context(stream=router, listeners=(*current().listeners, _Statuses(tell, self.provider)))
+    def _streaming(self, emit: Emit, router: Router) -> AbstractContextManager[Any]:
+        return context(stream=router, listeners=(*current().listeners, _Statuses(emit, self.provider)))
 
-    def _end(self, tell: Tell, router: Router, prediction: Any) -> None:
-        if self.tells_prediction or not router.heard:
-            tell(prediction)
+    def _end(self, emit: Emit, router: Router, prediction: Any) -> None:
+        if self.emits_prediction or not router.has_emitted:
+            emit(prediction)
 
 
 class _Statuses(BaseCallback):
-    """Tells what the provider says of the steps of a run."""
+    """Emits the provider's status messages for the steps of a run."""
 
-    def __init__(self, tell: Tell, provider: StatusMessageProvider) -> None:
-        self._tell = tell
+    def __init__(self, emit: Emit, provider: StatusMessageProvider) -> None:
+        self._emit = emit
         self._provider = provider
 
     def on_tool_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
@@ -164,22 +164,22 @@ class _Statuses(BaseCallback):
 
     def _say(self, message: str | None) -> None:
         if message:
-            self._tell(StatusMessage(message))
+            self._emit(StatusMessage(message))
 
 
 def apply_sync_streaming(async_generator: AsyncIterable[Any]) -> Generator[Any, None, None]:
-    """Iterate over what `streamify` returns from sync code: the program runs in an event loop in a thread."""
+    """Iterate over the async iterator of `streamify` from sync code: the program runs in an event loop in a thread."""
     pipe = Pipe()
 
     async def read() -> None:
         async for item in async_generator:
-            pipe.tell(item)
+            pipe.emit(item)
 
     return pipe.during(lambda: asyncio.run(read()))
 
 
 async def streaming_response(streamer: AsyncIterable[Any]) -> AsyncGenerator[str, None]:
-    """Write what `streamify` yields as server-sent events, for a web service to send on.
+    """Turn the items of `streamify` into server-sent events for a web service.
 
     Each is a line `data: {...}` with the keys `chunk`, `status` or `prediction`; the last is `data: [DONE]`.
     """

@@ -1,4 +1,4 @@
-"""Events of what happens, for listeners, callbacks and OpenTelemetry; nothing is sent anywhere. PYTEST_DONT_REWRITE"""
+"""Events for listeners, callbacks and OpenTelemetry; nothing is sent anywhere. PYTEST_DONT_REWRITE"""
 
 from dspex_core.contracts import Event, Listener
 from dspex_core.telemetry.spans import span

@@ -24,11 +24,11 @@ _HANDLERS = {
     "interpreter_startup": attrgetter("on_interpreter_startup_start", "on_interpreter_startup_end"),
     "interpreter_shutdown": attrgetter("on_interpreter_shutdown_start", "on_interpreter_shutdown_end"),
 }
-_OF_MODULES = attrgetter("on_module_start", "on_module_end")  # programs name their kinds themselves
+_OF_MODULES = attrgetter("on_module_start", "on_module_end")  # programs define their own kinds
 
 
 class BaseCallback:
-    """Is told before and after each call of a module, an LM, an adapter, a tool, ...
+    """Receives an event before and after each call of a module, an LM, an adapter, a tool, ...
 
         class Logging(BaseCallback):
             def on_lm_end(self, call_id, outputs, exception=None):
@@ -36,14 +36,13 @@ class BaseCallback:
 
         configure(callbacks=[Logging()])
 
-    A subclass defines the handlers that it needs. One in the settings is told of all components,
-    one given to a component (`LM(..., callbacks=[...])`) of that one. What a handler raises is
-    logged and harms nothing. Handlers are called in the thread or task of the call itself.
+    A subclass defines the handlers that it needs. A callback in the settings receives events of all components, a
+    callback of a component (`LM(..., callbacks=[...])`) those of that component. Exceptions of handlers are logged and
+    ignored. Handlers run in the thread or task of the call itself.
 
-    A start handler gets the `call_id`, which its end handler gets too; the `instance`, which is
-    called; and its `inputs` by name. An end handler gets the `outputs`, or `None` and the
-    `exception`. `ACTIVE_CALL_ID.get()` is the id of the call around this one. The values are the
-    program's own: do not change them.
+    A start handler receives the `call_id`, the called `instance`, and its `inputs` by name. The end handler receives
+    the same `call_id` and the `outputs`, or `None` and the `exception`. `ACTIVE_CALL_ID.get()` is the id of the call
+    around this one. The values are the program's own: do not change them.
     """
 
     def on_module_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
@@ -78,13 +77,13 @@ class BaseCallback:
         """Before a tool is called; the inputs are its `kwargs`."""
 
     def on_tool_end(self, call_id: str, outputs: Any, exception: BaseException | None = None) -> None:
-        """After a tool was called; the output is what it returned."""
+        """After a tool was called; the output is its result."""
 
     def on_interpreter_execute_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
         """Before an interpreter runs code; the inputs are `code` and `variables`."""
 
     def on_interpreter_execute_end(self, call_id: str, outputs: Any, exception: BaseException | None = None) -> None:
-        """After an interpreter has run code; the output is what it returned."""
+        """After an interpreter has run code; the output is its result."""
 
     def on_interpreter_startup_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
         """Before an interpreter's sandbox is started by `start`; there are no inputs."""
@@ -99,7 +98,7 @@ class BaseCallback:
         """After an interpreter's sandbox was ended."""
 
     def on_interpreter_tool_call_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
-        """Never called: what code in the sandbox calls is a tool, and `on_tool_start` hears of it."""
+        """Never called: calls from the sandbox are calls of tools, with `on_tool_start`."""
 
     def on_interpreter_tool_call_end(self, call_id: str, outputs: Any, exception: BaseException | None = None) -> None:
         """Never called, as above."""
@@ -108,7 +107,7 @@ class BaseCallback:
         """Before an evaluation; the inputs are `program`, `metric`, `devset` and `num_threads`."""
 
     def on_evaluate_end(self, call_id: str, outputs: Any, exception: BaseException | None = None) -> None:
-        """After an evaluation; the output is its `EvaluationResult`, whole or as far as it got."""
+        """After an evaluation; the output is its `EvaluationResult`, complete or partial."""
 
     def on_compile_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
         """Before an optimizer compiles a program; the inputs are `student`, `trainset` and `valset`."""
@@ -117,7 +116,7 @@ class BaseCallback:
         """After an optimizer has compiled a program; the output is the new program."""
 
     def __call__(self, event: Event) -> None:
-        """Hand a telemetry event to its handler; a callback is a listener like others."""
+        """Pass a telemetry event to its handler: a callback is a listener like any other."""
         handlers = _HANDLERS.get(event.kind)
         if handlers is None:
             if "args" not in event.attributes:  # neither a component's span nor a program's
@@ -130,11 +129,11 @@ class BaseCallback:
             end(event.span_id, _outputs(event), event.attributes.get("error"))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self  # copies of a program tell the same callbacks
+        return self  # copies of a program share their callbacks
 
 
 def _inputs(event: Event) -> dict[str, Any]:
-    """Return what was given to the component, under DSPy's names."""
+    """Return the component's inputs, under DSPy's names."""
     known = event.attributes
     match event.kind:
         case "lm":
@@ -152,7 +151,7 @@ def _inputs(event: Event) -> dict[str, Any]:
 
 
 def _outputs(event: Event) -> Any:
-    """Return what the component gave back, under DSPy's names; `None` where it raised."""
+    """Return the component's outputs, under DSPy's names; `None` if it raised."""
     result = event.attributes.get("result")
     match event.kind:
         case "lm" if result is not None:

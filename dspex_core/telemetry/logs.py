@@ -11,12 +11,12 @@ _LITELLM = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy")  # how it names its lo
 
 
 def enable_logging() -> None:
-    """Let the library log again."""
+    """Turn the library's log on."""
     logging.getLogger("dspex").disabled = False
 
 
 def disable_logging() -> None:
-    """Let the library log nothing."""
+    """Turn the library's log off."""
     logging.getLogger("dspex").disabled = True
 
 

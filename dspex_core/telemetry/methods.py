@@ -1,4 +1,4 @@
-"""Methods of a user's own classes as spans: DSPy's `with_callbacks`. PYTEST_DONT_REWRITE"""
+"""Spans for methods of user classes: DSPy's `with_callbacks`. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _Function = TypeVar("_Function", bound="Callable[..., Any]")
 
 
 def with_callbacks(function: _Function) -> _Function:
-    """Decorate a method, sync or async, so that callbacks hear of its calls as of those of a module.
+    """Decorate a method, sync or async, so that its calls emit events to callbacks, like those of a module.
 
     The inputs are its arguments by name. Callbacks are those in the settings and those of the instance, in its
     attribute `callbacks`.
@@ -44,7 +44,7 @@ def arguments_of(
     """Return the arguments of a method's call by name, defaults included; those that do not fit as they were given."""
     try:
         bound = inspect.signature(function).bind(instance, *args, **kwargs)
-    except TypeError:  # which the call itself says best
+    except TypeError:  # the call itself raises the best error
         return {"args": args, "kwargs": kwargs}
     bound.apply_defaults()
     return dict(list(bound.arguments.items())[1:])

@@ -1,9 +1,9 @@
-"""OpenTelemetry spans of what programs do, by the GenAI semantic conventions. PYTEST_DONT_REWRITE
+"""OpenTelemetry spans of programs, by the GenAI semantic conventions. PYTEST_DONT_REWRITE
 
     configure(listeners=[OpenTelemetry()])
 
-Needs `pip install "pytest-dspex[otel]"`. Spans nest in each other, and in those that the
-application has opened itself, across threads and tasks.
+Needs `pip install "pytest-dspex[otel]"`. Spans nest in each other and in the application's own spans, across threads
+and tasks.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     Attributes = dict[str, Any]
 
-# What the conventions have a name for: the operation, and the attribute that says whose it is.
+# Kinds with a name in the conventions: the operation, and the attribute for its owner.
 _OPERATIONS = {
     "tool": ("execute_tool", "gen_ai.tool.name"),
     "module": ("invoke_workflow", "gen_ai.workflow.name"),
@@ -66,7 +66,7 @@ _PROVIDERS = {
 
 
 class _Open(NamedTuple):
-    """A span that has not ended, and what brings back the context around it."""
+    """An open span, and the token that restores the context around it."""
 
     span: Span
     token: Token[Context]
@@ -77,11 +77,10 @@ class OpenTelemetry:
 
     Args:
         tracer_provider: Makes the spans; by default, the application's global one.
-        capture_content: Whether spans hold what was asked and answered, and the texts of errors, which
-            may quote it. By default they hold neither.
+        capture_content: Whether spans hold prompts, answers, and error messages, which may quote them. Off by default.
 
-    Spans hold model, sampling parameters, finish reasons, tokens and the type of an error. A call
-    that a cache or a cassette answered is marked `dspex.cached` and has taken no tokens.
+    Spans hold model, sampling parameters, finish reasons, tokens and the type of an error. A call answered by a cache
+    or a cassette is marked `dspex.cached` and has no tokens.
     """
 
     def __init__(self, tracer_provider: TracerProvider | None = None, *, capture_content: bool = False) -> None:
@@ -134,7 +133,7 @@ class OpenTelemetry:
 
 
 def _begun(event: Event) -> tuple[str, Attributes]:
-    """Return a span's name, and what is known of it at its start."""
+    """Return a span's name and its attributes at the start."""
     known = event.attributes
     instance: Any = known.get("instance")
     kind = type(instance).__name__
@@ -174,7 +173,7 @@ def _chat(model: str, request: LMRequest) -> tuple[str, Attributes]:
 
 
 def _ended(event: Event) -> Attributes:
-    """Return what is known of a span at its end and was not before."""
+    """Return the attributes that a span gets at its end."""
     known = event.attributes
     result: Any = known.get("result")
     match event.kind:
@@ -203,12 +202,12 @@ def _response(response: LMResponse) -> Attributes:
 
 
 def _numbers(known: dict[str, Any]) -> Attributes:
-    """Return the numbers that a span of another kind says of itself; its texts may be content."""
+    """Return the numeric attributes of a span of another kind; its texts may be content."""
     return {f"dspex.{name}": value for name, value in known.items() if isinstance(value, int | float)}
 
 
 def _asked(event: Event) -> Attributes:
-    """Return what was given, as JSON text."""
+    """Return the inputs as JSON text."""
     known = event.attributes
     match event.kind:
         case "lm":
@@ -223,7 +222,7 @@ def _asked(event: Event) -> Attributes:
 
 
 def _answered(event: Event) -> Attributes:
-    """Return what came back, as JSON text."""
+    """Return the outputs as JSON text."""
     result: Any = event.attributes.get("result")
     match event.kind:
         case "lm":

@@ -1,12 +1,11 @@
-"""Events of what happens: who listens is told, and nothing is sent anywhere. PYTEST_DONT_REWRITE
+"""Events for listeners in the process; nothing is sent anywhere. PYTEST_DONT_REWRITE
 
     with span("rerank", {"query": query}) as attributes:
         ...
         attributes["result"] = found
 
-tells the listeners of `dspex.rerank.start`, then of `dspex.rerank.stop` or
-`dspex.rerank.exception`. Those who listen are `settings.listeners`, `settings.callbacks` and the
-callbacks of the component itself. Without any it costs nothing.
+emits `dspex.rerank.start`, then `dspex.rerank.stop` or `dspex.rerank.exception`. Listeners are `settings.listeners`,
+`settings.callbacks` and the component's own callbacks. Without listeners it costs nothing.
 """
 
 from __future__ import annotations
@@ -31,16 +30,16 @@ _log = logging.getLogger("dspex")
 _ids = itertools.count(1)
 
 ACTIVE_CALL_ID: ContextVar[str | None] = ContextVar("dspex_span", default=None)
-"""The `span_id` of the innermost span around the code that asks; in a listener, of the one around its event's."""
+"""The `span_id` of the innermost span around the current code; in a listener, of the span around its event's."""
 
 
 def span(kind: str, attributes: dict[str, Any], own: Sequence[Listener] = ()) -> AbstractContextManager[dict[str, Any]]:
-    """Tell of the start and the end of a block; the block may add attributes.
+    """Emit events at the start and the end of a block; the block may add attributes.
 
     Args:
         kind: The middle part of the events' names.
-        attributes: What is known at the start.
-        own: The callbacks of the component whose doing it is.
+        attributes: The attributes at the start.
+        own: The callbacks of the component that does the work.
     """
     settings = current()
     listeners = (*settings.listeners, *settings.callbacks, *own)
@@ -57,12 +56,12 @@ def in_span(
 
 
 class Span:
-    """A block of whose start and end those who are given are told; `span` finds them in the settings.
+    """A block whose start and end are emitted to `listeners`; `span` takes those in the settings.
 
     Args:
         kind: The middle part of the events' names.
-        attributes: What is known at the start; the block may add to it.
-        listeners: Who is told.
+        attributes: The attributes at the start; the block may add more.
+        listeners: Receive the events.
     """
 
     __slots__ = ("_attributes", "_id", "_kind", "_listeners", "_parent_id", "_started", "_token")
@@ -71,12 +70,12 @@ class Span:
         self._kind = kind
         self._attributes = attributes
         self._listeners = listeners
-        self._id = f"{os.getpid()}-{next(_ids)}"  # a forked process counts on from where it was forked
+        self._id = f"{os.getpid()}-{next(_ids)}"  # a forked process continues the parent's count
         self._parent_id = ACTIVE_CALL_ID.get()
 
     def __enter__(self) -> dict[str, Any]:
         self._started = time.perf_counter()
-        self._tell("start", self._attributes.copy())  # the block adds to them later
+        self._emit("start", self._attributes.copy())  # the block adds to them later
         self._token = ACTIVE_CALL_ID.set(self._id)
         return self._attributes
 
@@ -84,14 +83,14 @@ class Span:
         duration = time.perf_counter() - self._started
         ACTIVE_CALL_ID.reset(self._token)
         if error is None:
-            self._tell("stop", self._attributes, duration)
+            self._emit("stop", self._attributes, duration)
         else:
-            self._tell("exception", {**self._attributes, "error": error}, duration)
+            self._emit("exception", {**self._attributes, "error": error}, duration)
 
-    def _tell(self, moment: Moment, known: dict[str, Any], duration: float | None = None) -> None:
+    def _emit(self, moment: Moment, known: dict[str, Any], duration: float | None = None) -> None:
         event = Event(self._kind, moment, self._id, self._parent_id, time.time(), duration, known)
         for listener in self._listeners:
             try:
                 listener(event)
-            except Exception:  # noqa: BLE001  what a listener does wrong must not harm the program
+            except Exception:  # noqa: BLE001  a listener's error must not harm the program
                 _log.exception("the listener %r failed on %s", listener, event.name)

@@ -1,4 +1,4 @@
-"""Counting what the calls in a block take. PYTEST_DONT_REWRITE"""
+"""Usage of the calls in a block. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def track_usage() -> Iterator[UsageTracker]:
-    """Count what the calls in the block take; blocks may nest."""
+    """Track the usage of the calls in the block; blocks may nest."""
     tracker = UsageTracker(parent=current().usage)
     with context(usage=tracker):
         yield tracker

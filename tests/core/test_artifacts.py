@@ -80,12 +80,12 @@ class TestWriting:
             write_artifact(path, "program", state, metadata={"when": {1}})
 
         assert caught.value.problems == (
-            "metadata.when: {1} (set) is no JSON value",
-            "state.a[1].b: Decimal('1') (Decimal) is no JSON value",
-            "state.c: the key 1 is no text",
-            "state.d: nan (float) is no JSON value",
-            "state.e: (1, 2) (tuple) is no JSON value",
-            f"state.f.g: {Path('x')!r} ({type(path).__name__}) is no JSON value",
+            "metadata.when: {1} (set) is not a JSON value",
+            "state.a[1].b: Decimal('1') (Decimal) is not a JSON value",
+            "state.c: the key 1 is not a text",
+            "state.d: nan (float) is not a JSON value",
+            "state.e: (1, 2) (tuple) is not a JSON value",
+            f"state.f.g: {Path('x')!r} ({type(path).__name__}) is not a JSON value",
         )
         assert not path.exists()
 
@@ -136,7 +136,7 @@ class TestReading:
     def test_tells_json_that_is_no_artifact(self, path, content):
         path.write_text(json.dumps(content))
 
-        with pytest.raises(ArtifactError, match="no dspex artifact"):
+        with pytest.raises(ArtifactError, match="not a dspex artifact"):
             read_artifact(path, "program")
 
     @pytest.mark.parametrize(

@@ -318,8 +318,8 @@ class TestWholePrograms:
     @pytest.mark.parametrize(
         ("functions", "reason"),
         [
-            ({"reward_fn": "subprocess:Popen"}, "there is no such function"),
-            ({"reward_fn": "os:nothing_like_it"}, "there is no such function"),
+            ({"reward_fn": "subprocess:Popen"}, "which does not exist"),
+            ({"reward_fn": "os:nothing_like_it"}, "which does not exist"),
             ({"reward_fn": 3}, "lacks a part of the program"),
             ([], "lacks a part of the program"),
         ],
@@ -337,7 +337,7 @@ class TestWholePrograms:
         ("reward", "reason"),
         [
             (lambda inputs, prediction: 1.0, "does not name that function: define it at the top level"),
-            (functools.partial(by_length), "arguments.reward_fn: .* is no JSON value"),
+            (functools.partial(by_length), "arguments.reward_fn: .* is not a JSON value"),
         ],
     )
     def test_a_reward_without_a_name_is_refused(self, tmp_path, reward, reason):

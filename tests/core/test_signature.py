@@ -230,7 +230,7 @@ def test_string_form_may_have_no_inputs_and_several_lines():
         ("*a -> c", "cannot read"),
         ("a): pass\ndef g(b -> c", "cannot read"),
         ("a\x00 -> c", "cannot read"),
-        ("a -> _hidden", "'_hidden' is no name"),
+        ("a -> _hidden", "'_hidden' cannot be the name"),
         ("a -> c: Foo", r"unknown type 'Foo'.*types=\{'Foo': ...\}"),
         ("a -> c: print", "unknown type 'print'"),
         ("a -> c: typing.cast", r"unknown type 'typing\.cast'"),
@@ -286,8 +286,8 @@ def test_dict_form_takes_the_fields_of_another_signature():
     ("fields", "message"),
     [
         ({"q": str, "a": OutputField()}, r"field 'q' must be InputField\(\)"),
-        ({"not a name": OutputField()}, "'not a name' is no name"),
-        ({"for": OutputField()}, "'for' is no name"),
+        ({"not a name": OutputField()}, "'not a name' cannot be the name"),
+        ({"for": OutputField()}, "'for' cannot be the name"),
     ],
 )
 def test_dict_form_refuses_what_it_cannot_understand(fields, message):

@@ -120,8 +120,8 @@ class TestTrust:
         ("path", "reason"),
         [
             ("subprocess:Popen", "'subprocess:Popen', which is no program"),
-            ("os:system", "'os:system', and there is no such class"),
-            ("saved_programs:Missing", "there is no such class"),
+            ("os:system", "'os:system', which does not exist"),
+            ("saved_programs:Missing", "which does not exist"),
             ("no.such.module:X", "whose module is not imported"),
             ("", "whose module is not imported"),
         ],

@@ -64,8 +64,8 @@ def test_all_tests_share_one_program(project, alone):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "is not JSON, and so no artifact: *"),
-        ("[]", "is JSON, but no dspex artifact: *"),
+        ("{", "is not an artifact, as it is not JSON: *"),
+        ("[]", "is JSON, but not a dspex artifact: *"),
         (
             json.dumps(
                 {"format": "dspex-artifact", "version": 1, "kind": "program", "metadata": {}, "state": {"other": {}}}
