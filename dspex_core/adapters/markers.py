@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from dspex_core.adapters.answers import likeliest, split_answers
+from dspex_core.adapters.thinking import may_think
 from dspex_core.reading.choices import normal_name
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Markers:
     def __init__(self, outputs: Sequence[str], inputs: Sequence[str]) -> None:
         self.names = frozenset((*outputs, COMPLETED))
         self._outputs = frozenset(outputs)
+        self.end_is_apart = COMPLETED not in self._outputs  # no output has the name of the mark of the end
         self._spellings = {normal_name(name): name for name in (*inputs, COMPLETED, *outputs)}
         loose = "|".join(map(_spelling, sorted({*inputs, *self.names}, key=len, reverse=True)))
         self.loose = re.compile(
@@ -108,7 +110,7 @@ class Markers:
 
     def _ended(self, sections: list[tuple[str, str]]) -> list[tuple[str, str]]:
         """Return the sections without the mark of the end; an output may have its name."""
-        if COMPLETED in self._outputs:
+        if not self.end_is_apart:
             return sections[:-1] if len(sections) > 1 and sections[-1] == (COMPLETED, "") else sections
         return sections
 
@@ -121,6 +123,22 @@ def _spelling(name: str) -> str:
 def markers_of(signature: type[Signature]) -> Markers:
     """Return the markers of a signature; the same each time."""
     return Markers(tuple(signature.output_fields), tuple(signature.input_fields))
+
+
+def plain_answer(signature: type[Signature], text: str) -> Mapping[str, str] | None:
+    """Return the answer in a reply of nothing but markers, each once and written as asked, with texts under them."""
+    markers = markers_of(signature)
+    if may_think(text) or not markers.end_is_apart:
+        return None
+    parts = EXACT.split(text)
+    names = parts[1::2]
+    if not markers.names.issuperset(names) or text.count("##") != len(parts) - 1:  # two for each: no others
+        return None
+    found = dict(zip(names, map(str.strip, parts[2::2]), strict=True))
+    if len(found) != len(names):
+        return None
+    found.pop(COMPLETED, None)
+    return found or None
 
 
 def marked_answers(signature: type[Signature], text: str) -> list[Mapping[str, str]]:

@@ -35,11 +35,14 @@ class Format:
         answers: Returns the texts in a reply by the outputs' names, the likeliest answer first.
         read: Reads a value as its field's type.
         text: Returns a value as it is written.
+        plain: Returns at once what `answers` would find in a reply that is one whole answer and nothing else; `None`
+            for any other reply. Nearly all replies are so.
     """
 
     answers: Callable[[type[Signature], str], Iterable[Mapping[str, Any]]]
     read: Reader
     text: Callable[[Any], str]
+    plain: Callable[[type[Signature], str], Mapping[str, Any] | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,13 @@ def read_reply(
     Raises:
         AdapterParseError: No answer in the reply can be read; the error is about the likeliest one.
     """
+    first = formats[0]
+    plain = first.plain(signature, text) if first.plain is not None else None
+    if plain is not None:
+        try:
+            return read_outputs(signature, plain, read=first.read, adapter_name=adapter_name, text=text)
+        except AdapterParseError:  # it is read again below, beside all others
+            pass
     return read_answer(signature, text, formats=formats, adapter_name=adapter_name).outputs
 
 

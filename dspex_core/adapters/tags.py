@@ -29,6 +29,20 @@ class Repeated(list[str]):
     """The contents of several elements of one name: the items of a list."""
 
 
+def only_answer(signature: type[Signature], text: str) -> Mapping[str, Any] | None:
+    """Return the answer in a reply of nothing but all the outputs in their order, with no other tag in them."""
+    names = tuple(signature.output_fields)
+    match = _layout(names).fullmatch(text)
+    if match is None or "[/" in text or "\u25c1" in text:  # the latter may end thinking
+        return None
+    return dict(zip(names, map(str.strip, match.groups()), strict=True))
+
+
+@lru_cache(maxsize=256)
+def _layout(names: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("".join(rf"\s*<{name}>([^<]*)</{name}>" for name in map(re.escape, names)) + r"\s*")
+
+
 def tagged_answers(signature: type[Signature], text: str) -> Iterator[Mapping[str, Any]]:
     """Yield the answers between tags, the likeliest first; at last repeated elements as the items of a list."""
     sections = _sections(tuple(signature.output_fields), text)

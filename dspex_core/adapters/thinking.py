@@ -64,9 +64,14 @@ def thinking(outputs: tuple[str, ...]) -> Thinking:
     return Thinking(outputs)
 
 
+def may_think(text: str) -> bool:
+    """Whether there may be marks of thinking in a reply; false at once for nearly all that have none."""
+    return ("<" in text or "[/" in text or "\u25c1" in text) and _QUICK.search(text) is not None
+
+
 def regions(text: str, signature: type[Signature]) -> list[str]:
     """Return the parts of a reply in which the answer may be, the likeliest first; the last is all but the thinking."""
-    if ("<" not in text and "[/" not in text and "\u25c1" not in text) or not _QUICK.search(text):
+    if not may_think(text):
         return [text.lstrip("\ufeff")]
     marks = thinking(tuple(signature.output_fields))
     spoken = _without_end(_behind(text, marks))

@@ -26,6 +26,7 @@ from dspex_core.telemetry.spans import in_span
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 
+    from dspex_core.config import Settings
     from dspex_core.contracts import Listener, Recorder
     from dspex_core.messages import LMChunk
 
@@ -157,13 +158,13 @@ class BaseLM:
             The text of each of the `n` outputs; an output with more than text is a dict with `"text"` and, if present,
             `"reasoning_content"` and `"tool_calls"`.
         """
-        return openai_form.said(drive(self._own_steps(_plain_request(prompt, messages, config))))
+        return openai_form.said(drive(self._steps(_plain_request(prompt, messages, config))))
 
     async def acall(
         self, prompt: str | None = None, messages: Sequence[Mapping[str, Any]] | None = None, **config: Any
     ) -> list[Any]:
         """Call the LM without blocking the event loop."""
-        return openai_form.said(await adrive(self._own_steps(_plain_request(prompt, messages, config))))
+        return openai_form.said(await adrive(self._steps(_plain_request(prompt, messages, config))))
 
     def try_call(
         self, prompt: str | None = None, messages: Sequence[Mapping[str, Any]] | None = None, **config: Any
@@ -204,7 +205,9 @@ class BaseLM:
 
     def steps(self, request: LMRequest) -> Flow[LMResponse]:
         """Answer a program's request as part of another flow: `yield from lm.steps(request)`."""
-        return self._calling(request) if self._by_call else self._own_steps(request)
+        if self._by_call:
+            return self._calling(request)
+        return self._steps(request) if request.on_chunk is None else self._own_steps(request)
 
     def _own_steps(self, request: LMRequest) -> Flow[LMResponse]:
         if request.on_chunk is not None:
@@ -214,10 +217,7 @@ class BaseLM:
     def _steps(self, request: LMRequest) -> Flow[LMResponse]:
         settings = current()
         request = self.prepared(request)
-        is_recorded = self.is_recorded()
-        recorder = settings.recorder if is_recorded else None
-        if recorder is None and settings.replay_only and is_recorded:
-            raise LiveCallRefusedError(self.model)
+        recorder = self._recorder(settings) if settings.recorder is not None or settings.replay_only else None
         answer = self.live(request) if recorder is None else self._recorded(request, recorder)
         if settings.listeners or settings.callbacks or self.callbacks:
             answer = in_span("lm", {"instance": self, "request": request}, self.callbacks, answer)
@@ -236,10 +236,8 @@ class BaseLM:
     def _calling(self, request: LMRequest) -> Flow[LMResponse]:
         """Answer by a subclass's `__call__` or `acall`, which may call those of this class."""
         settings = current()
-        recorder = settings.recorder if self.is_recorded() else None
+        recorder = self._recorder(settings)
         if recorder is None:
-            if settings.replay_only and self.is_recorded():
-                raise LiveCallRefusedError(self.model)
             return (yield from self._called(request))
         known = self.prepared(request)
         response = recorder.replay(self.model, known)
@@ -256,6 +254,18 @@ class BaseLM:
         awaited = Call(self.acall if is_async else self.__call__, (), arguments)
         reply = yield SyncOrAsync(Call(self.__call__, (), arguments) if is_sync else awaited, awaited)
         return openai_form.response_of(reply, self.model)
+
+    def _recorder(self, settings: Settings) -> Recorder | None:
+        """Return the cassette that stands before the next call, if one does.
+
+        Raises:
+            LiveCallRefusedError: There is none, and the settings allow no live call.
+        """
+        if not self.is_recorded():
+            return None
+        if settings.recorder is None and settings.replay_only:
+            raise LiveCallRefusedError(self.model)
+        return settings.recorder
 
     def _recorded(self, request: LMRequest, recorder: Recorder) -> Flow[LMResponse]:
         """Answer from the cassette, else live, and record the answer."""
@@ -335,17 +345,17 @@ def _plain_request(
 ) -> LMRequest:
     if (prompt is None) == (messages is None):
         raise ValueError("call an LM with either a prompt or messages")
+    turns = (Message("user", prompt),) if prompt is not None else tuple(map(Message.from_json, messages or ()))
+    if not config:
+        return LMRequest(turns, config)
     rollout_id = config.pop("rollout_id", None)
     tools = tuple(map(FunctionSpec.from_json, config.pop("tools", None) or ()))
-    turns = (
-        [Message("user", prompt)] if prompt is not None else [Message.from_json(message) for message in messages or ()]
-    )
-    return LMRequest(tuple(turns), config, rollout_id=rollout_id, tools=tools)
+    return LMRequest(turns, config, rollout_id=rollout_id, tools=tools)
 
 
 def _to_keep(request: LMRequest) -> LMRequest:
     """Return a request for the history: without credentials and without options of the single call."""
-    if request.on_chunk is None and request.options is None and is_plain(request.config):
+    if request.on_chunk is None and request.options is None and (not request.config or is_plain(request.config)):
         return request
     return replace(request, config=without_secrets(request.config), on_chunk=None, options=None)
 

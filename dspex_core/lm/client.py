@@ -117,7 +117,7 @@ class LM(BaseLM):
         self.engine = engine
         self.api_base = api_base
         self.api_key = checked_key(api_key)
-        self._options, self._scope = apart, scope_of(apart)
+        self._options, self._scope = apart, tuple(filter(None, (scope_of(apart),)))
         self._set_limits(timeout, requests_per_minute)
         self.fallbacks = tuple(fallbacks)
         self._function_calling = supports_function_calling
@@ -181,7 +181,8 @@ class LM(BaseLM):
 
     def prepared(self, request: LMRequest) -> LMRequest:
         """Return a request with this LM's defaults, and its connection options separated from sampling parameters."""
-        return self._set_apart(request.with_defaults(self.config))
+        request = request.with_defaults(self.config)
+        return self._set_apart(request) if request.config else request
 
     def _set_apart(self, request: LMRequest) -> LMRequest:
         if is_plain(request.config):
@@ -242,9 +243,10 @@ class LM(BaseLM):
         raise failure
 
     def _through_cache(self, request: LMRequest) -> Flow[LMResponse]:
-        target = self._target = self._target or self._locate()
-        scope: tuple[str, ...] = (self._scope,) if self._scope else ()
-        replaced = self._stand_in()
+        target = self._target
+        if target is None:
+            target = self._target = self._locate()
+        scope, replaced = self._scope, self._stand_in()
         if replaced is not None:
             scope = (*scope, f"stand-in {mark_of(replaced)}")
         if request.options is not None:
@@ -253,7 +255,7 @@ class LM(BaseLM):
         if not (self.cache if request.cache is None else request.cache):
             return (yield from self._all_outputs(target, request))
         cache = current().cache or default_cache()
-        key = request.key(self.model, target.scope, *scope)
+        key = request.key(self.model, target.scope, *scope) if scope else request.key(self.model, target.scope)
         return (yield from cache.fetch(key, partial(self._all_outputs, target, request)))
 
     def _all_outputs(self, target: Target, request: LMRequest) -> Flow[LMResponse]:

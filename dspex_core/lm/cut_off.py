@@ -19,8 +19,8 @@ _LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 
 def warn_if_cut_off(model: str, config: Mapping[str, Any], response: LMResponse) -> None:
     """Log a warning if an output of a response was cut off."""
-    cut_off = [output for output in response.outputs if output.is_cut_off]
-    if cut_off:
+    if response.is_cut_off:
+        cut_off = [output for output in response.outputs if output.is_cut_off]
         of_how_many = f" ({len(cut_off)} of {len(response.outputs)} outputs)" if len(response.outputs) > 1 else ""
         _log.warning("[%s] %s%s", model, why_cut_off(cut_off[0], config), of_how_many)
 

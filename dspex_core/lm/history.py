@@ -114,11 +114,15 @@ class noting_in:  # noqa: N801  used like a function; a generator-based one woul
 
 def note(entry: HistoryEntry, own: CallLog, most: int) -> None:
     """Keep a call in the history of its LM, in those of its programs (`most` each), and in the process's."""
+    programs = _programs.get()
+    own.append(entry)
     _recent.append(entry)
-    for history in (own, *_programs.get()):
+    for history in programs:
         history.append(entry)
-        while len(history) > most:
-            history.popleft()
+    if most < _LENGTH or own.maxlen != _LENGTH:  # else they keep to it themselves
+        for history in (own, *programs):
+            while len(history) > most:
+                history.popleft()
 
 
 def inspect_history(n: int = 1, file: TextIO | None = None) -> None:

@@ -104,12 +104,10 @@ def as_reply(response: LMResponse) -> Any:
 
 def said(response: LMResponse) -> list[Any]:
     """Return the result of calling an LM: for each output its text, or a dict if it has more parts."""
-    return [_parts(output) for output in response.outputs]
+    return [_parts(output) if output.reasoning or output.tool_calls else output.text for output in response.outputs]
 
 
-def _parts(output: LMOutput) -> Any:
-    if not output.reasoning and not output.tool_calls:
-        return output.text
+def _parts(output: LMOutput) -> dict[str, Any]:
     parts: dict[str, Any] = {"text": output.text or None}
     if output.reasoning:
         parts["reasoning_content"] = output.reasoning

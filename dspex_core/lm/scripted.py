@@ -96,8 +96,8 @@ class ScriptedLM(BaseLM):
             outputs,
             model=self.model,
             usage=Usage(
-                sum(len(message.text.split()) for message in request.messages),
-                sum(len(output.text.split()) for output in outputs),
+                sum([len(message.text.split()) for message in request.messages]),
+                sum([len(output.text.split()) for output in outputs]),
             ),
         )
 

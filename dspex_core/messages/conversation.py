@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Self, overload
 
 from dspex_core.messages.canonical import Json, canonical_json, digest_of
@@ -118,8 +119,7 @@ class Conversation(Sequence[Message]):
         return len(self._shared) + len(self._own)
 
     def __iter__(self) -> Iterator[Message]:
-        yield from self._shared
-        yield from self._own
+        return chain(self._shared, self._own)
 
     @overload
     def __getitem__(self, index: int) -> Message: ...

@@ -204,16 +204,15 @@ def _heard(lm: LanguageModel, request: LMRequest, reader: ReplyReader) -> Flow[L
 
 
 def _read(lm: LanguageModel, adapter: Adapter, question: Question, response: LMResponse) -> list[Outputs]:
-    return [_read_output(lm, adapter, question, output) for output in response.outputs]
-
-
-def _read_output(lm: LanguageModel, adapter: Adapter, question: Question, output: LMOutput) -> Outputs:
-    try:
-        return question.read(adapter, output)
-    except AdapterParseError as error:
-        if not output.is_cut_off:
-            raise
-        raise truncated(error, output, {**lm.config, **question.config}) from error
+    read = []
+    for output in response.outputs:
+        try:
+            read.append(question.read(adapter, output))
+        except AdapterParseError as error:
+            if not output.is_cut_off:
+                raise
+            raise truncated(error, output, {**lm.config, **question.config}) from error
+    return read
 
 
 def _ask_in_two_steps(

@@ -92,9 +92,11 @@ class Predict(BuiltIn, Predictor):
         lm = (None if lm is MISSING else lm) or self.lm or settings.lm
         if lm is None:
             raise LMNotConfiguredError(_NO_LM)
-        self._check(inputs)
-        adapter = adapter_for(lm)
-        config, chosen = {**self.config, **({} if config is MISSING else config or {})} or _NO_CONFIG, None
+        if inputs.keys() != fields.keys():
+            self._check(inputs)
+        adapter = settings.adapter or _ADAPTERS[lm.preferred_adapter]
+        given, chosen = None if config is MISSING else config, None
+        config = {**self.config, **(given or {})} if given or self.config else _NO_CONFIG
         if self.demo_selector is not None:  # it may call an embedding model
             chosen = yield Call(self.demo_selector.choose, (self.signature, self._demos, inputs))
         apart, tools = self._returned_apart(lm, config), None
@@ -133,7 +135,7 @@ class Predict(BuiltIn, Predictor):
             compiled is None
             or compiled[0] is not self.signature
             or compiled[1] is not self._demos
-            or compiled[2] != adapter
+            or (compiled[2] is not adapter and compiled[2] != adapter)
             or compiled[3] != apart
         ):
             prompt = adapter.compile(without(self.signature, *apart), self._demos)
@@ -142,8 +144,7 @@ class Predict(BuiltIn, Predictor):
         return found
 
     def _check(self, inputs: dict[str, Any]) -> None:
-        if inputs.keys() == self.signature.input_fields.keys():
-            return
+        """Raise SignatureError if an input is missing; log those that the signature does not have."""
         missing = [
             name
             for name, field in self.signature.input_fields.items()

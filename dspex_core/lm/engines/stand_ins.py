@@ -26,7 +26,11 @@ def stand_in(kind: ModelType | Literal["embedding"]) -> Any:
     if library is None:
         return None
     found = vars(library)
-    return next((found[name] for name in _NAMES[kind] if name in found and not _is_own(found[name])), None)
+    for name in _NAMES[kind]:
+        function = found.get(name)
+        if function is not None and not _is_own(function):
+            return function
+    return None
 
 
 def mark_of(function: Any) -> str:
