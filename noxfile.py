@@ -15,12 +15,12 @@ FAST = ("tests/test_public_names.py", "tests/core", "--ignore=tests/core/lm/test
 OTHERS = (
     "tests/test_public_names.py",
     "tests/core/lm",
-    "tests/core/test_embedders.py",
-    "tests/core/test_interpreter.py",
-    "tests/core/test_langchain_tools.py",
-    "tests/core/test_mcp.py",
-    "tests/core/test_metrics.py",
-    "tests/core/test_retrieval.py",
+    "tests/core/retrievers/test_embedders.py",
+    "tests/core/interpreter/test_interpreter.py",
+    "tests/core/tools/test_langchain_tools.py",
+    "tests/core/tools/test_mcp.py",
+    "tests/core/metrics/test_metrics.py",
+    "tests/core/retrievers/test_retrieval.py",
     "tests/plugin/test_gates.py",
     "tests/plugin/test_inert.py",
 )

@@ -158,7 +158,7 @@ AGENT_REPLIES = [
 def test_the_code_about_agents_and_streaming_runs():
     text = (ROOT / "docs/agents-and-streaming.md").read_text()
     code = "\n".join(block[2] for block in BLOCK.finditer(text) if block[1] == "python")
-    server = [str(ROOT / "tests/core/mcp_server.py")]
+    server = [str(ROOT / "tests/support/mcp_server.py")]
     for written, meant in {
         'dspy.LM("openai/gpt-4o-mini")': f"dspy.ScriptedLM({AGENT_REPLIES!r})",
         'command="orders-server"': f"command={sys.executable!r}, args={server!r}",

@@ -2,15 +2,11 @@
 
 import asyncio
 import importlib
-import sys
-from pathlib import Path
 
 import pytest
 
 import dspex_core
 from dspex_core.process.foreign_code import foreign_code
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "core" / "lm"))  # for the loopback server
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """Whatever an LM replies, a call gives a valid prediction or one AdapterParseError.
 
-`DSPEX_REPLIES=10000 pytest --timeout=0 tests/core/test_replies.py` puts as many replies through every adapter.
+`DSPEX_REPLIES=10000 pytest --timeout=0 tests/core/adapters/test_replies.py` puts as many replies through every adapter.
 """
 
 import json

@@ -85,7 +85,7 @@ class TestTrust:
         code = f"""
             import sys
             from dspex_core import ArtifactError, load
-            sys.path.insert(0, {str(Path(__file__).parent)!r})
+            sys.path.insert(0, {str(Path(programs.__file__).parent)!r})
             try:
                 print(type(load({str(folder)!r}{arguments})).__name__)
             except ArtifactError as error:

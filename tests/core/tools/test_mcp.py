@@ -21,7 +21,7 @@ from dspex_core import MCPTools, Tool, ToolExecutionError, ToolServerError
 from dspex_core.errors import ConfigurationError
 from dspex_core.flow.steps import adrive, drive
 
-SERVER = str(Path(__file__).with_name("mcp_server.py"))
+SERVER = str(Path(__file__).parents[2] / "support" / "mcp_server.py")
 STDIO = StdioServerParameters(command=sys.executable, args=[SERVER])
 
 
