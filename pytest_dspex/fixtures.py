@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def lm(pytestconfig: pytest.Config) -> BaseLM:
-    """Return the LM of the tests: the model in the ini key `dspex_lm`, at temperature 0. Override it as you like."""
+    """Return the LM of the tests: the model of the ini key `dspex_lm`, at temperature 0; conftests may override it."""
     from dspex_core import LM
     from pytest_dspex.session.live import make_ready
 
@@ -30,7 +30,7 @@ def lm(pytestconfig: pytest.Config) -> BaseLM:
 
 @pytest.fixture
 def dspex_context(request: pytest.FixtureRequest, lm: BaseLM) -> Iterator[None]:
-    """Make `lm` the LM of the test; the plugin adds this fixture to the tests that need it."""
+    """Make `lm` the LM in the settings; the plugin adds this fixture to each test that may call the LM."""
     from dspex_core import context
     from pytest_dspex.session.live import session_cache
 
@@ -40,7 +40,7 @@ def dspex_context(request: pytest.FixtureRequest, lm: BaseLM) -> Iterator[None]:
 
 @pytest.fixture
 def scripted_lm() -> Iterator[Callable[..., ScriptedLM]]:
-    """`scripted_lm(replies)` makes a `ScriptedLM` and lets the rest of the test use it."""
+    """`scripted_lm(replies)` makes a `ScriptedLM` and sets it as the LM for the rest of the test."""
     from dspex_core import ScriptedLM, configure, context
 
     def use(script: Any, **options: Any) -> ScriptedLM:
@@ -54,18 +54,21 @@ def scripted_lm() -> Iterator[Callable[..., ScriptedLM]]:
 
 @pytest.fixture
 def example(request: pytest.FixtureRequest) -> Example:
-    """Return the row of the dataset that this case tests; `dspex_data` sets it."""
-    message = f"{request.node.nodeid} uses `example`: mark it with @pytest.mark.dspex_data(path, inputs=[...])"
+    """Return the dataset row of this case; only tests that are marked with `dspex_data` have one."""
+    message = (
+        f"{request.node.nodeid} uses the fixture `example` but has no dataset; "
+        "mark it with @pytest.mark.dspex_data(path, inputs=[...])"
+    )
     pytest.fail(message, pytrace=False)
 
 
 @pytest.fixture
 def prediction(
     request: pytest.FixtureRequest,
-    example: Example,  # noqa: ARG001  it says what is missing where there is none
-    dspex_context: None,  # noqa: ARG001  asked for its effect
+    example: Example,  # noqa: ARG001  fails with a message if the test has no dataset
+    dspex_context: None,  # noqa: ARG001  requested for its effect
 ) -> Prediction:
-    """Return what the program makes of the example's inputs; made concurrently ahead of the test."""
+    """Return the program's output for the inputs of `example`; it is made concurrently, ahead of its test."""
     from dspex_core import LMNotConfiguredError
     from pytest_dspex.running.prefetch import prefetcher
     from pytest_dspex.session.live import refuse
@@ -74,19 +77,19 @@ def prediction(
     program: Module = request.getfixturevalue(spec.name)
     try:
         made: Prediction = prefetcher(request.config).prediction(request.node, program, name=spec.name)
-    except LMNotConfiguredError as error:  # LiteLLM misses a key only when it is called
+    except LMNotConfiguredError as error:  # LiteLLM reports a missing key only when it is called
         refuse(request.config, error)
     return made
 
 
 @pytest.fixture
 def score(request: pytest.FixtureRequest) -> Callable[..., None]:
-    """`score(name, value, feedback="")` records a score of this case; it does not raise on a low one."""
+    """`score(name, value, feedback="")` records a score of this case; a low score does not fail the test."""
     from dspex_core import Score
     from dspex_core.plugin_api import as_score
 
     scores = request.node.stash[CASE].scores
-    scores.clear()  # of an earlier attempt, when the test is run again
+    scores.clear()  # a rerun of the test starts without the scores of its earlier attempt
 
     def record(name: str, value: Any, feedback: str = "") -> None:
         found = as_score(value)
@@ -98,7 +101,7 @@ def score(request: pytest.FixtureRequest) -> Callable[..., None]:
 
 @pytest.fixture
 def check(request: pytest.FixtureRequest) -> Callable[..., bool]:
-    """`check(condition, message)` notes a failure and goes on; the test fails at its end and lists them all."""
+    """`check(condition, message)` records a failed condition; the test goes on, and fails at its end with all."""
     failed = request.node.stash[CASE].checks
 
     def record(condition: Any, message: str) -> bool:
@@ -112,20 +115,20 @@ def check(request: pytest.FixtureRequest) -> Callable[..., bool]:
 @pytest.fixture
 def evaluate(
     request: pytest.FixtureRequest,
-    dspex_context: None,  # noqa: ARG001  asked for its effect
+    dspex_context: None,  # noqa: ARG001  requested for its effect
 ) -> Callable[..., EvaluationResult]:
     """`evaluate(program, dataset, metric=..., inputs=[...])` scores a program on a whole dataset.
 
-    `dataset` is a list of examples, or a path relative to the test's file; `inputs` names the
-    input fields of its rows, by default those that are an input of one of the program's
-    predictors. Compare the result with a threshold: `assert result >= 0.85`; when that fails
-    it says which examples failed.
+    `dataset` is a list of examples, or a path relative to the test's file. `inputs` names the
+    input fields of its rows; by default, those that are an input of one of the program's
+    predictors. Compare the result with a threshold: `assert result >= 0.85`. A failed
+    comparison lists the worst examples.
     """
     from dspex_core import Evaluate
     from pytest_dspex.programs import read_examples
 
     case, options = request.node.stash[CASE], request.config.stash[OPTIONS]
-    case.evaluations.clear()  # of an earlier attempt, when the test is run again
+    case.evaluations.clear()  # a rerun of the test starts without those of its earlier attempt
 
     def run(
         program: Callable[..., Any],

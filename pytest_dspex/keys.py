@@ -1,6 +1,6 @@
-"""The keys under which parts of the plugin leave state for others in pytest's stashes. PYTEST_DONT_REWRITE
+"""The keys under which the modules of the plugin share state in pytest's stashes. PYTEST_DONT_REWRITE
 
-Who looks for state finds none in a session that does not use the plugin, and has loaded nothing for it.
+A session that does not use the plugin has no such state, and looking for it loads nothing.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from pytest_dspex.running.routing import Router
     from pytest_dspex.session.controller import Controller
 
-# of what a worker sends its controller
+# in the output that an xdist worker sends to its controller
 EXPECTED_OUTPUT = "dspex_expected"
 PROBLEMS_OUTPUT = "dspex_problems"
 RECORDING_OUTPUT = "dspex_recording"
-# of an item
+# in the stash of an item
 CASE: pytest.StashKey[Case] = pytest.StashKey()
 SIBLINGS: pytest.StashKey[list[pytest.Item]] = pytest.StashKey()  # all cases that pytest made of a function
 NEXT_ITEM: pytest.StashKey[pytest.Item | None] = pytest.StashKey()
 RECORDER: pytest.StashKey[CassetteRecorder | OnDemand] = pytest.StashKey()
-# of the session's config
+# in the stash of the session's config
 CONTROLLER: pytest.StashKey[Controller] = pytest.StashKey()
 EXPECTED: pytest.StashKey[dict[str, Mapping[str, Any]]] = pytest.StashKey()
 PREFETCHER: pytest.StashKey[Prefetcher] = pytest.StashKey()

@@ -1,4 +1,4 @@
-"""`pytest --dspex-merge=DIR`: decide the gates over what several sessions measured. PYTEST_DONT_REWRITE"""
+"""`pytest --dspex-merge=PATH`: decide the gates over the results of several sessions. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pytest_dspex.reports.terminal import write
 
 
 def merge(config: pytest.Config, paths: list[str]) -> pytest.ExitCode:
-    """Show all gates; return the exit status, which is good only where each gate has passed."""
+    """Show all gates; return the exit status, which is `OK` only if every gate passed."""
     files = files_of(paths)
     report = merged([Part.read(file) for file in files])
     verdicts = [verdict for suite in report.suites for verdict in suite.verdicts]
     reporter = pytest.TerminalReporter(config)
-    config.pluginmanager.register(reporter, "terminalreporter")  # by which pytest knows how wide it is
+    config.pluginmanager.register(reporter, "terminalreporter")  # other plugins look it up by this name
     write(reporter, report)
     passed = sum(verdict.status == "passed" for verdict in verdicts)
     is_green = passed == len(verdicts)

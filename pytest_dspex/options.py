@@ -1,4 +1,4 @@
-"""The plugin's flags, ini keys and markers, read once into a frozen value. PYTEST_DONT_REWRITE"""
+"""The plugin's command-line options, ini keys and markers, read once into a frozen value. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ DEFAULT_LM = "local/smollm2-135m-instruct"
 MARKERS = (
     (
         "dspex_data(path, inputs=[...], program=None): run the test once for each row of a dataset; "
-        "`example` is the row and `prediction` what the program makes of its inputs"
+        "the fixture `example` is the row, and `prediction` is the program's output for its inputs"
     ),
-    "dspex_gate(score, min=...): after the last case, fail unless the mean of that score is at least `min`",
+    "dspex_gate(score, min=...): after the test's last case, fail unless the mean of this score is at least `min`",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How this session runs.
+    """The options of this session.
 
     Args:
-        live: Ask the LM and use no cassettes (`--dspex-live`).
-        record: Which requests are asked and recorded (`--dspex-record`).
-        optimize: Which program to recompile; `""` is all, `None` is none (`--dspex-optimize`).
+        live: Whether to call the LM and use no cassettes (`--dspex-live`).
+        record: Which calls go to the LM and are recorded (`--dspex-record`).
+        optimize: The program to recompile (`--dspex-optimize`); `""` for all of them, `None` for no program.
         lm: The model of the fixture `lm` (ini `dspex_lm`).
         concurrency: How many predictions run at once (ini `dspex_concurrency`).
-        partial: Where to write what was measured, for another session to merge (`--dspex-partial`).
+        partial: Where to write the results for `--dspex-merge` (`--dspex-partial`).
     """
 
     live: bool
@@ -43,7 +43,7 @@ class Options:
 
     @property
     def asks(self) -> bool:
-        """Whether this session may ask an LM at all."""
+        """Whether this session may call an LM at all."""
         return self.live or self.record != "none"
 
 
@@ -51,37 +51,37 @@ OPTIONS = pytest.StashKey[Options]()
 
 
 def add_options(parser: pytest.Parser) -> None:
-    """Declare the flags and ini keys."""
+    """Declare the command-line options and ini keys."""
     group = parser.getgroup("dspex", "language-model tests")
-    group.addoption("--dspex-live", action="store_true", help="ask the LM; use no cassettes")
+    group.addoption("--dspex-live", action="store_true", help="call the LM; use no cassettes")
     group.addoption(
         "--dspex-record",
         choices=("none", "new", "all"),
         default="none",
-        help="none: replay cassettes only (default); new: ask the LM for what is not recorded yet; "
-        "all: record everything anew",
+        help="none: replay cassettes only (default); new: call the LM for requests that are not recorded yet, and "
+        "record them; all: record every call anew",
     )
     group.addoption(
         "--dspex-optimize",
         nargs="?",
         const="",
         metavar="NAME",
-        help="recompile the programs that the collected tests use (or the one named) before the tests; "
-        "fail if accuracy regresses",
+        help="before the tests, recompile the programs that they use, or only NAME; keep a program that scores "
+        "better, fail if it scores worse beyond chance",
     )
     group.addoption(
         "--dspex-partial",
         metavar="PATH",
-        help="write what this session measured to a file (*.json) or into a directory, for --dspex-merge",
+        help="write this session's results to a file (*.json) or into a directory, for --dspex-merge",
     )
     group.addoption(
         "--dspex-merge",
         action="append",
         metavar="PATH",
-        help="run no test; decide the gates over the results that sessions with --dspex-partial have written to a "
-        "file or into a directory",
+        help="run no test; decide the gates over the results in a file or a directory that --dspex-partial has "
+        "written; may be repeated",
     )
-    parser.addini("dspex_lm", f"model of the fixture `lm` (default: {DEFAULT_LM})", default=DEFAULT_LM)
+    parser.addini("dspex_lm", f"the model of the fixture `lm` (default: {DEFAULT_LM})", default=DEFAULT_LM)
     parser.addini("dspex_concurrency", "how many predictions run at once (default: 8)", default="8")
 
 
@@ -89,7 +89,7 @@ def configure(config: pytest.Config) -> None:
     """Register the markers and read the options.
 
     Raises:
-        pytest.UsageError: They contradict each other.
+        pytest.UsageError: Two options contradict each other, or a value is not valid.
     """
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
@@ -103,17 +103,21 @@ def configure(config: pytest.Config) -> None:
     )
     options = config.stash[OPTIONS]
     if options.live and options.record != "none":
-        raise pytest.UsageError("--dspex-live uses no cassettes and --dspex-record writes them: choose one")
+        raise pytest.UsageError(
+            f"--dspex-live uses no cassettes, and --dspex-record={options.record} writes them: use only one of them"
+        )
     if options.optimize is not None and config.getoption("dist", "no") != "no":
-        raise pytest.UsageError("--dspex-optimize recompiles before the tests, in one process: run it with -n 0")
+        raise pytest.UsageError("--dspex-optimize works in one process, without xdist's workers: add `-n 0`")
 
 
 def is_worker(config: pytest.Config) -> bool:
-    """Tell whether this process is a pytest-xdist worker."""
+    """Return whether this process is a pytest-xdist worker."""
     return hasattr(config, "workerinput")
 
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise pytest.UsageError(f"dspex_concurrency must be a whole number from 1, not {text!r}")
+        raise pytest.UsageError(
+            f"the ini key dspex_concurrency is {text!r}, not a positive whole number; set it to 8, for example"
+        )
     return int(text)

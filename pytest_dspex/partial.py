@@ -1,7 +1,7 @@
-"""Results of one of several sessions that split the cases of a test, and gates decided over all. PYTEST_DONT_REWRITE
+"""Results of sessions that each ran a part of the cases, and gates decided over all parts. PYTEST_DONT_REWRITE
 
-Jobs of a CI run that each run a part of the cases write what they measured (`--dspex-partial=DIR`). A last one
-reads all parts and decides (`--dspex-merge=DIR`), without running a test.
+When several CI jobs split the cases of a test, each job writes its results (`--dspex-partial=PATH`). A last job reads
+them all and decides the gates (`--dspex-merge=PATH`), without running a test.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SHOWN = 5  # contradictions in a message
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What was collected of a test function: how many cases, the digest of their ids, the gates."""
+    """The collected facts of a test function: the number of its cases, the digest of their ids, its gates."""
 
     cases: int
     ids: str
@@ -45,13 +45,16 @@ class Collected:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one session collected and measured; a session is known by the ids of the cases that it ran."""
+    """The collected functions and the case results of one session."""
 
     collected: Mapping[str, Collected]
     cases: tuple[CaseRecord, ...]
 
     def write(self, path: Path) -> Path:
-        """Write the part, as a whole; into a directory, under a name that a session of the same cases has, too."""
+        """Write the part to a file, atomically; return its path.
+
+        In a directory the file's name is made from the ids of the cases, so that a repeated session replaces its file.
+        """
         if path.suffix != ".json":
             path /= f"part-{digest(case.nodeid for case in self.cases)}.json"
         functions = {name: facts.to_json() for name, facts in self.collected.items()}
@@ -61,10 +64,10 @@ class Part:
 
     @classmethod
     def read(cls, path: Path) -> Part:
-        """Read a part.
+        """Read a part that `write` has written.
 
         Raises:
-            pytest.UsageError: The file cannot be read, or is not a part.
+            pytest.UsageError: The file cannot be read, or it does not hold a part.
         """
         try:
             stored = json.loads(path.read_bytes())
@@ -72,7 +75,10 @@ class Part:
             collected = {name: Collected.from_json(facts) for name, facts in stored["functions"].items()}
             return cls(collected, tuple(map(_case, stored["cases"])))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            message = f"--dspex-merge: {path} is not a result that --dspex-partial has written ({error!r})"
+            message = (
+                f"--dspex-merge: {path} is not a result file of --dspex-partial ({error!r}); "
+                "remove the file, or run its session again with --dspex-partial"
+            )
             raise pytest.UsageError(message) from error
 
 
@@ -85,22 +91,24 @@ def files_of(paths: Sequence[str]) -> list[Path]:
     """Return the files that `--dspex-merge` names, those in its directories included.
 
     Raises:
-        pytest.UsageError: There is nothing at a path.
+        pytest.UsageError: A path does not exist, or is a directory without results.
     """
     found: dict[Path, None] = {}
     for path in map(Path, paths):
         files = sorted(path.glob("*.json")) if path.is_dir() else [path]
         if not files or not all(file.is_file() for file in files):
-            raise pytest.UsageError(f"--dspex-merge: there are no results at {path}; --dspex-partial writes them")
+            raise pytest.UsageError(
+                f"--dspex-merge: there are no results at {path}; write them first with `pytest --dspex-partial={path}`"
+            )
         found.update(dict.fromkeys(files))
     return list(found)
 
 
 def merged(parts: Sequence[Part]) -> Report:
-    """Decide the gates over all parts; a case that no part has fails its gate.
+    """Decide the gates over all parts; a gate fails if a case is missing from all of them.
 
     Raises:
-        pytest.UsageError: The parts are of different collections, or contradict each other.
+        pytest.UsageError: The parts were collected from different tests, or contradict each other.
     """
     collected: dict[str, Collected] = {}
     cases: dict[str, CaseRecord] = {}
@@ -108,9 +116,11 @@ def merged(parts: Sequence[Part]) -> Report:
     for part in parts:
         for function, facts in part.collected.items():
             if collected.setdefault(function, facts) != facts:
-                problems.append(f"{function} has other cases or gates in another result: they are of different code")
+                problems.append(
+                    f"{function} has other cases or gates in another result; run all sessions on the same code"
+                )
         twice = [case.nodeid for case in part.cases if cases.setdefault(case.nodeid, case) != case]
-        problems += [f"{nodeid} is in two results, and they differ" for nodeid in twice]
+        problems += [f"{nodeid} has two results, which differ; remove the file of one of them" for nodeid in twice]
     if problems:
         hidden = [f"and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
         raise pytest.UsageError("\n".join(f"--dspex-merge: {each}" for each in [*problems[:_SHOWN], *hidden]))
@@ -122,14 +132,14 @@ def _suite(function: str, facts: Collected, cases: Iterable[CaseRecord]) -> Suit
     own = sorted((case for case in cases if case.function == function), key=lambda case: case.nodeid)
     verdicts = [decide(gate, own, facts.cases) for gate in facts.gates]
     if len(own) < facts.cases:
-        reason = f"{len(own)}/{facts.cases} cases: no result has the others"
+        reason = f"{len(own)}/{facts.cases} cases: the others are missing from all results"
         verdicts = [replace(verdict, status="failed", reason=reason) for verdict in verdicts]
     return suite_of(function, own, verdicts=verdicts)
 
 
 def _check_format(stored: Mapping[str, Any]) -> None:
     if {name: stored[name] for name in _FORMAT} != _FORMAT:
-        raise ValueError(f"its format is {stored['format']!r}, version {stored['version']!r}")
+        raise ValueError(f"the format is {stored['format']!r}, version {stored['version']!r}")
 
 
 def _case(stored: Mapping[str, Any]) -> CaseRecord:

@@ -21,13 +21,13 @@ __all__ = ["check", "dspex_context", "evaluate", "example", "lm", "prediction", 
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare flags and ini keys."""
+    """Declare the command-line options and ini keys."""
     options.add_options(parser)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Stand before all LM calls, those of an import of a conftest included."""
+    """Route all LM calls of the process, those that a conftest makes at its import included."""
     known = early_config.known_args_namespace
     routing.begin(early_config, live=known.dspex_live, replay_only=known.dspex_record == "none")
 
@@ -41,7 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_cmdline_main(config: pytest.Config) -> pytest.ExitCode | None:
-    """Decide the gates of other sessions, and run no test."""
+    """With `--dspex-merge`, decide the gates of other sessions and run no test."""
     paths = config.getoption("dspex_merge")
     if not paths:
         return None
@@ -51,13 +51,13 @@ def pytest_cmdline_main(config: pytest.Config) -> pytest.ExitCode | None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Leave the process as it was."""
+    """Undo the changes to the process."""
     routing.end(config)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Watch what xdist's workers do; only they know whether a test uses the plugin."""
+    """Watch xdist's workers; only they know whether a test uses the plugin."""
     from pytest_dspex.session.controller import watch
 
     watch(node.config)
@@ -65,7 +65,7 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make items of the rows of a dataset."""
+    """Parametrize a test with the rows of its dataset."""
     if metafunc.definition.get_closest_marker("dspex_data"):
         from pytest_dspex.collecting.parametrize import generate
 
@@ -74,7 +74,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pycollect_makeitem() -> Generator[None, object, object]:
-    """Count the cases of a test function before node ids on the command line or `--lf` leave some out."""
+    """Note all cases of a test function before node ids on the command line or `--lf` leave some out."""
     made = yield
     if isinstance(made, list):
         for item in made:
@@ -84,7 +84,7 @@ def pytest_pycollect_makeitem() -> Generator[None, object, object]:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
-    """Settle what each test needs before others deselect; then add what recompiles the programs."""
+    """Prepare the tests before other plugins deselect some; then add the items that recompile programs."""
     if not any_relevant(config, items):
         return (yield)
     from pytest_dspex.collecting.cases import prepare
@@ -101,7 +101,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
-    """Put the test's cassette before its LM calls."""
+    """Make the test's cassette the recorder of its LM calls."""
     with running.around(item, nextitem):
         return (yield)
 
@@ -110,7 +110,7 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
 ) -> Generator[None, object, object]:
-    """Let the threads of a fixture that many tests share ask for whichever of them runs."""
+    """Route the LM calls from threads of a shared fixture to the test that is running."""
     if fixturedef.scope == "function":
         return (yield)
     with running.shared(request.config):
@@ -130,7 +130,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Send what the case recorded along with its report, which holds no credentials and no control characters."""
+    """Add the case's scores to its report, and remove credentials and control characters from the report."""
     running.annotate(item, call)
     report = yield
     return cleaning.clean_test_report(report, item)
@@ -140,13 +140,13 @@ def pytest_runtest_makereport(
 def pytest_make_collect_report(
     collector: pytest.Collector,
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Keep credentials and control characters out of a collection's report."""
+    """Remove credentials and control characters from the report of a collection."""
     report = yield
     return cleaning.clean_collect_report(report, collector)
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
-    """Explain an evaluation that fell short."""
+    """Explain a failed comparison with an evaluation result."""
     from pytest_dspex.running.explain import explain_comparison
 
     return explain_comparison(op, left, right)
@@ -154,5 +154,5 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write what was recorded."""
+    """Write the cassettes."""
     running.finish(session)

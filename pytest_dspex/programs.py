@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 Dataset = str | Path | Sequence["Example"]
 Builder = TypeVar("Builder", bound="Callable[[], Module]")
 
-# What `@pytest.fixture` makes. Other objects in a module are not looked into: some of them are
-# proxies that raise, or load much, when they are asked for an attribute.
+# The type of fixture definitions. Attributes of other objects in a module are not read: some of these are
+# proxies that raise an error or load much code.
 _Fixture = type(pytest.fixture(lambda: None))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)  # each is one of its kind
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)  # compared by identity
 class ProgramSpec:
     """A registered program: how it is built, compiled and scored. `folder` is that of its conftest."""
 
@@ -44,28 +44,28 @@ class ProgramSpec:
         """Build the program, uncompiled.
 
         Raises:
-            ConfigurationError: The decorated function has returned something else.
+            ConfigurationError: The decorated function does not return a `Module`.
         """
         from dspex_core import ConfigurationError, Module
 
         built = self.builder()
         if not isinstance(built, Module):
-            message = f"@program {self.name} must return a Module, such as Predict(...), not {built!r}"
+            message = f"@program {self.name!r} returned {built!r}; return a Module, such as Predict(...)"
             raise ConfigurationError(message)
         return built
 
     def load(self) -> Module:
-        """Build the program and, where there is an artifact, load it."""
+        """Build the program and load its artifact, if there is one."""
         built = self.build()
         if self.artifact.exists():
             built.load(self.artifact)
         return built
 
     def examples(self, dataset: Dataset, *, inputs: Sequence[str] | None = None) -> list[Example]:
-        """Read one of its datasets; `inputs` is for a program that does not name its own.
+        """Read one of the program's datasets; `inputs` is the default of the program's own `inputs`.
 
         Raises:
-            DatasetError: It cannot be read, or a row lacks an input.
+            DatasetError: The dataset cannot be read, or a row lacks an input.
         """
         return read_examples(dataset, self.folder, program=self.build(), inputs=self.inputs or inputs)
 
@@ -79,7 +79,7 @@ def read_examples(
     the program's predictors.
 
     Raises:
-        DatasetError: It cannot be read, or a row lacks an input.
+        DatasetError: The dataset cannot be read, or a row lacks an input.
     """
     from dspex_core import Module, load_dataset
 
@@ -124,21 +124,24 @@ def program(
     defines it, else the program as built. `--dspex-optimize` compiles it and writes that file.
 
     Args:
-        build: The function; takes no arguments and returns a `Module`.
-        optimizer: Compiles the program; without it `--dspex-optimize` leaves the program alone.
-        metric: Scores incumbent and candidate; by default the optimizer's own.
-        trainset: Examples, or a path relative to the defining file, handed to the optimizer.
-        valset: As `trainset`; what the optimizer chooses by.
-        testset: The held-out examples on which incumbent and candidate are compared; by
+        build: The function; it takes no arguments and returns a `Module`.
+        optimizer: The optimizer that compiles the program; without it `--dspex-optimize` skips the program.
+        metric: The metric that scores the stored and the new program; by default the optimizer's own.
+        trainset: The optimizer's examples, or the path of a dataset, relative to the defining file.
+        valset: As `trainset`; the examples by which the optimizer chooses.
+        testset: The held-out examples on which the stored and the new program are compared; by
             default the rows of the `dspex_data` tests that use the program.
-        inputs: The input fields of the datasets; by default those of the held-out examples, and
-            where these do not say either, the fields that are an input of one of the program's
-            predictors.
+        inputs: The input fields of the datasets. By default those of the held-out examples; if these
+            do not name any, the fields that are an input of one of the program's predictors.
+
+    Raises:
+        TypeError: The decorated function takes arguments.
     """
 
     def registered(build: Callable[[], Module]) -> Any:
-        if inspect.signature(build).parameters:
-            raise TypeError(f"@program {build.__name__}: the function that builds a program takes no arguments")
+        if parameters := inspect.signature(build).parameters:
+            names = ", ".join(map(repr, parameters))
+            raise TypeError(f"@program {build.__name__!r} has parameters ({names}); remove them")
         spec = ProgramSpec(
             name=build.__name__,
             folder=Path(inspect.getfile(build)).parent,

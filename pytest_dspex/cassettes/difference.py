@@ -18,7 +18,7 @@ _HEADER = 2  # the lines that name the two sides
 
 
 def difference(recorded: Entry, *, model: str, case: str, request: Json, max_lines: int = 15) -> str:
-    """Return a unified diff from a recorded call to the one asked for now; empty if they read the same."""
+    """Return a unified diff from a recorded call to the one made now; an empty text if they read the same."""
     before = _readable(recorded.model, recorded.case, recorded.request)
     after = _readable(model, case, request)
     lines = list(difflib.unified_diff(before, after, n=1, lineterm=""))[_HEADER:]
@@ -36,5 +36,5 @@ def _readable(model: str, case: str, request: Json) -> list[str]:
 
 
 def _wrap(line: str) -> list[str]:
-    """Break a line, so that a change deep in a long paragraph is in sight."""
+    """Break a line, so that the diff shows a change deep in a long paragraph."""
     return textwrap.wrap(line, _WIDTH, expand_tabs=False, replace_whitespace=False, drop_whitespace=False) or [""]

@@ -1,4 +1,4 @@
-"""A miss where pytest's own kind of failure would do harm: in a thread or a child of a test. PYTEST_DONT_REWRITE"""
+"""The error of a cassette miss in a thread or a child process of a test. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dspex_core import DSPexError
 
 
 class MissElsewhereError(DSPexError):
-    """A thread or a child process of a test asked for what its cassette does not hold.
+    """A thread or a child process of a test made an LM call that is not in the test's cassette.
 
-    It is an `Exception`, as `multiprocessing.Pool` waits for ever for work that ends in another kind of error. The
-    session remembers it, so that the test fails also where somebody has caught it.
+    It is an `Exception`, not a pytest outcome: `multiprocessing.Pool` waits for ever for work that ends in any other
+    `BaseException`. The session remembers the miss, so that the test fails even if its code catches this error.
     """

@@ -1,8 +1,8 @@
-"""Shards: what a process records, kept beside the cassette from the moment it arrives. PYTEST_DONT_REWRITE
+"""Shards: the files beside a cassette to which each process writes a response as it arrives. PYTEST_DONT_REWRITE
 
 Each process appends to a shard of its own, `<cassette>.<run>-<process>.shard`, and holds a lock on it. So a killed
-process loses nothing, whoever merges knows its own run's shards by their name, and a shard that nobody holds any more
-is what a killed run has left: the next recording takes it over. A line that is cut off at the end is not read.
+process loses nothing. The shards of a run are known by their names. A shard without a lock is a leftover of a killed
+run: the next recording merges it. An incomplete last line is not read.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SYNC_EVERY = 1.0  # seconds of recording that a power failure may lose
 class Journal:
     """Appends to the shard of this process; a forked child gets one of its own.
 
-    `error` is why it cannot be written, if so; from then on nothing is appended.
+    `error` is the error of a failed write; from then on nothing is appended.
     """
 
     def __init__(self, cassette: Path, *, run: str) -> None:
@@ -36,11 +36,11 @@ class Journal:
 
     @property
     def path(self) -> Path:
-        """Where this process writes."""
+        """The path of this process's shard."""
         return self._cassette.with_name(f"{self._cassette.name}.{self.run}-{os.getpid()}.shard")
 
     def append(self, line: str) -> None:
-        """Write a line, so that it outlasts this process."""
+        """Write a line at once, so that it is kept even if this process is killed."""
         if os.getpid() != self._process:
             self._process, self._descriptor, self.error = os.getpid(), None, None
         if self.error is not None:
@@ -51,22 +51,22 @@ class Journal:
             self.error = error
 
     def close(self) -> None:
-        """Have what was written on the disk.
+        """Flush the shard to the disk and close it.
 
         Raises:
-            OSError: It could not be written.
+            OSError: A line could not be written, or the shard has been removed.
         """
         if self._descriptor is not None and self._process == os.getpid():
             os.fsync(self._descriptor)
             os.close(self._descriptor)
             self._descriptor = None
             if not self.path.exists():
-                self.error = FileNotFoundError(errno.ENOENT, "somebody has removed it", str(self.path))
+                self.error = FileNotFoundError(errno.ENOENT, "another program has removed the shard", str(self.path))
         if self.error is not None:
             raise self.error
 
     def remove(self) -> None:
-        """Remove the shard, when all of it is in the cassette."""
+        """Remove the shard; call it when all of its entries are in the cassette."""
         if self._descriptor is not None and self._process == os.getpid():
             os.close(self._descriptor)
             self._descriptor = None
@@ -79,7 +79,7 @@ class Journal:
             self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
             hold(self._descriptor)
         written = os.write(self._descriptor, data)
-        if written < len(data):  # the disk is full: the rest says why
+        if written < len(data):  # the disk is full: writing the rest raises the error
             os.write(self._descriptor, data[written:])
         if time.monotonic() - self._synced > _SYNC_EVERY:
             os.fsync(self._descriptor)
@@ -95,15 +95,15 @@ def shards_of(cassette: Path) -> list[Path]:
 
 
 def is_of_run(shard: Path, run: str) -> bool:
-    """Say whether a shard is of this run."""
+    """Return whether a shard belongs to this run."""
     return shard.name.rsplit(".", 2)[1].startswith(f"{run}-")
 
 
 def cassette_of(shard: Path) -> Path:
-    """Return the cassette beside which a shard lies."""
+    """Return the path of a shard's cassette."""
     return shard.with_name(shard.name.rsplit(".", 2)[0])
 
 
 def is_left_behind(shard: Path, run: str) -> bool:
-    """Say whether a shard is what another run, which has ended, has left."""
+    """Return whether a shard is a leftover of another run that has ended."""
     return not is_of_run(shard, run) and is_abandoned(shard)

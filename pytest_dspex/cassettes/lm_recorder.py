@@ -1,4 +1,4 @@
-"""The door of dspex LMs: their calls are recorded in a cassette and replayed from it. PYTEST_DONT_REWRITE
+"""The recorder of LM calls: it records them in a cassette and replays them from it. PYTEST_DONT_REWRITE
 
 A replayed call costs a hash and a dict lookup; no engine is imported for it.
 """
@@ -30,24 +30,24 @@ if TYPE_CHECKING:
 RecordMode = Literal["none", "new", "all"]
 
 _SHOWN = 600  # characters of the last message
-_ADVICE = "Record it with `pytest --dspex-record=new`, or ask the LM without a cassette with `pytest --dspex-live`."
+_ADVICE = "Record it with `pytest --dspex-record=new`, or call the LM without a cassette with `pytest --dspex-live`."
 
 
 class CassetteMiss(pytest.fail.Exception):  # type: ignore[name-defined,misc]  # its one public name is no type name
-    """A test asked its LM for what its cassette does not hold.
+    """A test made an LM call that is not in its cassette.
 
-    It is no `Exception`, so no program and no library takes it for a failed call, and one of
-    pytest's own outcomes, so pytest shows the message alone and copes with it in fixtures.
+    It is not an `Exception`, so programs and libraries do not handle it as a failed call. It is one of
+    pytest's outcomes, so pytest shows its message without a traceback and handles it in fixtures, too.
 
     Args:
-        path: The cassette; its name is the test function's.
-        case: The id of the test case; empty for a test that has none.
-        model: The model that was to be asked.
+        path: The cassette; it is named after the test function.
+        case: The id of the test case; empty for a test without parameters.
+        model: The model of the call.
         request: The request's stored form.
-        nearest: The recorded entry most like it, if there is one.
+        nearest: The recorded entry whose request is most like it, if there is one.
     """
 
-    __module__ = "pytest_dspex"  # where it is public; pytest shows it
+    __module__ = "pytest_dspex"  # its public module, which pytest shows
 
     def __init__(self, *, path: Path, case: str, model: str, request: Json, nearest: Entry | None) -> None:
         self.path = path
@@ -58,22 +58,24 @@ class CassetteMiss(pytest.fail.Exception):  # type: ignore[name-defined,misc]  #
         last = last_message(request)
         test = f"{path.stem}[{case}]" if case else path.stem
         lines = [
-            f"{test} asks {model!r} for what its cassette {path} does not hold.",
+            f"{test} calls {model!r} with a request that is not in its cassette {path}.",
             "The request's last message:",
             _indented(last if len(last) <= _SHOWN else f"{last[:_SHOWN]} [...]"),
             self._explanation(),
             _ADVICE,
         ]
-        if not path.exists():  # what was asked does not matter then, and there may be a miss in every test
-            lines = [f"{test} asks {model!r}, and nothing is recorded yet: there is no {path}.", _ADVICE]
+        if not path.exists():  # a short message, as every test may have a miss then
+            lines = [f"{test} calls {model!r}, and no call is recorded yet: its cassette {path} is missing.", _ADVICE]
         super().__init__(shown("\n".join(lines)), pytrace=False)
 
     def _explanation(self) -> str:
         if self.nearest is None:
-            return "Nothing like it is recorded."
+            return "No recorded request is like it."
         changes = difference(self.nearest, model=self.model, case=self.case, request=self.request)
         if not changes:
-            return "A recorded request reads the same under another key: it was edited, or is of another version."
+            return (
+                "A recorded request reads the same but has another key: its line was edited, or is of another version."
+            )
         return f"The nearest recorded request (-) differs from it (+):\n{_indented(changes)}"
 
 
@@ -83,14 +85,14 @@ class CassetteRecorder:
     Args:
         store: The cassette.
         case: The test case's id, which is part of each key: equal requests of two cases are two entries.
-        record: `"none"` replays only, and raises `CassetteMiss` for the rest; `"new"` lets the LM
-            answer the rest and records it; `"all"` lets the LM answer everything.
+        record: `"none"` only replays, and raises `CassetteMiss` for other calls; `"new"` sends the other
+            calls to the LM and records them; `"all"` sends every call to the LM.
 
-    A key has one answer in a run, also with `"all"`: who asks again, be it a rerun of a failed
-    test, is told what was recorded, as in every later replay. A program that wants another
-    answer sets another `rollout_id`. A call that fails is not recorded.
+    A key has one response in a run, also with `"all"`: repeated calls, for example in a rerun of a failed
+    test, return the recorded response, as every later replay does. For another response, a program sets
+    another `rollout_id`. A failed call is not recorded.
 
-    `replayed`, `recorded` and `missed` count calls. Threads may share it.
+    `replayed`, `recorded` and `missed` count calls. Threads may share a recorder.
     """
 
     def __init__(self, store: CassetteStore, *, case: str, record: RecordMode) -> None:
@@ -101,16 +103,14 @@ class CassetteRecorder:
         self._case = case
         self._mode = record
         self._process = os.getpid()
-        self.unseen: CassetteMiss | None = (
-            None  # a miss in a forked child, where it must not be one of pytest's failures
-        )
+        self.unseen: CassetteMiss | None = None  # a miss in a forked child, which raises `MissElsewhereError` instead
         self._lock = threading.Lock()
 
     def replay(self, model: str, request: LMRequest) -> LMResponse | None:
-        """Return the recorded response; `None` lets the LM answer.
+        """Return the recorded response, or `None` if the call has to go to the LM.
 
         Raises:
-            CassetteMiss: There is none, and nothing may be recorded.
+            CassetteMiss: The request is not recorded, and this session only replays.
             MissElsewhereError: The same, in a forked child.
             CassetteError: The cassette is damaged.
         """
@@ -134,7 +134,7 @@ class CassetteRecorder:
         raise miss
 
     def record(self, model: str, request: LMRequest, response: LMResponse) -> None:
-        """Keep what the LM has just answered, unless this run has an answer to the same request."""
+        """Record a response, unless this run has already recorded one for the same request."""
         request = _without_secrets(request)
         key = request.key(model, self._case)
         if self._store.add(Entry(key, model, self._case, request.to_json(), response.to_json())):

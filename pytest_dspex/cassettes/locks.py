@@ -1,4 +1,4 @@
-"""Locks between processes that record; each ends with the process that holds it. PYTEST_DONT_REWRITE"""
+"""Locks between recording processes; the system releases a lock when its process ends. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
-    """Keep other processes from changing the files of a folder meanwhile; without effect on Windows."""
+    """Keep other processes from changing the files of a folder inside the `with` block; no effect on Windows."""
     if sys.platform == "win32":
         yield
         return
@@ -30,18 +30,18 @@ def exclusive(folder: Path) -> Iterator[None]:
 
 
 def hold(descriptor: int) -> None:
-    """Show that the process that has opened a file lives."""
+    """Lock an open file, which shows others that its process is alive."""
     if sys.platform != "win32":
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def is_abandoned(path: Path) -> bool:
-    """Say whether no living process holds a file; on Windows nobody can know."""
+    """Return whether no living process holds the lock of a file; on Windows always `False`."""
     if sys.platform == "win32":
         return False
     try:
         descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:  # another process has just taken it over
+    except FileNotFoundError:  # another process has just merged and removed it
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""Which cassette a test's LM calls go to, and when cassettes are written. PYTEST_DONT_REWRITE"""
+"""The cassettes of a session: one for each test function, and when each is written. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _FOLDER = "cassettes"
 
 @dataclass(slots=True)
 class FunctionRun:
-    """What a session knows of a test function that has a cassette.
+    """The state of a test function that has a cassette.
 
     Args:
-        cassette: Where it lies.
-        cases: How many cases the function has, also those that this session does not run.
-        ran: The node ids of the cases that ran to their end, be it a failed assertion.
-        asked: The keys that workers asked for.
+        cassette: The cassette's path.
+        cases: The number of the function's cases, including those that this session does not run.
+        ran: The node ids of the cases that ran to their end or to a failed assertion.
+        asked: The keys that workers looked up.
     """
 
     cassette: Path
@@ -45,14 +45,14 @@ class FunctionRun:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all cases have asked all that they ask; what nobody asked for is then of no use any more."""
+        """Whether all cases ran to their end; then the entries that were not looked up are not used any more."""
         return len(self.ran) >= self.cases
 
 
 class Recording:
     """The cassettes of this process, one for each test function.
 
-    It lies at `cassettes/<module>/<function>.jsonl` beside the test's module.
+    A cassette's path is `cassettes/<module>/<function>.jsonl`, beside the test's module.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -66,7 +66,7 @@ class Recording:
         self._run = config.workerinput[_RUN_KEY] if is_worker(config) else _new_run()  # type: ignore[attr-defined]  # xdist's
 
     def recorder(self, item: pytest.Item) -> CassetteRecorder:
-        """Return what stands before the LM while an item runs."""
+        """Return a recorder for the LM calls of an item."""
         from pytest_dspex.cassettes.journal import Journal
         from pytest_dspex.cassettes.lm_recorder import CassetteRecorder
         from pytest_dspex.cassettes.store import CassetteStore
@@ -90,17 +90,17 @@ class Recording:
             self._runs[function].ran.add(item.nodeid)
 
     def save_early(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
-        """Merge what has been recorded after each function's last test; workers leave that to their controller."""
+        """Write a function's cassette after its last test; in workers, the controller does it at the end."""
         function, _ = names_of(item)
         if self._mode == "none" or function not in self._stores or is_worker(self._config):
             return
         if nextitem is not None and names_of(nextitem)[0] == function:
             return
-        with contextlib.suppress(CassetteError, OSError):  # the end of the session tries again, and says so
+        with contextlib.suppress(CassetteError, OSError):  # `save` tries again, and reports the error
             self._stores[function].save()
 
     def save(self) -> None:
-        """Write what was recorded; on an xdist worker to shards beside the cassettes, which the controller merges."""
+        """Write the cassettes; an xdist worker writes shards beside them, which the controller merges."""
         for function in self._stores if self._mode != "none" else ():
             run, store = self._runs[function], self._stores[function]
             try:
@@ -110,22 +110,22 @@ class Recording:
                     store.save(prune=self._mode == "all" and run.is_whole)
             except (CassetteError, OSError) as error:
                 self._problems.append(_unwritten(error))
-                run.ran.clear()  # what is not in the shard was asked for nevertheless
+                run.ran.clear()  # the controller must not drop entries that are missing from the shard
 
     def add_strays(self, problems: Iterable[str], notes: Iterable[str]) -> None:
-        """Note what became of LM calls that belong to no running test."""
+        """Add the problems and notes of LM calls that were made outside a running test."""
         self._problems += problems
         self._notes += notes
 
     def _calls(self) -> Counter[str]:
-        """Count what became of the LM calls."""
+        """Return the numbers of replayed, recorded and missed calls."""
         counts = Counter[str]()
         for recorder in self._recorders:
             counts.update(replayed=recorder.replayed, recorded=recorder.recorded, missed=recorder.missed)
         return counts
 
     def to_json(self) -> dict[str, Any]:
-        """Return what the controller is told at the end."""
+        """Return the data that the controller takes at the end of the session."""
         asked = {name: sorted(store.asked) if self._mode == "all" else [] for name, store in self._stores.items()}
         runs = {
             name: [str(run.cassette), run.cases, sorted(run.ran), asked.get(name, [])]
@@ -135,9 +135,9 @@ class Recording:
 
 
 class Recordings:
-    """What the controller knows of all recording, its own and its workers'; it merges the shards of these.
+    """The controller's view of all recordings: its own and those of its workers, whose shards it merges.
 
-    `problems` says what could not be written.
+    `problems` are the error messages of failed writes and of calls outside tests.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -151,22 +151,22 @@ class Recordings:
         self._runs: dict[str, FunctionRun] = {}
 
     def brief(self, workerinput: dict[str, Any]) -> None:
-        """Tell a worker which run it belongs to."""
+        """Put the id of this run into a worker's input."""
         workerinput[_RUN_KEY] = self._id
 
     def expect(self, nodeids: Iterable[str]) -> None:
-        """Learn where shards may lie; a worker that crashes leaves some and cannot say where."""
+        """Note the folders of the tests' cassettes, where a worker that crashes leaves its shards."""
         files = {nodeid.partition("::")[0] for nodeid in nodeids}
         self._folders.update((self._root / file).parent / _FOLDER for file in files)
 
     def add(self, recording: Mapping[str, Any]) -> None:
-        """Take in what a recording says at its end."""
+        """Add the problems, notes and counts of a recording."""
         self.problems += [problem for problem in recording["problems"] if problem not in self.problems]
         self.notes += [note for note in recording["notes"] if note not in self.notes]
         self._calls.update(recording["calls"])
 
     def add_shards(self, recording: Mapping[str, Any]) -> None:
-        """Learn of a worker's recording where its shards are, and which cases it ran."""
+        """Add the folders of a worker's shards and the cases that it ran."""
         for function, (cassette, cases, ran, asked) in recording["runs"].items():
             run = self._runs.setdefault(function, FunctionRun(Path(cassette), cases))
             run.ran.update(ran)
@@ -186,9 +186,9 @@ class Recordings:
             self.problems.append(_unwritten(error))
 
     def summary(self) -> str | None:
-        """Return one line on what the cassettes did, if anything."""
-        said = [f"{count} {what}" for what, count in self._calls.items() if count]
-        return f"LM calls: {', '.join(said)}" if said else None
+        """Return one line with the counts of LM calls, or `None` without calls."""
+        counts = [f"{count} {outcome}" for outcome, count in self._calls.items() if count]
+        return f"LM calls: {', '.join(counts)}" if counts else None
 
 
 def _new_run() -> str:
@@ -196,7 +196,7 @@ def _new_run() -> str:
 
 
 def _unwritten(error: CassetteError | OSError) -> str:
-    return f"what was recorded could not be written: {error}"
+    return f"the recorded calls could not be written ({error}); record them again with --dspex-record=new"
 
 
 def _cassette(item: pytest.Item, function: str) -> Path:

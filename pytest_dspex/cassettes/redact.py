@@ -1,8 +1,8 @@
-"""What never gets into a cassette: credentials, and the names of accounts. PYTEST_DONT_REWRITE
+"""Removes credentials and the names of accounts from requests before they are recorded. PYTEST_DONT_REWRITE
 
 LM clients keep credentials out of requests, but a user may pass `api_key=` along with the
-sampling parameters of a call. Parameters are dropped by name and all others are kept: an
-allow-list would give two requests that differ in a parameter it does not know one answer.
+sampling parameters of a call. Parameters are dropped by name, and all others are kept: with a
+list of allowed names, two requests that differ in an unlisted parameter would have one key.
 """
 
 from __future__ import annotations
@@ -27,5 +27,5 @@ def without_secrets(parameters: Mapping[str, Any]) -> Json:
 
 
 def is_secret(name: str) -> bool:
-    """Say whether a parameter or a header of this name carries a credential or names an account."""
+    """Return whether a parameter or a header of this name carries a credential or names an account."""
     return "organization" in name.lower() or is_credential(name)

@@ -1,11 +1,11 @@
 """The cassette file: a line of JSON for each recorded call, found by its key. PYTEST_DONT_REWRITE
 
-A test function has one file. Its lines are sorted, so a recording gives the same bytes in
-whatever order the calls came, and a review shows the calls that changed.
+A test function has one file. Its lines are sorted, so a recording gives the same bytes whatever the
+order of the calls, and a review shows the calls that changed.
 
-What is recorded is in a shard beside the file from the moment it arrives (`journal`), and merged into the file when a
-test function has run; under pytest-xdist by the controller, when all workers are done. Whoever writes the file reads it
-again first, under a lock, so that runs at the same time lose nothing of each other.
+A response is written to a shard beside the file as soon as it arrives (`journal`). The shards are merged into the file
+when the test function has run; under pytest-xdist, by the controller when all workers are done. A merge reads the file
+again first, under a lock, so that simultaneous runs do not overwrite each other's entries.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
     from pytest_dspex.cassettes.journal import Journal
 
 _FIELD_TYPES = {"key": str, "model": str, "case": str, "request": dict, "response": dict}
-# JSON may hold these as they are, but UTF-8 has no surrogates and many tools end a line at the others.
+# JSON allows these characters unescaped, but UTF-8 has no surrogates and many tools end a line at the others.
 _ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_SIMILAR = 50.0  # percent; below it, a request of another case explains nothing
+_SIMILAR = 50.0  # percent; a request of another case that is less similar does not help
 _CANDIDATES = 8
 
 
 class CassetteError(DSPexError):
-    """A cassette that cannot be read; `path` and `line` (1-based) say where."""
+    """A cassette cannot be read; `path` and `line` (1-based) say where."""
 
     def __init__(self, message: str, *, path: Path, line: int | None = None) -> None:
         self.path = path
@@ -51,9 +51,9 @@ class Entry:
     """One recorded call.
 
     Args:
-        key: The hash of all that tells this call from others.
-        model: The model that was asked.
-        case: The id of the test case that asked.
+        key: The hash of the model, the case and the request.
+        model: The model of the call.
+        case: The id of the test case that made the call.
         request: The stored form of the request.
         response: The stored form of the response.
     """
@@ -76,9 +76,9 @@ class Entry:
 
 
 class CassetteStore:
-    """The entries of one cassette file, which is read at the first use; absent, it is empty.
+    """The entries of one cassette file, which is read at the first use; without a file the store is empty.
 
-    Threads may share it.
+    Threads may share a store.
     """
 
     def __init__(self, path: Path, *, journal: Journal | None = None) -> None:
@@ -95,23 +95,23 @@ class CassetteStore:
             return len(self._entries())
 
     def lookup(self, key: str, *, fresh: bool = False) -> Entry | None:
-        """Return the entry of a key, or `None`; with `fresh`, only one that was added in this run."""
+        """Return the entry of a key, or `None`; with `fresh`, only an entry that was added in this run."""
         with self._lock:
             self._asked.add(key)
             return None if fresh and key not in self._added else self._entries().get(key)
 
     def add(self, entry: Entry) -> bool:
-        """Take a new entry, or one that replaces what an earlier run recorded; say whether it was taken.
+        """Add an entry, or replace the one of an earlier run; return whether it was added.
 
-        It is not taken when this run has added its key before: the first answer stays, so that
-        all who ask in this run are told the same.
+        An entry is not added if this run has added its key before: the first response stays, so that
+        equal calls in one run return the same response.
         """
         with self._lock:
             self._asked.add(entry.key)
             if entry.key in self._added:
                 return False
             self._added.add(entry.key)
-            kept = _entry(json.loads(_line(entry.to_json())))  # as a later run will read it
+            kept = _entry(json.loads(_line(entry.to_json())))  # equal to the entry that a later run reads
             if self._entries().get(entry.key) != kept:
                 self._entries()[entry.key] = kept
                 self._changed = True
@@ -120,10 +120,10 @@ class CassetteStore:
             return True
 
     def nearest(self, request: Json, case: str) -> Entry | None:
-        """Return the recorded entry whose request is most like this one, or `None` if none is.
+        """Return the recorded entry whose request is most similar to this one, or `None`.
 
-        Entries of the same case come first; where it has none, those of other cases that are
-        at least half like it.
+        Entries of the same case are preferred. If the case has no entry, those of other cases count
+        that are at least 50 % similar.
         """
         with self._lock:
             entries = list(self._entries().values())
@@ -131,16 +131,17 @@ class CassetteStore:
         return _most_similar(same_case, request, 0.0) if same_case else _most_similar(entries, request, _SIMILAR)
 
     def save(self, *, prune: bool = False) -> bool:
-        """Merge what changed into the file, which others may have written meanwhile; say whether it changed.
+        """Merge the new entries into the file, which other runs may have changed; return whether the file changed.
 
-        What forked children recorded is merged, too. The shard goes when all of it is in the file.
+        The entries of forked children are merged, too. The shard is removed when all of it is in the file.
 
         Args:
-            prune: Drop the entries that nobody asked for in this run. Only right when every
-                case of the test function has run.
+            prune: Whether to drop the entries that were not looked up in this run. Set it only if
+                every case of the test function has run.
 
         Raises:
-            OSError: The file cannot be written; the old one and the shard are still there.
+            CassetteError: A shard or the cassette is damaged; the shards stay.
+            OSError: The file cannot be written; the old file and the shard stay.
         """
         with self._lock:
             unused = self._entries().keys() - self._asked if prune else set()
@@ -158,10 +159,10 @@ class CassetteStore:
             return changed
 
     def keep_shard(self) -> None:
-        """Have the shard of this process whole on the disk, for `merge_shards`.
+        """Write the shard of this process to the disk completely, for `merge_shards`.
 
         Raises:
-            OSError: It cannot be written.
+            OSError: The shard cannot be written.
         """
         with self._lock:
             if self._journal is None:
@@ -173,11 +174,11 @@ class CassetteStore:
 
     @property
     def asked(self) -> frozenset[str]:
-        """The keys that somebody asked for in this run."""
+        """The keys that were looked up or added in this run."""
         return frozenset(self._asked)
 
     def _is_of_child(self, shard: Path) -> bool:
-        assert self._journal is not None, "only a recording has children's shards"
+        assert self._journal is not None, "a store without a journal has no shards"
         return shard != self._journal.path and is_of_run(shard, self._journal.run)
 
     def _entries(self) -> dict[str, Entry]:
@@ -192,15 +193,15 @@ class CassetteStore:
 def merge_shards(
     directories: Iterable[Path], *, run: str, asked: Mapping[Path, Collection[str]] = MappingProxyType({})
 ) -> list[Path]:
-    """Merge the shards of a run, and those that killed runs have left, into their cassettes.
+    """Merge the shards of a run, and the leftover shards of killed runs, into their cassettes.
 
-    Shards of other runs that go on are left alone.
+    Shards of other runs that are still going on stay as they are.
 
     Args:
-        directories: Where to look for shards, subdirectories included.
+        directories: The folders to search for shards, with their subfolders.
         run: The run's id, as given to the journals.
-        asked: The cassettes whose test function ran with every case on some worker, and the keys that these asked
-            for: other entries are dropped from them.
+        asked: For each cassette whose test function ran with all of its cases: the keys that the workers looked up.
+            All other entries of the cassette are dropped.
 
     Returns:
         The cassettes that changed.
@@ -223,7 +224,7 @@ def _merge_shards_of(path: Path, run: str, *, used: Collection[str] | None) -> b
 
 
 def _take_over(path: Path, run: str) -> None:
-    """Merge what killed runs have recorded."""
+    """Merge the leftover shards of killed runs."""
     if not any(is_left_behind(shard, run) for shard in shards_of(path)):
         return
     with exclusive(path.parent):
@@ -233,7 +234,7 @@ def _take_over(path: Path, run: str) -> None:
 def _merge(
     path: Path, added: Mapping[str, Entry], shards: Sequence[Path], *, unused: Collection[str]
 ) -> tuple[dict[str, Entry], bool]:
-    """Write a cassette anew from what is in it, what was added and what is in shards; then remove these."""
+    """Write a cassette anew from its entries, the added ones and those of the shards; then remove the shards."""
     before = {entry.key: entry for entry in _read(path)}
     kept = {key: entry for key, entry in before.items() if key not in unused}
     recorded = {entry.key: entry for shard in shards for entry in _read(shard, may_be_cut=True)}
@@ -245,13 +246,13 @@ def _merge(
     elif changed:
         path.unlink(missing_ok=True)
     for shard in shards:
-        if is_abandoned(shard):  # else a child process may write on; the next recording takes the rest over
+        if is_abandoned(shard):  # otherwise a child process may still write; the next recording merges the rest
             shard.unlink(missing_ok=True)
     return entries, changed
 
 
 def last_message(request: Json) -> str:
-    """Return the text by which people know a request: its last message, else all of its JSON."""
+    """Return the text of a request's last message; for a request without messages, its JSON."""
     messages = request.get("messages")
     return Message.from_json(messages[-1]).text if messages else _line(request)
 
@@ -271,7 +272,7 @@ def _most_similar(entries: list[Entry], request: Json, at_least: float) -> Entry
 
 
 def _readable(request: Json) -> str:
-    """Return a request's JSON with a short text for each image, sound or file: to compare whole ones takes minutes."""
+    """Return a request's JSON with a short text in place of each image, sound or file: comparing these is slow."""
     messages = [[message["role"], Message.from_json(message).text] for message in request.get("messages", ())]
     return _line({**request, "messages": messages})
 
@@ -313,7 +314,7 @@ def _checked(stored: Any, path: Path, number: int) -> Entry:
 
 def _entry(stored: Any) -> Entry:
     if not isinstance(stored, dict) or {name: type(value) for name, value in stored.items()} != _FIELD_TYPES:
-        raise ValueError("not a cassette entry (key, model and case are strings, request and response objects)")
+        raise ValueError("not a cassette entry (key, model and case must be strings, request and response objects)")
     return Entry(**stored)
 
 

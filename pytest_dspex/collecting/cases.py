@@ -1,4 +1,4 @@
-"""What the plugin knows of each collected test, settled before deselection. PYTEST_DONT_REWRITE"""
+"""The `Case` of each collected test, made before other plugins deselect tests. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -26,18 +26,19 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Case:
-    """One test item as the plugin sees it, and what it records while it runs.
+    """The plugin's data of one test item, with the values that its fixtures record.
 
     Args:
         function: The node id of the test function, without the case.
         name: The case's id; empty for a test that is not parametrized.
+        source: The test's `dspex_data` marker, if there is one.
         programs: The programs that the test uses.
-        predictor: The one of them that makes its `prediction`, if it uses that.
-        scores: What `score` recorded: value and feedback by name.
-        checks: The failed checks of `check`.
-        evaluations: What the fixture `evaluate` found, as rows of the report.
-        error: Whether something other than an assertion failed.
-        expected: What was collected of the function: its cases and gates.
+        predictor: The program that makes the fixture `prediction`, if the test uses that.
+        scores: The value and feedback of each score that `score` recorded, by name.
+        checks: The messages of the failed checks of `check`.
+        evaluations: The results of the fixture `evaluate`, as rows of the report.
+        error: Whether the test failed with an error that is not an assertion.
+        expected: The collected facts of the function: its cases and gates.
     """
 
     function: str
@@ -52,14 +53,14 @@ class Case:
     expected: Mapping[str, Any] = field(default_factory=dict)
 
     def to_property(self) -> tuple[str, str]:
-        """Return what travels in the report's user properties; only a string survives the way from a worker."""
+        """Return the user property for the item's report; its value is a string, as xdist cannot send all types."""
         record = {
             "case": self.name,
             "function": self.function,
             "scores": self.scores,
             "evaluations": self.evaluations,
             "error": self.error,
-            "expected": self.expected,  # a worker that is lost cannot say it at its end
+            "expected": self.expected,  # sent with each report, as a worker that crashes has no output at its end
         }
         return ("dspex", json.dumps(record))
 
@@ -80,10 +81,10 @@ def prepare(config: pytest.Config, items: list[pytest.Item]) -> None:
             continue
         case = item.stash[CASE] = _case(item, used, programs[module])
         uses_lm = case.programs or not LM_FIXTURES.isdisjoint(item.fixturenames)
-        if uses_lm and "dspex_context" not in item.fixturenames[:1]:  # the cases of a function share the list
-            item.fixturenames.insert(0, "dspex_context")  # they run with the fixture `lm` in the settings
+        if uses_lm and "dspex_context" not in item.fixturenames[:1]:  # the cases of a function share this list
+            item.fixturenames.insert(0, "dspex_context")  # sets the fixture `lm` as the LM in the settings
         collected[case.function] += 1
-        made = item.stash.get(SIBLINGS, [])  # a node id on the command line collects fewer
+        made = item.stash.get(SIBLINGS, [])  # all cases, as a node id on the command line may select only some
         facts = expected.get(case.function) or {"gates": _gates(item), "ids": digest(each.nodeid for each in made)}
         cases = max(collected[case.function], len(made))
         expected[case.function] = {**facts, "cases": cases}
@@ -111,7 +112,7 @@ def _case(item: pytest.Function, used: list[ProgramSpec], visible: dict[str, Pro
 
 
 def names_of(item: pytest.Item) -> tuple[str, str]:
-    """Return the node id of an item's test function, and what tells its case from the others of the function."""
+    """Return the node id of an item's test function, and the id of its case within the function."""
     if not isinstance(item, pytest.Function) or item.parent is None:
         return item.nodeid, ""
     function = f"{item.parent.nodeid}::{item.originalname}"
@@ -127,18 +128,24 @@ def names_of(item: pytest.Item) -> tuple[str, str]:
 def _predictor(
     item: pytest.Function, source: DataSource, used: list[ProgramSpec], visible: dict[str, ProgramSpec]
 ) -> ProgramSpec:
-    """Return the program that makes a test's `prediction`: the named one, the one it uses, or the only one."""
+    """Return the program that makes a test's `prediction`.
+
+    It is the program that the marker names, else the only one that the test uses, else the only visible one.
+    """
     if source.program is not None:
         if source.program in visible:
             return visible[source.program]
-        known = ", ".join(sorted(visible)) or "none"
-        raise ConfigurationError(f"{item.nodeid}: there is no @program {source.program!r}; there are: {known}")
+        known = ", ".join(sorted(visible)) or "none is defined"
+        raise ConfigurationError(
+            f"{item.nodeid}: @program {source.program!r} is not defined in its module or conftests; programs: {known}"
+        )
     candidates = used or list(visible.values())
     if len(candidates) == 1:
         return candidates[0]
     known = ", ".join(sorted(spec.name for spec in candidates)) or "none is defined"
     raise ConfigurationError(
-        f"{item.nodeid} uses `prediction`: say which @program makes it with dspex_data(..., program=NAME) ({known})"
+        f"{item.nodeid} uses the fixture `prediction`, which needs one @program; "
+        f"name it with dspex_data(..., program=NAME); programs: {known}"
     )
 
 

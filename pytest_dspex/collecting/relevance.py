@@ -1,6 +1,6 @@
-"""Which tests are the plugin's business. PYTEST_DONT_REWRITE
+"""Which tests use the plugin. PYTEST_DONT_REWRITE
 
-For a session in which none is, the rest of the plugin is not even loaded.
+In a session without such tests, the other modules of the plugin are not imported.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _MARKERS = frozenset({"dspex_data", "dspex_gate"})
 
 
 def is_relevant(item: pytest.Item) -> bool:
-    """Tell whether a test uses one of the plugin's fixtures or markers."""
+    """Return whether a test uses one of the plugin's fixtures or markers."""
     fixtures = getattr(item, "fixturenames", ())  # not every kind of item has fixtures
     return not _FIXTURES.isdisjoint(fixtures) or any(mark.name in _MARKERS for mark in item.iter_markers())
 
 
 def any_relevant(config: pytest.Config, items: list[pytest.Item]) -> bool:
-    """Tell whether any test may use the plugin, be it through a program."""
-    has_programs = "pytest_dspex.programs" in sys.modules  # somebody has imported `program`
+    """Return whether any test may use the plugin, directly or through a program."""
+    has_programs = "pytest_dspex.programs" in sys.modules  # a test module or conftest has imported `program`
     return has_programs or config.stash[OPTIONS].optimize is not None or any(map(is_relevant, items))

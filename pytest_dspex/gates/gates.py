@@ -1,8 +1,8 @@
 """Gates: the mean that a score must reach over the cases of a test, and whether it did. PYTEST_DONT_REWRITE
 
-A gate passes only on the whole truth. A case that failed with an error counts as 0, so does one
-that ran and recorded no score; skipped cases are left out and said; and where cases are missing
-the gate is not evaluated.
+A case that failed with an error counts as 0, and so does a case that ran and did not record the
+score. Skipped cases are left out of the mean and reported. If cases are missing, the gate is not
+evaluated.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Gate:
     min: float
 
     def to_json(self) -> dict[str, Any]:
-        """Return what a worker sends of it."""
+        """Return the gate as JSON data, which workers send to the controller."""
         return {"name": self.name, "min": self.min}
 
     @classmethod
@@ -43,7 +43,7 @@ class Gate:
 
 
 class RecordedScore(NamedTuple):
-    """One value that a test recorded, and what it said about it."""
+    """One value that a test recorded, with its feedback."""
 
     value: float
     feedback: str = ""
@@ -51,15 +51,15 @@ class RecordedScore(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CaseRecord:
-    """What one test item did.
+    """The result of one test item.
 
     Args:
-        nodeid: The item.
+        nodeid: The node id of the item.
         function: The node id of its test function, without the parameters.
-        case: The id of its dataset row; empty for a test without one.
-        outcome: "miss" is a failed assertion, "error" everything else that went wrong.
-        scores: What it recorded, by name.
-        message: Why it did not pass, in one line.
+        case: The id of its dataset row; empty for a test without a dataset.
+        outcome: "miss" for a failed assertion, "error" for any other failure.
+        scores: The recorded scores, by name.
+        message: Why the item did not pass, in one line.
     """
 
     nodeid: str
@@ -71,7 +71,7 @@ class CaseRecord:
 
 
 class CountedCase(NamedTuple):
-    """The value with which a case enters the mean, and why it is that value."""
+    """The value with which a case enters the mean, and the reason for the value."""
 
     record: CaseRecord
     value: float
@@ -80,10 +80,10 @@ class CountedCase(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ScoreSummary:
-    """One score over the cases of a test; `mean` and `interval` (95 %) are `None` without a case.
+    """One score over the cases of a test; `mean` and `interval` (95 %) are `None` if all cases were skipped.
 
-    `n` counts the cases in the mean: all but the `skipped`. Among them are the `errors` and those
-    that ran and recorded no such score (`unrecorded`), each with the value 0.
+    `n` is the number of cases in the mean: all but the `skipped` ones. It includes the `errors` and the
+    cases that ran and did not record this score (`unrecorded`), each with the value 0.
     """
 
     name: str
@@ -98,18 +98,18 @@ class ScoreSummary:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of a gate.
+    """The decision of a gate.
 
     Args:
-        gate: What was asked.
-        status: "not evaluated" neither passes nor fails the session.
-        mean: The mean of the cases that were counted, if any.
-        interval: Where the true mean lies, with 95 % confidence.
-        n: How many cases were counted.
-        errors: How many of them failed with an error and count as 0.
+        gate: The gate.
+        status: "passed", "failed", or "not evaluated", which neither passes nor fails the session.
+        mean: The mean of the counted cases, if there are any.
+        interval: The 95 % confidence interval of the mean.
+        n: The number of counted cases.
+        errors: The number of counted cases that failed with an error; each counts as 0.
         reason: The verdict in one line.
         worst: The cases below the gate's minimum, the lowest first.
-        is_usage_error: The gate asks for a score that the test never records.
+        is_usage_error: Whether the gate names a score that the test never records.
     """
 
     gate: Gate
@@ -125,7 +125,7 @@ class Verdict:
 
 def gate_from_marker(mark: pytest.Mark, where: str) -> Gate:
     """Read `@pytest.mark.dspex_gate(name, min=...)`; `where` names the test for the error message."""
-    from dspex_core import ConfigurationError  # only tests that have a gate need it
+    from dspex_core import ConfigurationError  # imported only for tests that have a gate
 
     problem = _problem_of(mark)
     if problem:
@@ -135,8 +135,8 @@ def gate_from_marker(mark: pytest.Mark, where: str) -> Gate:
 
 
 def summarize(name: str, cases: Sequence[CaseRecord]) -> ScoreSummary:
-    """Return the mean of a score over the cases that were not skipped; what has none counts as 0."""
-    from dspex_core.plugin_api import mean_interval  # only sessions that have scores need it
+    """Return the mean of a score over the cases that were not skipped; a case without the score counts as 0."""
+    from dspex_core.plugin_api import mean_interval  # imported only in sessions that have scores
 
     counted = tuple(_count(case, name) for case in cases if case.outcome != "skip")
     values = [case.value for case in counted]
@@ -154,7 +154,7 @@ def summarize(name: str, cases: Sequence[CaseRecord]) -> ScoreSummary:
 
 
 def decide(gate: Gate, cases: Sequence[CaseRecord], expected: int) -> Verdict:
-    """Decide a gate on the cases that were reported, of the `expected` that the test has."""
+    """Decide a gate on the reported cases; `expected` is the number of all cases of the test."""
     summary = summarize(gate.name, cases)
     worst = sorted((case for case in summary.counted if case.value < gate.min), key=lambda case: case.value)
     status, reason = _judge(gate, summary, expected)
@@ -173,22 +173,25 @@ def decide(gate: Gate, cases: Sequence[CaseRecord], expected: int) -> Verdict:
 
 
 def show(value: float) -> str:
-    """Write a score with four digits."""
+    """Return a score as text with four significant digits."""
     return f"{value:.4g}"
 
 
 def _problem_of(mark: pytest.Mark) -> str | None:
     if len(mark.args) != 1 or not isinstance(mark.args[0], str):
-        return f"dspex_gate takes the name of one score, such as dspex_gate('accuracy', min=0.85), not {mark.args!r}"
+        return (
+            f"dspex_gate has the positional arguments {mark.args!r}; "
+            "give it the name of one score, such as dspex_gate('accuracy', min=0.85)"
+        )
     call = f"dspex_gate({mark.args[0]!r})"
     unknown = sorted(set(mark.kwargs) - set(_ARGUMENTS))
     if unknown:
-        return f"{call} has no argument {unknown[0]!r}; there are: {', '.join(map(repr, _ARGUMENTS))}"
+        return f"{call} has an unknown argument {unknown[0]!r}; it takes {', '.join(map(repr, _ARGUMENTS))}"
     if "min" not in mark.kwargs:
-        return f"{call} needs min=, the mean that the score must reach, such as min=0.85"
+        return f"{call} lacks min=, the mean that the score must reach; add it, such as min=0.85"
     minimum = mark.kwargs["min"]
     if isinstance(minimum, bool) or not isinstance(minimum, int | float) or not math.isfinite(minimum):
-        return f"{call}: min must be a finite number, such as min=0.85, not {minimum!r}"
+        return f"{call} has min={minimum!r}, which is not a finite number; set one, such as min=0.85"
     return None
 
 
@@ -222,11 +225,11 @@ def _exceptions(summary: ScoreSummary) -> list[str]:
         "unrecorded={} (counted as 0)": summary.unrecorded,
         "skipped={} (left out)": summary.skipped,
     }
-    return [said.format(count) for said, count in counts.items() if count]
+    return [text.format(count) for text, count in counts.items() if count]
 
 
 def _is_never_recorded(summary: ScoreSummary) -> bool:
-    """Tell a misspelt gate from a test that never came so far as to score."""
+    """Return whether the gate's name is misspelt: cases ran to their end, but none of them recorded the score."""
     records = [case.record for case in summary.counted]
     if any(summary.name in record.scores for record in records):
         return False
@@ -235,5 +238,7 @@ def _is_never_recorded(summary: ScoreSummary) -> bool:
 
 def _unknown_score(summary: ScoreSummary) -> str:
     names = sorted({name for case in summary.counted for name in case.record.scores})
-    recorded = ", ".join(map(repr, names)) or "nothing"
-    return f"no test recorded {summary.name!r}; recorded: {recorded}"
+    problem = f"no case recorded the score {summary.name!r}"
+    if not names:
+        return f"{problem}; recorded: nothing; record it with score({summary.name!r}, ...)"
+    return f"{problem}; recorded: {', '.join(map(repr, names))}; name one of these, or record it"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def add_optimizations(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With `--dspex-optimize`, put one item before the tests for each program that they use."""
+    """With `--dspex-optimize`, add an item before the tests for each program to recompile."""
     wanted = config.stash[OPTIONS].optimize
     if wanted is None:
         return
@@ -33,19 +33,19 @@ def add_optimizations(config: pytest.Config, items: list[pytest.Item]) -> None:
             if spec.name == wanted or (not wanted and spec.optimizer is not None):
                 users.setdefault(spec, []).append(item)
     if not users:
-        name = f"named {wanted!r}" if wanted else "with an optimizer"
-        report_problem(config, f"--dspex-optimize: the collected tests use no @program {name}")
+        which = f"the @program {wanted!r}" if wanted else "a @program with an optimizer"
+        report_problem(config, f"--dspex-optimize: the collected tests do not use {which}; select tests that do")
     items[:0] = [_item(spec, tests) for spec, tests in users.items()]
 
 
 def _item(spec: ProgramSpec, tests: Sequence[pytest.Function]) -> pytest.Function:
-    """Return the item; it stands in the module of the first test and so uses the `lm` that this test sees."""
+    """Return the item; it belongs to the module of the first test, so that it uses this test's fixture `lm`."""
 
-    def optimize(request: pytest.FixtureRequest, dspex_context: None) -> None:  # noqa: ARG001  asked for its effect
+    def optimize(request: pytest.FixtureRequest, dspex_context: None) -> None:  # noqa: ARG001  requested for its effect
         _run(spec, tests, request)
 
     module = tests[0].getparent(pytest.Module)
-    assert module is not None, "a test function stands in a module"
+    assert module is not None, "a test function has a module"
     name = f"optimize[{spec.name}]"
     item: pytest.Function = pytest.Function.from_parent(module, name=name, callobj=optimize)
     item.stash[CASE] = Case(function=f"{module.nodeid}::{name}", name="", source=None, programs=())
@@ -69,7 +69,7 @@ def _run(spec: ProgramSpec, tests: Sequence[pytest.Function], request: pytest.Fi
                 concurrency=request.config.stash[OPTIONS].concurrency,
                 say=say,
             )
-    except DSPexError as error:  # no line of a test has caused it, and it says itself what did
+    except DSPexError as error:  # its message is enough: a traceback would show no line of a test
         raise pytest.fail.Exception(f"{type(error).__name__}: {error}", pytrace=False) from None
     say(str(comparison))
     request.config.stash[RESULTS].add_note(f"optimize {spec.name}: {comparison}")
@@ -78,7 +78,7 @@ def _run(spec: ProgramSpec, tests: Sequence[pytest.Function], request: pytest.Fi
 
 
 def _testset(spec: ProgramSpec, tests: Sequence[pytest.Function]) -> list[Example]:
-    """Return the held-out examples: the program's own, else the rows of the tests that use it."""
+    """Return the held-out examples: the program's testset, or else the rows of the tests that use the program."""
     if spec.testset is not None:
         return spec.examples(spec.testset)
     rows = {}

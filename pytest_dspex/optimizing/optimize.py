@@ -1,4 +1,4 @@
-"""`--dspex-optimize`: recompile a program, compare it with the one in use, keep the better. PYTEST_DONT_REWRITE"""
+"""`--dspex-optimize`: recompile a program, compare it with the stored one, keep the better. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from dspex_core import Example, Module
     from pytest_dspex.programs import ProgramSpec
 
-TOLERANCE = 0.02  # a drop of up to two points is never called a regression
+TOLERANCE = 0.02  # a drop of up to two points is never a regression
 SIGNIFICANCE = 0.05
 
 _SHOWN = 5  # ids of examples in a message
@@ -35,12 +35,14 @@ Outcome = Literal["improved", "not better", "regressed"]
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Incumbent and candidate on the same held-out examples.
+    """The results of incumbent and candidate on the same held-out examples.
 
     Args:
-        p_value: Of the difference, paired; exact McNemar for scores of 0 and 1.
-        lost: Ids of the examples on which the candidate scores less.
-        gained: Ids of those on which it scores more.
+        incumbent: The result of the stored program, or of the uncompiled one.
+        candidate: The result of the recompiled program.
+        p_value: The p-value of the paired difference; exact McNemar for scores of 0 and 1.
+        lost: The ids of the examples on which the candidate scores lower.
+        gained: The ids of the examples on which it scores higher.
     """
 
     incumbent: EvaluationResult
@@ -51,7 +53,7 @@ class Comparison:
 
     @property
     def outcome(self) -> Outcome:
-        """Better by any margin is improved; worse beyond tolerance and chance is regressed."""
+        """The outcome: better by any margin is improved, worse beyond tolerance and chance is regressed."""
         difference = self.candidate.mean - self.incumbent.mean
         if difference > 0:
             return "improved"
@@ -84,23 +86,26 @@ def compare(incumbent: EvaluationResult, candidate: EvaluationResult) -> Compari
 def optimize(
     spec: ProgramSpec, *, testset: Sequence[Example], concurrency: int, say: Callable[[str], None]
 ) -> Comparison:
-    """Compile a program and put the result in place of its artifact if it is better on the held-out examples.
+    """Compile a program, and replace its artifact if the result is better on the held-out examples.
 
     Raises:
-        ConfigurationError: There is nothing to compile with or to compare on, or the held-out
-            examples are also among those that the program is compiled on.
-        ArtifactError: The stored artifact cannot be loaded, or what was compiled could not be.
+        ConfigurationError: The program has no optimizer, metric or held-out examples, or is compiled
+            on some of the held-out examples.
+        ArtifactError: The stored program cannot be loaded, or the compiled one cannot be saved.
         EvaluationError: The LM or the metric failed on held-out examples.
     """
     optimizer = spec.optimizer
     metric = spec.metric or (optimizer.metric if optimizer else None)
     if optimizer is None or metric is None:
-        raise ConfigurationError(f"@program {spec.name}: give it an optimizer and a metric to be optimized")
+        lacks = "an optimizer" if optimizer is None else "a metric"
+        raise ConfigurationError(f"@program {spec.name!r} lacks {lacks}, which --dspex-optimize needs; give it one")
     if not testset:
-        raise ConfigurationError(f"@program {spec.name} has no held-out examples: give it a testset")
+        raise ConfigurationError(f"@program {spec.name!r} has no held-out examples; give it a testset")
     inputs = sorted(testset[0].input_keys)
     if not inputs:
-        raise ConfigurationError(f"@program {spec.name}: name the inputs of its held-out examples with inputs=[...]")
+        raise ConfigurationError(
+            f"the held-out examples of @program {spec.name!r} have no input fields; name them with inputs=[...]"
+        )
     trainset = [] if spec.trainset is None else spec.examples(spec.trainset, inputs=inputs)
     valset = None if spec.valset is None else spec.examples(spec.valset, inputs=inputs)
     _refuse_overlap(spec, "trainset", trainset, testset)
@@ -123,12 +128,12 @@ def optimize(
 
 
 def incumbent_name(spec: ProgramSpec) -> str:
-    """Say what a recompiled program is compared with."""
+    """Return the words for the program with which a recompiled one is compared."""
     return f"the stored {'/'.join(spec.artifact.parts[-2:])}" if spec.artifact.exists() else "the uncompiled program"
 
 
 def regression_message(spec: ProgramSpec, comparison: Comparison) -> str:
-    """Say what a regression lost."""
+    """Return the message of a regression, with the examples that it lost."""
     lines = [
         f"{spec.name} {comparison}",
         f"The recompiled program is worse and was dropped: {incumbent_name(spec)} stays.",
@@ -140,49 +145,53 @@ def regression_message(spec: ProgramSpec, comparison: Comparison) -> str:
 
 
 def _check_storable(spec: ProgramSpec) -> None:
-    """Save the uncompiled program somewhere, so that what cannot be saved is known before calls are paid for.
+    """Save the uncompiled program to a temporary folder, so that an error in saving comes before any LM call.
 
     Raises:
-        ArtifactError: It cannot be saved.
+        ArtifactError: The program cannot be saved.
     """
     with tempfile.TemporaryDirectory(prefix="dspex-") as folder:
         spec.build().save(Path(folder, spec.artifact.name))
 
 
 def _store(program: Module, spec: ProgramSpec, *, metadata: Mapping[str, object]) -> None:
-    """Save the better program, somewhere else if it cannot be where it belongs.
+    """Save the better program as the artifact, or in a temporary folder if that fails.
 
     Raises:
-        ArtifactError: It could not be saved in its place; the message says where it is.
+        ArtifactError: The artifact could not be written; the message says where the program is.
     """
     try:
         program.save(spec.artifact, metadata=metadata)
     except ArtifactError as error:
         rescued = Path(tempfile.mkdtemp(prefix="dspex-"), spec.artifact.name)
         program.save(rescued)
-        message = f"{error}\nThe better program is not lost: it is in {rescued}"
+        message = f"{error}\nThe better program was saved elsewhere; move it to this place from {rescued}"
         raise ArtifactError(message, problems=error.problems) from error
 
 
 def _as_loaded(spec: ProgramSpec, compiled: Module) -> Module:
-    """Return the program that the tests would load: what is scored is what is stored."""
+    """Return the program as the tests would load it, so that the scored program is the stored one."""
     loaded = spec.build()
     loaded.load_state(compiled.dump_state())
     return loaded
 
 
 def _trusted(result: EvaluationResult) -> EvaluationResult:
-    """Return the result, unless an example has no score for a reason that is not the program's."""
+    """Return the result, unless the LM or the metric failed on an example.
+
+    Raises:
+        EvaluationError: One of them failed, so that the programs cannot be compared.
+    """
     for name, case in zip(_names(result), result.cases, strict=True):
         error = case.error
         if error is not None and (error.phase == "metric" or _is_lm_failure(error.error)):
-            message = f"nothing can be compared: on {name} the {error}"
+            message = f"the programs cannot be compared, as an example has no score: on {name} the {error}"
             raise EvaluationError(message, result=result) from error.error
     return result
 
 
 def _is_lm_failure(error: Exception) -> bool:
-    return isinstance(error, LMError) and not isinstance(error, ContextWindowExceededError)  # the demos are too long
+    return isinstance(error, LMError) and not isinstance(error, ContextWindowExceededError)  # its demos are too long
 
 
 def _refuse_overlap(spec: ProgramSpec, name: str, examples: Sequence[Example], held_out: Sequence[Example]) -> None:
@@ -193,13 +202,13 @@ def _refuse_overlap(spec: ProgramSpec, name: str, examples: Sequence[Example], h
         ids = ", ".join(str(example.id) for _, example in shared[:_SHOWN])
         more = f" and {len(shared) - _SHOWN} more" if len(shared) > _SHOWN else ""
         raise ConfigurationError(
-            f"@program {spec.name}: {len(shared)} examples of the {name} are also held out ({ids}{more}); "
-            "a program must be tested on examples that it was not compiled on"
+            f"@program {spec.name!r}: {len(shared)} examples of the {name} are also held out ({ids}{more}); "
+            "remove them from one of the two, so that the program is scored on examples that are new to it"
         )
 
 
 def _names(result: EvaluationResult) -> list[str]:
-    """Return what the examples are called: their ids, with their places where these do not tell them apart."""
+    """Return the names of the examples: their ids, with their numbers if ids are missing or repeated."""
     ids = [case.example.id for case in result.cases]
     count = Counter(ids)
     return [
@@ -209,7 +218,7 @@ def _names(result: EvaluationResult) -> list[str]:
 
 
 def _baseline(result: EvaluationResult) -> dict[str, object]:
-    """Return what the artifact says of its own quality: the mean and each held-out example's score."""
+    """Return the scores that are stored with the artifact: the mean and each held-out example's score."""
     return {
         "metric": result.metric,
         "mean": result.mean,

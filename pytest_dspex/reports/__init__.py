@@ -1,4 +1,4 @@
-"""What a session says at its end, each report written from one model. PYTEST_DONT_REWRITE"""
+"""The reports at the end of a session, each written from one model. PYTEST_DONT_REWRITE"""
 
 from pytest_dspex.reports.model import Evaluation, Report, Suite
 

@@ -1,6 +1,7 @@
-"""What reports must not hold: credentials, and control characters that a model or a row chose. PYTEST_DONT_REWRITE
+"""Removes credentials, and control characters from models and datasets, from pytest's reports. PYTEST_DONT_REWRITE
 
-A report is what the terminal, JUnit XML, xdist's controller and other plugins read. It is cleaned where it is made.
+The terminal, JUnit XML, xdist's controller and other plugins all read the reports, so a report is cleaned where it is
+made.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from dspex_core import BaseLM
 
 _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
-_SHORTEST = 8  # characters of a credential: a shorter text may stand anywhere by chance
+_SHORTEST = 8  # characters of a credential: a shorter text may occur anywhere by chance
 _HIDDEN_FIELDS = ("longrepr", "sections", "user_properties")
 
 
@@ -41,10 +42,10 @@ def clean_collect_report(report: pytest.CollectReport, collector: pytest.Collect
 
 
 def _clean(report: _Report, config: pytest.Config, *, secrets: list[str]) -> _Report:
-    """Clean the parts of a report in the form in which it travels, since failures are represented in many ways."""
-    stored = report._to_json()  # noqa: SLF001  what xdist sends; the hook for it would add what only other plugins read
+    """Clean the parts of a report in its JSON form, which is one for the many representations of failures."""
+    stored = report._to_json()  # noqa: SLF001  as xdist sends it; the hook would add data that only other plugins read
     hide = partial(_without, secrets=secrets)
-    terminal = config.pluginmanager.getplugin("terminalreporter")  # there may be none
+    terminal = config.pluginmanager.getplugin("terminalreporter")  # `None` with `-p no:terminal`
     keep_color = terminal is not None and terminal.hasmarkup
     cleaned = {name: _each_text(stored[name], hide) for name in _HIDDEN_FIELDS if name in stored}
     cleaned["longrepr"] = _each_text(cleaned["longrepr"], partial(shown, keep_color=keep_color))
@@ -68,7 +69,7 @@ def _each_text(value: Any, change: Callable[[str], str]) -> Any:
 
 
 def _without(text: str, *, secrets: list[str]) -> str:
-    from dspex_core.plugin_api import HIDDEN, masked  # only reports that say something need it
+    from dspex_core.plugin_api import HIDDEN, masked  # imported only for reports with text
 
     for secret in secrets:
         text = text.replace(secret, HIDDEN)
@@ -76,12 +77,12 @@ def _without(text: str, *, secrets: list[str]) -> str:
 
 
 def _secrets(values: Iterable[object]) -> list[str]:
-    """Return the credentials that this process knows: those in its environment, and the keys of the LMs in use."""
+    """Return the credentials in the environment of this process, and the keys of the LMs in use."""
     from dspex_core.plugin_api import is_secret  # as above
 
-    # A path is no secret: PWD is one, and so is where a key's file lies.
+    # A path is not a secret: neither PWD nor the path of a key's file is.
     found = {value for name, value in os.environ.items() if is_secret(name) and not Path(value).exists()}
-    if "dspex_core.lm.client" in sys.modules:  # somebody has made an LM
+    if "dspex_core.lm.client" in sys.modules:  # without it there is not an LM
         from dspex_core import BaseLM
         from dspex_core.plugin_api import current
 

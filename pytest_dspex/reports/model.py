@@ -1,4 +1,4 @@
-"""What a session measured, as values; every report is written from them and from nothing else. PYTEST_DONT_REWRITE"""
+"""The results of a session, as values; every report is written from these alone. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Suite:
     """The cases of one test function.
 
-    `n` counts all that were reported: the passed, the missed, the errors and the skipped.
-    `scores` has each score that a case recorded, `verdicts` each gate.
+    `n` is the number of reported cases: the passed, the missed, the errors and the skipped.
+    `scores` has each score that a case recorded, and `verdicts` the decision of each gate.
     """
 
     test: str
@@ -47,7 +47,7 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything that the reports of a session say; `notes` are single lines of other parts of it."""
+    """The content of a session's reports; `notes` are further lines, such as the counts of LM calls."""
 
     suites: tuple[Suite, ...] = ()
     evaluations: tuple[Evaluation, ...] = ()
@@ -55,7 +55,7 @@ class Report:
 
 
 def suite_of(test: str, cases: Sequence[CaseRecord], *, verdicts: Sequence[Verdict] = ()) -> Suite:
-    """Return what the cases of a test function came to."""
+    """Return the summary of a test function's cases."""
     outcomes = Counter(case.outcome for case in cases)
     names = dict.fromkeys(name for case in cases for name in case.scores)  # in the order they were recorded
     return Suite(

@@ -1,4 +1,4 @@
-"""Text of rows, replies and errors as it may go to a terminal or a report. PYTEST_DONT_REWRITE"""
+"""Text of rows, replies and errors, made safe for a terminal or a report. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def shown(text: str, *, keep_color: bool = False) -> str:
 
     Args:
         text: The text.
-        keep_color: Whether to keep sequences that set a colour, which pytest itself writes where it shows colours.
+        keep_color: Whether to keep sequences that set a colour, as pytest itself writes them to a terminal.
     """
     if text.isascii() and text.isprintable():
         return text

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pytest_dspex.gates.gates import ScoreSummary, Verdict
     from pytest_dspex.reports.model import Evaluation, Report, Suite
 
-_NARROWEST_TEST = 20  # columns left of a node id, however narrow the terminal
+_NARROWEST_TEST = 20  # columns that a node id keeps on a narrow terminal
 
 
 class _Row(NamedTuple):
@@ -35,7 +35,7 @@ _ALIGNMENT = _Row("left", "left", "right", "left", "right", "right", "left", "le
 
 
 def write(terminalreporter: pytest.TerminalReporter, report: Report) -> None:
-    """Write the section, or nothing when there is nothing to say."""
+    """Write the section, if the report has rows or notes."""
     rows = [*_rows(report)]
     if not rows and not report.notes:
         return
@@ -91,7 +91,7 @@ def _show_interval(low: float, high: float) -> str:
 
 
 def _table(rows: Sequence[_Row], *, width: int) -> list[str]:
-    """Draw the rows, with the node ids cut on the left as far as the width asks for."""
+    """Return the lines of the table; node ids are cut on the left so that it fits the width."""
     lines = _draw(rows)
     excess = max(map(len, lines)) - width
     if excess <= 0:
@@ -102,7 +102,7 @@ def _table(rows: Sequence[_Row], *, width: int) -> list[str]:
 
 def _draw(rows: Sequence[_Row]) -> list[str]:
     with foreign_code():
-        from tabulate import tabulate  # only sessions that have scores need it
+        from tabulate import tabulate  # imported only in sessions that have scores
 
         cells = [[shown_on_a_line(cell) for cell in row] for row in rows]
     table = tabulate(cells, headers=_HEADERS, tablefmt="simple", colalign=_ALIGNMENT, disable_numparse=True)

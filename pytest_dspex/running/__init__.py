@@ -1,1 +1,1 @@
-"""What goes on around each test while it runs. PYTEST_DONT_REWRITE"""
+"""The plugin's work around each running test. PYTEST_DONT_REWRITE"""

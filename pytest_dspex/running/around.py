@@ -1,4 +1,4 @@
-"""What goes on around each test while it runs. PYTEST_DONT_REWRITE"""
+"""The recorder, the checks and the report of each running test. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _ASSERTIONS = (AssertionError, pytest.fail.Exception, pytest.skip.Exception, pyt
 
 
 def recorder_for(item: pytest.Item) -> CassetteRecorder | OnDemand | None:
-    """Return what stands before the LM calls of an item; nothing does in a live session."""
+    """Return the recorder of an item's LM calls; in a live session `None`."""
     options = item.config.stash[OPTIONS]
     if options.live:
         return None
@@ -48,7 +48,7 @@ def recorder_for(item: pytest.Item) -> CassetteRecorder | OnDemand | None:
 
 
 class OnDemand:
-    """The recorder of a test that does not look as if it called an LM; its cassette is opened if it does."""
+    """The recorder of a test that does not use the plugin; it opens the cassette at the first LM call."""
 
     def __init__(self, item: pytest.Item) -> None:
         self._item = item
@@ -58,7 +58,7 @@ class OnDemand:
         return self._recorder.replay(model, request)
 
     def record(self, model: str, request: LMRequest, response: LMResponse) -> None:
-        """Keep what the LM has just answered."""
+        """Record a response of the LM."""
         self._recorder.record(model, request, response)
 
     @property
@@ -81,15 +81,15 @@ def _recording(config: pytest.Config) -> Recording:
 
     if RECORDING not in config.stash:
         config.stash[RECORDING] = Recording(config)
-        watch(config)  # it says at the end what was replayed
+        watch(config)  # the controller shows the counts of calls at the end
     return config.stash[RECORDING]
 
 
 @contextmanager
 def around(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
-    """Put the item's cassette before all LM calls, its fixtures' included."""
+    """Make the item's recorder that of all LM calls, including those of its fixtures."""
     item.stash[NEXT_ITEM] = nextitem
-    ignore_foreign_warnings()  # pytest has just set this test's filters; calls made ahead are under way
+    ignore_foreign_warnings()  # pytest has just reset the filters, and predictions are made ahead in other threads
     recorder, router = recorder_for(item), item.config.stash.get(ROUTER, None)
     routed = router.running(recorder, item.nodeid) if router is not None and recorder is not None else nullcontext()
     with context(recorder=recorder), routed:
@@ -99,13 +99,13 @@ def around(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
 
 
 def shared(config: pytest.Config) -> AbstractContextManager[None]:
-    """Let what a fixture of a wider scope than one test starts serve all of its tests."""
+    """Route the LM calls of threads that a fixture of a wider scope starts to whichever test is running."""
     router = config.stash.get(ROUTER, None)
     return nullcontext() if router is None else router.shared()
 
 
 def raise_unseen(item: pytest.Item) -> None:
-    """Raise the miss that a test which got to its end has not seen, since one of its threads raised it."""
+    """Raise the miss of a thread or child of a test that passed without noticing it."""
     router = item.config.stash.get(ROUTER, None)
     if router is None or RECORDER not in item.stash:
         return
@@ -116,14 +116,14 @@ def raise_unseen(item: pytest.Item) -> None:
 
 
 def raise_checks(item: pytest.Item) -> None:
-    """Raise the failed checks of a test that got to its end, as one failure."""
+    """Raise the failed checks of a test that ran to its end, as one failure."""
     case = item.stash.get(CASE, None)
     if case is not None and case.checks:
         pytest.fail(_take_checks(case), pytrace=False)
 
 
 def annotate(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-    """Note how a phase of a test ended, and have its failure shown clearly."""
+    """Note how a phase of a test ended, and shorten the traceback of its failure."""
     error = call.excinfo.value if call.excinfo is not None else None
     if call.when == "call" and _is_end(error) and RECORDING in item.config.stash:
         item.config.stash[RECORDING].ran(item)
@@ -146,26 +146,26 @@ def _is_assertion(error: BaseException) -> bool:
 
 
 def _is_end(error: BaseException | None) -> bool:
-    """Tell whether a test that ended so has asked the LM all that it asks."""
+    """Return whether a test that ended with this error ran to its end or to a failed assertion."""
     if error is None:
         return True
     return isinstance(error, AssertionError | pytest.fail.Exception) and not isinstance(error, pytest.xfail.Exception)
 
 
 def _note(item: pytest.Item, case: Case, call: pytest.CallInfo[None]) -> None:
-    """Put what the case recorded into its user properties, once, in its newest state."""
+    """Put the case's current results into the item's user properties, in place of earlier ones."""
     if call.when == "setup":
         case.error = False
     if call.excinfo is not None and not _is_assertion(call.excinfo.value):
         case.error = True
-    if case.checks:  # the test failed before its end, where they would have been told
+    if case.checks:  # the test failed before its end, where `raise_checks` reports them
         item.add_report_section(call.when, "checks", _take_checks(case))
     properties = [pair for pair in item.user_properties if pair[0] != "dspex"]
     item.user_properties[:] = [*properties, case.to_property()]
 
 
 def finish(session: pytest.Session) -> None:
-    """End the prefetching and write the cassettes; on a worker, send the controller what it needs."""
+    """End the prefetching and write the cassettes; a worker sends its results to the controller."""
     if PREFETCHER in session.config.stash:
         session.config.stash[PREFETCHER].close()
     router = session.config.stash.get(ROUTER, None)

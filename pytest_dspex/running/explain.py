@@ -1,4 +1,4 @@
-"""What pytest says when a comparison with an evaluation fails. PYTEST_DONT_REWRITE"""
+"""Pytest's explanation of a failed comparison with an evaluation result. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ _SHOWN = 5
 
 
 def explain_comparison(op: str, left: object, right: object) -> list[str] | None:
-    """Say the score, its interval and the worst examples; `None` for comparisons of other things."""
-    if "dspex_core.evaluation.evaluate" not in sys.modules:  # nothing has been evaluated
+    """Return the score, its interval and the worst examples; `None` for comparisons of other values."""
+    if "dspex_core.evaluation.evaluate" not in sys.modules:  # without it there is not an evaluation result
         return None
     from dspex_core import EvaluationResult
 

@@ -1,4 +1,4 @@
-"""How a failure is shown: what the user did and what to do, not the library's inside. PYTEST_DONT_REWRITE"""
+"""Tracebacks of failures, shortened to the frames of the user's code. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ import dspex_core
 from dspex_core import DSPexError
 
 _INSIDE = tuple(Path(path).parent for path in (dspex_core.__file__, __file__, concurrent.futures.__file__))
-# The clients below an LM: their frames hold what was sent, and none of them is the user's to mend.
+# The clients that an LM uses: their frames show the sent data, and the user cannot mend them.
 _CLIENTS = frozenset({"aiohttp", "anthropic", "httpcore", "httpx", "litellm", "openai", "tenacity", "urllib3"})
 
 
 def clarify(call: pytest.CallInfo[None], *, full_trace: bool) -> None:
-    """Make pytest show a failure of a dspex test as briefly as it can be understood.
+    """Make pytest show a failure without the frames of the library.
 
-    An error of dspex that no line of the test caused is its message alone; of other tracebacks
-    the library's own frames are left out.
+    An error of dspex outside the test's call, such as in a fixture, is shown as its message alone.
     """
     excinfo = call.excinfo
     if excinfo is None or full_trace:
@@ -31,14 +30,14 @@ def clarify(call: pytest.CallInfo[None], *, full_trace: bool) -> None:
         call.excinfo = pytest.ExceptionInfo.from_exception(failure.with_traceback(error.__traceback__))
         return
     if isinstance(error, DSPexError):
-        error.__suppress_context__ = True  # it says itself what came before
+        error.__suppress_context__ = True  # its message names the cause
     for each in _chain(error):
         each.__traceback__ = _outside(each.__traceback__)
     call.excinfo = pytest.ExceptionInfo.from_exception(error.with_traceback(error.__traceback__ or excinfo.tb))
 
 
 def _chain(error: BaseException) -> list[BaseException]:
-    """Return an error and those that led to it."""
+    """Return an error, its causes and contexts."""
     found = [error]
     while (earlier := found[-1].__cause__ or found[-1].__context__) is not None and earlier not in found:
         found.append(earlier)
@@ -46,7 +45,7 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 
 def _outside(traceback: TracebackType | None) -> TracebackType | None:
-    """Return a traceback without the library's frames. pytest's own filter of frames does not outlast its cuts."""
+    """Return a traceback without the library's frames; a filter set on pytest's `ExceptionInfo` would be lost."""
     entries = []
     while traceback is not None:
         entries.append(traceback)

@@ -1,4 +1,4 @@
-"""Predictions, made concurrently ahead of the tests that look at them. PYTEST_DONT_REWRITE"""
+"""Predictions, made concurrently ahead of the tests that use them. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Prefetcher:
-    """Runs a program for the items that come next; each item's prediction is made once."""
+    """Runs a program for an item and those that follow; each item's prediction is made once."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._width = config.stash[OPTIONS].concurrency
@@ -28,7 +28,7 @@ class Prefetcher:
         self._positions: dict[pytest.Item, int] = {}
 
     def prediction(self, item: pytest.Item, program: Module, *, name: str) -> Any:
-        """Return an item's prediction, and begin those of the items after it; `name` is the program's fixture."""
+        """Return an item's prediction, and start those of the items after it; `name` is the program's fixture."""
         following = self._next(item) if _outlives("lm", item) and _outlives(name, item) else ()
         for each in (item, *(upcoming for upcoming in following if _is_predicted_alike(upcoming, item))):
             if each.nodeid not in self._futures:
@@ -37,12 +37,12 @@ class Prefetcher:
         return self._futures.pop(item.nodeid).result()  # popped: a rerun asks again
 
     def close(self) -> None:
-        """Drop what has not begun and wait for what has."""
+        """Cancel the predictions that have not started, and wait for the others."""
         self._pool.shutdown(cancel_futures=True)
 
     def _next(self, item: pytest.Item) -> Iterable[pytest.Item]:
-        """Return the items that surely run in this process after this one, as far as is worth looking."""
-        if is_worker(item.config):  # what else comes is the controller's decision
+        """Return the next items that will run in this process, up to twice the number of concurrent predictions."""
+        if is_worker(item.config):  # the controller decides which items come after the next
             following = item.stash[NEXT_ITEM]
             return [following] if following is not None else []
         items = item.session.items
@@ -60,13 +60,13 @@ def prefetcher(config: pytest.Config) -> Prefetcher:
 
 
 def _outlives(fixture: str, item: pytest.Item) -> bool:
-    """Tell whether the items after this one get the same object of a fixture, not one of their own."""
+    """Return whether the items after this one share the fixture's value with it."""
     definitions = item.session._fixturemanager.getfixturedefs(fixture, item)  # noqa: SLF001  no public way to a scope
     return definitions is not None and definitions[-1].scope != "function"
 
 
 def _is_predicted_alike(upcoming: pytest.Item, item: pytest.Item) -> bool:
-    """Tell whether an item will use the very program and LM that this one uses, and will run at all."""
+    """Return whether an item will run, with the same program and LM as this one."""
     case, this = upcoming.stash.get(CASE, None), item.stash[CASE]
     return (
         case is not None
@@ -77,13 +77,13 @@ def _is_predicted_alike(upcoming: pytest.Item, item: pytest.Item) -> bool:
 
 
 def _other_parameters(item: pytest.Item) -> dict[str, Any]:
-    """Return what a case is parametrized with beside its row; the LM may be."""
+    """Return the parameters of a case other than its row; they may choose the LM."""
     parameters = item.callspec.params  # type: ignore[attr-defined]  # items with a row are parametrized
     return {name: value for name, value in parameters.items() if name != "example"}
 
 
 def _predict(item: pytest.Item, program: Module) -> Any:
-    from dspex_core import context  # the core is loaded by sessions that use it only
+    from dspex_core import context  # only sessions that use the core import it
 
     example = item.callspec.params["example"]  # type: ignore[attr-defined]  # parametrized items have it
     with context(recorder=recorder_for(item)):

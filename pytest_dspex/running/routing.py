@@ -1,8 +1,8 @@
-"""Where LM calls go that no test's context reaches: of threads, of imports, after tests. PYTEST_DONT_REWRITE
+"""The recorder of LM calls outside a test's context: of threads, at import, after tests. PYTEST_DONT_REWRITE
 
-A test's context holds its cassette, and asyncio and the library's own threads inherit it. Plain threads do not, and
-Python has no hook for that; so the session notes which test starts a thread or gives a pool work. Nothing else of the
-context is passed on: code under test must see the same context variables as in production.
+A test's context holds its recorder, and asyncio and the library's own threads inherit the context. Plain threads do
+not inherit it, and Python has no hook for that. So the session notes which test starts a thread or submits work to a
+pool. Nothing else of the context is passed on: code under test must see the same context variables as in production.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _UNDO = pytest.StashKey[list["Callable[[], None]"]]()
 
 
 def begin(config: pytest.Config, *, live: bool, replay_only: bool) -> None:
-    """Stand before all LM calls of this process, and have those of its children refused; but not in a live session."""
+    """Route all LM calls of this process, and have its child processes refuse theirs; in a live session do neither."""
     if _UNDO in config.stash:
         return
     undo = config.stash[_UNDO] = []
@@ -48,12 +48,12 @@ def begin(config: pytest.Config, *, live: bool, replay_only: bool) -> None:
     if router is not None:
         config.stash[ROUTER] = router
         undo.append(router.follow_threads())
-    if is_inner or live:  # else what still runs, and what runs at exit, is refused, too
+    if is_inner or live:  # otherwise calls of threads that still run, and calls at exit, stay refused
         undo.extend(restore)
 
 
 def end(config: pytest.Config) -> None:
-    """Leave the process as it was."""
+    """Undo the changes to the process."""
     undos: list[Callable[[], None]] = config.stash.get(_UNDO, [])
     for undo in reversed(undos):
         undo()
@@ -73,24 +73,24 @@ def _set_variable(value: str) -> Callable[[], None]:
 
 
 class CallOutsideTestsError(DSPexError):
-    """An LM call that no test makes, so that no cassette can hold its answer; `model` is its name."""
+    """An LM call was made outside any test, so that it does not belong to a cassette; `model` is the LM's name."""
 
     def __init__(self, model: str) -> None:
         self.model = model
         super().__init__(
-            f"{model!r} was asked outside any test, where no cassette can hold the answer. Make the call in a test or "
-            "a fixture (not while a module is imported, nor after the last test), or run with `pytest --dspex-live`."
+            f"{model!r} was called outside any test, so the call does not belong to a cassette. Make it in a test or a "
+            "fixture (not while a module is imported, nor after the last test), or run with `pytest --dspex-live`."
         )
 
 
 class Router:
     """The recorder of the process while a session does not run live.
 
-    A call belongs to the test that started its thread, else to the test that runs, and is refused where none does.
-    Threads that a fixture of a wider scope starts serve many tests: their calls belong to the test that runs.
+    A call belongs to the test that started its thread, or else to the running test; between tests it is refused.
+    Threads that a fixture of a wider scope starts serve many tests: their calls belong to the running test.
 
-    `refused`, `late` and `unseen` say what the session has to report: models asked outside any test, the tests
-    whose threads still asked after their end, and misses that were raised in a thread.
+    `refused` are the models that were called outside any test, and `late` the tests whose threads made calls after
+    the test's end. `problems` and `notes` report them, and the misses in threads.
     """
 
     def __init__(self) -> None:
@@ -100,13 +100,14 @@ class Router:
         self._running: Recorder | None = None
         self._ended: WeakKeyDictionary[Recorder, str] = WeakKeyDictionary()
         self._threads: WeakKeyDictionary[threading.Thread, Recorder] = WeakKeyDictionary()
-        self._asked: dict[int, tuple[LMRequest, Recorder]] = {}  # what is live now, by the request's identity
+        self._asked: dict[int, tuple[LMRequest, Recorder]] = {}  # pending live calls, by the id of the request object
 
     def replay(self, model: str, request: LMRequest) -> LMResponse | None:
-        """Return the response that the cassette of the call's test holds.
+        """Return the response from the cassette of the call's test, or `None` if the call has to go to the LM.
 
         Raises:
-            CallOutsideTestsError: No test makes this call.
+            CallOutsideTestsError: The call does not belong to a test.
+            MissElsewhereError: The request is not recorded, and the call was made in a thread.
         """
         recorder = self._recorder()
         if recorder is None:
@@ -116,7 +117,7 @@ class Router:
             self.late.add(self._ended[recorder])
         try:
             response = recorder.replay(model, request)
-        except pytest.fail.Exception as miss:  # in a thread, where maybe nobody looks and pools wait for ever
+        except pytest.fail.Exception as miss:  # in a thread, its outcome may get lost, and pools wait for ever
             self._unseen.setdefault(recorder, miss)
             raise MissElsewhereError(str(miss)) from None
         if response is None:  # the test may end before the answer arrives
@@ -124,7 +125,7 @@ class Router:
         return response
 
     def record(self, model: str, request: LMRequest, response: LMResponse) -> None:
-        """Keep an answer in the cassette that was asked for it."""
+        """Record a response in the cassette that was looked up for its request."""
         _, recorder = self._asked.pop(id(request), (request, self._recorder()))
         if recorder is None:
             raise CallOutsideTestsError(model)
@@ -132,7 +133,7 @@ class Router:
 
     @contextmanager
     def running(self, recorder: Recorder, nodeid: str) -> Iterator[None]:
-        """Let calls that belong to nobody else go to this test's recorder."""
+        """Route calls that do not belong to another test to this test's recorder."""
         outer, self._running = self._running, recorder
         self._ended.pop(recorder, None)  # the test runs again
         try:
@@ -142,13 +143,13 @@ class Router:
             self._ended[recorder] = nodeid
 
     def problems(self) -> list[str]:
-        """Return what no test has failed for."""
+        """Return the refused calls and misses for which no test has failed."""
         asked = [str(CallOutsideTestsError(model)) for model in sorted(self.refused)]
         return [*asked, *dict.fromkeys(f"in a thread, unseen by its test: {miss}" for miss in self._unseen.values())]
 
     def notes(self) -> list[str]:
-        """Return what is worth knowing."""
-        after = "LM calls came from a thread of this test after its end, and went to its cassette; join the thread"
+        """Return the tests whose threads made calls after the test's end."""
+        after = "a thread of this test made LM calls after the test's end; they are in its cassette; join the thread"
         return [f"{nodeid}: {after}" for nodeid in sorted(self.late)]
 
     def take_unseen(self, recorder: Recorder) -> BaseException | None:
@@ -157,7 +158,7 @@ class Router:
 
     @contextmanager
     def shared(self) -> Iterator[None]:
-        """Let what starts here belong to whichever test runs when it asks."""
+        """Route the calls of threads that start inside the `with` block to whichever test is running then."""
         before = current()
         undo = settings.install_recorder(self, replay_only=before.replay_only)
         try:
@@ -166,7 +167,7 @@ class Router:
             undo()
 
     def follow_threads(self) -> Callable[[], None]:
-        """Note from now on who starts a thread or submits work to a pool; the result ends it."""
+        """Note from now on which test starts a thread or submits work to a pool; the returned function undoes it."""
         start, submit = threading.Thread.start, ThreadPoolExecutor.submit
 
         def noted_start(thread: threading.Thread) -> None:
@@ -187,7 +188,7 @@ class Router:
         return undo
 
     def _starter(self) -> Recorder:
-        """Return to whom belongs what starts here; the router itself stands for the test that runs."""
+        """Return the owner of a thread or task that starts here; the router itself stands for the running test."""
         recorder = current().recorder
         return recorder if recorder is not None and recorder is not self else self._owner()
 
@@ -200,7 +201,7 @@ class Router:
 
 
 def _owned(function: Callable[..., Any], owner: Recorder) -> Callable[..., Any]:
-    """Return a function that runs with this owner in a pool's thread, and is otherwise the same."""
+    """Return a function that runs the given one in a pool's thread with this owner."""
 
     def run(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True

@@ -22,33 +22,33 @@ RESULTS = pytest.StashKey[SessionResults]()
 
 
 def watch(config: pytest.Config) -> None:
-    """Let the controller watch the session from now on; a worker has none."""
+    """Register a controller for the session, if this process is not a worker and has none yet."""
     if CONTROLLER not in config.stash and not is_worker(config):
         config.stash[CONTROLLER] = Controller(config)
         config.pluginmanager.register(config.stash[CONTROLLER], "dspex-controller")
 
 
 class Controller:
-    """Hooks that run once a session; those of xdist are called only where it is installed and in use."""
+    """Hooks that run once a session; those of xdist are called only if it is in use."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._recordings = Recordings(config)
         self._local_host: LocalHost | None = None
-        self._problems: list[str] = []  # mistakes that only the workers have seen
+        self._problems: list[str] = []  # mistakes that workers have found
         self._results = config.stash[RESULTS] = SessionResults()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take in what a case did."""
+        """Add the report of a case."""
         self._results.add_report(report)
 
     def pytest_internalerror(self) -> None:
-        """Remember it: under xdist the session may end with 0 nevertheless."""
+        """Remember the error, as under xdist the session may still end with exit status 0."""
         self._results.add_internal_error()
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:
-        """Decide the gates, before anybody writes a report; then see what became of the cassettes."""
+        """Decide the gates before other plugins write their reports; then merge the cassettes."""
         expected = self._config.stash.get(EXPECTED, None)
         if expected is not None:  # this process has collected
             self._results.add_expected(expected)
@@ -72,13 +72,14 @@ class Controller:
         try:
             written = self._results.part().write(path)
         except OSError as error:
-            self._recordings.problems.append(f"--dspex-partial: the results could not be written: {error}")
+            message = f"--dspex-partial: the results could not be written ({error}); name a path that can be written"
+            self._recordings.problems.append(message)
         else:
             advice = f"pytest --dspex-merge={path}"
-            self._results.add_note(f"results written to {written}; decide the gates over all of them with `{advice}`")
+            self._results.add_note(f"results written to {written}; decide the gates over all results with `{advice}`")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Show what was measured."""
+        """Show the problems, and the table of scores and gates."""
         from pytest_dspex.reports.terminal import write
 
         for problem in [*self._problems, *self._recordings.problems]:
@@ -101,14 +102,14 @@ class Controller:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
-        """Learn what the workers are going to run."""
+        """Note the items that the workers will run."""
         self._results.add_selected(ids)
         self._recordings.expect(ids)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Take over what a worker sends at its end; a killed one sends nothing."""
-        output = getattr(node, "workeroutput", None)  # xdist sets it only when the worker ended well
+        """Add the output that a worker sends at its end; a killed worker sends none."""
+        output = getattr(node, "workeroutput", None)  # xdist sets it only if the worker ended normally
         if output is None:
             return
         self._results.add_expected(json.loads(output.get(EXPECTED_OUTPUT, "{}")))

@@ -1,4 +1,4 @@
-"""What only sessions with a real LM need. PYTEST_DONT_REWRITE"""
+"""The LM, its cache and its server in sessions that call a real LM. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from dspex_core import DSPexError, LMNotConfiguredError
 from dspex_core.plugin_api import BUILT_IN, SERVER_VARIABLE, serve
-from pytest_dspex.collecting.problems import tell_controller
+from pytest_dspex.collecting.problems import send_to_controller
 from pytest_dspex.options import is_worker
 from pytest_dspex.reports.shown import shown
 
@@ -26,7 +26,7 @@ _HOST_KEY = "dspex_local_host"
 
 
 def session_cache(config: pytest.Config) -> ResponseCache:
-    """Return a cache of this session's own: equal calls are made once, and the LM really is asked."""
+    """Return the cache of this session; it makes equal calls once, and has no responses of earlier sessions."""
     from dspex_core import ResponseCache
 
     if _CACHE not in config.stash:
@@ -35,9 +35,9 @@ def session_cache(config: pytest.Config) -> ResponseCache:
 
 
 def make_ready(config: pytest.Config, lm: LM) -> None:
-    """Connect the LM that the session is going to ask, with the one-time download in the user's sight.
+    """Connect the LM of the session; the progress of a download is shown on the terminal.
 
-    An LM that is not set up is a mistake in the configuration: no test can run with it.
+    If the LM is not set up, the session ends with a usage error, as no test could run with it.
     """
     try:
         if lm.model == f"local/{BUILT_IN}" and is_worker(config) and SERVER_VARIABLE not in os.environ:
@@ -49,15 +49,15 @@ def make_ready(config: pytest.Config, lm: LM) -> None:
 
 
 def refuse(config: pytest.Config, error: LMNotConfiguredError) -> NoReturn:
-    """End the session as one that is configured wrongly; a worker lets its controller know, and fails the test."""
+    """End the session with a usage error; a worker sends the error to its controller and fails the test."""
     if is_worker(config):
-        tell_controller(config, str(error))
+        send_to_controller(config, str(error))
         raise error
     pytest.exit(shown(str(error)), returncode=pytest.ExitCode.USAGE_ERROR)
 
 
 class LocalHost:
-    """Lets one embedded LM serve all of xdist's workers: the controller starts it when the first one asks."""
+    """Shares one embedded LM among xdist's workers: the controller starts it at the first worker's request."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._server = _Server(("127.0.0.1", 0), _Answer)
@@ -65,11 +65,11 @@ class LocalHost:
         threading.Thread(target=self._server.serve_forever, name="dspex-local-host", daemon=True).start()
 
     def brief(self, workerinput: dict[str, Any]) -> None:
-        """Tell a worker where to ask."""
+        """Put the host's port into a worker's input."""
         workerinput[_HOST_KEY] = self._server.server_address[1]
 
     def close(self) -> None:
-        """Answer no more; the LM itself ends with the process."""
+        """Stop the host; the LM itself ends with the process."""
         self._server.shutdown()
         self._server.server_close()
 
@@ -82,7 +82,7 @@ class _Answer(StreamRequestHandler):
     server: _Server
 
     def handle(self) -> None:
-        """Say where the LM listens, or why it does not."""
+        """Send the LM's address, or the error with which it did not start."""
         try:
             with visible(self.server.config):
                 answer = {"address": serve(BUILT_IN)}
@@ -100,6 +100,6 @@ def _ask_host(port: int) -> str:
 
 
 def visible(config: pytest.Config) -> AbstractContextManager[None]:
-    """Let what is written to stderr be seen although pytest captures the test's output."""
+    """Suspend pytest's capturing, so that text on stderr is shown at once."""
     capture = config.pluginmanager.getplugin("capturemanager")
     return capture.global_and_fixture_disabled() if capture else nullcontext()

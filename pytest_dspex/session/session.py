@@ -1,8 +1,8 @@
-"""The controller's view of a session: collects what the cases did and decides the gates. PYTEST_DONT_REWRITE
+"""The controller's view of a session: collects the cases' results and decides the gates. PYTEST_DONT_REWRITE
 
-Everything arrives in pytest's reports, from this process or from xdist's workers. At the end each
-gate is reported like a test of its own, `path::test_fn[gate-accuracy]`, so that whatever reads
-reports (the summary, JUnit XML, `--lf`) sees it.
+All results arrive in pytest's reports, from this process or from xdist's workers. At the end each
+gate is reported like a test, `path::test_fn[gate-accuracy]`, so that the summary, JUnit XML, `--lf`
+and other readers of reports include it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pytest_dspex.gates.gates import CountedCase, Outcome, Verdict
     from pytest_dspex.reports.model import Suite
 
-PROPERTY = "dspex"  # the name of the user property in which an item says what it measured
+PROPERTY = "dspex"  # the name of the user property with an item's results
 
 _PHASES = ("setup", "call", "teardown")
 _ASSERTIONS = ("AssertionError", "assert ")  # pytest shortens "AssertionError: assert 1 == 2"
@@ -40,7 +40,7 @@ _LINE = 160  # characters of a message or a feedback
 
 
 class SessionResults:
-    """All that a session reported; one per controller."""
+    """The results of a session; a controller has one."""
 
     def __init__(self) -> None:
         self._attempts: dict[str, _Attempt] = {}
@@ -50,13 +50,13 @@ class SessionResults:
         self._suites: list[Suite] = []
         self._evaluations: list[Evaluation] = []
         self._notes: list[str] = []
-        self._lines: dict[str, int | None] = {}  # where each test function stands
+        self._lines: dict[str, int | None] = {}  # the line of each test function
         self._has_internal_error = False
         self._has_lost_cases = False
         self._is_finished = False
 
     def add_report(self, report: pytest.TestReport) -> None:
-        """Take the report of one phase of an item; a rerun replaces the attempt before it."""
+        """Add the report of one phase of an item; a rerun replaces the attempt before it."""
         if self._is_finished:  # the report of a gate
             return
         attempt = self._attempts.get(report.nodeid)
@@ -65,15 +65,15 @@ class SessionResults:
         attempt.add(report)
 
     def add_expected(self, expected: Mapping[str, Mapping[str, Any]]) -> None:
-        """Take what was collected, `{function: {"cases": n, "ids": "...", "gates": [{"name": ..., "min": ...}]}}`.
+        """Add collected facts, `{function: {"cases": n, "ids": "...", "gates": [{"name": ..., "min": ...}]}}`.
 
-        The cases are all that the function has, those deselected later as well.
+        The number of cases includes those that are deselected later.
         """
         for function, facts in expected.items():
             self._expected[function] = Collected.from_json(facts)
 
     def add_selected(self, nodeids: Iterable[str]) -> None:
-        """Take the items that xdist's workers will run; without workers `finish` finds them itself."""
+        """Add the items that xdist's workers will run; without workers, `finish` adds those of the session."""
         self._selected.update(dict.fromkeys(nodeids))
 
     def add_note(self, note: str) -> None:
@@ -81,15 +81,15 @@ class SessionResults:
         self._notes.append(note)
 
     def add_internal_error(self) -> None:
-        """Remember an internal error of pytest: in a worker's last test it would end with exit code 0."""
+        """Note an internal error of pytest: in a worker's last test, xdist would end with exit status 0."""
         self._has_internal_error = True
 
     def finish(self, session: pytest.Session) -> None:
-        """Decide the gates, report each as a test, and set the exit status of the session."""
+        """Decide the gates, report each gate as a test, and set the exit status of the session."""
         self._is_finished = True
         if session.config.option.collectonly or session.config.option.setuponly:
             return
-        if not self._attempts and self._is_explained(session):  # the collection failed: there is nothing to add
+        if not self._attempts and self._is_explained(session):  # the collection failed, which pytest reports
             return
         self.add_selected(item.nodeid for item in session.items)
         cases = self._cases_by_function()
@@ -106,17 +106,17 @@ class SessionResults:
         self._set_exit_status(session)
 
     def part(self) -> Part:
-        """Return what another session needs to decide the gates over this one's cases, too."""
+        """Return the results for `--dspex-partial`, from which `--dspex-merge` decides the gates."""
         return Part(self._expected, self._cases)
 
     def report(self) -> Report:
-        """Return what the reports of the session say."""
+        """Return the content of the session's reports."""
         return Report(tuple(self._suites), tuple(self._evaluations), tuple(self._notes))
 
     def _cases_by_function(self) -> dict[str, list[CaseRecord]]:
         cases: dict[str, list[CaseRecord]] = {}
         order = {nodeid: place for place, nodeid in enumerate(self._selected)}
-        # Workers report in any order; what is said and drawn at random must not depend on it.
+        # Workers report in any order; texts and bootstrap samples must not depend on it.
         for nodeid in sorted(self._attempts, key=lambda nodeid: order.get(nodeid, len(order))):
             attempt = self._attempts[nodeid]
             payload = json.loads(attempt.payload)
@@ -139,10 +139,10 @@ class SessionResults:
         return selected
 
     def _function_of(self, nodeid: str) -> str | None:
-        """Return which of the expected functions an item belongs to.
+        """Return the expected function to which an item belongs.
 
-        Its node id follows with `[parameters]`, and with `@group` under xdist's loadgroup; both
-        characters may also stand in the path.
+        The item's node id is the function's, followed by `[parameters]`, and by `@group` under xdist's
+        loadgroup; both characters may also occur in the path.
         """
         ends = [place for place, character in enumerate(nodeid) if character in "[@"]
         return next((nodeid[:end] for end in [*ends, len(nodeid)] if nodeid[:end] in self._expected), None)
@@ -154,7 +154,7 @@ class SessionResults:
         verdicts = [decide(gate, cases, total) for gate in expected.gates]
         if missing and not self._is_explained(session):
             self._has_lost_cases = True
-            reason = f"{len(cases)}/{total} cases: {len(missing)} that were selected never reported"
+            reason = f"{len(cases)}/{total} cases: {len(missing)} of the selected cases did not report a result"
             verdicts = [replace(verdict, status="failed", reason=reason) for verdict in verdicts]
             if not verdicts:
                 self.add_note(f"{function}: {reason}")
@@ -164,7 +164,7 @@ class SessionResults:
         return suite_of(function, cases, verdicts=verdicts)
 
     def _is_explained(self, session: pytest.Session) -> bool:
-        """Tell whether the user has seen why selected cases are missing: a stop, an interrupt or a crash."""
+        """Return whether pytest's output says why selected cases are missing: a stop, an interrupt or a crash."""
         has_crash = any(attempt.has_crashed for attempt in self._attempts.values())
         has_stopped = session.shouldstop or session.shouldfail or session.exitstatus not in _MAY_BECOME_RED
         return bool(has_crash or has_stopped)
@@ -172,7 +172,7 @@ class SessionResults:
     def _report_gates(self, session: pytest.Session, suite: Suite) -> None:
         for verdict in suite.verdicts:
             report = _gate_report(suite.test, verdict, line=self._lines.get(suite.test), root=session.config.rootpath)
-            session.testscollected += 1  # or the progress would exceed 100 %
+            session.testscollected += 1  # otherwise the progress would exceed 100 %
             hook = session.config.hook
             hook.pytest_runtest_logstart(nodeid=report.nodeid, location=report.location)
             hook.pytest_runtest_logreport(report=report)
@@ -192,22 +192,22 @@ class SessionResults:
 
 @dataclass(slots=True)
 class _Attempt:
-    """One run of one item, put together from the reports of its phases; no outcome, not finished."""
+    """One run of one item, put together from the reports of its phases; unfinished while its outcome is `None`."""
 
     outcome: Outcome | None = None
     message: str = ""
     payload: str = "{}"
     line: int | None = None
-    is_assertion: bool = True  # what made it a miss
+    is_assertion: bool = True  # whether the failure is an assertion's
     has_crashed: bool = False
 
     def add(self, report: pytest.TestReport) -> None:
-        """Take the report of the next phase."""
+        """Add the report of the next phase."""
         self.line = report.location[1]
         for name, value in report.user_properties:
-            if name == PROPERTY:  # the last one: an item keeps those of its earlier attempts
+            if name == PROPERTY:  # the last one counts: an item keeps those of its earlier attempts
                 self.payload = str(value)
-        if report.when not in _PHASES:  # xdist's word for an item in which the worker died
+        if report.when not in _PHASES:  # "???", with which xdist reports the item of a crashed worker
             self.has_crashed, self.outcome = True, None
         elif report.outcome == "failed":
             self.outcome, self.message = ("miss" if report.when == "call" else "error"), _message(report)
@@ -222,7 +222,7 @@ def _message(report: pytest.TestReport) -> str:
     """Return the first line of what pytest says about a failure or a skip."""
     if isinstance(report.longrepr, tuple):
         text = report.longrepr[2]
-    else:  # not every plugin's representation has the place of the crash
+    else:  # representations of some plugins lack `reprcrash`
         crash = getattr(report.longrepr, "reprcrash", None)
         text = str(report.longrepr) if crash is None else crash.message
     return _one_line(text.strip().partition("\n")[0])
@@ -230,7 +230,7 @@ def _message(report: pytest.TestReport) -> str:
 
 def _case(nodeid: str, function: str, attempt: _Attempt, *, payload: Mapping[str, Any]) -> CaseRecord:
     assert attempt.outcome is not None
-    # The process that ran the case saw the exception itself; the message is all that is left without it.
+    # The process that ran the case knows the type of the exception; without its word only the message is left.
     is_error = payload.get("error", not attempt.is_assertion)
     scores = payload.get("scores", {})
     return CaseRecord(
@@ -263,7 +263,7 @@ def _gate_report(function: str, verdict: Verdict, *, line: int | None, root: Pat
 
 
 def _begin_line(config: pytest.Config) -> None:
-    """End the line of the tests, which stops at [100%]; the reporter knows it only if it shows their file."""
+    """End the line of the tests, which stops at [100%]; `ensure_newline` works only if it shows their file."""
     terminal = config.pluginmanager.getplugin("terminalreporter")
     if terminal is None:
         return

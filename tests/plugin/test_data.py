@@ -181,17 +181,23 @@ def test_a_dataset_is_read_once_for_all_tests_on_it(project, alone):
 @pytest.mark.parametrize(
     ("marker", "message"),
     [
-        ('"data.jsonl", input=["question"]', "dspex_data has no argument 'input'; it has: path, inputs, program"),
-        ('"data.jsonl"', 'dspex_data needs inputs=["field", ...], the input fields of a row, not None'),
-        ('"data.jsonl", inputs="question"', "needs inputs=[\"field\", ...], the input fields of a row, not 'question'"),
-        ('inputs=["question"]', "dspex_data takes the dataset's path as its one positional argument, not ()"),
+        (
+            '"data.jsonl", input=["question"]',
+            "dspex_data has an unknown argument 'input'; it takes path, inputs and program",
+        ),
+        ('"data.jsonl"', 'dspex_data has inputs=None; give it the names of the input fields: inputs=["field", ...]'),
+        ('"data.jsonl", inputs="question"', "dspex_data has inputs='question'; give it the names"),
+        ('inputs=["question"]', "dspex_data has the positional arguments (); give it one, the path of the dataset"),
         ('"no.jsonl", inputs=["question"]', "no.jsonl: cannot be read: No such file or directory"),
         ('"data.txt", inputs=["question"]', "data.txt: is of no known format; a dataset's name ends in .jsonl"),
         ('"data.jsonl", inputs=["text"]', "data.jsonl:1: row 1 lacks the input 'text'; it has: 'id', 'question'"),
-        ('"data.jsonl", inputs=["question"], program="q"', "there is no @program 'q'; there are: other, qa"),
+        (
+            '"data.jsonl", inputs=["question"], program="q"',
+            "@program 'q' is not defined in its module or conftests; programs: other, qa",
+        ),
         (
             '"data.jsonl", inputs=["question"]',
-            "say which @program makes it with dspex_data(..., program=NAME) (other, qa)",
+            "name it with dspex_data(..., program=NAME); programs: other, qa",
         ),
     ],
 )
@@ -255,7 +261,7 @@ def test_a_marker_on_a_test_that_does_not_look_at_its_rows_is_a_mistake(project,
             pass
         """
     )
-    refused(alone(), "test_it.py::test_qa has dspex_data but uses neither `example` nor `prediction`")
+    refused(alone(), "test_it.py::test_qa is marked with dspex_data but uses neither of the fixtures")
 
 
 def test_mistakes_are_found_by_collect_only_too(project, alone):

@@ -137,7 +137,7 @@ def test_predictions_that_are_not_recorded_end_the_evaluation(project, alone):
     project.test(EVALUATE.format(threshold=0.9, more=""))
     result = alone()
     assert outcomes(result) == {"failed": 1}
-    result.stdout.fnmatch_lines(["test_whole_set asks 'test/echo', and nothing is recorded yet*"])
+    result.stdout.fnmatch_lines(["test_whole_set calls 'test/echo', and no call is recorded yet*"])
 
 
 # lm, and settings
@@ -269,7 +269,7 @@ def test_example_without_a_dataset_says_what_is_missing(project, run):
     result = run()
     assert outcomes(result) == {"errors": 1}
     result.stdout.fnmatch_lines(
-        ["test_it.py::test_it uses `example`: mark it with @pytest.mark.dspex_data(path, inputs=[[]...])"]
+        ["test_it.py::test_it uses the fixture `example`*mark it with @pytest.mark.dspex_data(path, inputs=[[]...])"]
     )
 
 

@@ -55,11 +55,11 @@ def test_a_marker_becomes_a_gate():
         (marker(), "()"),
         (marker("accuracy", 0.8), "('accuracy', 0.8)"),
         (marker(0.8), "(0.8,)"),
-        (marker("accuracy"), "needs min="),
-        (marker("accuracy", mni=0.8), "'mni'; there are: 'min'"),
-        (marker("accuracy", min="0.8"), "not '0.8'"),
-        (marker("accuracy", min=True), "not True"),
-        (marker("accuracy", min=math.nan), "not nan"),
+        (marker("accuracy"), "lacks min="),
+        (marker("accuracy", mni=0.8), "'mni'; it takes 'min'"),
+        (marker("accuracy", min="0.8"), "min='0.8'"),
+        (marker("accuracy", min=True), "min=True"),
+        (marker("accuracy", min=math.nan), "min=nan"),
     ],
 )
 def test_a_wrong_marker_names_the_test_and_what_is_wrong(mark, named):
@@ -149,13 +149,19 @@ def test_a_value_that_is_not_finite_counts_as_0(value):
 def test_a_score_that_no_case_recorded_is_a_usage_error_that_names_the_recorded_ones(minimum):
     verdict = decide(Gate("acuracy", minimum), [case("a", accuracy=1), case("b", accuracy=1, f1=0)], 2)
     assert (verdict.status, verdict.is_usage_error) == ("failed", True)
-    assert verdict.reason == "no test recorded 'acuracy'; recorded: 'accuracy', 'f1'"
+    assert (
+        verdict.reason
+        == "no case recorded the score 'acuracy'; recorded: 'accuracy', 'f1'; name one of these, or record it"
+    )
 
 
 def test_a_test_that_records_nothing_is_a_usage_error():
     verdict = decide(Gate("accuracy", 0.8), [case("a")], 1)
     assert verdict.is_usage_error
-    assert verdict.reason == "no test recorded 'accuracy'; recorded: nothing"
+    assert (
+        verdict.reason
+        == "no case recorded the score 'accuracy'; recorded: nothing; record it with score('accuracy', ...)"
+    )
 
 
 @pytest.mark.parametrize("outcome", ["error", "miss"])

@@ -49,7 +49,7 @@ def test_a_session_with_the_default_lm_that_replays_starts_nothing(project, pyte
     )
     result = pytester.runpytest_subprocess()
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["test_it asks 'local/smollm2-135m-instruct', and nothing is recorded yet*"])
+    result.stdout.fnmatch_lines(["test_it calls 'local/smollm2-135m-instruct', and no call is recorded yet*"])
     result.stdout.fnmatch_lines(["opened: []"])
     loaded = next(line for line in result.outlines if line.startswith("loaded:"))
     assert "litellm" not in loaded

@@ -267,19 +267,20 @@ def test_a_miss_is_no_exception_that_a_program_could_handle():
 def test_a_miss_names_the_test_the_cassette_the_request_and_what_to_do(path):
     record(path, "Something else entirely", case="row-2")
     message = str(missed(path, "Classify: my card is lost"))
-    assert message.startswith("test_labels[row-1] asks")
-    assert str(missed(path, case="")).startswith("test_labels asks")
+    assert message.startswith("test_labels[row-1] calls")
+    assert str(missed(path, case="")).startswith("test_labels calls")
     assert str(path) in message
     assert "'test/counting'" in message
     assert "    Classify: my card is lost" in message
-    assert "Nothing like it is recorded." in message
+    assert "No recorded request is like it." in message
     assert "--dspex-record=new" in message
     assert "--dspex-live" in message
 
 
 def test_a_miss_where_nothing_is_recorded_yet_says_so_at_once_and_briefly(path):
     lines = str(missed(path, "Classify: my card is lost")).splitlines()
-    assert lines[0] == f"test_labels[row-1] asks 'test/counting', and nothing is recorded yet: there is no {path}."
+    test = "test_labels[row-1] calls 'test/counting'"
+    assert lines[0] == f"{test}, and no call is recorded yet: its cassette {path} is missing."
     assert "--dspex-record=new" in lines[1]
     assert len(lines) == 2
 
@@ -329,7 +330,7 @@ def test_an_edited_entry_that_reads_the_same_is_called_that(path):
     record(path, "hello")
     stored = json.loads(path.read_text(encoding="utf-8"))
     path.write_text(json.dumps({**stored, "key": "0" * 32}), encoding="utf-8")
-    assert "reads the same under another key" in str(missed(path, "hello"))
+    assert "reads the same but has another key" in str(missed(path, "hello"))
 
 
 def with_image(data):

@@ -53,7 +53,7 @@ def test_a_missing_case_is_red(suite, alone):
         alone("--dspex-partial=parts", *part)
     result = alone("--dspex-merge=parts")
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["*gate-accuracy* failed: 3/4 cases: no result has the others"])
+    result.stdout.fnmatch_lines(["*gate-accuracy* failed: 3/4 cases: the others are missing from all results"])
 
 
 def test_a_case_may_be_there_twice_if_its_results_are_equal(suite, alone):
@@ -64,7 +64,7 @@ def test_a_case_may_be_there_twice_if_its_results_are_equal(suite, alone):
     path.write_text(path.read_text().replace("1.0", "0.5"))
     result = alone("--dspex-merge=parts")
     assert result.ret == USAGE_ERROR
-    result.stderr.fnmatch_lines(["*--dspex-merge: test_it.py::test_qa[[]c-b] is in two results, and they differ"])
+    result.stderr.fnmatch_lines(["*--dspex-merge: test_it.py::test_qa[[]c-b] has two results, which differ*"])
 
 
 @pytest.mark.parametrize("change", ["rows", "gate"])
@@ -85,13 +85,15 @@ def test_a_file_that_is_not_a_result_is_named(suite, alone, content):
     (suite.path / "odd.json").write_text(content)
     result = alone("--dspex-merge=odd.json")
     assert result.ret == USAGE_ERROR
-    result.stderr.fnmatch_lines(["*--dspex-merge: odd.json is not a result that --dspex-partial has written*"])
+    result.stderr.fnmatch_lines(["*--dspex-merge: odd.json is not a result file of --dspex-partial*"])
 
 
 def test_a_path_where_nothing_is_is_named(suite, alone):
     result = alone("--dspex-merge=nowhere")
     assert result.ret == USAGE_ERROR
-    result.stderr.fnmatch_lines(["*--dspex-merge: there are no results at nowhere; --dspex-partial writes them"])
+    result.stderr.fnmatch_lines(
+        ["*--dspex-merge: there are no results at nowhere; write them first with `pytest --dspex-partial=nowhere`"]
+    )
 
 
 def test_a_result_is_one_whole_file_of_json(suite, alone):

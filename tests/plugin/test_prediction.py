@@ -85,7 +85,7 @@ def test_a_concurrency_that_is_no_number_is_a_usage_error(project, pytester, val
     (project.path / "pytest.ini").write_text(f"[pytest]\ndspex_concurrency = {value}\n")
     result = pytester.runpytest_subprocess()
     assert result.ret == 4
-    result.stderr.fnmatch_lines([f"ERROR: dspex_concurrency must be a whole number from 1, not '{value}'"])
+    result.stderr.fnmatch_lines([f"ERROR: the ini key dspex_concurrency is '{value}', not a positive whole number*"])
 
 
 def test_on_workers_the_next_prediction_is_made_ahead(project, pytester):

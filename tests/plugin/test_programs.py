@@ -88,7 +88,7 @@ def test_a_program_may_be_built_without_arguments_only():
     def build(size):
         raise NotImplementedError
 
-    with pytest.raises(TypeError, match="@program build: the function that builds a program takes no arguments"):
+    with pytest.raises(TypeError, match=r"@program 'build' has parameters \(.*\); remove them"):
         program(build)
 
 
@@ -200,4 +200,6 @@ def test_a_builder_that_returns_no_program_is_one_clear_message(project, run):
     project.test("def test_it(forgetful): pass")
     result = run()
     assert outcomes(result) == {"errors": 1}
-    result.stdout.fnmatch_lines(["ConfigurationError: @program forgetful must return a Module*not None"])
+    result.stdout.fnmatch_lines(
+        ["ConfigurationError: @program 'forgetful' returned None; return a Module, such as Predict(...)"]
+    )

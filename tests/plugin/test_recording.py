@@ -17,7 +17,7 @@ def test_without_a_flag_nothing_is_asked_and_a_miss_is_an_error_that_says_what_t
     assert project.calls == []
     result.stdout.fnmatch_lines(
         [
-            "test_qa[[]c-red] asks 'test/echo', and nothing is recorded yet: there is no *test_qa.jsonl.",
+            "test_qa[[]c-red] calls 'test/echo', and no call is recorded yet: its cassette *test_qa.jsonl is missing.",
             "Record it with `pytest --dspex-record=new`, *",
             "*LM calls: 1 missed",
         ]
@@ -34,7 +34,7 @@ def test_a_miss_names_the_nearest_request(project, run):
     assert outcomes(result) == {"failed": 1}
     result.stdout.fnmatch_lines(
         [
-            "test_it asks 'test/echo' for what its cassette *",
+            "test_it calls 'test/echo' with a request that is not in its cassette *",
             "The nearest recorded request (-) differs from it (+):",
             "*-Say red",
             "*+Say blue",
@@ -241,7 +241,9 @@ def test_scripted_lms_are_not_recorded(project, alone):
 def test_live_and_record_contradict_each_other(project, pytester, record):
     result = pytester.runpytest_subprocess("--dspex-live", f"--dspex-record={record}")
     assert result.ret == USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: --dspex-live uses no cassettes and --dspex-record writes them: choose one"])
+    result.stderr.fnmatch_lines(
+        ["ERROR: --dspex-live uses no cassettes, and --dspex-record=* writes them: use only one of them"]
+    )
     assert "Traceback" not in result.stderr.str()
 
 
@@ -272,7 +274,7 @@ def test_a_cassette_that_cannot_be_written_fails_the_session(project, run):
     )
     result = run("--dspex-record=new")
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["ERROR: what was recorded could not be written: *"])
+    result.stdout.fnmatch_lines(["ERROR: the recorded calls could not be written *record them again*"])
     assert "INTERNALERROR" not in result.stdout.str()
 
 

@@ -200,7 +200,9 @@ def test_a_score_that_nothing_records_is_a_usage_error_that_says_what_is_recorde
     )
     result = run()
     assert result.ret == 4
-    result.stdout.fnmatch_lines(["no test recorded 'acuracy'; recorded: 'accuracy'"])
+    result.stdout.fnmatch_lines(
+        ["no case recorded the score 'acuracy'; recorded: 'accuracy'; name one of these, or record it"]
+    )
 
 
 def test_a_test_that_only_ever_errs_is_no_usage_error(suite, alone):
@@ -322,7 +324,7 @@ def test_a_report_that_got_lost_fails_the_gate(suite, run):
     suite(*[1] * 5, conftest=conftest)
     result = run()
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["4/5 cases: 1 that were selected never reported"])
+    result.stdout.fnmatch_lines(["4/5 cases: 1 of the selected cases did not report a result"])
 
 
 def test_a_lost_report_fails_a_session_without_gates_too(pytester, alone):
@@ -338,7 +340,7 @@ def test_a_lost_report_fails_a_session_without_gates_too(pytester, alone):
     pytester.makepyfile(test_it="def test_one(score): score('accuracy', 1)")
     result = alone()
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["test_it.py::test_one: 0/1 cases: 1 that were selected never reported"])
+    result.stdout.fnmatch_lines(["test_it.py::test_one: 0/1 cases: 1 of the selected cases did not report a result"])
 
 
 # Reruns
@@ -421,7 +423,7 @@ def test_a_rerun_that_never_came_leaves_its_case_unreported(session, results):
         results.add_report(report(when, outcome, value=1))
     results.finish(session)
     (verdict,) = results.report().suites[0].verdicts
-    assert (verdict.status, verdict.reason) == ("failed", "0/1 cases: 1 that were selected never reported")
+    assert (verdict.status, verdict.reason) == ("failed", "0/1 cases: 1 of the selected cases did not report a result")
     assert session.exitstatus == pytest.ExitCode.TESTS_FAILED
 
 

@@ -95,7 +95,7 @@ def test_a_miss_that_only_a_thread_has_seen_fails_the_test(project, run):
     project.test(module(HELPERS, asks))
     result = run()
     assert outcomes(result) == {"failed": 1}
-    result.stdout.fnmatch_lines(["test_it asks 'test/echo', and nothing is recorded yet*"])
+    result.stdout.fnmatch_lines(["test_it calls 'test/echo', and no call is recorded yet*"])
 
 
 @pytest.mark.parametrize("option", ["--dspex-record=none", "--dspex-record=new"])
@@ -103,7 +103,7 @@ def test_a_call_while_a_module_is_imported_is_refused(project, run, option):
     project.test("from conftest import EchoLM\n\nEchoLM('test/echo')('Say red')\n\ndef test_it(): pass")
     result = run(option)
     assert result.ret != 0
-    result.stdout.fnmatch_lines(["*'test/echo' was asked outside any test, where no cassette can hold the answer.*"])
+    result.stdout.fnmatch_lines(["*'test/echo' was called outside any test, so the call does not belong to a cass*"])
     assert project.calls == []
 
 
@@ -112,7 +112,7 @@ def test_a_call_while_a_conftest_is_imported_is_refused(project, pytester):
     project.test("def test_it(): pass")
     result = pytester.runpytest_subprocess()
     assert result.ret != 0
-    assert "'test/echo' was asked outside any test" in result.stdout.str() + result.stderr.str()
+    assert "'test/echo' was called outside any test" in result.stdout.str() + result.stderr.str()
     assert project.calls == []
     assert pytester.runpytest_subprocess("--dspex-live").ret == 0
     assert project.calls == ["Say red"]
@@ -133,7 +133,7 @@ def test_a_swallowed_call_outside_tests_fails_the_session(project, run):
     )
     result = run()
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["ERROR: 'test/echo' was asked outside any test, *"])
+    result.stdout.fnmatch_lines(["ERROR: 'test/echo' was called outside any test, *"])
 
 
 def test_a_call_at_exit_is_refused(project, pytester):
@@ -148,7 +148,7 @@ def test_a_call_at_exit_is_refused(project, pytester):
     )
     result = pytester.runpytest_subprocess()
     assert project.calls == []
-    assert "'test/echo' was asked outside any test" in result.stderr.str()
+    assert "'test/echo' was called outside any test" in result.stderr.str()
 
 
 OUTLIVES = """
@@ -177,7 +177,7 @@ def test_a_thread_that_outlives_its_test_keeps_its_cassette_and_is_reported(proj
     result = alone("--dspex-record=new")
     assert outcomes(result) == {"passed": 2}
     assert [len(project.entries(name)) for name in ("test_starts", "test_waits")] == [1, 1]
-    result.stdout.fnmatch_lines(["test_it.py::test_starts: LM calls came from a thread of this test after its end*"])
+    result.stdout.fnmatch_lines(["test_it.py::test_starts: a thread of this test made LM calls after the test's end*"])
     project.forget_calls()
     assert outcomes(alone()) == {"passed": 2}
     assert project.calls == []

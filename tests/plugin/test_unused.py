@@ -48,7 +48,7 @@ def test_a_test_that_does_not_look_as_if_it_called_an_lm_still_has_its_cassette(
     pytester.makepyfile(ASKS)
     unrecorded = pytester.runpytest_subprocess("-n", workers)
     unrecorded.assert_outcomes(failed=1)
-    unrecorded.stdout.fnmatch_lines(["*nothing is recorded yet: there is no *test_asks.jsonl.*"])
+    unrecorded.stdout.fnmatch_lines(["*no call is recorded yet: its cassette *test_asks.jsonl is missing.*"])
     pytester.runpytest_subprocess("-n", workers, "--dspex-record=new").assert_outcomes(passed=1)
     replayed = pytester.runpytest_subprocess("-n", workers)
     replayed.assert_outcomes(passed=1)
