@@ -1,0 +1,37 @@
+"""docs/reference.md is complete and up to date."""
+
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pytest_dspex import plugin
+
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+
+
+def test_the_page_is_what_the_script_writes_now():
+    assert runpy.run_path(str(ROOT / "docs" / "build_reference.py"))["page"]() == PAGE, "run docs/build_reference.py"
+
+
+def test_the_page_has_the_environment_variables_of_the_code_and_no_others():
+    files = [file for package in ("dspex_core", "pytest_dspex") for file in (ROOT / package).rglob("*.py")]
+    names = {name for file in files for name in re.findall(r"\bDSPEX_[A-Z_]*[A-Z]", file.read_text(encoding="utf-8"))}
+    assert set(re.findall(r"`(DSPEX_[A-Z_]+)` \|", PAGE)) == names
+
+
+@pytest.mark.parametrize("option", ["--help", "--markers"])
+def test_the_page_has_all_that_pytest_lists(option, tmp_path):
+    command = [sys.executable, "-m", "pytest", option, "-p", "no:cacheprovider"]
+    listed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=110).stdout
+    names = set(re.findall(r"--dspex-[a-z]+|\bdspex_[a-z]+", listed))
+    assert names
+    assert {name for name in names if name not in PAGE} == set()
+
+
+def test_the_page_has_all_fixtures():
+    assert [name for name in plugin.__all__ if f"| `{name}` |" not in PAGE] == []
