@@ -113,7 +113,8 @@ def alone(pytester):
 
 @pytest.fixture
 def on_two_workers(pytester):
-    without = ("-p", "no:hypothesispytest", "-p", "no:anyio")  # they double the time that workers take to start
+    # They take most of the time that workers need to start; the last comes with langchain-core.
+    without = [f"-pno:{name}" for name in ("hypothesispytest", "anyio", "langsmith_plugin")]
 
     def run(*args):
         return pytester.runpytest_subprocess("-n", "2", *without, *args)
