@@ -206,6 +206,8 @@ class _Config:
 
     def __getattr__(self, name: str) -> Any:
         known = _DSPY_NAMES.get(name, name)
+        if name == "send_stream":  # as DSPy calls the way into the iterator of `streamify`
+            return self.current().stream
         if known not in _NAMES:
             raise AttributeError(_no_setting(name))
         value = getattr(self.current(), known)  # the one place where a setting is read by its name

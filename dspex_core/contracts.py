@@ -119,5 +119,8 @@ class ReplyRouter(Protocol):
     def reader(self, predictor: Any, adapter: Any, signature: Any) -> ReplyReader | None:
         """Return the reader of one reply to a predictor; `None` where nobody wants the pieces."""
 
+    async def send(self, item: Any) -> None:
+        """Emit an item of the program's own: `await settings.send_stream.send(item)`."""
+
 
 Trace = list[tuple[Any, dict[str, Any], "Prediction"]]  # of each entry, the first is the predictor

@@ -277,7 +277,7 @@ class Prediction(Record):
             return float(self._store["score"])
         except KeyError:
             message = f"{self!r} has no field 'score' to compare by"
-            raise TypeError(message) from None
+            raise ScoreError(message) from None
 
     def __add__(self, other: SupportsFloat) -> float:
         return float(self) + _number(other)
@@ -301,6 +301,10 @@ class Prediction(Record):
 
     def __ge__(self, other: SupportsFloat) -> bool:
         return float(self) >= _number(other)
+
+
+class ScoreError(ValueError, TypeError):
+    """A prediction has no score; `ValueError` as in DSPy, `TypeError` as `float` of what is not a number."""
 
 
 def _number(value: SupportsFloat) -> float:

@@ -19,7 +19,7 @@ from dspex_core.lm.history import CallLog, HistoryEntry, note
 from dspex_core.lm.limits.budget import within_budget
 from dspex_core.lm.options import is_plain
 from dspex_core.lm.streaming import aiterate, emitting, iterate
-from dspex_core.messages import FunctionSpec, LMRequest, LMResponse, Message
+from dspex_core.messages import LMRequest, LMResponse, Message, tool_from_json
 from dspex_core.plain.secrets import without_secrets
 from dspex_core.telemetry.spans import in_span
 
@@ -349,7 +349,7 @@ def _plain_request(
     if not config:
         return LMRequest(turns, config)
     rollout_id = config.pop("rollout_id", None)
-    tools = tuple(map(FunctionSpec.from_json, config.pop("tools", None) or ()))
+    tools = tuple(map(tool_from_json, config.pop("tools", None) or ()))
     return LMRequest(turns, config, rollout_id=rollout_id, tools=tools)
 
 

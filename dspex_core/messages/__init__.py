@@ -6,8 +6,8 @@ provider's own dicts are made from them and turned into them in the engines only
 
 from dspex_core.messages.canonical import Json, canonical_json
 from dspex_core.messages.conversation import Conversation, Message, SharedTurns
-from dspex_core.messages.functions import FunctionCall, FunctionSpec
-from dspex_core.messages.parts import MediaPart, Part, TextPart, part_from_json
+from dspex_core.messages.functions import FunctionCall, FunctionSpec, GivenTool, tool_from_json
+from dspex_core.messages.parts import GivenPart, MediaPart, Part, TextPart, part_from_json
 from dspex_core.messages.request import LMRequest, ResponseSchema
 from dspex_core.messages.response import LMChunk, LMOutput, LMResponse, Usage
 
@@ -15,6 +15,8 @@ __all__ = [
     "Conversation",
     "FunctionCall",
     "FunctionSpec",
+    "GivenPart",
+    "GivenTool",
     "Json",
     "LMChunk",
     "LMOutput",
@@ -29,4 +31,5 @@ __all__ = [
     "Usage",
     "canonical_json",
     "part_from_json",
+    "tool_from_json",
 ]

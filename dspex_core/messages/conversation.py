@@ -15,7 +15,20 @@ from dspex_core.messages.parts import Part, part_from_json
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_MESSAGE_KEYS = frozenset({"role", "content", "tool_calls", "tool_call_id"})
+_OWN_KEYS = frozenset({"role", "content", "tool_calls", "tool_call_id"})
+_PASSED_ON = frozenset(
+    [
+        "annotations",
+        "audio",
+        "cache_control",
+        "function_call",
+        "name",
+        "provider_specific_fields",
+        "reasoning_content",
+        "refusal",
+        "thinking_blocks",
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +40,14 @@ class Message:
         content: Its text; where there are images, sounds or files in it, its parts in order.
         tool_calls: The function calls that an assistant's turn asks for.
         tool_call_id: Which call a tool's turn is the result of.
+        rest: Other members, such as `name`, which are passed on as they were given.
     """
 
     role: str
     content: str | tuple[Part, ...]
     tool_calls: tuple[FunctionCall, ...] = ()
     tool_call_id: str | None = None
+    rest: Mapping[str, Any] | None = None
     _digest: str = field(default="", init=False, repr=False, compare=False)  # once it was asked for
 
     @property
@@ -40,7 +55,7 @@ class Message:
         """A stable hash of the message. It is kept: calls share the messages of their compiled prompt."""
         if not self._digest:
             content = self.content
-            is_text = isinstance(content, str) and not self.tool_calls and self.tool_call_id is None
+            is_text = isinstance(content, str) and not (self.tool_calls or self.tool_call_id is not None or self.rest)
             told = f"text {content}" if is_text else f"parts {canonical_json(self.to_json())}"
             object.__setattr__(self, "_digest", digest_of(f"{self.role} {told}"))
         return self._digest
@@ -62,7 +77,7 @@ class Message:
             stored["tool_calls"] = [call.to_json() for call in self.tool_calls]
         if self.tool_call_id is not None:
             stored["tool_call_id"] = self.tool_call_id
-        return stored
+        return {**stored, **self.rest} if self.rest else stored
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
@@ -71,21 +86,23 @@ class Message:
         Raises:
             ValueError: It lacks a role or content, has what no message has, or content of an unknown form.
         """
-        if not {"role", "content"} <= stored.keys() <= _MESSAGE_KEYS:
+        rest: Any = {name: value for name, value in stored.items() if name not in _OWN_KEYS and value is not None}
+        needed = {"role"} if stored.get("tool_calls") else {"role", "content"}
+        if not (needed <= stored.keys() and rest.keys() <= _PASSED_ON):
             raise ValueError(
-                "a message has 'role' and 'content', and maybe 'tool_calls' or 'tool_call_id', "
-                f"not {', '.join(map(repr, stored))}"
+                "a message has 'role' and 'content', and maybe 'tool_calls', 'tool_call_id', "
+                f"{', '.join(map(repr, sorted(_PASSED_ON)))}, not {', '.join(map(repr, stored))}"
             )
         calls = tuple(FunctionCall.from_json(call) for call in stored.get("tool_calls") or ())
-        rest: Any = {"tool_calls": calls, "tool_call_id": stored.get("tool_call_id")}
-        match stored["content"]:
+        rest = {"tool_calls": calls, "tool_call_id": stored.get("tool_call_id"), "rest": rest or None}
+        match stored.get("content"):
             case str(text):
                 return cls(stored["role"], text, **rest)
             case [*parts]:
                 return cls(stored["role"], tuple(part_from_json(part) for part in parts), **rest)
             case None if calls:
                 return cls(stored["role"], "", **rest)
-        raise ValueError(f"the content of a message is a text or a list of parts, not {stored['content']!r}")
+        raise ValueError(f"the content of a message is a text or a list of parts, not {stored.get('content')!r}")
 
 
 class SharedTurns(tuple[Message, ...]):  # noqa: SLOT001  what it has made once is kept in its dict

@@ -46,6 +46,36 @@ class FunctionSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenTool:
+    """A tool that is passed on as it was given: one of the provider's own, such as `{"type": "web_search"}`."""
+
+    form: Mapping[str, Any]
+
+    def to_json(self) -> Json:
+        """Return the form."""
+        return dict(self.form)
+
+
+_OF_FUNCTIONS = frozenset({"name", "description", "parameters"})
+
+
+def tool_from_json(stored: Any) -> FunctionSpec | GivenTool:
+    """Return a tool as a caller of an LM writes it: a function, or anything else that has a type.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    match stored:
+        case {"type": "function", "function": {"name": str()} as function} if function.keys() <= _OF_FUNCTIONS:
+            return FunctionSpec.from_json(stored)
+        case {"type": "function", "function": {"name": str()}} | {"type": "function", "name": str()}:
+            return GivenTool(stored)
+        case {"type": str(kind)} if kind != "function":
+            return GivenTool(stored)
+    return FunctionSpec.from_json(stored)  # says what is wrong
+
+
+@dataclass(frozen=True, slots=True)
 class FunctionCall:
     """A model's wish to have a function called; `arguments` is the text that it wrote, which should be JSON."""
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _MEDIA = ("image_url", "input_audio", "file")
+_PAIR = 2  # members: the type, and what is of that type
 _READABLE = 100  # characters of a medium's address that are shown; a data URI may have millions
 
 
@@ -51,7 +52,29 @@ class MediaPart:
         return {"type": self.kind, self.kind: dict(self.value)}
 
 
-Part = TextPart | MediaPart
+@dataclass(frozen=True, slots=True)
+class GivenPart:
+    """A part that is passed on as it was given: of a kind, or with members, that only the provider knows."""
+
+    form: Mapping[str, Any]
+
+    @property
+    def kind(self) -> str:
+        """Its type."""
+        return str(self.form["type"])
+
+    @property
+    def text(self) -> str:
+        """Its text, if it is one; else a short text that stands for it, for people."""
+        text = self.form.get("text")
+        return text if isinstance(text, str) else MediaPart(self.kind, self.form).text
+
+    def to_json(self) -> Json:
+        """Return the form."""
+        return dict(self.form)
+
+
+Part = TextPart | MediaPart | GivenPart
 
 
 def part_from_json(stored: Any) -> Part:
@@ -62,8 +85,10 @@ def part_from_json(stored: Any) -> Part:
     """
     match stored:
         case {"type": "text", "text": str(text)}:
-            return TextPart(text)
+            return TextPart(text) if len(stored) == _PAIR else GivenPart(stored)
         case {"type": str(kind)} if kind in _MEDIA and isinstance(stored.get(kind), dict):
-            return MediaPart(kind, stored[kind])
+            return MediaPart(kind, stored[kind]) if len(stored) == _PAIR else GivenPart(stored)
+        case {"type": str(kind)} if kind not in ("text", *_MEDIA) or kind in stored:
+            return GivenPart(stored)
     kinds = ", ".join(f'{{"type": {kind!r}, {kind!r}: {{...}}}}' for kind in _MEDIA)
     raise ValueError(f'a part of a message is {{"type": "text", "text": "..."}}, {kinds}, not {repr(stored)[:200]}')

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from dspex_core.messages.conversation import Message
-    from dspex_core.messages.functions import FunctionSpec
+    from dspex_core.messages.functions import FunctionSpec, GivenTool
     from dspex_core.messages.response import LMChunk
 
 _PLACES = frozenset({"rollout_id", "timeout", "cache"})  # not sampling parameters, though users write them so
@@ -46,7 +46,7 @@ class LMRequest:
         config: Sampling parameters by their OpenAI names: `temperature`, `max_tokens`, `n`,
             `stop`, `seed`, ... An LM fills in its own defaults for those not named here.
         response_schema: Set when the reply is to be held to a JSON schema.
-        tools: The functions that the model may ask to have called.
+        tools: The functions that the model may ask to have called, and tools of the provider.
         rollout_id: Tells otherwise equal calls apart in caches and cassettes; never sent.
         timeout: Seconds, or the name of a timeout profile, for each try of this call; never sent or stored.
         cache: Whether this call may be answered from the cache and kept there; never sent or stored.
@@ -62,7 +62,7 @@ class LMRequest:
     rollout_id: int | None = None
     timeout: float | str | None = None
     cache: bool | None = None
-    tools: tuple[FunctionSpec, ...] = ()
+    tools: tuple[FunctionSpec | GivenTool, ...] = ()
     on_chunk: Callable[[LMChunk], None] | None = field(default=None, repr=False, compare=False)
     options: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
 

@@ -38,7 +38,6 @@ class KNNFewShot(Optimizer):
         self,
         k: int,
         trainset: Sequence[Example] | None = None,
-        *,
         vectorizer: Vectorizer | None = None,
         **few_shot_bootstrap_args: Any,
     ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dspex_core.adapters.streams import FieldChunk
 from dspex_core.errors import ConfigurationError
@@ -153,6 +153,10 @@ class Router:
     def has_emitted(self) -> bool:
         """Whether anything was emitted."""
         return bool(self._emitted)
+
+    async def send(self, item: Any) -> None:
+        """Emit an item of the program's own: `await settings.send_stream.send(item)`."""
+        self._tell(item)
 
     def reader(self, predictor: Predictor, adapter: Adapter, signature: type[Signature]) -> Reader | None:
         """Return the reader of one reply to a predictor; `None` if no listener wants it."""

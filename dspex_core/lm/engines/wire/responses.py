@@ -8,12 +8,12 @@ from dspex_core.lm.engines.wire.base import RefusedError, read_name, read_usage,
 from dspex_core.lm.engines.wire.calls import read_call
 from dspex_core.lm.engines.wire.content import Said, read_content
 from dspex_core.lm.engines.wire.finish import answers, finish_reason
-from dspex_core.messages import FunctionCall, FunctionSpec, LMChunk, LMOutput, LMResponse, MediaPart, TextPart
+from dspex_core.messages import FunctionCall, GivenPart, GivenTool, LMChunk, LMOutput, LMResponse, MediaPart, TextPart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from dspex_core.messages import Json, LMRequest, Message, Part
+    from dspex_core.messages import FunctionSpec, Json, LMRequest, Message, Part
 
 PATH = "responses"
 EXPECTED = "a response"
@@ -73,6 +73,8 @@ def _items(message: Message) -> Iterator[Json]:
 
 
 def _part(part: Part, kind: str = "input_text") -> Json:
+    if isinstance(part, GivenPart):
+        return part.to_json()
     if not isinstance(part, MediaPart):
         return {"type": kind, "text": part.text}
     value = dict(part.value)
@@ -81,7 +83,10 @@ def _part(part: Part, kind: str = "input_text") -> Json:
     return {"type": "input_file", **value} if part.kind == "file" else part.to_json()
 
 
-def _tool(tool: FunctionSpec) -> Json:
+def _tool(tool: FunctionSpec | GivenTool) -> Json:
+    if isinstance(tool, GivenTool):
+        form = dict(tool.form)
+        return {**form.pop("function", {}), **form}  # here the members of a function stand beside its type
     return {
         "type": "function",
         "name": tool.name,
