@@ -156,7 +156,7 @@ class Router:
 
     async def send(self, item: Any) -> None:
         """Emit an item of the program's own: `await settings.send_stream.send(item)`."""
-        self._tell(item)
+        self._emit(item)
 
     def reader(self, predictor: Predictor, adapter: Adapter, signature: type[Signature]) -> Reader | None:
         """Return the reader of one reply to a predictor; `None` if no listener wants it."""
