@@ -7,7 +7,11 @@ import pytest
 from both import chat
 from openai_server import OpenAIServer
 
-pytestmark = pytest.mark.usefixtures("live")
+pytestmark = [
+    pytest.mark.usefixtures("live"),
+    # LiteLLM imports some of its modules at DSPy's first call, and pydantic warns of them then.
+    pytest.mark.filterwarnings("ignore:Items .* on TypedDict class:UserWarning"),
+]
 
 
 @pytest.fixture(params=["real", "ours"])

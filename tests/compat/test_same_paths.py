@@ -56,22 +56,15 @@ NO_MODULE = {  # DSPy's modules that have no path here; a trailing dot means eve
 }
 NOT_YET = "not there yet"
 MAY_COME = {  # modules and names that docs/migrating-from-dspy.md lists as not there yet
-    "dspy.evaluate.metrics": "",
     "dspy.predict.react_v2": "",
     "dspy.utils.inspect_history": "",
-    "dspy.utils.langchain_tool": "",
-    "dspy.utils.mcp": "",
-    "dspy.adapters.types.tool": "convert_input_schema_to_tool_args",
-    "dspy.evaluate": "CompleteAndGrounded EM answer_exact_match answer_passage_match normalize_text",
-    "dspy.evaluate.auto_evaluation": "AnswerCompleteness AnswerGroundedness CompleteAndGrounded f1_score",
+    "dspy.evaluate.auto_evaluation": "f1_score",
     "dspy.predict": "ReActV2",
     "dspy.retrievers": "Retrieve",
     "dspy.signatures": "OldField OldInputField OldOutputField",
     "dspy.signatures.field": "OldField OldInputField OldOutputField",
-    "dspy.streaming": "apply_sync_streaming",
-    "dspy.streaming.streamify": "apply_sync_streaming",
-    "dspy.utils": "DummyVectorizer dummy_rm pretty_print_history",
-    "dspy.utils.dummies": "DummyVectorizer dummy_rm",
+    "dspy.utils": "dummy_rm pretty_print_history",
+    "dspy.utils.dummies": "dummy_rm",
 }
 HAS_MODULE = {"dspy.teleprompt.gepa.gepa"}  # though what is beside it has none
 MESSAGES = "messages are OpenAI's dicts or Message; a request's parameters are a dict"

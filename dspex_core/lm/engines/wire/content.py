@@ -28,8 +28,11 @@ class Said(NamedTuple):
 def read_message(message: Json) -> Said:
     """Return the content of a message or of a piece of one."""
     said = read_content(message.get("content"))
-    reasoning = said.reasoning or next((text for name in _REASONING if (text := _plain(message.get(name)))), "")
-    refusal = said.refusal or _plain(message.get("refusal"))
+    reasoning, refusal = said.reasoning, said.refusal
+    if not (reasoning or message.keys().isdisjoint(_REASONING)):
+        reasoning = next((text for name in _REASONING if (text := _plain(message.get(name)))), "")
+    if not refusal and "refusal" in message:
+        refusal = _plain(message["refusal"])
     return Said(said.text, reasoning, refusal)
 
 
