@@ -1,4 +1,4 @@
-"""What parts ask of each other: a model, a listener, a recorder, a cache, a reader of replies. PYTEST_DONT_REWRITE
+"""Protocols between the parts: a model, a listener, a recorder, a cache, a reader of replies. PYTEST_DONT_REWRITE
 
 These are types alone. Parts that are built on others can be named here without being imported.
 """
@@ -49,7 +49,7 @@ Listener = Callable[[Event], None]
 
 
 class LanguageModel(Protocol):
-    """What programs and adapters ask of a language model; `BaseLM` provides it."""
+    """The language model that programs and adapters use; `BaseLM` provides it."""
 
     @property
     def model(self) -> str:

@@ -234,7 +234,7 @@ class Prediction(Record):
         The candidates are given as to `Completions`.
 
         Raises:
-            ValueError: There is no candidate.
+            ValueError: There are no candidates.
         """
         if type(list_or_dict) is list and len(list_or_dict) == 1:  # as nearly all calls; the check is cheap
             return cls(list_or_dict[0])

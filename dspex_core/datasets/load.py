@@ -73,7 +73,7 @@ def _text(path: str, *, packed: bool) -> str:
 
 def _example(row: Any, *, number: int, inputs: Sequence[str], path: str, line: int | None) -> Example:
     if not isinstance(row, dict):
-        message = f"row {number} is no object of named fields but {row!r}"
+        message = f"row {number} is not an object of named fields but {row!r}"
         raise DatasetError(message, path=path, line=line)
     missing = [name for name in inputs if name not in row]
     if missing:

@@ -68,11 +68,11 @@ class Evaluate:
             only. `result.results` has them, too.
         provide_traceback: Has no effect; each of `result.errors` has its traceback.
         max_errors: After how many failed examples to stop; `settings.max_errors` by default.
-        failure_score: What a failed example counts.
+        failure_score: The score of a failed example.
         save_as_csv, save_as_json: Files to write what was done to, a row for each example.
 
     Raises on a call:
-        ConfigurationError: There is no metric, or the devset has no examples.
+        ConfigurationError: The metric is missing, or the devset is empty.
         EvaluationError: More than `max_errors` examples failed, or the budget ran out; its `result` holds
             what was done.
 

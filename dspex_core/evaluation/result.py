@@ -1,4 +1,4 @@
-"""What an evaluation found: values that can leave the process, by pickle or as JSON. PYTEST_DONT_REWRITE"""
+"""The results of an evaluation: values that can be pickled or written as JSON. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class Step(Protocol):
-    """One thing a flow waits for, in both manners of waiting."""
+    """A thing that a flow waits for, sync or async."""
 
     def run(self) -> Any:
         """Do it and return its result."""

@@ -22,7 +22,7 @@ class FieldMetric:
         field: The field that is compared.
         judge: Takes the expected and the predicted value and returns the score; its feedback
             goes on from the field's name ("should be 3 but is 4").
-        options: What the factory was told besides the field, for the `repr`.
+        options: Further arguments of the factory, for the `repr`.
     """
 
     name: str

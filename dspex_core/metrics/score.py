@@ -1,4 +1,4 @@
-"""What a metric is, and the score that it gives. PYTEST_DONT_REWRITE
+"""Metrics and their scores. PYTEST_DONT_REWRITE
 
 A metric is any callable `metric(example, prediction, trace=None)`; what it returns becomes a `Score` in `as_score`.
 """

@@ -35,10 +35,10 @@ class Optimizer(ABC):
     metric: Metric | None
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Let callbacks hear of a user's own `compile`; those here say it themselves, by `compiling`."""
+        """Let a user's own `compile` emit events to callbacks; those here do so by `compiling`."""
         super().__init_subclass__(**options)
         if "compile" in vars(cls) and cls.__module__.partition(".")[0] != __name__.partition(".")[0]:
-            cls.compile = _heard(cls.compile)  # type: ignore[method-assign]
+            cls.compile = _with_events(cls.compile)  # type: ignore[method-assign]
 
     @abstractmethod
     def compile(
@@ -126,8 +126,8 @@ def _compiling(optimizer: Optimizer, inputs: dict[str, Any]) -> Iterator[dict[st
 _under_way: ContextVar[tuple[Optimizer, ...]] = ContextVar("dspex_compiling", default=())
 
 
-def _heard(compile_: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a `compile` that callbacks hear of."""
+def _with_events(compile_: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a `compile` that emits events to callbacks."""
 
     @functools.wraps(compile_)
     def compile_in_span(self: Optimizer, *args: Any, **kwargs: Any) -> Any:

@@ -1,1 +1,1 @@
-"""What concerns the whole process: forks, and the warnings of other libraries. PYTEST_DONT_REWRITE"""
+"""Process-wide matters: forks, and the warnings of other libraries. PYTEST_DONT_REWRITE"""

@@ -46,11 +46,11 @@ class Question:
         chosen: Which demos are shown, in that order; `None` for all.
         config: Sampling parameters.
         apart: The outputs that the model is not asked to write, as it returns its reasoning apart.
-        listen: Gives what is told of the pieces of a reply in an adapter's format, while it arrives.
-        demos: The worked examples in the prompt, for those who are told of it.
+        listen: Returns the reader of a streamed reply in an adapter's format.
+        demos: The worked examples in the prompt, for events.
         tools: The functions that the LM is given apart from the prompt; `None` where it is not asked so.
             The fields for tools and their calls are then among those `apart`.
-        callbacks: Told when it is written and when a reply is read, beside the adapter's own.
+        callbacks: Receive events of writing it and of reading replies, in addition to the adapter's own.
     """
 
     signature: type[Signature]
@@ -74,9 +74,9 @@ class Question:
         if not (self.callbacks or adapter.callbacks):
             return self._request(adapter)
         demos = self.shown_demos()
-        told: dict[str, Any] = {"instance": adapter, "signature": self.asked, "demos": demos, "inputs": self.inputs}
-        with Span("adapter_format", told, (*self.callbacks, *adapter.callbacks)):
-            told["result"] = request = self._request(adapter)
+        event: dict[str, Any] = {"instance": adapter, "signature": self.asked, "demos": demos, "inputs": self.inputs}
+        with Span("adapter_format", event, (*self.callbacks, *adapter.callbacks)):
+            event["result"] = request = self._request(adapter)
         return request
 
     def shown_demos(self) -> Sequence[Mapping[str, Any]]:
@@ -113,9 +113,9 @@ class Question:
         """
         if not (self.callbacks or adapter.callbacks):
             return self._read(adapter, output)
-        told: dict[str, Any] = {"instance": adapter, "signature": self.signature, "completion": output.text}
-        with Span("adapter_parse", told, (*self.callbacks, *adapter.callbacks)):
-            told["result"] = outputs = self._read(adapter, output)
+        event: dict[str, Any] = {"instance": adapter, "signature": self.signature, "completion": output.text}
+        with Span("adapter_parse", event, (*self.callbacks, *adapter.callbacks)):
+            event["result"] = outputs = self._read(adapter, output)
         return outputs
 
     def _read(self, adapter: Adapter, output: LMOutput) -> Outputs:
@@ -194,10 +194,10 @@ def _converse(lm: LanguageModel, adapter: Adapter, question: Question, retries: 
 def _answer(lm: LanguageModel, adapter: Adapter, question: Question, request: LMRequest) -> Flow[LMResponse]:
     """Ask once; who streams the program hears the reply as it arrives."""
     reader = question.listen(adapter, question.signature) if question.listen else None
-    return lm.steps(request) if reader is None else _heard(lm, request, reader)
+    return lm.steps(request) if reader is None else _streamed(lm, request, reader)
 
 
-def _heard(lm: LanguageModel, request: LMRequest, reader: ReplyReader) -> Flow[LMResponse]:
+def _streamed(lm: LanguageModel, request: LMRequest, reader: ReplyReader) -> Flow[LMResponse]:
     response = yield from lm.steps(replace(request, on_chunk=reader))
     reader.close()
     return response

@@ -47,7 +47,7 @@ class Module(Storable):
     Subclasses define `forward(**inputs)`, or `aforward`, or (as the built-in ones) `flow`.
 
     Args:
-        callbacks: Told of this program's calls, beside those in the settings; see `BaseCallback`.
+        callbacks: Receive events of this program's calls, in addition to those in the settings; see `BaseCallback`.
 
     `span_kind` is what telemetry calls its runs; `"agent"` for a program that decides itself what to do next.
     """
@@ -93,8 +93,8 @@ class Module(Storable):
         if settings.track_usage:
             flow = counted(flow)
         if settings.listeners or settings.callbacks or self.callbacks:
-            told = {"instance": self, "args": args, "inputs": inputs}
-            flow = in_span(self.span_kind, told, self.callbacks, flow)
+            event = {"instance": self, "args": args, "inputs": inputs}
+            flow = in_span(self.span_kind, event, self.callbacks, flow)
         with noting_in(self._dspex_calls):
             return (yield from flow)
 
@@ -234,7 +234,7 @@ class Module(Storable):
         Raises:
             ArtifactError: The file cannot be written, or not in this format, or the program could not
                 be made again; an older one stays as it was.
-            ConfigurationError: There is no such format, or it has no place for metadata or for the program.
+            ConfigurationError: The format is unknown, or it has no place for metadata or for the program.
         """
         if modules_to_serialize:
             raise ConfigurationError(
@@ -286,7 +286,7 @@ class Predictor(Module):
     Args:
         signature: The task.
         config: Sampling parameters of every call.
-        callbacks: Told of this predictor's calls, beside those in the settings.
+        callbacks: Receive events of this predictor's calls, in addition to those in the settings.
     """
 
     def __init__(

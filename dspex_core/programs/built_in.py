@@ -1,4 +1,4 @@
-"""What the programs of this package have in common. PYTEST_DONT_REWRITE"""
+"""The base of the programs in this package. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Predict(BuiltIn, Predictor):
 
     Args:
         signature: A `Signature` class or its string form.
-        callbacks: Told of this predictor's calls, beside those in the settings.
+        callbacks: Receive events of this predictor's calls, in addition to those in the settings.
         **config: Sampling parameters of every call: `temperature`, `n`, `max_tokens`, `rollout_id`, ...
 
     `demos` is the list of worked examples that the prompt shows. With a `demo_selector`, each call shows
@@ -51,7 +51,7 @@ class Predict(BuiltIn, Predictor):
 
     Raises on a call:
         SignatureError: An input is missing.
-        LMNotConfiguredError: There is no LM.
+        LMNotConfiguredError: No LM is configured.
         LMError: The LM could not answer.
         AdapterParseError: The reply does not hold the outputs.
     """

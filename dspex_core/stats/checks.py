@@ -34,7 +34,7 @@ def check_values(values: Sequence[float]) -> None:
     """Refuse an empty sequence and values that are not finite.
 
     Raises:
-        ConfigurationError: There is no value, or one is NaN or infinite.
+        ConfigurationError: `values` is empty, or a value is not finite.
     """
     if not values or not all(math.isfinite(value) for value in values):
         raise ConfigurationError(f"statistics need at least one value, and finite ones, not {values!r}")

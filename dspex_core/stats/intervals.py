@@ -27,7 +27,7 @@ def mean_interval(values: Sequence[float], *, confidence: float = 0.95, seed: in
     """Return the interval of the mean of scores: Wilson's where all are 0 or 1, else the bootstrap's.
 
     Raises:
-        ConfigurationError: There is no value, one is not finite, or the confidence is not between 0 and 1.
+        ConfigurationError: `values` is empty, a value is not finite, or the confidence is not between 0 and 1.
     """
     check_values(values)
     if all(value in (0, 1) for value in values):
@@ -63,7 +63,7 @@ def bootstrap_interval(
     With fewer than about 20 values it is too narrow, and for a single value it is that value.
 
     Raises:
-        ConfigurationError: There is no value, one is not finite, or the confidence is not between 0 and 1.
+        ConfigurationError: `values` is empty, a value is not finite, or the confidence is not between 0 and 1.
     """
     check_values(values)
     tail = (1 - checked_confidence(confidence)) / 2

@@ -20,7 +20,7 @@ def paired_p(differences: Sequence[float], *, seed: int = 0) -> float:
     """Return the two-sided p of paired differences: McNemar's where all are -1, 0 or 1, else by sign flips.
 
     Raises:
-        ConfigurationError: There is no difference, or one is not finite.
+        ConfigurationError: `differences` is empty, or a value is not finite.
     """
     check_values(differences)
     if all(difference in (-1, 0, 1) for difference in differences):
@@ -61,7 +61,7 @@ def sign_flip_test(differences: Sequence[float], *, seed: int = 0, resamples: in
     losses in a row for certain.
 
     Raises:
-        ConfigurationError: There is no difference, or one is not finite.
+        ConfigurationError: `differences` is empty, or a value is not finite.
     """
     check_values(differences)
     sizes = [abs(difference) for difference in differences if difference]

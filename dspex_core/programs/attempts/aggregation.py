@@ -43,7 +43,7 @@ def majority(
         field: The field to compare; by default the last one.
 
     Raises:
-        ValueError: There are no completions.
+        ValueError: `completions` is empty.
     """
     given = prediction_or_completions
     completions: list[Any] = list(given.completions if isinstance(given, Prediction) else given)

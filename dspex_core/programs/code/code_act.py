@@ -58,7 +58,7 @@ class CodeAct(BuiltIn):
         interpreter_factory: Makes the interpreter of each run, which ends with the run.
 
     Raises on a call:
-        InterpreterError: There is no sandbox.
+        InterpreterError: The sandbox does not start.
     """
 
     span_kind = "agent"

@@ -1,4 +1,4 @@
-"""What programs that write code share: running it, and telling the model what came of it. PYTEST_DONT_REWRITE"""
+"""Running code that models write, and its results as text for the model. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ _OWN_NAMES = frozenset({"SUBMIT", "print"})
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What came of one piece of code.
+    """The result of one piece of code.
 
     Args:
-        observation: What the model is told of it.
+        observation: The text that the model receives.
         outputs: The outputs that the code has submitted, as their types.
         error: Why it failed.
     """
@@ -131,12 +131,12 @@ def interpreter_for_run(factory: Factory, given: CodeInterpreter | None) -> Iter
     """Provide the interpreter of one run: the caller's, or one that the factory makes and that ends with the run.
 
     Raises:
-        TypeError: It is no interpreter.
+        TypeError: `interpreter` is not an interpreter.
     """
     interpreter = factory() if given is None else given
     if not isinstance(interpreter, CodeInterpreter):
         source = "interpreter_factory made" if given is None else "the first positional argument is"
-        raise TypeError(f"{source} {interpreter!r}, which is no CodeInterpreter; inputs are given by their names")
+        raise TypeError(f"{source} {interpreter!r}, which is not a CodeInterpreter; inputs are given by their names")
     if given is not None:
         yield interpreter
         return
@@ -217,7 +217,7 @@ def tools_by_name(tools: Iterable[Any], signature: type[Signature], own: Collect
 
     Raises:
         TypeError: They are a mapping.
-        ConfigurationError: A name is no identifier, or taken.
+        ConfigurationError: A name is not an identifier, or is taken.
     """
     if isinstance(tools, Mapping):
         raise TypeError(f"tools must be a list, not {tools!r}; Tool(function, name=...) gives another name")

@@ -89,7 +89,7 @@ def _constructed(recipe: Any, *, allow_import: bool) -> Storable:
 
     cls = find_class(path, allow_import=allow_import)
     if not issubclass(cls, Storable):
-        raise ArtifactError(f"it names {path!r}, which is no program")
+        raise ArtifactError(f"it names {path!r}, which is not a program")
     _refuse_private(plain)
     find = partial(find_type, allow_import=allow_import)
     arguments = {

@@ -1,4 +1,4 @@
-"""What a predictor's stored state may hold, and what it must be like. PYTEST_DONT_REWRITE
+"""The contents of a predictor's stored state, and their checks. PYTEST_DONT_REWRITE
 
 A file may set how a model samples, and nothing that says which model is asked, where, with which key, or with which
 words. So the names are a list of those that are allowed.
@@ -78,7 +78,7 @@ def _is_setting(value: Any) -> bool:
 def damage(state: Any) -> list[str]:
     """Say which parts of a predictor's state are not of the kind that `dump_state` returns."""
     if not isinstance(state, Mapping):
-        return [f"it is no mapping: {state!r}"]
+        return [f"it is not a mapping: {state!r}"]
     kinds = {"signature": Mapping, "demos": list | tuple, "demo_selector": Mapping | None, "config": Mapping}
     wrong = [
         f"its {name} cannot be {state[name]!r}"
@@ -88,5 +88,5 @@ def damage(state: Any) -> list[str]:
     if wrong:
         return wrong
     return [
-        f"demo {n} is no mapping: {d!r}" for n, d in enumerate(state.get("demos", ())) if not isinstance(d, Mapping)
+        f"demo {n} is not a mapping: {d!r}" for n, d in enumerate(state.get("demos", ())) if not isinstance(d, Mapping)
     ]

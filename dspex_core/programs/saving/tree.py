@@ -1,4 +1,4 @@
-"""What a program is made of: finding its modules, replacing and copying them. PYTEST_DONT_REWRITE
+"""The modules of a program: finding, replacing and copying them. PYTEST_DONT_REWRITE
 
 Modules are found in attributes, and in lists, tuples and dicts that are attributes.
 """
@@ -32,7 +32,7 @@ class Node:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         clone = memo[id(self)] = type(self).__new__(type(self))
-        memo[id(self.callbacks)] = self.callbacks  # they hear of what copies do, too
+        memo[id(self.callbacks)] = self.callbacks  # they receive the events of copies, too
         clone.__dict__.update((name, copied(value, memo)) for name, value in vars(self).items())
         return clone
 
@@ -110,7 +110,7 @@ def copied(value: Any, memo: dict[int, Any]) -> Any:
     known = len(memo)
     try:
         return copy.deepcopy(value, memo)
-    except Exception:  # noqa: BLE001  a class may say in any manner that it cannot be copied
+    except Exception:  # noqa: BLE001  a class may refuse copying by any exception
         while len(memo) > known:
             memo.popitem()  # halves of copies
         return value

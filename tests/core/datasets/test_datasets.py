@@ -112,8 +112,8 @@ class TestBrokenFiles:
         [
             ("rows.jsonl", '{"a": 1}\n\n{"a": \n', 3, "is not JSON: Expecting value"),
             ("rows.json", '[{"a": 1},\n{"a" 2}]', 2, "is not JSON"),
-            ("rows.jsonl", '{"a": 1}\n[1]\n', 2, r"row 2 is no object of named fields but \[1\]"),
-            ("rows.json", '[{"a": 1}, "b"]', None, "row 2 is no object of named fields but 'b'"),
+            ("rows.jsonl", '{"a": 1}\n[1]\n', 2, r"row 2 is not an object of named fields but \[1\]"),
+            ("rows.json", '[{"a": 1}, "b"]', None, "row 2 is not an object of named fields but 'b'"),
             ("rows.csv", 'a,b\n"x\ny",2\n3\n', 4, "has 1 cells where the header has 2"),
             ("rows.csv", "a,b\n1,2,3\n", 2, "has 3 cells where the header has 2"),
             ("rows.csv", 'a,b\n1,"2\n3,4\n', 2, "is not CSV"),

@@ -297,7 +297,7 @@ def test_wrong_use_is_told():
         program("q")
     with pytest.raises(TypeError, match="as the first positional argument, not by name"):
         program(question="q", interpreter=PythonInterpreter())
-    with pytest.raises(TypeError, match="first positional argument is 'q', which is no CodeInterpreter"):
+    with pytest.raises(TypeError, match="first positional argument is 'q', which is not a CodeInterpreter"):
         program("q", question="q")
     with pytest.raises(TypeError, match="interpreter_factory made None"):
         ProgramOfThought("question -> answer", interpreter_factory=lambda: None)(question="q")

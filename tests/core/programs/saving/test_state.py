@@ -119,7 +119,7 @@ def test_a_state_that_is_none_is_named(path):
     artifact["state"]["read"] = None
     path.write_text(json.dumps(artifact))
 
-    with pytest.raises(ArtifactError, match="read: it is no mapping: None"):
+    with pytest.raises(ArtifactError, match="read: it is not a mapping: None"):
         Shop().load(path)
 
 

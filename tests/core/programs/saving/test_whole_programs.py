@@ -119,7 +119,7 @@ class TestTrust:
     @pytest.mark.parametrize(
         ("path", "reason"),
         [
-            ("subprocess:Popen", "'subprocess:Popen', which is no program"),
+            ("subprocess:Popen", "'subprocess:Popen', which is not a program"),
             ("os:system", "'os:system', which does not exist"),
             ("saved_programs:Missing", "which does not exist"),
             ("no.such.module:X", "whose module is not imported"),
