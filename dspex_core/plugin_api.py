@@ -11,12 +11,13 @@ if TYPE_CHECKING:
     from dspex_core.config import REPLAY_VARIABLE, current
     from dspex_core.contracts import Event, Recorder
     from dspex_core.datasets.split import overlap
+    from dspex_core.evaluation.compare import Comparison, compare
     from dspex_core.lm.embedded.server import BUILT_IN, SERVER_VARIABLE, serve
     from dspex_core.messages import Json
     from dspex_core.metrics.score import as_score
     from dspex_core.plain.secrets import HIDDEN, is_secret, masked, without_secrets
     from dspex_core.process.foreign_code import foreign_code, ignore_foreign_warnings
-    from dspex_core.stats import Interval, mean_interval, paired_p
+    from dspex_core.stats import Interval, mean_interval
     from dspex_core.storage.files import write_atomically
 
 __all__ = [
@@ -24,11 +25,13 @@ __all__ = [
     "HIDDEN",
     "REPLAY_VARIABLE",
     "SERVER_VARIABLE",
+    "Comparison",
     "Event",
     "Interval",
     "Json",
     "Recorder",
     "as_score",
+    "compare",
     "current",
     "foreign_code",
     "ignore_foreign_warnings",
@@ -36,7 +39,6 @@ __all__ = [
     "masked",
     "mean_interval",
     "overlap",
-    "paired_p",
     "serve",
     "without_secrets",
     "write_atomically",
@@ -47,11 +49,13 @@ _HOMES = {
     "HIDDEN": "plain.secrets",
     "REPLAY_VARIABLE": "config",
     "SERVER_VARIABLE": "lm.embedded.server",
+    "Comparison": "evaluation.compare",
     "Event": "contracts",
     "Interval": "stats",
     "Json": "messages",
     "Recorder": "contracts",
     "as_score": "metrics.score",
+    "compare": "evaluation.compare",
     "current": "config",
     "foreign_code": "process.foreign_code",
     "ignore_foreign_warnings": "process.foreign_code",
@@ -59,7 +63,6 @@ _HOMES = {
     "masked": "plain.secrets",
     "mean_interval": "stats",
     "overlap": "datasets.split",
-    "paired_p": "stats",
     "serve": "lm.embedded.server",
     "without_secrets": "plain.secrets",
     "write_atomically": "storage.files",

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from dspex_core.plugin_api import write_atomically
-from pytest_dspex.gates.gates import CaseRecord, Gate, RecordedScore, decide
+from pytest_dspex.gates.gates import CaseRecord, Gate, RecordedScore
 from pytest_dspex.reports.model import Report, Suite, suite_of
 
 if TYPE_CHECKING:
@@ -130,11 +130,10 @@ def merged(parts: Sequence[Part]) -> Report:
 
 def _suite(function: str, facts: Collected, cases: Iterable[CaseRecord]) -> Suite:
     own = sorted((case for case in cases if case.function == function), key=lambda case: case.nodeid)
-    verdicts = [decide(gate, own, facts.cases) for gate in facts.gates]
+    suite = suite_of(function, own, gates=facts.gates, expected=facts.cases)
     if len(own) < facts.cases:
-        reason = f"{len(own)}/{facts.cases} cases: the others are missing from all results"
-        verdicts = [replace(verdict, status="failed", reason=reason) for verdict in verdicts]
-    return suite_of(function, own, verdicts=verdicts)
+        return suite.failed(f"{len(own)}/{facts.cases} cases: the others are missing from all results")
+    return suite
 
 
 def _check_format(stored: Mapping[str, Any]) -> None:

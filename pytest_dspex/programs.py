@@ -54,20 +54,19 @@ class ProgramSpec:
             raise ConfigurationError(message)
         return built
 
-    def load(self) -> Module:
-        """Build the program and load its artifact, if there is one."""
-        built = self.build()
+    def load(self, built: Module) -> Module:
+        """Load the artifact, where there is one, into a program that `build` has made, and return it."""
         if self.artifact.exists():
             built.load(self.artifact)
         return built
 
-    def examples(self, dataset: Dataset, *, inputs: Sequence[str] | None = None) -> list[Example]:
+    def examples(self, dataset: Dataset, *, program: Module, inputs: Sequence[str] | None = None) -> list[Example]:
         """Read one of the program's datasets; `inputs` is the default of the program's own `inputs`.
 
         Raises:
             DatasetError: The dataset cannot be read, or a row lacks an input.
         """
-        return read_examples(dataset, self.folder, program=self.build(), inputs=self.inputs or inputs)
+        return read_examples(dataset, self.folder, program=program, inputs=self.inputs or inputs)
 
 
 def read_examples(
@@ -160,7 +159,7 @@ def program(
 
 def _fixture(spec: ProgramSpec) -> Any:
     def load() -> Module:
-        return spec.load()
+        return spec.load(spec.build())
 
     fixture = pytest.fixture(scope="session", name=spec.name)(load)
     fixture.dspex_program = spec  # type: ignore[attr-defined]  # how visible_programs finds it

@@ -153,9 +153,8 @@ def summarize(name: str, cases: Sequence[CaseRecord]) -> ScoreSummary:
     )
 
 
-def decide(gate: Gate, cases: Sequence[CaseRecord], expected: int) -> Verdict:
-    """Decide a gate on the reported cases; `expected` is the number of all cases of the test."""
-    summary = summarize(gate.name, cases)
+def decide(gate: Gate, summary: ScoreSummary, expected: int) -> Verdict:
+    """Decide a gate on its score over the cases that were reported, of the `expected` that the test has."""
     worst = sorted((case for case in summary.counted if case.value < gate.min), key=lambda case: case.value)
     status, reason = _judge(gate, summary, expected)
     is_usage_error = status != "not evaluated" and _is_never_recorded(summary)

@@ -15,7 +15,7 @@ from pytest_dspex.reports.shown import shown
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from dspex_core import Example
+    from dspex_core import Example, Module
     from dspex_core.plugin_api import Event
     from pytest_dspex.programs import ProgramSpec
 
@@ -63,24 +63,26 @@ def _run(spec: ProgramSpec, tests: Sequence[pytest.Function], request: pytest.Fi
     try:
         listeners = (*current().listeners, _candidate_listener(say))
         with visible(request.config), context(listeners=listeners):
-            comparison = optimize(
+            program = spec.build()
+            optimized = optimize(
                 spec,
-                testset=_testset(spec, tests),
+                program,
+                testset=_testset(spec, program, tests),
                 concurrency=request.config.stash[OPTIONS].concurrency,
                 say=say,
             )
     except DSPexError as error:  # its message is enough: a traceback would show no line of a test
         raise pytest.fail.Exception(f"{type(error).__name__}: {error}", pytrace=False) from None
-    say(str(comparison))
-    request.config.stash[RESULTS].add_note(f"optimize {spec.name}: {comparison}")
-    if comparison.outcome == "regressed":
-        pytest.fail(regression_message(spec, comparison), pytrace=False)
+    say(str(optimized))
+    request.config.stash[RESULTS].add_note(f"optimize {spec.name}: {optimized}")
+    if optimized.comparison.outcome == "regressed":
+        pytest.fail(regression_message(spec, optimized), pytrace=False)
 
 
-def _testset(spec: ProgramSpec, tests: Sequence[pytest.Function]) -> list[Example]:
+def _testset(spec: ProgramSpec, program: Module, tests: Sequence[pytest.Function]) -> list[Example]:
     """Return the held-out examples: the program's testset, or else the rows of the tests that use the program."""
     if spec.testset is not None:
-        return spec.examples(spec.testset)
+        return spec.examples(spec.testset, program=program)
     rows = {}
     for case, config in ((test.stash[CASE], test.config) for test in tests):
         if case.source is not None and case.predictor in (None, spec):

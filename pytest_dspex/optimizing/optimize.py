@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, NamedTuple
 
 from dspex_core import (
     ArtifactError,
@@ -17,7 +15,8 @@ from dspex_core import (
     EvaluationResult,
     LMError,
 )
-from dspex_core.plugin_api import overlap, paired_p
+from dspex_core.plugin_api import Comparison, compare, overlap
+from pytest_dspex.reports.worst import scored_cases
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -25,68 +24,25 @@ if TYPE_CHECKING:
     from dspex_core import Example, Module
     from pytest_dspex.programs import ProgramSpec
 
-TOLERANCE = 0.02  # a drop of up to two points is never a regression
-SIGNIFICANCE = 0.05
-
 _SHOWN = 5  # ids of examples in a message
 
-Outcome = Literal["improved", "not better", "regressed"]
 
+class Optimized(NamedTuple):
+    """The recompiled program's evaluation, and how it compares with that of the program in use."""
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """The results of incumbent and candidate on the same held-out examples.
-
-    Args:
-        incumbent: The result of the stored program, or of the uncompiled one.
-        candidate: The result of the recompiled program.
-        p_value: The p-value of the paired difference; exact McNemar for scores of 0 and 1.
-        lost: The ids of the examples on which the candidate scores lower.
-        gained: The ids of the examples on which it scores higher.
-    """
-
-    incumbent: EvaluationResult
     candidate: EvaluationResult
-    p_value: float
-    lost: tuple[str, ...]
-    gained: tuple[str, ...]
-
-    @property
-    def outcome(self) -> Outcome:
-        """The outcome: better by any margin is improved, worse beyond tolerance and chance is regressed."""
-        difference = self.candidate.mean - self.incumbent.mean
-        if difference > 0:
-            return "improved"
-        if difference < -TOLERANCE and self.p_value < SIGNIFICANCE:
-            return "regressed"
-        return "not better"
+    comparison: Comparison
 
     def __str__(self) -> str:
-        return (
-            f"{self.outcome}: incumbent {self.incumbent.mean:.3f}, candidate {self.candidate.mean:.3f} "
-            f"({self.incumbent.metric}, n={len(self.candidate)}, {len(self.gained)} gained, {len(self.lost)} lost, "
-            f"p={self.p_value:.3f})"
-        )
-
-
-def compare(incumbent: EvaluationResult, candidate: EvaluationResult) -> Comparison:
-    """Compare two evaluations of the same examples, pair by pair."""
-    pairs = list(zip(incumbent.cases, candidate.cases, strict=True))
-    differences = [after.score.value - before.score.value for before, after in pairs]
-    names = _names(incumbent)
-    return Comparison(
-        incumbent=incumbent,
-        candidate=candidate,
-        p_value=paired_p(differences),
-        lost=tuple(name for name, difference in zip(names, differences, strict=True) if difference < 0),
-        gained=tuple(name for name, difference in zip(names, differences, strict=True) if difference > 0),
-    )
+        return self.comparison.describe("incumbent", "candidate")
 
 
 def optimize(
-    spec: ProgramSpec, *, testset: Sequence[Example], concurrency: int, say: Callable[[str], None]
-) -> Comparison:
+    spec: ProgramSpec, program: Module, *, testset: Sequence[Example], concurrency: int, say: Callable[[str], None]
+) -> Optimized:
     """Compile a program, and replace its artifact if the result is better on the held-out examples.
+
+    `program` is as `spec` builds it; it stays so, since only copies of it are run.
 
     Raises:
         ConfigurationError: The program has no optimizer, metric or held-out examples, or is compiled
@@ -106,25 +62,26 @@ def optimize(
         raise ConfigurationError(
             f"the held-out examples of @program {spec.name!r} have no input fields; name them with inputs=[...]"
         )
-    trainset = [] if spec.trainset is None else spec.examples(spec.trainset, inputs=inputs)
-    valset = None if spec.valset is None else spec.examples(spec.valset, inputs=inputs)
+    trainset = [] if spec.trainset is None else spec.examples(spec.trainset, program=program, inputs=inputs)
+    valset = None if spec.valset is None else spec.examples(spec.valset, program=program, inputs=inputs)
     _refuse_overlap(spec, "trainset", trainset, testset)
     _refuse_overlap(spec, "valset", valset or [], testset)
     score = Evaluate(
         devset=testset, metric=metric, num_threads=concurrency, max_errors=len(testset), display_progress=True
     )
 
-    _check_storable(spec)
+    _check_storable(program, spec)
     stored = incumbent_name(spec)
     say(f"scoring {stored} on {len(testset)} held-out examples")
-    incumbent = _trusted(score(spec.load()))
+    incumbent = _trusted(score(spec.load(program.deepcopy())))
     say(f"{stored}: {incumbent.mean:.3f}; compiling with {optimizer!r}")
-    candidate = _as_loaded(spec, optimizer.compile(spec.build(), trainset=trainset, valset=valset))
+    candidate = _as_loaded(program, optimizer.compile(program.deepcopy(), trainset=trainset, valset=valset))
     say("scoring the recompiled program")
-    comparison = compare(incumbent, _trusted(score(candidate)))
+    result = _trusted(score(candidate))
+    comparison = compare(incumbent, result)
     if comparison.outcome == "improved":
-        _store(candidate, spec, metadata=_baseline(comparison.candidate))
-    return comparison
+        _store(candidate, spec, metadata=_baseline(result))
+    return Optimized(result, comparison)
 
 
 def incumbent_name(spec: ProgramSpec) -> str:
@@ -132,26 +89,25 @@ def incumbent_name(spec: ProgramSpec) -> str:
     return f"the stored {'/'.join(spec.artifact.parts[-2:])}" if spec.artifact.exists() else "the uncompiled program"
 
 
-def regression_message(spec: ProgramSpec, comparison: Comparison) -> str:
+def regression_message(spec: ProgramSpec, optimized: Optimized) -> str:
     """Return the message of a regression, with the examples that it lost."""
     lines = [
-        f"{spec.name} {comparison}",
+        f"{spec.name} {optimized}",
         f"The recompiled program is worse and was dropped: {incumbent_name(spec)} stays.",
     ]
-    for name, case in zip(_names(comparison.candidate), comparison.candidate.cases, strict=True):
-        if name in comparison.lost:
-            lines.append(f"  lost {name}: {case.error or case.score.feedback or case.prediction}")
+    lost = set(optimized.comparison.lost)
+    lines += [f"  lost {case}" for case in scored_cases(optimized.candidate) if case.name in lost]
     return "\n".join(lines)
 
 
-def _check_storable(spec: ProgramSpec) -> None:
+def _check_storable(program: Module, spec: ProgramSpec) -> None:
     """Save the uncompiled program to a temporary folder, so that an error in saving comes before any LM call.
 
     Raises:
         ArtifactError: The program cannot be saved.
     """
     with tempfile.TemporaryDirectory(prefix="dspex-") as folder:
-        spec.build().save(Path(folder, spec.artifact.name))
+        program.save(Path(folder, spec.artifact.name))
 
 
 def _store(program: Module, spec: ProgramSpec, *, metadata: Mapping[str, object]) -> None:
@@ -169,9 +125,9 @@ def _store(program: Module, spec: ProgramSpec, *, metadata: Mapping[str, object]
         raise ArtifactError(message, problems=error.problems) from error
 
 
-def _as_loaded(spec: ProgramSpec, compiled: Module) -> Module:
+def _as_loaded(program: Module, compiled: Module) -> Module:
     """Return the program as the tests would load it, so that the scored program is the stored one."""
-    loaded = spec.build()
+    loaded = program.deepcopy()
     loaded.load_state(compiled.dump_state())
     return loaded
 
@@ -182,7 +138,7 @@ def _trusted(result: EvaluationResult) -> EvaluationResult:
     Raises:
         EvaluationError: One of them failed, so that the programs cannot be compared.
     """
-    for name, case in zip(_names(result), result.cases, strict=True):
+    for name, case in zip(result.names, result.cases, strict=True):
         error = case.error
         if error is not None and (error.phase == "metric" or _is_lm_failure(error.error)):
             message = f"the programs cannot be compared, as an example has no score: on {name} the {error}"
@@ -207,21 +163,11 @@ def _refuse_overlap(spec: ProgramSpec, name: str, examples: Sequence[Example], h
         )
 
 
-def _names(result: EvaluationResult) -> list[str]:
-    """Return the names of the examples: their ids, with their numbers if ids are missing or repeated."""
-    ids = [case.example.id for case in result.cases]
-    count = Counter(ids)
-    return [
-        f"example {number}" if name is None else name if count[name] == 1 else f"{name} (example {number})"
-        for number, name in enumerate(ids, 1)
-    ]
-
-
 def _baseline(result: EvaluationResult) -> dict[str, object]:
     """Return the scores that are stored with the artifact: the mean and each held-out example's score."""
     return {
         "metric": result.metric,
         "mean": result.mean,
         "n": len(result),
-        "scores": {name: case.score.value for name, case in zip(_names(result), result.cases, strict=True)},
+        "scores": result.scores,
     }

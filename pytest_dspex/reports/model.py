@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pytest_dspex.gates.gates import summarize
+from pytest_dspex.gates.gates import decide, summarize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_dspex.gates.gates import CaseRecord, ScoreSummary, Verdict
+    from pytest_dspex.gates.gates import CaseRecord, Gate, ScoreSummary, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,12 @@ class Suite:
     skipped: int
     scores: tuple[ScoreSummary, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
+
+    def failed(self, reason: str) -> Suite:
+        """Return the suite with all of its gates failed for one reason."""
+        return replace(
+            self, verdicts=tuple(replace(verdict, status="failed", reason=reason) for verdict in self.verdicts)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +60,11 @@ class Report:
     notes: tuple[str, ...] = ()
 
 
-def suite_of(test: str, cases: Sequence[CaseRecord], *, verdicts: Sequence[Verdict] = ()) -> Suite:
-    """Return the summary of a test function's cases."""
+def suite_of(test: str, cases: Sequence[CaseRecord], *, gates: Sequence[Gate] = (), expected: int = 0) -> Suite:
+    """Summarize the cases of a test function, of the `expected` that it has, and decide its gates."""
     outcomes = Counter(case.outcome for case in cases)
     names = dict.fromkeys(name for case in cases for name in case.scores)  # in the order they were recorded
+    summaries = {name: summarize(name, cases) for name in [*names, *(gate.name for gate in gates)]}
     return Suite(
         test=test,
         n=len(cases),
@@ -65,6 +72,6 @@ def suite_of(test: str, cases: Sequence[CaseRecord], *, verdicts: Sequence[Verdi
         missed=outcomes["miss"],
         errors=outcomes["error"],
         skipped=outcomes["skip"],
-        scores=tuple(summarize(name, cases) for name in names),
-        verdicts=tuple(verdicts),
+        scores=tuple(summaries[name] for name in names),
+        verdicts=tuple(decide(gate, summaries[gate.name], expected) for gate in gates),
     )

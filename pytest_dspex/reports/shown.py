@@ -7,6 +7,7 @@ import re
 # Controls (C0 but tab and line feed, DEL, C1), marks that change the direction of text, line ends that only some
 # programs know, and lone surrogates, which can be neither printed nor sent from an xdist worker.
 _UNSAFE = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]"
+_LINE = 160  # characters of a message or a feedback
 _ANY = re.compile(_UNSAFE)
 _ALL_BUT_COLOR = re.compile(rf"(\x1b\[[0-9;]*m)|{_UNSAFE}")
 
@@ -28,6 +29,12 @@ def shown(text: str, *, keep_color: bool = False) -> str:
 def shown_on_a_line(text: str) -> str:
     """Return a text as one line: runs of white space become a space, other control characters are escaped."""
     return shown(" ".join(text.split()))
+
+
+def shown_briefly(text: str) -> str:
+    """Return a text as one line of at most 160 characters."""
+    line = shown_on_a_line(text)
+    return line if len(line) <= _LINE else line[: _LINE - 3] + "..."
 
 
 def _escaped(character: str) -> str:

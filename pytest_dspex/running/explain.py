@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-_SHOWN = 5
+from pytest_dspex.reports.worst import scored_cases, worst_lines
 
 
 def explain_comparison(op: str, left: object, right: object) -> list[str] | None:
@@ -20,10 +20,4 @@ def explain_comparison(op: str, left: object, right: object) -> list[str] | None
         f"{left.metric} {left.mean:.3f} {op} {right}",
         f"95 % interval {interval.low:.3f} to {interval.high:.3f}, n={len(left)}, {len(left.errors)} errors",
     ]
-    worst = sorted((case for case in left.cases if case.score.value < 1), key=lambda case: case.score.value)
-    for case in worst[:_SHOWN]:
-        why = case.error or case.score.feedback or case.prediction
-        lines.append(f"{case.score.value:g}  {case.example.id}: {why}")
-    if len(worst) > _SHOWN:
-        lines.append(f"and {len(worst) - _SHOWN} more examples below 1")
-    return lines
+    return [*lines, *worst_lines(scored_cases(left), below=1)]

@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from pytest_dspex.gates.gates import CaseRecord, RecordedScore, decide, show
+from pytest_dspex.gates.gates import CaseRecord, RecordedScore
 from pytest_dspex.partial import Collected, Part
 from pytest_dspex.reports.model import Evaluation, Report, suite_of
-from pytest_dspex.reports.shown import shown_on_a_line
+from pytest_dspex.reports.shown import shown_briefly, shown_on_a_line
+from pytest_dspex.reports.worst import ScoredCase, worst_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from pytest_dspex.gates.gates import CountedCase, Outcome, Verdict
+    from pytest_dspex.gates.gates import Outcome, Verdict
     from pytest_dspex.reports.model import Suite
 
 PROPERTY = "dspex"  # the name of the user property with an item's results
@@ -35,8 +36,6 @@ _OUTCOMES: dict[str, Literal["passed", "failed", "skipped"]] = {
     "failed": "failed",
     "not evaluated": "skipped",
 }
-_WORST_SHOWN = 5
-_LINE = 160  # characters of a message or a feedback
 
 
 class SessionResults:
@@ -151,17 +150,18 @@ class SessionResults:
         expected = self._expected.get(function, Collected(0, "", ()))
         missing = selected - {case.nodeid for case in cases}
         total = max(expected.cases, len(cases) + len(missing))
-        verdicts = [decide(gate, cases, total) for gate in expected.gates]
+        suite = suite_of(function, cases, gates=expected.gates, expected=total)
         if missing and not self._is_explained(session):
             self._has_lost_cases = True
             reason = f"{len(cases)}/{total} cases: {len(missing)} of the selected cases did not report a result"
-            verdicts = [replace(verdict, status="failed", reason=reason) for verdict in verdicts]
-            if not verdicts:
+            if not suite.verdicts:
                 self.add_note(f"{function}: {reason}")
-        elif len(cases) < total:
+            return suite.failed(reason)
+        if len(cases) < total:
             why = "the session did not run them" if missing else "the others were not selected"
-            verdicts = [replace(verdict, reason=f"{verdict.reason}: {why}") for verdict in verdicts]
-        return suite_of(function, cases, verdicts=verdicts)
+            verdicts = [replace(verdict, reason=f"{verdict.reason}: {why}") for verdict in suite.verdicts]
+            return replace(suite, verdicts=tuple(verdicts))
+        return suite
 
     def _is_explained(self, session: pytest.Session) -> bool:
         """Return whether pytest's output says why selected cases are missing: a stop, an interrupt or a crash."""
@@ -225,7 +225,7 @@ def _message(report: pytest.TestReport) -> str:
     else:  # representations of some plugins lack `reprcrash`
         crash = getattr(report.longrepr, "reprcrash", None)
         text = str(report.longrepr) if crash is None else crash.message
-    return _one_line(text.strip().partition("\n")[0])
+    return shown_briefly(text.strip().partition("\n")[0])
 
 
 def _case(nodeid: str, function: str, attempt: _Attempt, *, payload: Mapping[str, Any]) -> CaseRecord:
@@ -275,16 +275,5 @@ def _begin_line(config: pytest.Config) -> None:
 
 def _explanation(verdict: Verdict) -> str:
     """Return the reason of a failed gate and the cases that scored lowest."""
-    shown, rest = verdict.worst[:_WORST_SHOWN], len(verdict.worst) - _WORST_SHOWN
-    more = [f"  ... and {rest} more below {show(verdict.gate.min)}"] if rest > 0 else []
-    return "\n".join([shown_on_a_line(verdict.reason), *map(_describe, shown), *more])
-
-
-def _describe(case: CountedCase) -> str:
-    name = shown_on_a_line(case.record.case or case.record.nodeid)
-    return f"  {name}: {show(case.value)}" + (f"  {_one_line(case.why)}" if case.why else "")
-
-
-def _one_line(text: str) -> str:
-    line = shown_on_a_line(text)
-    return line if len(line) <= _LINE else line[: _LINE - 3] + "..."
+    cases = [ScoredCase(case.record.case or case.record.nodeid, case.value, case.why) for case in verdict.worst]
+    return "\n".join([shown_on_a_line(verdict.reason), *worst_lines(cases, below=verdict.gate.min)])

@@ -105,9 +105,9 @@ def test_an_evaluation_that_falls_short_says_which_examples_failed(project, run)
         [
             "E *exact_match* 0.222 >= 0.9*",
             "E *95 % interval 0.* to 0.*, n=9, 1 errors",
-            "E *0  c-silent: program failed: AdapterParseError: *",
-            "E *0  c-w0 x: *",
-            "E *and 2 more examples below 1",
+            "E *  c-silent: 0  program failed: AdapterParseError: *",
+            "E *  c-w0 x: 0  *",
+            "E *  ... and 2 more below 1",
         ]
     )
 

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dspex_core.errors import ConfigurationError
-from pytest_dspex.gates.gates import CaseRecord, Gate, RecordedScore, decide, gate_from_marker, summarize
+from pytest_dspex.gates.gates import CaseRecord, Gate, RecordedScore, gate_from_marker, summarize
+from pytest_dspex.gates.gates import decide as decide_summary
 
 WHERE = "test_intent.py::test_intent"
 
@@ -24,6 +25,10 @@ def case(name, outcome="pass", *, message="", **scores):
 
 def cases_of(*values):
     return [case(f"c{number}", accuracy=value) for number, value in enumerate(values)]
+
+
+def decide(gate, cases, expected):
+    return decide_summary(gate, summarize(gate.name, cases), expected)
 
 
 def marker(*args, **kwargs):

@@ -50,6 +50,12 @@ BETTER_WITH_DEMOS = "demos > 0"
 ALWAYS_RIGHT = "True"
 RIGHT_WHEN_TOLD = '"carefully" in system'
 
+COUNT_BUILDS = """
+    def built():
+        with Path(__file__).with_name("built.txt").open("a") as count:
+            count.write("x")
+"""
+
 TEST = """
     import pytest
 
@@ -230,6 +236,19 @@ def test_the_file_for_ci_has_the_program_as_a_test_case(suite, alone):
     assert 'name="optimize[qa]"' in (project.path / "report.xml").read_text()
 
 
+@pytest.mark.parametrize("has_artifact", [False, True])
+def test_the_function_that_builds_the_program_runs_once_for_all_of_it(suite, stored, alone, has_artifact):
+    project = suite(BETTER_WITH_DEMOS, more=COUNT_BUILDS)
+    conftest = project.path / "conftest.py"
+    conftest.write_text(conftest.read_text().replace("    return Predict(", "    built()\n    return Predict("))
+    if has_artifact:
+        stored()
+    result = alone("--dspex-optimize")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["optimize qa: improved: *"])
+    assert (project.path / "built.txt").read_text() == "x" * 2  # for the recompilation, and for the tests
+
+
 # What is compared on what
 
 
@@ -334,7 +353,7 @@ def test_demos_that_do_not_fit_the_context_are_the_programs_own_failure(suite, a
     result = alone("--dspex-optimize")
     assert outcomes(result) == {"passed": 20, "failed": 1}
     assert artifact.read_bytes() == before
-    result.stdout.fnmatch_lines(["  lost c-w0: program failed: ContextWindowExceededError: too long"])
+    result.stdout.fnmatch_lines(["  lost c-w0: 0  program failed: ContextWindowExceededError: too long"])
 
 
 def test_a_program_without_examples_to_compare_on_says_so(suite, alone):

@@ -1,6 +1,6 @@
 import pytest
 
-from pytest_dspex.gates.gates import CaseRecord, Gate, RecordedScore, decide
+from pytest_dspex.gates.gates import CaseRecord, Gate, RecordedScore
 from pytest_dspex.reports import Evaluation, Report, terminal
 from pytest_dspex.reports.model import suite_of
 
@@ -16,7 +16,7 @@ def cases_of(*values, outcome="pass"):
 
 def gated(*values, minimum=0.5, expected=None, test=TEST):
     cases = cases_of(*values)
-    return suite_of(test, cases, verdicts=[decide(Gate("accuracy", minimum), cases, expected or len(cases))])
+    return suite_of(test, cases, gates=[Gate("accuracy", minimum)], expected=expected or len(cases))
 
 
 @pytest.fixture
@@ -60,8 +60,7 @@ def test_gates_that_did_not_pass_say_why_below_the_table(written):
 
 
 def test_a_gate_without_any_case_shows_no_numbers(written):
-    verdict = decide(Gate("accuracy", 0.5), [], 3)
-    lines = written(Report(suites=(suite_of(TEST, [], verdicts=[verdict]),)))
+    lines = written(Report(suites=(suite_of(TEST, [], gates=[Gate("accuracy", 0.5)], expected=3),)))
     assert lines[3].split() == [TEST, "accuracy", "-", "-", "0", "0", ">=", "0.5", "not", "evaluated"]
 
 
@@ -87,3 +86,8 @@ def test_node_ids_stay_recognizable_in_the_narrowest_terminal(written):
 def test_everything_drawn_is_ascii(written):
     report = Report(suites=(gated(1, 0, minimum=0.9), gated(1, expected=2)), notes=("note",))
     assert all(line.isascii() for line in written(report))
+
+
+def test_the_interval_of_a_gated_score_is_computed_once():
+    suite = suite_of(TEST, cases_of(0.25, 0.5), gates=[Gate("accuracy", 0.1), Gate("accuracy", 0.9)], expected=2)
+    assert all(verdict.interval is suite.scores[0].interval for verdict in suite.verdicts)
