@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_dspex.keys import CASE
+from pytest_dspex.collecting.case import CASE
 from pytest_dspex.options import OPTIONS
 
 if TYPE_CHECKING:

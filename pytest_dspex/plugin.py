@@ -9,7 +9,7 @@ import pytest
 from pytest_dspex import options
 from pytest_dspex.collecting.relevance import any_relevant
 from pytest_dspex.fixtures import check, dspex_context, evaluate, example, lm, prediction, score, scripted_lm
-from pytest_dspex.keys import CONTROLLER, SIBLINGS
+from pytest_dspex.keys import SIBLINGS
 from pytest_dspex.reports import cleaning
 from pytest_dspex.running import around as running
 from pytest_dspex.running import routing
@@ -58,7 +58,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Watch xdist's workers; only they know whether a test uses the plugin."""
-    from pytest_dspex.session.controller import watch
+    from pytest_dspex.session.controller import CONTROLLER, watch
 
     watch(node.config)
     node.config.stash[CONTROLLER].brief(node)

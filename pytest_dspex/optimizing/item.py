@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_dspex.collecting.cases import Case
+from pytest_dspex.collecting.case import CASE, Case
 from pytest_dspex.collecting.problems import report_problem
-from pytest_dspex.keys import CASE
 from pytest_dspex.options import OPTIONS
 from pytest_dspex.reports.shown import shown
 

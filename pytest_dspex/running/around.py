@@ -11,19 +11,12 @@ import pytest
 
 from dspex_core import DSPexError, context
 from dspex_core.plugin_api import ignore_foreign_warnings
-from pytest_dspex.keys import (
-    CASE,
-    EXPECTED,
-    EXPECTED_OUTPUT,
-    NEXT_ITEM,
-    PREFETCHER,
-    RECORDER,
-    RECORDING,
-    RECORDING_OUTPUT,
-    ROUTER,
-)
+from pytest_dspex.cassettes.stash import RECORDING
+from pytest_dspex.collecting.case import CASE
+from pytest_dspex.keys import EXPECTED, EXPECTED_OUTPUT, NEXT_ITEM, RECORDING_OUTPUT
 from pytest_dspex.options import OPTIONS, is_worker
 from pytest_dspex.reports.shown import shown
+from pytest_dspex.running.routing import ROUTER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,9 +24,11 @@ if TYPE_CHECKING:
     from dspex_core import LMRequest, LMResponse
     from pytest_dspex.cassettes.lm_recorder import CassetteRecorder
     from pytest_dspex.cassettes.recording import Recording
-    from pytest_dspex.collecting.cases import Case
+    from pytest_dspex.collecting.case import Case
 
 _ASSERTIONS = (AssertionError, pytest.fail.Exception, pytest.skip.Exception, pytest.xfail.Exception)
+
+_RECORDER: pytest.StashKey[CassetteRecorder | OnDemand] = pytest.StashKey()  # of an item
 
 
 def recorder_for(item: pytest.Item) -> CassetteRecorder | OnDemand | None:
@@ -41,10 +36,10 @@ def recorder_for(item: pytest.Item) -> CassetteRecorder | OnDemand | None:
     options = item.config.stash[OPTIONS]
     if options.live:
         return None
-    if RECORDER not in item.stash:
+    if _RECORDER not in item.stash:
         is_sure = CASE in item.stash or options.record != "none"
-        item.stash[RECORDER] = _open_recorder(item) if is_sure else OnDemand(item)
-    return item.stash[RECORDER]
+        item.stash[_RECORDER] = _open_recorder(item) if is_sure else OnDemand(item)
+    return item.stash[_RECORDER]
 
 
 class OnDemand:
@@ -107,9 +102,9 @@ def shared(config: pytest.Config) -> AbstractContextManager[None]:
 def raise_unseen(item: pytest.Item) -> None:
     """Raise the miss of a thread or child of a test that passed without noticing it."""
     router = item.config.stash.get(ROUTER, None)
-    if router is None or RECORDER not in item.stash:
+    if router is None or _RECORDER not in item.stash:
         return
-    recorder = item.stash[RECORDER]
+    recorder = item.stash[_RECORDER]
     miss = router.take_unseen(recorder) or recorder.unseen
     if miss is not None:
         raise miss
@@ -128,8 +123,8 @@ def annotate(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
     if call.when == "call" and _is_end(error) and RECORDING in item.config.stash:
         item.config.stash[RECORDING].ran(item)
     router = item.config.stash.get(ROUTER, None)
-    if error is not None and router is not None and RECORDER in item.stash:
-        router.take_unseen(item.stash[RECORDER])  # the test has failed: one reason is enough
+    if error is not None and router is not None and _RECORDER in item.stash:
+        router.take_unseen(item.stash[_RECORDER])  # the test has failed: one reason is enough
     case = item.stash.get(CASE, None)
     if case is not None:
         _note(item, case, call)
@@ -165,9 +160,7 @@ def _note(item: pytest.Item, case: Case, call: pytest.CallInfo[None]) -> None:
 
 
 def finish(session: pytest.Session) -> None:
-    """End the prefetching and write the cassettes; a worker sends its results to the controller."""
-    if PREFETCHER in session.config.stash:
-        session.config.stash[PREFETCHER].close()
+    """Write the cassettes; a worker sends its results to the controller."""
     router = session.config.stash.get(ROUTER, None)
     if router is not None and (strays := (router.problems(), router.notes())) != ([], []):
         _recording(session.config).add_strays(*strays)

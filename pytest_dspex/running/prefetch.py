@@ -6,14 +6,15 @@ import contextvars
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from pytest_dspex.keys import CASE, NEXT_ITEM, PREFETCHER
+import pytest
+
+from pytest_dspex.collecting.case import CASE
+from pytest_dspex.keys import NEXT_ITEM
 from pytest_dspex.options import OPTIONS, is_worker
 from pytest_dspex.running.around import recorder_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    import pytest
 
     from dspex_core import Module
 
@@ -36,7 +37,7 @@ class Prefetcher:
                 self._futures[each.nodeid] = self._pool.submit(context.run, _predict, each, program)
         return self._futures.pop(item.nodeid).result()  # popped: a rerun asks again
 
-    def close(self) -> None:
+    def pytest_sessionfinish(self) -> None:
         """Cancel the predictions that have not started, and wait for the others."""
         self._pool.shutdown(cancel_futures=True)
 
@@ -52,11 +53,15 @@ class Prefetcher:
         return items[position + 1 : position + 2 * self._width]
 
 
+_PREFETCHER = pytest.StashKey[Prefetcher]()
+
+
 def prefetcher(config: pytest.Config) -> Prefetcher:
     """Return the session's prefetcher."""
-    if PREFETCHER not in config.stash:
-        config.stash[PREFETCHER] = Prefetcher(config)
-    return config.stash[PREFETCHER]
+    if _PREFETCHER not in config.stash:
+        config.stash[_PREFETCHER] = Prefetcher(config)
+        config.pluginmanager.register(config.stash[_PREFETCHER], "dspex-prefetcher")
+    return config.stash[_PREFETCHER]
 
 
 def _outlives(fixture: str, item: pytest.Item) -> bool:

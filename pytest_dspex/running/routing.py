@@ -20,7 +20,6 @@ import pytest
 from dspex_core import DSPexError, settings
 from dspex_core.plugin_api import REPLAY_VARIABLE, current
 from pytest_dspex.cassettes.elsewhere import MissElsewhereError
-from pytest_dspex.keys import ROUTER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 
 _owner: ContextVar[Recorder | None] = ContextVar("dspex_owner", default=None)
 _in_session: ContextVar[bool] = ContextVar("dspex_in_session", default=False)
+ROUTER: pytest.StashKey[Router] = pytest.StashKey()  # of the session's config; absent in a live session
 _UNDO = pytest.StashKey[list["Callable[[], None]"]]()
 
 

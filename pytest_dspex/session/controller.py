@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_dspex.cassettes.recording import Recordings
-from pytest_dspex.keys import CONTROLLER, EXPECTED, EXPECTED_OUTPUT, PROBLEMS_OUTPUT, RECORDING, RECORDING_OUTPUT
+from pytest_dspex.cassettes.stash import RECORDING
+from pytest_dspex.keys import EXPECTED, EXPECTED_OUTPUT, PROBLEMS_OUTPUT, RECORDING_OUTPUT
 from pytest_dspex.options import OPTIONS, is_worker
 from pytest_dspex.reports.shown import shown
 from pytest_dspex.session.session import SessionResults
@@ -19,13 +20,6 @@ if TYPE_CHECKING:
     from pytest_dspex.session.live import LocalHost
 
 RESULTS = pytest.StashKey[SessionResults]()
-
-
-def watch(config: pytest.Config) -> None:
-    """Register a controller for the session, if this process is not a worker and has none yet."""
-    if CONTROLLER not in config.stash and not is_worker(config):
-        config.stash[CONTROLLER] = Controller(config)
-        config.pluginmanager.register(config.stash[CONTROLLER], "dspex-controller")
 
 
 class Controller:
@@ -117,3 +111,13 @@ class Controller:
             self._recordings.add(output[RECORDING_OUTPUT])
             self._recordings.add_shards(output[RECORDING_OUTPUT])
         self._problems += [problem for problem in output.get(PROBLEMS_OUTPUT, ()) if problem not in self._problems]
+
+
+CONTROLLER = pytest.StashKey[Controller]()
+
+
+def watch(config: pytest.Config) -> None:
+    """Register a controller for the session, if this process is not a worker and has none yet."""
+    if CONTROLLER not in config.stash and not is_worker(config):
+        config.stash[CONTROLLER] = Controller(config)
+        config.pluginmanager.register(config.stash[CONTROLLER], "dspex-controller")
