@@ -100,16 +100,13 @@ class Predict(BuiltIn, Predictor):
         if self.demo_selector is not None:  # it may call an embedding model
             chosen = yield Call(self.demo_selector.choose, (self.signature, self._demos, inputs))
         apart, tools = self._returned_apart(lm, config), None
-        calling = tool_fields(self.signature)
-        if calling is not None:
+        if (calling := tool_fields(self.signature)) is not None:
             inputs = calling.checked(inputs)
             if calling.are_native(adapter, lm):
                 apart, tools = (*apart, *calling.names), calling.specs(inputs)
-        listen = partial(settings.stream.reader, self) if settings.stream is not None else None
-        prompt = partial(self._prompt, apart)
-        question = Question(
-            self.signature, inputs, prompt, chosen, config, apart, listen, self._demos, tools, settings.callbacks
-        )
+        listen = partial(settings.stream.reader, self) if settings.stream else None
+        prompt, heard = partial(self._prompt, apart), settings.callbacks
+        question = Question(self.signature, inputs, prompt, chosen, config, apart, listen, self._demos, tools, heard)
         prediction = Prediction.from_completions((yield from ask(lm, adapter, question)))
         if settings.trace is not None:
             _append(settings.trace, (self, inputs, prediction), most=settings.max_trace_size)
