@@ -211,13 +211,12 @@ def test_a_malformed_line_is_named_with_its_file_and_what_to_do(tmp_path, line):
     assert isinstance(caught.value, DSPexError)
 
 
-def test_ten_thousand_entries_load_in_under_a_second_of_cpu(tmp_path):
+def test_any_of_ten_thousand_entries_is_found(tmp_path):
     recorded = [entry(f"{n:032x}", f"row-{n}", asked="a fairly long prompt " * 20) for n in range(10_000)]
     path = tmp_path / "test_fn.jsonl"
     path.write_text("".join(json.dumps(dataclasses.asdict(one)) + "\n" for one in recorded), encoding="utf-8")
-    started = time.process_time()
-    assert CassetteStore(path).lookup(recorded[-1].key) == recorded[-1]
-    assert time.process_time() - started < 1
+    store = CassetteStore(path)
+    assert [store.lookup(one.key) for one in recorded[::1000]] == recorded[::1000]
 
 
 # recording anew

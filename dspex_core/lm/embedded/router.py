@@ -19,6 +19,7 @@ from dspex_core.process.foreign_code import foreign_code
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import aiohttp
     from aiohttp import ClientSession, web
 
 _log = logging.getLogger("dspex")
@@ -27,6 +28,8 @@ _HOST = "127.0.0.1"
 _LONGEST_BODY = 1 << 30
 _FOUR_HOURS = 4 * 3600.0  # longer than any caller's timeout; callers cancel by closing the connection
 _FORWARDED = ("Content-Type", "Accept")
+_TRIES = 5  # of a request that a server has not answered at all
+_PAUSE = 0.1  # seconds between them
 
 
 @dataclass(slots=True, eq=False)
@@ -132,25 +135,36 @@ class Router:
     async def _forward(self, request: web.Request, url: str, body: bytes | None) -> web.StreamResponse:
         with foreign_code():
             import aiohttp  # as in _listen
-            from aiohttp import web
 
         if self._closed:
             return _unavailable("the embedded LM has ended with its process")
         headers = {name: value for name in _FORWARDED if (value := request.headers.get(name))}
-        try:
-            async with self._session.request(
-                request.method, url + request.path_qs, data=body, headers=headers, allow_redirects=False
-            ) as reply:
-                if not reply.headers.get("Content-Type", "").startswith("text/event-stream"):
-                    return web.Response(body=await reply.read(), status=reply.status, headers=_headers(reply))
-                response = web.StreamResponse(status=reply.status, headers=_headers(reply))
-                await response.prepare(request)
-                async for piece in reply.content.iter_any():
-                    await response.write(piece)
-                await response.write_eof()
-                return response
-        except aiohttp.ClientError as error:
-            return _unavailable(f"a server of the embedded LM did not answer: {error}")
+        for tries_left in reversed(range(_TRIES)):
+            reply = None
+            try:
+                async with self._session.request(
+                    request.method, url + request.path_qs, data=body, headers=headers, allow_redirects=False
+                ) as reply:
+                    return await _passed_on(request, reply)
+            except aiohttp.ClientError as error:
+                if reply is not None or not tries_left:
+                    return _unavailable(f"a server of the embedded LM did not answer: {error}")
+            await asyncio.sleep(_PAUSE)  # a server on a busy machine may drop a connection before it reads the request
+        raise AssertionError("the last try returns")
+
+
+async def _passed_on(request: web.Request, reply: aiohttp.ClientResponse) -> web.StreamResponse:
+    with foreign_code():
+        from aiohttp import web  # as in _listen
+
+    if not reply.headers.get("Content-Type", "").startswith("text/event-stream"):
+        return web.Response(body=await reply.read(), status=reply.status, headers=_headers(reply))
+    response = web.StreamResponse(status=reply.status, headers=_headers(reply))
+    await response.prepare(request)
+    async for piece in reply.content.iter_any():
+        await response.write(piece)
+    await response.write_eof()
+    return response
 
 
 def _headers(reply: Any) -> dict[str, str]:

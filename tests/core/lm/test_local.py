@@ -63,7 +63,7 @@ prompts = [f"{'Banks write letters about lost and found cards. ' * (n % 3)}Lette
 with ThreadPoolExecutor(6) as threads:
     replies = list(threads.map(lambda p: ask(serve(BUILT_IN), messages=[{"role": "user", "content": p}], logprobs=True,
                                              max_tokens=6), prompts))
-print(len(local._pools._pools[BUILT_IN].servers), json.dumps([reply["choices"][0] for reply in replies]))
+print(len(local._pools._pools[BUILT_IN].servers) > 1, json.dumps([reply["choices"][0] for reply in replies]))
 """
 )
 ASK_FROM_A_FORKED_CHILD = (
@@ -184,7 +184,7 @@ def run_script(script, **environment):
 def test_answers_are_the_same_from_one_server_and_from_several():
     serve(BUILT_IN)  # fetches the weights
     one, several = (run_script(COUNT_SERVERS, **{SERVERS_VARIABLE: n}).stdout.split(" ", 1) for n in ("1", "3"))
-    assert (one[0], several[0]) == ("1", "3")
+    assert (one[0], several[0]) == ("False", "True")
     assert one[1] == several[1]  # to the last bit of each token's log probability
 
 

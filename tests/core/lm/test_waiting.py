@@ -2,6 +2,7 @@
 
 import email.utils
 import time
+from functools import partial
 
 import pytest
 
@@ -10,8 +11,9 @@ from dspex_core.lm.waiting import seconds_to_wait
 HOUR = 3600
 
 
-def in_an_hour():
-    return time.time() + HOUR
+def in_an_hour(write):
+    """Return what writes the time in an hour when the test runs, which may be long after it was collected."""
+    return lambda: write(time.time() + HOUR)
 
 
 @pytest.mark.parametrize(
@@ -23,7 +25,7 @@ def in_an_hour():
         ({"retry-after": "0"}, 0),
         ({"retry-after": "-3"}, 0),
         ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
-        ({"retry-after": email.utils.formatdate(in_an_hour(), usegmt=True)}, HOUR),
+        ({"retry-after": in_an_hour(partial(email.utils.formatdate, usegmt=True))}, HOUR),
         ({"retry-after": "Thu, 01 Jan 1970 00:00:00 GMT"}, 0),
         ({"retry-after": "soon"}, None),
         ({"retry-after": "nan", "retry-after-ms": "inf"}, None),
@@ -37,13 +39,14 @@ def in_an_hour():
             },
             40,
         ),
-        ({"X-RateLimit-Reset": str(int(in_an_hour() * 1000))}, HOUR),
-        ({"x-ratelimit-reset": str(int(in_an_hour()))}, HOUR),
+        ({"X-RateLimit-Reset": in_an_hour(lambda at: str(int(at * 1000)))}, HOUR),
+        ({"x-ratelimit-reset": in_an_hour(lambda at: str(int(at)))}, HOUR),
         ({"anthropic-ratelimit-requests-reset": "2020-01-01T00:00:00Z"}, 0),
         ({}, None),
     ],
 )
 def test_it_is_read_from_the_headers(headers, seconds):
+    headers = {name: value() if callable(value) else value for name, value in headers.items()}
     found = seconds_to_wait(headers, "", is_busy=True)
     assert found == (seconds if seconds is None else pytest.approx(seconds, abs=5 if seconds == HOUR else 0.001))
 

@@ -147,7 +147,7 @@ def test_a_schema_is_told_as_the_kind_of_output(traced):
 def test_an_answer_from_the_cache_is_marked_and_has_taken_no_tokens(traced, monkeypatch):
     monkeypatch.setattr(DirectEngine, "complete", lambda self, request, timeout: Fixed().complete(request))
     lm = LM("openai/x", api_base="http://127.0.0.1:1/v1", api_key="k")
-    with traced.listening(), context(cache=ResponseCache(), recorder=None):
+    with traced.listening(), context(cache=ResponseCache(), recorder=None, replay_only=False):
         lm("hello")
         lm("hello")
     asked, cached = traced.named("chat x")
