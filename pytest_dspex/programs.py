@@ -136,25 +136,24 @@ def program(
     Raises:
         TypeError: The decorated function takes arguments.
     """
+    datasets = {"trainset": trainset, "valset": valset, "testset": testset}
 
     def registered(build: Callable[[], Module]) -> Any:
-        if parameters := inspect.signature(build).parameters:
-            names = ", ".join(map(repr, parameters))
-            raise TypeError(f"@program {build.__name__!r} has parameters ({names}); remove them")
-        spec = ProgramSpec(
-            name=build.__name__,
-            folder=Path(inspect.getfile(build)).parent,
-            builder=build,
-            optimizer=optimizer,
-            metric=metric,
-            trainset=trainset,
-            valset=valset,
-            testset=testset,
-            inputs=inputs,
+        name, folder = build.__name__, Path(inspect.getfile(build)).parent
+        _refuse_parameters(build)
+        return _fixture(
+            ProgramSpec(
+                name=name, folder=folder, builder=build, optimizer=optimizer, metric=metric, inputs=inputs, **datasets
+            )
         )
-        return _fixture(spec)
 
     return registered if build is None else registered(build)
+
+
+def _refuse_parameters(build: Callable[[], Module]) -> None:
+    if parameters := inspect.signature(build).parameters:
+        names = ", ".join(map(repr, parameters))
+        raise TypeError(f"@program {build.__name__!r} has parameters ({names}); remove them")
 
 
 def _fixture(spec: ProgramSpec) -> Any:

@@ -10,7 +10,7 @@ from openai_server import OpenAIServer
 pytestmark = [
     pytest.mark.usefixtures("live"),
     # LiteLLM imports some of its modules at DSPy's first call, and pydantic warns of them then.
-    pytest.mark.filterwarnings("ignore:Items .* on TypedDict class:UserWarning"),
+    pytest.mark.filterwarnings("ignore:Items? .* on TypedDict class:UserWarning"),
 ]
 
 
