@@ -98,6 +98,7 @@ class Router:
         self.late: set[str] = set()
         self._unseen: dict[Recorder, BaseException] = {}
         self._running: Recorder | None = None
+        self._session_thread = threading.current_thread()
         self._ended: WeakKeyDictionary[Recorder, str] = WeakKeyDictionary()
         self._threads: WeakKeyDictionary[threading.Thread, Recorder] = WeakKeyDictionary()
         self._asked: dict[int, tuple[LMRequest, Recorder]] = {}  # pending live calls, by the id of the request object
@@ -117,7 +118,10 @@ class Router:
             self.late.add(self._ended[recorder])
         try:
             response = recorder.replay(model, request)
-        except pytest.fail.Exception as miss:  # in a thread, its outcome may get lost, and pools wait for ever
+        except pytest.fail.Exception as miss:
+            if threading.current_thread() is self._session_thread:
+                raise
+            # in another thread, its outcome may get lost, and pools wait for ever
             self._unseen.setdefault(recorder, miss)
             raise MissElsewhereError(str(miss)) from None
         if response is None:  # the test may end before the answer arrives

@@ -296,6 +296,14 @@ def test_a_worker_that_dies_leaves_the_gate_not_evaluated(suite, on_two_workers)
     result.stdout.fnmatch_lines(["SKIPPED *not evaluated: 4/5 cases: the session did not run them"])
 
 
+@pytest.mark.parametrize("option", ["--max-worker-restart=0", "-x", "--maxfail=1"])
+def test_a_stop_because_of_a_lost_worker_leaves_the_gate_not_evaluated(suite, pytester, option):
+    suite("out of memory", "out of memory", "out of memory", special=DIE)
+    result = pytester.runpytest_subprocess("-n", "1", "-rs", option)
+    assert result.ret not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+    result.stdout.re_match_lines([r"SKIPPED .*not evaluated: [0-2]/3 cases: the session did not run them"])
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_worker_whose_report_cannot_travel_never_ends_green(suite, pytester, workers):
     conftest = """

@@ -82,7 +82,7 @@ def test_calls_in_threads_are_recorded_in_the_cassette_of_their_test_and_replaye
     assert set(by_case(project.entries("test_way")).values()) == {2}
     project.forget_calls()
     assert outcomes(run()) == {"passed": 2 * WAYS}
-    assert outcomes(run("-k", "olive")) == {"passed": WAYS, "deselected": WAYS}
+    assert outcomes(run("-k", "olive"))["passed"] == WAYS
     assert project.calls == []
 
 
@@ -213,7 +213,7 @@ def test_the_thread_of_a_session_fixture_asks_for_whichever_test_runs(project, r
     )
     assert outcomes(run("--dspex-record=new")) == {"passed": 2}
     assert [len(project.entries(name)) for name in ("test_red", "test_blue")] == [1, 1]
-    assert outcomes(run("-k", "blue")) == {"passed": 1, "deselected": 1}
+    assert outcomes(run("-k", "blue"))["passed"] == 1
     assert project.calls.count("Say blue") == 1
 
 
