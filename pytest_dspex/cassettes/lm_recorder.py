@@ -87,6 +87,7 @@ class CassetteRecorder:
         case: The test case's id, which is part of each key: equal requests of two cases are two entries.
         record: `"none"` only replays, and raises `CassetteMiss` for other calls; `"new"` sends the other
             calls to the LM and records them; `"all"` sends every call to the LM.
+        process: The id of the process that runs the test, if the recorder may be made in a forked child of it.
 
     A key has one response in a run, also with `"all"`: repeated calls, for example in a rerun of a failed
     test, return the recorded response, as every later replay does. For another response, a program sets
@@ -95,14 +96,14 @@ class CassetteRecorder:
     `replayed`, `recorded` and `missed` count calls. Threads may share a recorder.
     """
 
-    def __init__(self, store: CassetteStore, *, case: str, record: RecordMode) -> None:
+    def __init__(self, store: CassetteStore, *, case: str, record: RecordMode, process: int | None = None) -> None:
         self.replayed = 0
         self.recorded = 0
         self.missed = 0
         self._store = store
         self._case = case
         self._mode = record
-        self._process = os.getpid()
+        self._process = process or os.getpid()
         self.unseen: CassetteMiss | None = None  # a miss in a forked child, which raises `MissElsewhereError` instead
         self._lock = threading.Lock()
 

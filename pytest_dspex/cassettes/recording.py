@@ -65,8 +65,8 @@ class Recording:
         self._notes: list[str] = []
         self._run = config.workerinput[_RUN_KEY] if is_worker(config) else _new_run()  # type: ignore[attr-defined]  # xdist's
 
-    def recorder(self, item: pytest.Item) -> CassetteRecorder:
-        """Return a recorder for the LM calls of an item."""
+    def recorder(self, item: pytest.Item, *, process: int) -> CassetteRecorder:
+        """Return a recorder for the LM calls of an item that runs in this process, or in one it was forked from."""
         from pytest_dspex.cassettes.journal import Journal
         from pytest_dspex.cassettes.lm_recorder import CassetteRecorder
         from pytest_dspex.cassettes.store import CassetteStore
@@ -79,7 +79,7 @@ class Recording:
             journal = Journal(run.cassette, run=self._run) if self._mode != "none" else None
             self._stores[function] = CassetteStore(run.cassette, journal=journal)
         store = self._stores[function]
-        recorder = CassetteRecorder(store, case=case, record=self._mode)
+        recorder = CassetteRecorder(store, case=case, record=self._mode, process=process)
         self._recorders.append(recorder)
         return recorder
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -38,7 +39,7 @@ def recorder_for(item: pytest.Item) -> CassetteRecorder | OnDemand | None:
         return None
     if _RECORDER not in item.stash:
         is_sure = CASE in item.stash or options.record != "none"
-        item.stash[_RECORDER] = _open_recorder(item) if is_sure else OnDemand(item)
+        item.stash[_RECORDER] = _open_recorder(item, process=os.getpid()) if is_sure else OnDemand(item)
     return item.stash[_RECORDER]
 
 
@@ -47,6 +48,7 @@ class OnDemand:
 
     def __init__(self, item: pytest.Item) -> None:
         self._item = item
+        self._process = os.getpid()  # the first call may come in a forked child
 
     def replay(self, model: str, request: LMRequest) -> LMResponse | None:
         """Return the recorded response."""
@@ -63,11 +65,11 @@ class OnDemand:
 
     @cached_property
     def _recorder(self) -> CassetteRecorder:
-        return _open_recorder(self._item)
+        return _open_recorder(self._item, process=self._process)
 
 
-def _open_recorder(item: pytest.Item) -> CassetteRecorder:
-    return _recording(item.config).recorder(item)
+def _open_recorder(item: pytest.Item, *, process: int) -> CassetteRecorder:
+    return _recording(item.config).recorder(item, process=process)
 
 
 def _recording(config: pytest.Config) -> Recording:
