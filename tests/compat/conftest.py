@@ -18,6 +18,9 @@ def real(tmp_path_factory):
         asyncio.run(asyncio.sleep(0))  # or LiteLLM's sync calls make an event loop that nobody closes
         with foreign_code():
             library = importlib.import_module("dspy")
+            # LiteLLM imports some of its modules at the first call, where warnings about its own types are errors.
+            litellm = importlib.import_module("litellm")
+            litellm.completion("openai/any", [{"role": "user", "content": "hi"}], mock_response="hello")
         yield library
     library.cache.disk_cache.close()  # or its SQLite connections warn when they are collected
 
