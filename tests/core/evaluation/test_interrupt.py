@@ -11,7 +11,8 @@ import time
 import pytest
 
 PROGRAM = """
-import asyncio, sys, time
+import asyncio, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a run in the background ignores it
 from dspex_core import Evaluate, Example, Module, Parallel, Prediction, context
 
 class Slow(Module):
