@@ -9,6 +9,13 @@ import dspex_core
 from dspex_core.process.foreign_code import foreign_code
 
 
+def pytest_collection_modifyitems(items):
+    """Let threads of DSPy's own end as they will: those of its streams raise where nobody reads to the end."""
+    here = [item for item in items if "/compat/" in item.path.as_posix()]
+    for item in here:
+        item.add_marker(pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"))
+
+
 @pytest.fixture(scope="session")
 def real(tmp_path_factory):
     """Import DSPy; its import makes a cache folder, which is not to be the user's."""

@@ -94,8 +94,6 @@ def an_error_in_such_a_stream(dspy):
     return next(found), refused(lambda: next(found), KeyError, StopIteration)
 
 
-# of a thread of DSPy's own, whose stream nobody reads to its end
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("use", USES)
 def test_the_same(ours, real, use):
     assert use(ours) == in_real(use, real)

@@ -38,8 +38,11 @@ from dspex_core import (
     streamify,
     track_usage,
 )
+from dspex_core.evaluation.judges import CompleteAndGrounded
 from dspex_core.example import Record
+from dspex_core.optimizers.ensemble import Ensemble, EnsembledProgram
 from dspex_core.programs.base import Predictor
+from dspex_core.programs.built_in import BuiltIn
 
 CORPUS = ["Otters dive for fish.", "Foxes dig dens.", "Herons stand in water."]
 ROWS = [Example(question=text, answer=text.split()[0]).with_inputs("question") for text in CORPUS]
@@ -189,6 +192,29 @@ CASES = {
         {"example": Example(question="?", response="Otters."), "pred": Prediction(response="Otters and herons.")},
         programs=(SemanticF1,),
     ),
+    "CompleteAndGrounded": Case(
+        CompleteAndGrounded,
+        [
+            {
+                "reasoning": "so",
+                "ground_truth_key_ideas": "otters",
+                "system_response_key_ideas": "otters",
+                "discussion": "one of one",
+                "completeness": 1.0,
+            },
+            {"reasoning": "so", "system_response_claims": "otters", "discussion": "half", "groundedness": 0.5},
+        ],
+        {
+            "example": Example(question="?", response="Otters."),
+            "pred": Prediction(response="Otters.", context="Otters dive."),
+        },
+        programs=(CompleteAndGrounded,),
+    ),
+    "Ensemble": Case(
+        lambda: Ensemble(reduce_fn=lambda found: found[-1]).compile([Predict("question -> answer")] * 2),
+        [{"answer": "otters"}, {"answer": "herons"}],
+        programs=(EnsembledProgram,),
+    ),
     "Parallel": Case(Pairs, BY_QUESTION, {"rows": ROWS}, programs=(Parallel,)),
     "batch": Case(Batched, BY_QUESTION, {"rows": ROWS}),
     "nearest demos": Case(lambda: KNNFewShot(1, ROWS).compile(Predict("question -> answer")), [REASONED]),
@@ -266,7 +292,7 @@ def test_every_program_and_retriever_is_among_them():
         importlib.import_module(module.name)
     shown = {program for case in CASES.values() for program in case.programs}
 
-    assert {each for base in (Module, Retriever) for each in subclasses(base)} - {Predictor} == shown
+    assert {each for base in (Module, Retriever) for each in subclasses(base)} - {BuiltIn, Predictor} == shown
 
 
 def subclasses(base):
