@@ -33,10 +33,10 @@ ONE = [{"q": "a, b", "a": "x"}]
         ("a.csv", 'q,a\n,\n"a, b",x\n,,,\n'),
         ("a.csv", '\ufeffq,a\r\n"a, b",x\r\n'),
         ("a.tsv", "q\ta\na, b\tx\n"),
-        ("a.csv.gz", gzip.compress(b'q,a\n"a, b",x\n')),
+        ("a.csv.gz", gzip.compress(b'q,a\n"a, b",x\n', mtime=0)),
         ("a.ndjson", json.dumps(ONE[0])),
-        ("a.jsonl.gz", gzip.compress(json.dumps(ONE[0]).encode())),
-        ("A.JSON.GZ", gzip.compress(json.dumps(ONE).encode())),
+        ("a.jsonl.gz", gzip.compress(json.dumps(ONE[0]).encode(), mtime=0)),
+        ("A.JSON.GZ", gzip.compress(json.dumps(ONE).encode(), mtime=0)),
         ("a.json", json.dumps({"data": ONE, "version": 1})),
     ],
 )
@@ -84,7 +84,7 @@ def test_what_json_does_not_have_is_refused_with_its_line(tmp_path, content, rea
         read(tmp_path, "a.json", f"[{content}]")
 
 
-@pytest.mark.parametrize("content", [b"", b"no gzip", gzip.compress(b"q,a\n1,2\n")[:-9]])
+@pytest.mark.parametrize("content", [b"", b"no gzip", gzip.compress(b"q,a\n1,2\n", mtime=0)[:-9]])
 def test_a_damaged_gzip_file_is_named(tmp_path, content):
     with pytest.raises(DatasetError, match=r"a\.csv\.gz: (is not a whole gzip file|has no rows)"):
         read(tmp_path, "a.csv.gz", content)
