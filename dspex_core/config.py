@@ -232,16 +232,22 @@ class _Config:
         return f"settings({', '.join(f'{name}={value!r}' for name, value in self.copy().items())})"
 
 
+_OBJECTS = {"lm": 'lm=LM("provider/model")', "adapter": "adapter=ChatAdapter() or adapter=JSONAdapter()"}
+
+
 def _checked(values: dict[str, Any]) -> dict[str, Any]:
     """Return settings under our names.
 
     Raises:
-        ConfigurationError: A name is not a setting.
+        ConfigurationError: A name is not a setting, or a name stands where an object is needed.
     """
     unknown = sorted(set(values) - _NAMES - _DSPY_NAMES.keys())
     if unknown:
         message = f"unknown setting {', '.join(map(repr, unknown))}; use one of: {', '.join(sorted(_NAMES))}"
         raise ConfigurationError(message)
+    for name, fix in _OBJECTS.items():
+        if isinstance(values.get(name), str):
+            raise ConfigurationError(f"the setting {name!r} must be an object, not {values[name]!r}: write {fix}")
     return {_DSPY_NAMES.get(name, name): value for name, value in values.items()}
 
 

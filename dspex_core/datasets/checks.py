@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from dspex_core.example import Example
@@ -29,6 +30,8 @@ def problem_of(
         needs_inputs: Whether an `Example` has to name its inputs.
         row_type: The type that each of them needs to have.
     """
+    if not isinstance(examples, Iterable):
+        return f"the {role} must be a list of examples, not {examples!r:.200}"
     if not examples:
         return f"the {role} is empty: pass at least one example (has a filter removed all?)"
     for number, example in enumerate(examples, 1):

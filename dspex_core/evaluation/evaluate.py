@@ -95,7 +95,9 @@ class Evaluate:
         save_as_csv: str | PathLike[str] | None = None,
         save_as_json: str | PathLike[str] | None = None,
     ) -> None:
-        self.devset = devset if isinstance(devset, Sequence) else list(devset)
+        # Anything else is refused when it runs, in one place for devsets of a call, too.
+        is_read_once = isinstance(devset, Iterable) and not isinstance(devset, Sequence)
+        self.devset = list(devset) if is_read_once else devset
         self.metric = metric
         self.num_threads = num_threads
         self.display_progress = display_progress
@@ -300,7 +302,7 @@ def _checked(devset: Iterable[Example]) -> list[Example]:
     Raises:
         ConfigurationError: There are no examples, so there is nothing to score, or a row is not an example.
     """
-    examples = list(devset)
+    examples = list(devset) if isinstance(devset, Iterable) else devset
     problem = problem_of(examples, "devset", needs_inputs=False, row_type=Row)
     if problem is not None:
         raise ConfigurationError(problem)

@@ -31,6 +31,16 @@ def checked_retries(given: Any) -> int:
     return given
 
 
+def check_model(given: Any) -> None:
+    """Refuse a model that is not named by a text.
+
+    Raises:
+        ConfigurationError: It is of another type.
+    """
+    if not isinstance(given, str):
+        raise ConfigurationError(f"the model must be named as 'provider/model', not by {given!r:.200}")
+
+
 def check_choice(name: str, given: Any, choices: Sequence[str]) -> None:
     """Raise ConfigurationError if an argument is not among its choices."""
     if given not in choices:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from dspex_core.config import current
 from dspex_core.errors import LiveCallRefusedError, LMError
 from dspex_core.flow.steps import Flow, adrive, drive
-from dspex_core.lm.arguments import check_choice, checked_retries, only_one
+from dspex_core.lm.arguments import check_choice, check_model, checked_retries, only_one
 from dspex_core.lm.base import BaseLM
 from dspex_core.lm.cache import default_cache
 from dspex_core.lm.cut_off import warn_if_cut_off
@@ -104,6 +104,7 @@ class LM(BaseLM):
         supports_function_calling: bool | None = None,
         **config: Any,
     ) -> None:
+        check_model(model)
         sampling, apart = set_apart({"temperature": temperature, "max_tokens": max_tokens, **config})
         super().__init__(model, callbacks=callbacks, **{name: v for name, v in sampling.items() if v is not None})
         api_base = only_one("api_base", api_base, apart.pop("api_base", None))

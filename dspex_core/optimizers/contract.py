@@ -6,6 +6,7 @@ import functools
 import inspect
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Sized
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -91,7 +92,8 @@ class Optimizer(ABC):
 
     def failure(self, reason: str, trainset: Sequence[Example]) -> OptimizationError:
         """Return the error that says why this optimizer cannot compile."""
-        return OptimizationError(optimizer=type(self).__name__, reason=reason, trainset_size=len(trainset))
+        size = len(trainset) if isinstance(trainset, Sized) else 0
+        return OptimizationError(optimizer=type(self).__name__, reason=reason, trainset_size=size)
 
     def get_params(self) -> dict[str, Any]:
         """Return this optimizer's options: its public attributes."""

@@ -9,7 +9,7 @@ from pytest_dspex.reports.worst import scored_cases, worst_lines
 
 def explain_comparison(op: str, left: object, right: object) -> list[str] | None:
     """Return the score, its interval and the worst examples; `None` for comparisons of other values."""
-    if "dspex_core.evaluation.evaluate" not in sys.modules:  # without it there is not an evaluation result
+    if "dspex_core.evaluation.result" not in sys.modules:  # without it, no value is an evaluation result
         return None
     from dspex_core import EvaluationResult
 
