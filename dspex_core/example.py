@@ -6,6 +6,7 @@ from collections.abc import ItemsView, Iterator, KeysView, Mapping, Sequence, Va
 from typing import TYPE_CHECKING, Any, Self, SupportsFloat
 
 from dspex_core.plain.prompt_values import FunctionTool
+from dspex_core.plain.sets import in_order, with_ordered_sets
 
 if TYPE_CHECKING:
     from dspex_core.errors import ToolExecutionError
@@ -324,9 +325,11 @@ def plain(value: Any) -> Any:
         return value.toDict()
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
+    if isinstance(value, list | tuple):
         return [plain(item) for item in value]
+    if isinstance(value, set | frozenset):
+        return [plain(item) for item in in_order(value)]
     if isinstance(value, FunctionTool):
         return str(value)
     dump = getattr(value, "model_dump", None)  # pydantic is not imported here
-    return dump(mode="json") if callable(dump) else value
+    return with_ordered_sets(value).model_dump(mode="json") if callable(dump) else value

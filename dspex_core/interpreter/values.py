@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import InterpreterError
+from dspex_core.plain.sets import in_order, with_ordered_sets
 from dspex_core.process.foreign_code import foreign_code
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class _Copy:
         if isinstance(value, dict):
             return {self._key(key): self.of(item, depth + 1) for key, item in value.items()}
         if isinstance(value, set | frozenset):
-            value = _in_order(value)
+            value = in_order(value)
         if isinstance(value, list | tuple):
             return [self.of(item, depth + 1) for item in value]
         return self.of(self.other(value), depth + 1)
@@ -113,17 +114,10 @@ def _can_be_written(text: str) -> bool:
     return True
 
 
-def _in_order(values: set[Any] | frozenset[Any]) -> list[Any]:
-    try:
-        return sorted(values)
-    except TypeError:  # types that cannot be compared
-        return list(values)
-
-
 def _data(value: Any) -> Any:
     from pydantic_core import to_jsonable_python  # loads pydantic on demand
 
-    return to_jsonable_python(value)
+    return to_jsonable_python(with_ordered_sets(value))
 
 
 def _data_or_text(value: Any) -> Any:
@@ -135,6 +129,6 @@ def _data_or_text(value: Any) -> Any:
     if isinstance(value, MontyClassProxy):  # an instance of a class that the code has defined
         return value.attributes
     try:
-        return to_jsonable_python(value, fallback=repr)
+        return to_jsonable_python(with_ordered_sets(value), fallback=repr)
     except ValueError:  # bytes that are not text
         return repr(value)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from dspex_core.plain.sets import with_ordered_sets
+
 
 def to_json(value: Any) -> Any:
-    """Return a value as JSON data: pydantic models, dataclasses, dates and enums included."""
+    """Return a value as JSON data: pydantic models, dataclasses, dates and enums included; sets in order."""
     from pydantic_core import to_jsonable_python  # comes with pydantic, which signatures load when needed
 
-    return to_jsonable_python(value, fallback=str)
+    return to_jsonable_python(with_ordered_sets(value), fallback=str)

@@ -12,6 +12,7 @@ import typing
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dspex_core.messages import MediaPart, Part, TextPart, part_from_json
+from dspex_core.plain.sets import with_ordered_sets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -120,7 +121,7 @@ class Placement:
         from pydantic_core import to_jsonable_python  # loaded by signatures that are checked
 
         before = self._placed
-        plain = to_jsonable_python(value, context=self, fallback=str)
+        plain = to_jsonable_python(with_ordered_sets(value), context=self, fallback=str)
         return value if self._placed == before else plain
 
     def place(self, value: PromptValue) -> str:

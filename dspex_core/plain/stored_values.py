@@ -21,6 +21,7 @@ import sys
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from dspex_core.plain.sets import in_order
 from dspex_core.process.foreign_code import foreign_code
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def _stored(value: Any, other: Callable[[Any], Any] | None) -> Any:
     if kind is dict:
         return _stored_dict(value, other)
     if kind in (tuple, set, frozenset):
-        return _tagged(kind.__name__, [_stored(item, other) for item in _ordered(value)])
+        return _tagged(kind.__name__, [_stored(item, other) for item in (value if kind is tuple else in_order(value))])
     if _is_plain_scalar(value):
         return value
     return _stored_scalar(value, other)
@@ -149,11 +150,6 @@ def _stored_scalar(value: Any, other: Callable[[Any], Any] | None) -> Any:
 
 def _tagged(kind: str, value: Any) -> dict[str, Any]:
     return {KIND: kind, "value": value}
-
-
-def _ordered(value: Any) -> Any:
-    """Return the items in the order of their texts where a set has none, so that a file is the same each time."""
-    return value if isinstance(value, tuple) else sorted(value, key=repr)
 
 
 def _items(content: Any) -> list[Any]:

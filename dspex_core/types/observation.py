@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from dspex_core.example import Record
+from dspex_core.plain.sets import with_ordered_sets
 
 MAX_CHARACTERS = 100_000
 
@@ -37,7 +38,7 @@ def _text(value: Any) -> str:
     from pydantic_core import to_jsonable_python  # a dependency of pydantic, which every tool has loaded
 
     try:
-        return json.dumps(to_jsonable_python(value, fallback=_plain), ensure_ascii=False)
+        return json.dumps(to_jsonable_python(with_ordered_sets(value), fallback=_plain), ensure_ascii=False)
     except (ValueError, TypeError, RecursionError):  # it contains itself, or bytes that are not text
         return str(value)
 
