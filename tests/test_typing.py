@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PATHS, STUBS = ROOT / "dspex_core" / "dspy_paths", ROOT / "dspex_core-stubs"
+PATHS = ROOT / "dspex_core" / "dspy_paths"
+STUBS = PATHS / "stubs" / "dspex_core-stubs"
 # Those whose names `dspex_core` has itself, and the modules behind all of them.
 OWN = {
     "dspex_core.dspy_paths",
