@@ -98,7 +98,7 @@ class Record:
         return {name: value for name, value in store.items() if not name.startswith("dspy_")}
 
     def get(self, key: str, default: Any = None) -> Any:
-        """Return a field's value, or `default` where there is no such field."""
+        """Return a field's value, or `default` if there is no such field."""
         return self._store.get(key, default)
 
     def copy(self, /, **values: Any) -> Self:
@@ -124,7 +124,7 @@ class Record:
 class Example(Record):
     """A row of data: named values, of which `with_inputs` says which are a program's inputs.
 
-    `id` names the row in reports; datasets set it, and it is no field.
+    `id` names the row in reports; datasets set it, and it is not a field.
     """
 
     @property

@@ -1,6 +1,6 @@
 """The contract of an adapter, and the prompt that it compiles. PYTEST_DONT_REWRITE
 
-An adapter does no I/O and keeps no state. What depends on a predictor's state only is
+An adapter does no I/O and keeps no state. The part that depends on a predictor's state only is
 rendered once, into a `CompiledPrompt`; a call renders only its inputs.
 """
 

@@ -1,4 +1,4 @@
-"""What prompts of every format show of fields and their values. PYTEST_DONT_REWRITE"""
+"""How prompts of every format show fields and their values. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def present(fields: Mapping[str, SignatureField], values: Mapping[str, Any]) -> 
 
 
 def listing(title: str, fields: Iterable[SignatureField]) -> str:
-    """Write a line for each field, with its type and description; nothing where there are none."""
+    """Write a line for each field, with its type and description; nothing if there are no fields."""
     lines = [f"- {field.name} ({field.type_text()}){field.meaning and f': {field.meaning}'}" for field in fields]
     return "\n".join([title, *lines]) if lines else ""
 

@@ -116,7 +116,7 @@ def _patterns(names: tuple[str, ...]) -> tuple[re.Pattern[str], re.Pattern[str],
 
 
 def _nested(content: str, kind: Any) -> Any:
-    """Return the data of nested elements; `None` where there are none."""
+    """Return the data of nested elements; `None` if there are no elements."""
     if "<" not in content:
         return None
     for text in (content, _BARE.sub("&amp;", content)):

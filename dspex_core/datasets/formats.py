@@ -102,8 +102,8 @@ def _table(text: str, path: str, delimiter: str, *, spaced: bool) -> list[tuple[
     Args:
         text: The table.
         path: Its file, for messages.
-        delimiter: What parts cells.
-        spaced: Whether a space after that is no part of the cell.
+        delimiter: The character between cells.
+        spaced: Whether a space after the delimiter belongs to it.
     """
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=spaced, strict=True)
     before = csv.field_size_limit(_LONGEST_CELL)  # of the whole process: put back at the end

@@ -36,7 +36,7 @@ def split(
     Args:
         examples: What to deal.
         sizes: How many examples each part gets (`(40, 20)`) or which fraction of all
-            (`(0.7, 0.3)`). What is left over goes into no part.
+            (`(0.7, 0.3)`). The rest goes into no part.
         seed: The seed of the shuffle.
 
     Raises:

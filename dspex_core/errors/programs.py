@@ -1,4 +1,4 @@
-"""What signatures, programs, their files and their runs can fail with. PYTEST_DONT_REWRITE"""
+"""Errors of signatures, programs, their files and their runs. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ class ParallelError(DSPexError):
 
     Args:
         message: Why.
-        results: What was done, in the order of the examples; `None` for what failed or was not begun.
+        results: The finished results, in the order of the examples; `None` for the failed and those not begun.
         exceptions: The errors by the position of their example.
     """
 

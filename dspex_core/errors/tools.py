@@ -15,7 +15,7 @@ ToolErrorKind = Literal["unknown_tool", "arguments", "raised", "timeout", "needs
 
 
 class ToolExecutionError(DSPexError):
-    """A call of a tool that brought no result; what a tool raised is its cause.
+    """A failed call of a tool; the tool's own exception is its cause.
 
     Args:
         tool: The tool's name.

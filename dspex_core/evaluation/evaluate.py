@@ -148,7 +148,7 @@ class Evaluate:
             raise ConfigurationError("Evaluate needs a metric: metric(example, prediction, trace=None)")
         examples = _checked(self.devset if devset is None else devset)
         settings, own = current(), self._with(options)
-        told = {} if callback_metadata is None else {"callback_metadata": callback_metadata}
+        metadata = {} if callback_metadata is None else {"callback_metadata": callback_metadata}
         return _Run(
             own,
             program=program,
@@ -156,7 +156,7 @@ class Evaluate:
             devset=examples,
             width=own.num_threads or settings.num_threads,
             max_errors=settings.max_errors if own.max_errors is None else own.max_errors,
-            told={"instance": self, "inputs": told},
+            attributes={"instance": self, "inputs": metadata},
         )
 
     def _with(self, options: Mapping[str, Any]) -> Self:
@@ -186,10 +186,10 @@ class _Run:
         devset: Sequence[Example],
         width: int,
         max_errors: int,
-        told: Mapping[str, Any],
+        attributes: Mapping[str, Any],
     ) -> None:
         self.evaluate = evaluate
-        self.told = told
+        self.attributes = attributes
         self.program = program
         self.metric = metric
         self.devset = devset
@@ -230,7 +230,7 @@ class _Run:
             "devset": self.devset,
             "num_threads": self.runner.width,
         }
-        attributes = {**self.told, "inputs": {**inputs, **self.told["inputs"]}}
+        attributes = {**self.attributes, "inputs": {**inputs, **self.attributes["inputs"]}}
         with span("evaluate", attributes) as attributes:
             try:
                 yield

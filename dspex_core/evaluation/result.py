@@ -58,7 +58,7 @@ class CaseResult:
 
     @property
     def why(self) -> str:
-        """What explains the score: the error, else the feedback of the metric, else the prediction."""
+        """The explanation of the score: the error, else the feedback of the metric, else the prediction."""
         return str(self.error or self.score.feedback or self.prediction)
 
     def to_json(self) -> dict[str, Any]:
@@ -129,7 +129,7 @@ class EvaluationResult:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """The name of each case's example: its id, with its place where that does not tell it from the others."""
+        """The name of each case's example: its id, with its place if others have the same id."""
         ids = [case.example.id for case in self.cases]
         count = Counter(ids)
         return tuple(

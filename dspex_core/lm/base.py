@@ -259,7 +259,7 @@ class BaseLM:
         """Return the cassette that stands before the next call, if one does.
 
         Raises:
-            LiveCallRefusedError: There is none, and the settings allow no live call.
+            LiveCallRefusedError: No reply is recorded, and the settings allow no live call.
         """
         if not self.is_recorded():
             return None

@@ -12,7 +12,7 @@ _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=F
 
 
 def canonical_json(value: Any) -> str:
-    """Return the one JSON text of a value: sorted keys, no spaces; what is no JSON as its `repr`."""
+    """Return the one JSON text of a value: sorted keys, no spaces; a value that JSON does not have as its `repr`."""
     return _encode(value)
 
 

@@ -56,8 +56,8 @@ class Message:
         if not self._digest:
             content = self.content
             is_text = isinstance(content, str) and not (self.tool_calls or self.tool_call_id is not None or self.rest)
-            told = f"text {content}" if is_text else f"parts {canonical_json(self.to_json())}"
-            object.__setattr__(self, "_digest", digest_of(f"{self.role} {told}"))
+            described = f"text {content}" if is_text else f"parts {canonical_json(self.to_json())}"
+            object.__setattr__(self, "_digest", digest_of(f"{self.role} {described}"))
         return self._digest
 
     @property

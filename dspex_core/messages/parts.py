@@ -41,7 +41,7 @@ class MediaPart:
 
     @property
     def text(self) -> str:
-        """A short text that stands for it, for people; a long value is told by its hash."""
+        """A short text that stands for the part, for people; a long value is shown as its hash."""
         shown = canonical_json(dict(self.value))
         if len(shown) > _READABLE:
             shown = f"{shown[:_READABLE]}... {digest_of(shown)[:12]}"

@@ -50,8 +50,8 @@ class LMRequest:
         rollout_id: Tells otherwise equal calls apart in caches and cassettes; never sent.
         timeout: Seconds, or the name of a timeout profile, for each try of this call; never sent or stored.
         cache: Whether this call may be answered from the cache and kept there; never sent or stored.
-        on_chunk: Is told of each piece of the reply as it arrives, from whichever thread reads it; never sent
-            or stored. A reply that does not arrive in pieces, such as a cached one, is told as one piece.
+        on_chunk: Called with each piece of the reply as it arrives, in whichever thread reads it; never sent
+            or stored. A reply that does not arrive in pieces, such as a cached one, is emitted as one piece.
         options: How this one call reaches its model (address, key, headers, ...), by name; an `LM` sets it apart
             from `config`. Never stored, shown or part of the key.
     """
@@ -69,7 +69,7 @@ class LMRequest:
     def with_defaults(self, defaults: Mapping[str, Any]) -> LMRequest:
         """Return the request with `defaults` for the parameters that it leaves open.
 
-        What is no sampling parameter but stands among them (`rollout_id`, `timeout`, `cache`), as
+        Settings among them that are not sampling parameters (`rollout_id`, `timeout`, `cache`), as
         users may write it, gets its own place.
         """
         if not defaults and not self.config:

@@ -88,7 +88,7 @@ class LMOutput:
 
 @dataclass(frozen=True, slots=True)
 class LMResponse:
-    """What one call brought back: `n` outputs, the tokens they took, and dollars where known.
+    """The result of one call: `n` outputs, the tokens they took, and dollars if known.
 
     `cached` is true when the answer came from a cache or a cassette; nothing was paid for it.
     `lm` is the model string of the fallback that answered, if one did.

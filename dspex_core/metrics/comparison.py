@@ -25,7 +25,7 @@ _LETTER = f"[^\\W{_UNSPACED}\uac00-\ud7af]"  # of a word that ends where letters
 
 
 def is_missing(value: Any) -> bool:
-    """Whether a value says that there is none: `None`, or the NaN that tables have for an empty cell."""
+    """Whether a value stands for a missing one: `None`, or the NaN that tables have for an empty cell."""
     return value is None or (isinstance(value, float) and value != value)  # noqa: PLR0124  only NaN differs from itself
 
 

@@ -36,7 +36,7 @@ class Score:
 
 
 class Metric(Protocol):
-    """What judges a prediction; `trace` is set while an optimizer collects demos."""
+    """A function that scores a prediction; `trace` is set while an optimizer collects demos."""
 
     def __call__(self, example: Any, prediction: Any, trace: Any = None) -> Any:
         """Return a number, a bool, a `Score`, or a `Prediction` with `score` and perhaps `feedback`."""
@@ -46,7 +46,7 @@ def as_score(result: Any) -> Score:
     """Turn what a metric returned into a `Score`.
 
     Raises:
-        ValueError: It is no finite number and holds none; the message shows it.
+        ValueError: The value is not a finite number and has no score; the message shows it.
     """
     if isinstance(result, Score):
         return result

@@ -56,7 +56,7 @@ class Optimizer(ABC):
             student: The program to improve. Its predictors' own demos are not kept, their LMs are.
             trainset: The examples to learn from; `with_inputs` has named their inputs.
             valset: The examples to choose between candidates by; it is never taken from the trainset.
-            teacher: The program that shows how it is done; the student, where there is none.
+            teacher: The program whose traces become demos; the student by default.
 
         Raises:
             OptimizationError: The program cannot be compiled with these examples and options.

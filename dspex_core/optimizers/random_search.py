@@ -82,7 +82,7 @@ class BootstrapFewShotWithRandomSearch(Optimizer):
             trainset: The examples that demos are made of.
             valset: The examples that candidates are scored on. Without one, half of the trainset, drawn by the
                 seed, is kept for that, and a warning says so.
-            teacher: The program that shows how it is done; the student, where there is none.
+            teacher: The program whose traces become demos; the student by default.
             restrict: Only the candidates with these numbers: -3 without demos, -2 with labeled ones, -1 bootstrapped
                 in order, from 0 on shuffled.
             labeled_sample: Whether the labeled demos of candidate -2 are drawn at random; else they are the first.
@@ -136,7 +136,7 @@ class BootstrapFewShotWithRandomSearch(Optimizer):
         return best
 
     def _kinds(self) -> list[int]:
-        """Return the numbers of the candidates; without labeled demos there is no candidate of them."""
+        """Return the numbers of the candidates; labeled demos give a candidate only if there are any."""
         labeled = [_LABELED] if self.max_labeled_demos > 0 else []
         return [_UNCOMPILED, *labeled, _IN_ORDER, *range(self.num_candidate_programs)]
 

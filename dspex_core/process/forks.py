@@ -22,7 +22,7 @@ class Forkable(Protocol):
         """Go on in the parent."""
 
     def in_child(self) -> None:
-        """Begin anew in the child. What is given up must not be closed: the parent still uses it."""
+        """Begin anew in the child. Abandoned connections must not be closed: the parent still uses them."""
 
 
 class RenewedInChild:

@@ -37,7 +37,7 @@ _log = logging.getLogger("dspex")
 
 @dataclass(slots=True)  # not frozen: one is made for each call, and freezing costs it three times as much
 class Question:
-    """What is asked, in no format yet. It does not change.
+    """The content of a request, before an adapter gives it a format. It does not change.
 
     Args:
         signature: Whose outputs are wanted.
@@ -145,7 +145,7 @@ class Question:
 
 
 def reasoning_outputs(signature: type[Signature]) -> tuple[str, ...]:
-    """Return the outputs of the type `Reasoning`; none where there is no other output."""
+    """Return the outputs of the type `Reasoning`; nothing if the signature has no other output."""
     found = tuple(name for name, declared in signature.output_fields.items() if declared.is_reasoning)
     return found if len(found) < len(signature.output_fields) else ()
 

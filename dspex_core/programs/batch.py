@@ -82,7 +82,7 @@ class Batch:
 
 
 def _outcomes(runner: Runner[Any], total: int) -> tuple[list[Any], dict[int, Exception]]:
-    """Return the results, `None` where there is none, and the errors by index."""
+    """Return the results, `None` for each failed example, and the errors by index."""
     results: list[Any] = [None] * total
     errors: dict[int, Exception] = {}
     for finished in runner.finished():

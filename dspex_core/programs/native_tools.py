@@ -102,7 +102,7 @@ def request_with_tools(
         config: Sampling parameters.
 
     No schema is sent: a reply that is held to one could ask for no call. After earlier turns there
-    is no last message where no input has a value: the model goes on from the results of its calls.
+    has no last message if no input has a value: the model goes on from the results of its calls.
     """
     messages = list(adapter.earlier(asked, inputs, natively=True))
     fields = asked.input_fields

@@ -29,7 +29,7 @@ class Parallel(Module):
             the `Example` itself.
         return_failed_examples: Whether to return what failed, too.
         provide_traceback: Whether the log shows where a failure came from.
-        disable_progress_bar: Whether to show no progress on stderr; there is none but on a terminal.
+        disable_progress_bar: Whether to hide the progress bar, which is shown on a terminal only.
         timeout: After how many seconds a pair fails with `TimeoutError`. What a thread is doing
             then goes on until its step ends, and is dropped.
         straggler_limit: Has no effect; DSPy's code may give it.

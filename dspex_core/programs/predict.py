@@ -121,7 +121,7 @@ class Predict(BuiltIn, Predictor):
         return f"{type(self).__name__}({self.signature!r}{demos})"
 
     def _returned_apart(self, lm: LanguageModel, config: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the outputs that a model which is told to reason is not asked to write."""
+        """Return the outputs that a model with reasoning switched on is not asked to write."""
         effort = config["reasoning_effort"] if "reasoning_effort" in config else lm.config.get("reasoning_effort")
         return () if effort in (None, "none") else reasoning_outputs(self.signature)
 

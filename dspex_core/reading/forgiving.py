@@ -71,7 +71,7 @@ def is_list(kind: Any) -> bool:
 
 
 def means_nothing(text: str) -> bool:
-    """Whether a text says that there is no value."""
+    """Whether a text stands for a missing value."""
     return undecorated(text).casefold() in _NOTHING
 
 

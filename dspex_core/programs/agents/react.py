@@ -37,7 +37,7 @@ class ReAct(BuiltIn):
         max_observation_chars: How much of what a tool returned a prompt shows.
 
     The prediction has the signature's outputs and `trajectory`: a dict of `thought_0`, `tool_name_0`,
-    `tool_args_0`, `observation_0`, `thought_1` and so on. What goes wrong with a tool is an observation,
+    `tool_args_0`, `observation_0`, `thought_1` and so on. An error of a tool is an observation,
     and the agent goes on; `get_tool_errors()` of the prediction has each as a `ToolExecutionError`.
 
     An LM that calls functions itself does so with an adapter that has `use_native_function_calling`;
@@ -125,7 +125,7 @@ class ReAct(BuiltIn):
         return NativeTurns(react, self.signature, tuple(self.tools.values()), trajectory, inputs)
 
     def _act(self, decision: Decision, errors: list[ToolExecutionError]) -> Flow[list[Any]]:
-        """Make the calls of a turn; return what each brought."""
+        """Make the calls of a turn; return the result of each."""
         observations: list[Any] = []
         for name, args in decision.calls:
             if name == FINISH:

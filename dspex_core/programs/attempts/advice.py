@@ -78,7 +78,7 @@ def offer_advice(
         "step_names": list(predictors),
     }
     lm = current().lm or _first_lm(predictors.values())
-    with context(trace=None):  # advice is no step of the program
+    with context(trace=None):  # advice is not a step of the program
         feedback = yield from Module.steps(Predict(OfferFeedback), lm=lm, **asked)
     return {name: text for name, text in feedback.advice.items() if name in predictors and text.strip()}
 

@@ -19,7 +19,7 @@ _ARTICLE = re.compile(r"\b(?:an?|the)\s+(?=\w)")  # before a word: A may be the 
 def default_normalize(value: Any) -> Any:
     """Return a text without case, punctuation and English articles; `None` if nothing is left.
 
-    What is no text stays as it is.
+    A value that is not text stays unchanged.
     """
     if not isinstance(value, str):
         return value
@@ -38,7 +38,7 @@ def majority(
     Args:
         prediction_or_completions: A prediction with several completions (`Predict(..., n=5)`), its
             completions, or a list of predictions or mappings.
-        normalize: What values are compared by; where it returns `None`, the completion has no vote.
+        normalize: Returns the form in which a value is compared; a completion for which it returns `None` has no vote.
             `None` compares them as they are.
         field: The field to compare; by default the last one.
 

@@ -34,7 +34,7 @@ class BestOfN(Module):
     """Runs a program up to `N` times and returns the prediction with the highest reward.
 
     Each attempt is made with a copy of the program, at temperature 1 unless a predictor has one of
-    its own, and is told apart from the others in caches and cassettes (`rollout_id`). Of all
+    its own, and differs from the others in caches and cassettes (`rollout_id`). Of all
     attempts, only the trace of the chosen one is kept.
 
     Args:
@@ -117,7 +117,7 @@ class BestOfN(Module):
         return self.threshold is not None and attempt.reward >= self.threshold
 
     def _advice(self, attempt: _Attempt, inputs: dict[str, Any]) -> Flow[Mapping[str, str]]:
-        """Return what to tell each predictor in the next attempt, by its path."""
+        """Return the advice for each predictor in the next attempt, by its path."""
         return {}
         yield  # makes it a flow
 

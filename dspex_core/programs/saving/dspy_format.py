@@ -54,7 +54,7 @@ def predictor_states(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def signature_state(signature: type[Signature], stored: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a signature's state by field name; one that is no DSPy's is returned as it is.
+    """Return a signature's state by field name; a state of ours is returned unchanged.
 
     Raises:
         SignatureError: The fields are not those of the signature, in its order; it lists each difference.
