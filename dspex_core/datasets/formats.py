@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
+from dspex_core.datasets.yaml_rows import yaml_rows
 from dspex_core.errors import DatasetError
 
 Rows = Iterator[tuple[int | None, Any]]  # the line where a row starts, when known, and the row
@@ -147,4 +148,21 @@ READERS: Mapping[str, Callable[[str, str], Rows]] = {
     ".csv": partial(_table_rows, delimiter=None),
     ".ndjson": _jsonl_rows,
     ".tsv": partial(_table_rows, delimiter="\t"),
+    ".yaml": yaml_rows,
+    ".yml": yaml_rows,
 }
+
+
+def reader_of(suffix: str, *, delimiter: str | None) -> Callable[[str, str], Rows] | None:
+    """Return what reads files with this suffix, or `None`; `delimiter` is what parts the cells of a table.
+
+    Raises:
+        DatasetError: The delimiter is not one character, or the file is not a table.
+    """
+    if delimiter is None:
+        return READERS.get(suffix)
+    if len(delimiter) != 1 or delimiter in '"\r\n':
+        raise DatasetError(f'the delimiter must be one character, such as ";" or "|", not {delimiter!r}')
+    if suffix in {".json", ".jsonl", ".ndjson", ".yaml", ".yml"}:
+        raise DatasetError(f"a {suffix} file has no delimiter: leave delimiter={delimiter!r} out")
+    return partial(_table_rows, delimiter=delimiter)  # whatever the file is called
