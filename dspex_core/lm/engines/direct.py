@@ -17,12 +17,12 @@ from dspex_core.errors import (
     LMTransportError,
 )
 from dspex_core.lm.addresses import AddressError, address_of, headers_of
-from dspex_core.lm.bodies import UnreadableReplyError
+from dspex_core.lm.engines.bodies import UnreadableReplyError
 from dspex_core.lm.engines.connections import StaleConnectionError
+from dspex_core.lm.engines.replies import Stream, read_completion, read_reply
 from dspex_core.lm.engines.transport import HTTPClient, HTTPReply
 from dspex_core.lm.engines.vectors import to_vectors
 from dspex_core.lm.engines.wire import wire_format
-from dspex_core.lm.replies import Stream, read_completion, read_reply
 from dspex_core.plain.secrets import SecretMapping, masked
 
 if TYPE_CHECKING:

@@ -17,9 +17,15 @@ from dspex_core.errors import (
     LMServerError,
     LMTimeoutError,
 )
+from dspex_core.lm.engines.error_words import (
+    is_limit_of_the_account,
+    is_server_failure,
+    is_timeout,
+    is_too_long,
+    is_unpaid,
+)
+from dspex_core.lm.engines.waiting import seconds_to_wait
 from dspex_core.lm.engines.wire.base import DeclinedError, RefusedError
-from dspex_core.lm.error_words import is_limit_of_the_account, is_server_failure, is_timeout, is_too_long, is_unpaid
-from dspex_core.lm.waiting import seconds_to_wait
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -18,7 +18,7 @@ with foreign_code():
     import urllib3
 
 from dspex_core.lm.addresses import headers_of, proxy_for
-from dspex_core.lm.bodies import Body
+from dspex_core.lm.engines.bodies import Body
 from dspex_core.lm.engines.connections import StaleConnectionError, connections
 from dspex_core.process import forks
 

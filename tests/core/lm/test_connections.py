@@ -297,7 +297,7 @@ class TestPackedReplies:
 
     @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
     def test_few_bytes_do_not_become_gigabytes(self, ask_all, encoding, monkeypatch):
-        monkeypatch.setattr("dspex_core.lm.bodies.LARGEST", 1 << 20)
+        monkeypatch.setattr("dspex_core.lm.engines.bodies.LARGEST", 1 << 20)
         with RawServer(self.reply(encoding, packed(encoding, b" " * (8 << 20)))) as server:
             assert ask_all(lm_at(server), ["a"]) == [LMResponseError]
 
@@ -346,7 +346,7 @@ class TestLimits:
 
     @pytest.mark.parametrize("framing", [b"Transfer-Encoding: chunked", b"Connection: close"])
     def test_an_endless_body_is_an_error(self, ask_all, framing, monkeypatch):
-        monkeypatch.setattr("dspex_core.lm.bodies.LARGEST", 1 << 20)
+        monkeypatch.setattr("dspex_core.lm.engines.bodies.LARGEST", 1 << 20)
 
         def answer(connection, _question, _number):
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n%s\r\n\r\n" % framing)

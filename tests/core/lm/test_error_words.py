@@ -13,8 +13,8 @@ from dspex_core.errors import (
     LMTimeoutError,
 )
 from dspex_core.lm.client import LM
+from dspex_core.lm.engines.error_words import is_too_long
 from dspex_core.lm.engines.refusals import error_class
-from dspex_core.lm.error_words import is_too_long
 from dspex_core.messages import LMRequest, Message
 
 TOO_LONG = {

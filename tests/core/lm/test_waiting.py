@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from dspex_core.lm.waiting import seconds_to_wait
+from dspex_core.lm.engines.waiting import seconds_to_wait
 
 HOUR = 3600
 
