@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import LMError, LMResponseError, LMTransportError
@@ -25,6 +24,7 @@ _OK = 200
 _DONE = b"[DONE]"
 _EXCERPT = 500
 _BEFORE_JSON = b"\xef\xbb\xbf \t\r\n"
+_UNUSABLE = (RefusedError, DeclinedError, *MISREAD)
 _LINES_OF_EVENTS = (b"data:", b"event:", b"id:", b"retry:", b":")
 # `json.loads` takes twice as long as its scanner, and a stream has hundreds of events.
 _scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # typeshed lacks it
@@ -37,8 +37,10 @@ def read_reply(endpoint: Endpoint, reply: HTTPReply, reading: Callable[[Any], LM
         LMError: The call failed, or the reply has another format.
     """
     body = _checked_body(endpoint, reply)
-    with _errors_of(endpoint, body, wanted, headers=reply.headers):
+    try:
         return reading(json.loads(body))
+    except _UNUSABLE as error:
+        raise _error_of(error, endpoint, body, wanted, headers=reply.headers) from error
 
 
 def read_completion(endpoint: Endpoint, wire: WireFormat, reply: HTTPReply) -> LMResponse:
@@ -103,8 +105,10 @@ class Stream:
         """
         body = (self._start or b"").lstrip(_BEFORE_JSON)
         self._read(self._events.end())
-        with _errors_of(self._endpoint, body, self._wanted, headers=headers):
+        try:
             response = self._json_response(body) if body else self._pieces.whole()
+        except _UNUSABLE as error:
+            raise _error_of(error, self._endpoint, body, self._wanted, headers=headers) from error
         if response is None:
             raise _lost(self._endpoint, f"the stream from {_place(self._endpoint)} ended before the reply did")
         return response
@@ -141,23 +145,22 @@ class Stream:
                 if end == len(text):
                     pieces.read(event)
                     continue
-            except RefusedError as error:
-                raise error_in_reply(self._endpoint, error, {}) from error
             except StopIteration:
                 pass  # not JSON
-            except MISREAD as error:
-                raise _not_understood(self._endpoint, data, self._wanted) from error
+            except _UNUSABLE as error:
+                raise _error_of(error, self._endpoint, data, self._wanted, headers={}) from error
             self._read_lines(data)
 
     def _read_lines(self, data: bytes) -> None:
         """Read data that is not one JSON value: several values, a mark after them, or comments between."""
-        with _errors_of(self._endpoint, data, self._wanted):
-            lines = [line for line in data.splitlines() if not line.startswith(b":")]
-            ends = _DONE in lines
+        lines = [line for line in data.splitlines() if not line.startswith(b":")]
+        try:
             for value in _values(b"\n".join(line for line in lines if line != _DONE).decode()):
                 self._pieces.read(value)
-            if ends:
+            if _DONE in lines:
                 self._pieces.end()
+        except _UNUSABLE as error:
+            raise _error_of(error, self._endpoint, data, self._wanted, headers={}) from error
 
 
 def _values(text: str) -> Iterator[Any]:
@@ -172,20 +175,10 @@ def _values(text: str) -> Iterator[Any]:
         place += len(text[place:]) - len(text[place:].lstrip())
 
 
-@contextmanager
-def _errors_of(
-    endpoint: Endpoint, body: bytes, wanted: str, *, headers: Mapping[str, str] | None = None
-) -> Iterator[None]:
-    """Turn errors of reading into an `LMError`."""
-    try:
-        yield
-    except (RefusedError, DeclinedError) as error:
-        raise error_in_reply(endpoint, error, headers or {}) from error
-    except MISREAD as error:
-        raise _not_understood(endpoint, body, wanted) from error
-
-
-def _not_understood(endpoint: Endpoint, body: bytes, wanted: str) -> LMError:
+def _error_of(error: Exception, endpoint: Endpoint, body: bytes, wanted: str, *, headers: Mapping[str, str]) -> LMError:
+    """Return the `LMError` for an error of reading a body."""
+    if isinstance(error, RefusedError | DeclinedError):
+        return error_in_reply(endpoint, error, headers)
     excerpt = masked(body[:_EXCERPT].decode(errors="replace"))
     message = f"{_place(endpoint)} did not reply with {wanted}; check the address; it began: {excerpt!r}"
     return LMResponseError(message, model=endpoint.model, provider=endpoint.provider, status=_OK)

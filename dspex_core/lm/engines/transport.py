@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _OK = 200
 _CHUNK = 1 << 16
+_NO_RETRIES = urllib3.Retry(total=False, redirect=False)  # as `retries=False`, which makes one for each request
 
 
 class Reader(Protocol):
@@ -118,7 +119,7 @@ class HTTPClient(forks.RenewedInChild):
             body=body,
             headers=self._headers,
             timeout=urllib3.Timeout(total=timeout),
-            retries=False,
+            retries=_NO_RETRIES,
             redirect=False,
             preload_content=False,
             decode_content=False,
@@ -172,8 +173,9 @@ def _is_event_stream(status: int, headers: Mapping[str, str]) -> bool:
 def _read(response: urllib3.BaseHTTPResponse, give: Callable[[bytes], object]) -> None:
     """Read a body to its end."""
     body = Body(response.status, response.headers, give)
-    while data := response.read1(_CHUNK, decode_content=False):
-        body.feed(data)
+    while not response.closed:  # as long as there is more
+        if data := response.read1(_CHUNK, decode_content=False):
+            body.feed(data)
     body.end()
 
 

@@ -124,6 +124,28 @@ def sending(*pieces, close=False):
     return answer
 
 
+class TestRequests:
+    def test_head_and_body_are_sent_in_one_piece(self):
+        arrived = []
+
+        def serve(listener):
+            connection, _ = listener.accept()
+            with connection:
+                arrived.append(connection.recv(1 << 16))
+                connection.sendall(with_length("answer"))
+
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            server = threading.Thread(target=serve, args=(listener,))
+            server.start()
+            lm = LM("openai/m", api_base=f"http://127.0.0.1:{listener.getsockname()[1]}/v1", api_key="k", num_retries=0)
+            result = lm.try_call("question", cache=False)
+            server.join()
+        head, _, body = arrived[0].partition(b"\r\n\r\n")
+        assert head.startswith(b"POST /v1/chat/completions HTTP/1.1\r\n")
+        assert json.loads(body)["messages"] == [{"role": "user", "content": "question"}]
+        assert result.response.text == "answer"
+
+
 class TestInterimReplies:
     @pytest.mark.parametrize("interim", [*INTERIM, b"".join(INTERIM * 3)], ids=["100", "102", "103", "199", "many"])
     @pytest.mark.parametrize("reply", [with_length, chunked])

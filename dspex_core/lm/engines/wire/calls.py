@@ -17,6 +17,8 @@ _NO_ARGUMENTS = frozenset({"", "null", "[]", '""'})
 
 def read_calls(message: Json) -> tuple[FunctionCall, ...]:
     """Return the calls in a whole message."""
+    if not (message.get("tool_calls") or message.get("function_call")):
+        return ()
     return tuple(call for given in given_calls(message) if (call := read_call(given)) is not None)
 
 

@@ -39,7 +39,7 @@ def response(data: Any) -> LMResponse:
         raise RefusedError(data) if _is_listed_error(data) else ValueError("no object")
     choices = _choices(data)
     read = [_output(choice, data) for choice in choices]
-    if says_error(data) and not any(output.text or output.tool_calls for output, _ in read):
+    if not any(output.text or output.tool_calls for output, _ in read) and says_error(data):
         raise RefusedError(data)
     return LMResponse(answers(read), model=read_name(data.get("model")), **read_usage(data))
 
