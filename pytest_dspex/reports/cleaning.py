@@ -10,14 +10,14 @@ import os
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
-from pytest_dspex.reports.shown import shown
+from pytest_dspex.reports.shown import each_text, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from dspex_core import BaseLM
 
@@ -47,25 +47,13 @@ def _clean(report: _Report, config: pytest.Config, *, secrets: list[str]) -> _Re
     hide = partial(_without, secrets=secrets)
     terminal = config.pluginmanager.getplugin("terminalreporter")  # `None` with `-p no:terminal`
     keep_color = terminal is not None and terminal.hasmarkup
-    cleaned = {name: _each_text(stored[name], hide) for name in _HIDDEN_FIELDS if name in stored}
-    cleaned["longrepr"] = _each_text(cleaned["longrepr"], partial(shown, keep_color=keep_color))
+    cleaned = {name: each_text(stored[name], hide) for name in _HIDDEN_FIELDS if name in stored}
+    cleaned["longrepr"] = each_text(cleaned["longrepr"], partial(shown, keep_color=keep_color))
     if all(cleaned[name] == stored[name] for name in cleaned):
         return report
     result = type(report)._from_json({**stored, **cleaned})  # noqa: SLF001  as above
     result.__dict__.update({name: value for name, value in report.__dict__.items() if name not in cleaned})
     return result
-
-
-def _each_text(value: Any, change: Callable[[str], str]) -> Any:
-    if isinstance(value, str):
-        return change(value)
-    if isinstance(value, dict):
-        return {name: _each_text(each, change) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_each_text(each, change) for each in value]
-    if isinstance(value, tuple):
-        return tuple(_each_text(each, change) for each in value)
-    return value
 
 
 def _without(text: str, *, secrets: list[str]) -> str:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # Controls (C0 but tab and line feed, DEL, C1), marks that change the direction of text, line ends that only some
 # programs know, and lone surrogates, which can be neither printed nor sent from an xdist worker.
@@ -35,6 +39,19 @@ def shown_briefly(text: str) -> str:
     """Return a text as one line of at most 160 characters."""
     line = shown_on_a_line(text)
     return line if len(line) <= _LINE else line[: _LINE - 3] + "..."
+
+
+def each_text(value: Any, change: Callable[[str], str]) -> Any:
+    """Return JSON data, or a tuple of it, with each of its texts changed, the names in dictionaries included."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {change(name): each_text(each, change) for name, each in value.items()}
+    if isinstance(value, list):
+        return [each_text(each, change) for each in value]
+    if isinstance(value, tuple):
+        return tuple(each_text(each, change) for each in value)
+    return value
 
 
 def _escaped(character: str) -> str:
