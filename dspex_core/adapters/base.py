@@ -111,6 +111,17 @@ class Adapter(Hooks):
         """`__call__` without blocking the event loop."""
         return await adrive(_asked(self, lm, lm_kwargs, signature, demos, inputs))
 
+    @property
+    def asks_itself(self) -> bool:
+        """Whether a subclass, or a test, has put something in the place of the call of the LM."""
+        kind = type(self)
+        return kind.__call__ is not _CALL or kind.acall is not _ACALL
+
+    @property
+    def writes_itself(self) -> bool:
+        """Whether a subclass overrides a hook, or a test has put something in the place of `format`."""
+        return self.overrides_hooks or type(self).format is not _FORMAT
+
     def response_schema(self, signature: type[Signature]) -> ResponseSchema | None:
         """Return the JSON schema for replies, if they are JSON."""
         return None
@@ -179,7 +190,7 @@ class Adapter(Hooks):
         self, signature: type[Signature], demos: Sequence[Mapping[str, Any]], inputs: Mapping[str, Any]
     ) -> list[dict[str, Any]]:
         """Return the whole conversation as dicts, as DSPy does."""
-        if self.writes_itself:
+        if self.overrides_hooks:
             return self._written(signature, demos, inputs)
         earlier = self.earlier(signature, inputs)
         messages = self.compile(signature, demos).messages(self.user(signature, inputs), earlier=earlier)
@@ -253,6 +264,9 @@ class Adapter(Hooks):
         texts, placement = _placed(signature, values)
         text = before + self.inputs(signature, texts) + after
         return placement.content(text) if placement else text
+
+
+_CALL, _ACALL, _FORMAT = Adapter.__call__, Adapter.acall, Adapter.format  # as they are before a test patches them
 
 
 def _asked(

@@ -37,15 +37,13 @@ _HOOKS = frozenset(
 class Hooks:
     """The hooks that a user's adapter may override, by DSPy's names."""
 
-    writes_itself: ClassVar[bool] = False  # whether a hook is overridden
-    asks_itself: ClassVar[bool] = False  # whether the call of the LM is
+    overrides_hooks: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Note whether a class of a user overrides a hook."""
         super().__init_subclass__(**options)
         if cls.__module__.partition(".")[0] != _PACKAGE:
-            cls.writes_itself = cls.writes_itself or not _HOOKS.isdisjoint(vars(cls))
-            cls.asks_itself = cls.asks_itself or not {"__call__", "acall"}.isdisjoint(vars(cls))
+            cls.overrides_hooks = cls.overrides_hooks or not _HOOKS.isdisjoint(vars(cls))
 
     def system(self, signature: type[Signature]) -> str:
         """Write the instructions and the fields; by default the three parts one after the other."""

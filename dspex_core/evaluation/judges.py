@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.example import Prediction
-from dspex_core.programs.base import Module
+from dspex_core.programs.base import running
 from dspex_core.programs.built_in import BuiltIn
 from dspex_core.programs.chain_of_thought import ChainOfThought
 from dspex_core.signatures.signature import InputField, OutputField, Signature
@@ -60,7 +60,7 @@ class SemanticF1(BuiltIn):
 
     def flow(self, example: Example, pred: Prediction, trace: Any = None) -> Flow[Prediction]:
         """Return a prediction with the `score`; with a trace, whether that reaches the threshold."""
-        found = yield from Module.steps(
+        found = yield from running(
             self.module,
             question=example.question,
             ground_truth=example.response,
@@ -113,13 +113,13 @@ class CompleteAndGrounded(BuiltIn):
 
     def flow(self, example: Example, pred: Prediction, trace: Any = None) -> Flow[Prediction]:
         """Return a prediction with the `score`; with a trace, whether that reaches the threshold."""
-        complete = yield from Module.steps(
+        complete = yield from running(
             self.completeness_module,
             question=example.question,
             ground_truth=example.response,
             system_response=pred.response,
         )
-        grounded = yield from Module.steps(
+        grounded = yield from running(
             self.groundedness_module,
             question=example.question,
             retrieved_context=pred.context,

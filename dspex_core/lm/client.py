@@ -151,7 +151,8 @@ class LM(BaseLM):
 
     def live(self, request: LMRequest) -> Flow[LMResponse]:
         """Answer a request within the budget; cassette, usage and history are added by `request`."""
-        if type(self).complete is LM.complete and type(self).acomplete is LM.acomplete and not self._by_forward:
+        kind = type(self)
+        if kind.complete is LM.complete and kind.acomplete is LM.acomplete and not self._answers_by_forward():
             # In the caller's own flow, which saves a tenth of a cached call.
             return self._with_fallbacks(request) if self._fallback_lms else self._through_cache(request)
         return super().live(request)
@@ -312,7 +313,7 @@ class LM(BaseLM):
 
     def is_recorded(self) -> bool:
         """Whether a cassette stands before the next call: not where a test has replaced LiteLLM's functions."""
-        return self.recordable and self._stand_in() is None
+        return super().is_recorded() and self._stand_in() is None
 
     def _stand_in(self) -> Any:
         """Return what a test has put in the place of LiteLLM's function, which then answers instead of any engine."""

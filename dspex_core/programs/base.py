@@ -53,6 +53,7 @@ class Module(Storable):
     """
 
     span_kind: ClassVar[str] = "module"
+    _declared: ClassVar[tuple[Any, Any]]  # `forward` and `aforward`, as the class has defined them
 
     def __init__(self, callbacks: Sequence[Listener] | None = None) -> None:
         if callbacks:
@@ -68,6 +69,7 @@ class Module(Storable):
             cls.flow = Module.flow  # type: ignore[method-assign]  # that of a built-in base is overridden, too
             cls.forward = own.get("forward", Module.forward)  # type: ignore[method-assign]
             cls.aforward = own.get("aforward", Module.aforward)  # type: ignore[method-assign]
+        cls._declared = cls.forward, cls.aforward
 
     def flow(self, *args: Any, **inputs: Any) -> Flow[Any]:
         """Run the program's logic as a flow; by default it is one step that calls `forward` or `aforward`."""
@@ -89,7 +91,8 @@ class Module(Storable):
         Called on the class, like `flow`: a user's program may well have an attribute of that name.
         """
         settings = current()
-        flow = type(self).flow(self, *args, **inputs)
+        logic = Module.flow if has_stand_in(self) else type(self).flow
+        flow = logic(self, *args, **inputs)
         if settings.track_usage:
             flow = counted(flow)
         if settings.listeners or settings.callbacks or self.callbacks:
@@ -397,12 +400,27 @@ def _is_frozen(module: Module) -> bool:
     return module._compiled and not isinstance(module, Predictor)  # noqa: SLF001  its own kind
 
 
+def has_stand_in(module: Module) -> bool:
+    """Whether something has been put in the place of `forward` or `aforward`, as tests and notebooks do."""
+    kind, own = type(module), module.__dict__
+    return (kind.forward, kind.aforward) != kind._declared or "forward" in own or "aforward" in own  # noqa: SLF001  its own kind
+
+
+def is_called_its_own_way(program: Any) -> bool:
+    """Whether a program is a function or a mock, or a module with a `__call__` or `acall` of its own."""
+    kind = type(program)
+    return not isinstance(program, Module) or kind.__call__ is not _CALLS[0] or kind.acall is not _CALLS[1]
+
+
+_CALLS = Module.__call__, Module.acall  # as they are before a test patches them
+Module._declared = Module.forward, Module.aforward  # noqa: SLF001  as for each subclass
+
+
 def running(program: Callable[..., Any], /, *args: Any, **inputs: Any) -> Flow[Any]:
-    """Run a function, or a module, maybe with a `__call__` or `acall` of its own, as a part of another flow."""
+    """Run a program as a part of another flow: a function or a mock, or a module, maybe with a call of its own."""
+    if not is_called_its_own_way(program):
+        return (yield from Module.steps(program, *args, **inputs))  # type: ignore[arg-type]  # a module
     if not isinstance(program, Module):
         return (yield Call(program, args, inputs))
-    kind = type(program)
-    if kind.__call__ is Module.__call__ and kind.acall is Module.acall:
-        return (yield from Module.steps(program, *args, **inputs))
-    asked = program if kind.acall is Module.acall else program.acall
+    asked = program if type(program).acall is _CALLS[1] else program.acall
     return (yield SyncOrAsync(Call(program, args, inputs), Call(asked, args, inputs)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.programs.base import Module
+from dspex_core.programs.base import running
 from dspex_core.programs.built_in import BuiltIn
 from dspex_core.programs.predict import Predict
 from dspex_core.signatures.signature import OutputField, Signature, ensure_signature
@@ -45,7 +45,7 @@ class ChainOfThought(BuiltIn):
 
     def flow(self, *unnamed: Any, **inputs: Any) -> Flow[Any]:
         """Ask once."""
-        return (yield from Module.steps(self.predict, *unnamed, **inputs))
+        return (yield from running(self.predict, *unnamed, **inputs))
 
     def constructor_arguments(self) -> dict[str, Any]:
         """Return the signature as it was given."""

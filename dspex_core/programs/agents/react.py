@@ -10,6 +10,7 @@ from dspex_core.errors import AdapterParseError, ConfigurationError, ContextWind
 from dspex_core.example import Prediction
 from dspex_core.programs.agents.native_turns import NativeTurns
 from dspex_core.programs.agents.trajectory import FINISH, TURN, Decision, ToolRequest, Trajectory
+from dspex_core.programs.base import has_stand_in, is_called_its_own_way
 from dspex_core.programs.built_in import BuiltIn
 from dspex_core.programs.chain_of_thought import ChainOfThought
 from dspex_core.programs.predict import Predict, adapter_for
@@ -17,7 +18,7 @@ from dspex_core.signatures.signature import MISSING, InputField, Missing, Output
 from dspex_core.tools import Tool, ToolRegistry, stored_tools
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from dspex_core.flow.steps import Flow
     from dspex_core.signatures.signature import Signature
@@ -112,7 +113,10 @@ class ReAct(BuiltIn):
         }
 
     def _turns(self, trajectory: Trajectory, inputs: Mapping[str, Any]) -> _WrittenTurns | NativeTurns:
-        lm, react = self.react.lm or current().lm, self.react
+        react = self.react
+        if is_called_its_own_way(react) or has_stand_in(react):
+            return _WrittenTurns(react, trajectory, inputs)
+        lm = react.lm or current().lm
         if (
             lm is None
             or not lm.supports_function_calling
@@ -142,7 +146,7 @@ class ReAct(BuiltIn):
 class _WrittenTurns:
     """The turns of an agent whose model writes which tool it calls."""
 
-    def __init__(self, react: Predict, trajectory: Trajectory, inputs: Mapping[str, Any]) -> None:
+    def __init__(self, react: Callable[..., Any], trajectory: Trajectory, inputs: Mapping[str, Any]) -> None:
         self._react = react
         self._trajectory = trajectory
         self._inputs = inputs

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dspex_core.errors import ContextWindowExceededError
-from dspex_core.programs.base import Module
+from dspex_core.programs.base import running
 from dspex_core.types.observation import as_observation
 
 if TYPE_CHECKING:
@@ -71,21 +71,22 @@ class Trajectory:
         """Write it for a prompt, each value after its name."""
         return "\n".join([self._line(name, value) for name, value in self._shown.items()])
 
-    def asking(self, module: Module, inputs: Mapping[str, Any]) -> Flow[Any]:
-        """Run a module on inputs and this trajectory; when that is too long, without its oldest turns.
+    def asking(self, program: Callable[..., Any], inputs: Mapping[str, Any]) -> Flow[Any]:
+        """Run a program on inputs and this trajectory; when that is too long, without its oldest turns.
 
         Raises:
             ContextWindowExceededError: It is still too long, or cannot be shortened.
         """
         for _ in range(_TRUNCATIONS):
             try:
-                return (yield from Module.steps(module, **inputs, trajectory=self.text()))
+                return (yield from running(program, **inputs, trajectory=self.text()))
             except ContextWindowExceededError as error:
                 try:
                     self._shown = self._truncate(self._shown)
                 except ValueError:
+                    error.add_note("the agent's trajectory cannot be shortened any further")
                     raise error from None
-        return (yield from Module.steps(module, **inputs, trajectory=self.text()))
+        return (yield from running(program, **inputs, trajectory=self.text()))
 
     def _line(self, name: str, value: Any) -> str:
         written, line = self._lines.get(name, (None, ""))

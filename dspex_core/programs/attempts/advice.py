@@ -11,7 +11,7 @@ from dspex_core.config import context, current
 from dspex_core.example import Record
 from dspex_core.plain.data import to_json
 from dspex_core.plain.prompt_values import PromptValue
-from dspex_core.programs.base import Module
+from dspex_core.programs.base import Module, running
 from dspex_core.programs.predict import Predict
 from dspex_core.signatures.signature import InputField, OutputField, Signature
 
@@ -79,7 +79,7 @@ def offer_advice(
     }
     lm = current().lm or _first_lm(predictors.values())
     with context(trace=None):  # advice is not a step of the program
-        feedback = yield from Module.steps(Predict(OfferFeedback), lm=lm, **asked)
+        feedback = yield from running(Predict(OfferFeedback), lm=lm, **asked)
     return {name: text for name, text in feedback.advice.items() if name in predictors and text.strip()}
 
 

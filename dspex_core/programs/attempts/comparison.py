@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import ConfigurationError, SignatureError
-from dspex_core.programs.base import Module
+from dspex_core.programs.base import running
 from dspex_core.programs.built_in import BuiltIn
 from dspex_core.programs.predict import Predict
 from dspex_core.signatures.signature import InputField, OutputField, Signature, ensure_signature
@@ -61,7 +61,7 @@ class MultiChainComparison(BuiltIn):
         if len(attempts) != self.M:
             raise ConfigurationError(f"M={self.M} attempts are compared, and {len(attempts)} were given: set M to that")
         shown = dict(zip(_attempt_names(self.M), attempts, strict=True))
-        return (yield from Module.steps(self.predict, **shown, **inputs))
+        return (yield from running(self.predict, **shown, **inputs))
 
     def constructor_arguments(self) -> dict[str, Any]:
         """Return the signature as it was given, and `M`."""

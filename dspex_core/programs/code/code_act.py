@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.errors import ContextWindowExceededError
 from dspex_core.example import Prediction
 from dspex_core.interpreter import PythonInterpreter
-from dspex_core.programs.base import Module
+from dspex_core.programs.base import running
 from dspex_core.programs.built_in import BuiltIn
 from dspex_core.programs.chain_of_thought import ChainOfThought
 from dspex_core.programs.code.repl import (
@@ -29,7 +29,7 @@ from dspex_core.types import Code
 from dspex_core.types.observation import as_observation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from dspex_core.errors import ToolExecutionError
     from dspex_core.flow.steps import Flow
@@ -96,8 +96,8 @@ class CodeAct(BuiltIn):
         given = inputs_of(self.signature, inputs)
         steps: list[_Step] = []
         errors: list[ToolExecutionError] = []
-        with interpreter_for_run(self.interpreter_factory, interpreter) as running:
-            repl = Repl(running, given, tools=as_flows(self.tools, errors))
+        with interpreter_for_run(self.interpreter_factory, interpreter) as sandbox:
+            repl = Repl(sandbox, given, tools=as_flows(self.tools, errors))
             for number in range(max_iters):
                 action = yield from _asked(self.codeact, steps, given)
                 code = str(action.generated_code)
@@ -150,12 +150,12 @@ class _Step:
         return f"generated_code_{self.number}:\n{fenced}\n{self.kind}_{self.number}:\n{self.output}"
 
 
-def _asked(module: Module, steps: Sequence[_Step], inputs: Mapping[str, Any]) -> Flow[Any]:
+def _asked(program: Callable[..., Any], steps: Sequence[_Step], inputs: Mapping[str, Any]) -> Flow[Any]:
     """Ask with the trajectory; where that is too long for the model, without its oldest steps."""
     try:
-        return (yield from Module.steps(module, **inputs, trajectory="\n\n".join(map(str, steps))))
+        return (yield from running(program, **inputs, trajectory="\n\n".join(map(str, steps))))
     except ContextWindowExceededError:
         if len(steps) <= 1:
             raise
     _log.warning("the trajectory is too long for the model: step %d is left out", steps[0].number)
-    return (yield from _asked(module, steps[1:], inputs))
+    return (yield from _asked(program, steps[1:], inputs))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import ConfigurationError, InterpreterError
 from dspex_core.interpreter import PythonInterpreter
-from dspex_core.programs.base import Module
+from dspex_core.programs.base import running
 from dspex_core.programs.built_in import BuiltIn
 from dspex_core.programs.chain_of_thought import ChainOfThought
 from dspex_core.programs.code.repl import (
@@ -93,11 +93,11 @@ class ProgramOfThought(BuiltIn):
             **inputs: The signature's input fields.
         """
         given = inputs_of(self.signature, inputs)
-        with interpreter_for_run(self.interpreter_factory, interpreter) as running:
-            repl = Repl(running, given, signature=self.signature)
+        with interpreter_for_run(self.interpreter_factory, interpreter) as sandbox:
+            repl = Repl(sandbox, given, signature=self.signature)
             code, turn = yield from self._code_that_runs(repl, given)
         done = {"final_generated_code": code, "code_output": as_observation(turn.observation)}
-        prediction: Prediction = yield from Module.steps(self.generate_output, **given, **done)
+        prediction: Prediction = yield from running(self.generate_output, **given, **done)
         return prediction
 
     def constructor_arguments(self) -> dict[str, Any]:
@@ -106,7 +106,7 @@ class ProgramOfThought(BuiltIn):
         return {**given, **stored_factory(self.interpreter_factory)}
 
     def _code_that_runs(self, repl: Repl, given: Mapping[str, Any]) -> Flow[tuple[str, Turn]]:
-        written = yield from Module.steps(self.code_generate, **given)
+        written = yield from running(self.code_generate, **given)
         attempts = 0
         while True:
             code = str(written.generated_code)
@@ -118,7 +118,7 @@ class ProgramOfThought(BuiltIn):
             if attempts >= self.max_iters:
                 raise _given_up(turn.error, attempts) from turn.error
             failed = {"previous_code": code, "error": as_observation(turn.observation)}
-            written = yield from Module.steps(self.code_regenerate, **given, **failed)
+            written = yield from running(self.code_regenerate, **given, **failed)
 
     def _derived(
         self, more: Mapping[str, SignatureField | tuple[Any, SignatureField]], instructions: str

@@ -16,7 +16,7 @@ from dspex_core.flow.together import Together
 from dspex_core.interpreter import PythonInterpreter
 from dspex_core.messages import LMRequest, Message
 from dspex_core.plain.data import to_json
-from dspex_core.programs.base import Module
+from dspex_core.programs.base import Predictor, running
 from dspex_core.programs.built_in import BuiltIn
 from dspex_core.programs.code.repl import (
     Repl,
@@ -166,16 +166,16 @@ class RLM(BuiltIn):
         unknown = [name for name in inputs if name not in given]
         if unknown:
             raise SignatureError(f"{self.signature!r} has no input {', '.join(map(repr, unknown))}")
-        queries = _Queries(self.sub_lm or current().lm or self.generate_action.lm, self.max_llm_calls)
+        queries = _Queries(self.sub_lm or current().lm or _lm_of(self.generate_action), self.max_llm_calls)
         seen = {"variables_info": _described(self.signature, given)}
         steps: list[_Entry] = []
         errors: list[ToolExecutionError] = []
-        with interpreter_for_run(self.interpreter_factory, interpreter) as running:
+        with interpreter_for_run(self.interpreter_factory, interpreter) as sandbox:
             tools = {**queries.tools, **as_flows(self._tools, errors)}
-            repl = Repl(running, given, tools=tools, signature=self.signature)
+            repl = Repl(sandbox, given, tools=tools, signature=self.signature)
             for number in range(1, self.max_iters + 1):
                 seen["repl_history"] = _written(steps, self.max_output_chars)
-                action = yield from Module.steps(self.generate_action, **seen, iteration=f"{number}/{self.max_iters}")
+                action = yield from running(self.generate_action, **seen, iteration=f"{number}/{self.max_iters}")
                 turn = yield from repl.run(str(action.code))
                 steps.append(_Entry(action.reasoning, str(action.code), _output(turn)))
                 self._log_step(number, steps[-1])
@@ -183,7 +183,7 @@ class RLM(BuiltIn):
                     return _prediction(turn.outputs, steps, action.reasoning, errors)
         _log.warning("RLM has used all its %d steps: the outputs are read from what was found", self.max_iters)
         seen["repl_history"] = _written(steps, self.max_output_chars)
-        found = yield from Module.steps(self.extract, **seen)
+        found = yield from running(self.extract, **seen)
         outputs = {name: found[name] for name in self.signature.output_fields}
         return _prediction(outputs, steps, "The steps ran out; the outputs were read from what was found.", errors)
 
@@ -214,6 +214,10 @@ class RLM(BuiltIn):
             f"{self.signature.instructions}\n\nThis was worked on by code, step by step, as `repl_history` shows; the "
             "steps have run out. Answer with what was found by then."
         )
+
+
+def _lm_of(predictor: Any) -> LanguageModel | None:
+    return predictor.lm if isinstance(predictor, Predictor) else None  # or a function that a test has put there
 
 
 class _Queries:
