@@ -55,6 +55,8 @@ class Settings:
         allow_tool_async_sync_conversion: No effect: an async tool can always be called sync.
         replay_only: Whether models without a recorder refuse each call, as in a pytest session that replays; the
             environment variable `DSPEX_REPLAY` sets it for the process.
+        resample: Whether calls at a temperature above 0 are answered by the model each time, never from the cache, as
+            in a pytest session that calls models.
         stream: Receives the pieces of replies while they arrive; `streamify` sets it.
     """
 
@@ -80,13 +82,14 @@ class Settings:
     warn_on_type_mismatch: bool = True
     allow_tool_async_sync_conversion: bool = True
     replay_only: bool = False
+    resample: bool = False
     stream: ReplyRouter | None = None
 
 
 REPLAY_VARIABLE = "DSPEX_REPLAY"  # set to any value, the process calls no model
 
 _NAMES = frozenset(field.name for field in dataclasses.fields(Settings))
-_STORED = _NAMES - {"replay_only"}  # a file must not enable calls in a replaying process
+_STORED = _NAMES - {"replay_only", "resample"}  # a file must not enable calls in a replaying process
 _DSPY_NAMES = {"usage_tracker": "usage"}
 
 
@@ -180,27 +183,31 @@ class _Config:
         """
         return read_settings(path, _STORED)
 
-    def install_recorder(self, recorder: Recorder | None, *, replay_only: bool) -> Callable[[], None]:
+    def install_recorder(self, recorder: Recorder | None, **values: Any) -> Callable[[], None]:
         """Set a recorder for the whole process, its threads without a context included, and for this context.
 
+        Args:
+            recorder: The recorder.
+            **values: Other settings that go with it: `replay_only`, `resample`, `cache`.
+
         Returns:
-            A function that restores the previous recorder.
+            A function that restores the previous values.
         """
+        values = _checked({"recorder": recorder, **values})
         with self._lock:
-            before = self._default
-            self._default = dataclasses.replace(before, recorder=recorder, replay_only=replay_only)
+            before = {name: _value(self._default, name) for name in values}
+            self._default = dataclasses.replace(self._default, **values)
         inner = self._override.get()
         if inner is not None:
-            self._override.set(dataclasses.replace(inner, recorder=recorder, replay_only=replay_only))
+            self._override.set(dataclasses.replace(inner, **values))
 
         def undo() -> None:
             with self._lock:
-                self._default = dataclasses.replace(
-                    self._default, recorder=before.recorder, replay_only=before.replay_only
-                )
+                self._default = dataclasses.replace(self._default, **before)
             now = self._override.get()
             if now is not None and inner is not None:
-                self._override.set(dataclasses.replace(now, recorder=inner.recorder, replay_only=inner.replay_only))
+                inside = {name: _value(inner, name) for name in values}
+                self._override.set(dataclasses.replace(now, **inside))
 
         return undo
 
@@ -210,7 +217,7 @@ class _Config:
             return self.current().stream
         if known not in _NAMES:
             raise AttributeError(_no_setting(name))
-        value = getattr(self.current(), known)  # the one place where a setting is read by its name
+        value = _value(self.current(), known)
         return [] if name == "trace" and value is None else value
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -249,6 +256,10 @@ def _checked(values: dict[str, Any]) -> dict[str, Any]:
         if isinstance(values.get(name), str):
             raise ConfigurationError(f"the setting {name!r} must be an object, not {values[name]!r}: write {fix}")
     return {_DSPY_NAMES.get(name, name): value for name, value in values.items()}
+
+
+def _value(settings: Settings, name: str) -> Any:
+    return getattr(settings, name)  # the one place where a setting is read by its name
 
 
 def _no_setting(name: str) -> str:

@@ -6,11 +6,12 @@ These are types alone. Parts that are built on others can be named here without 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from dspex_core.errors import LMError
     from dspex_core.example import Prediction
     from dspex_core.messages import LMChunk, LMRequest, LMResponse
 
@@ -75,9 +76,10 @@ class LanguageModel(Protocol):
 
 
 class Recorder(Protocol):
-    """Stands before every LM call while it is `settings.recorder`; a cassette implements it.
+    """Stands before every call of an LM or an embedding model while it is `settings.recorder`, as a cassette does.
 
-    Both methods are called from many threads at once.
+    Its methods are called from many threads at once. The vector of a text is a response, too: its one output is the
+    base64 of 32-bit floats.
     """
 
     def replay(self, model: str, request: LMRequest) -> LMResponse | None:
@@ -88,6 +90,14 @@ class Recorder(Protocol):
 
     def record(self, model: str, request: LMRequest, response: LMResponse) -> None:
         """Keep the response that the LM has just given."""
+
+
+@runtime_checkable
+class FailureRecorder(Recorder, Protocol):
+    """A recorder that also learns of the calls that failed."""
+
+    def fail(self, model: str, request: LMRequest, error: LMError) -> None:
+        """Take the error with which the call has just failed; the program gets it in any case."""
 
 
 class ResponseStore(Protocol):

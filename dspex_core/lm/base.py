@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TextIO
 
 from dspex_core.config import context, current
-from dspex_core.errors import BudgetExceededError, LiveCallRefusedError, LMError, StraySignalError
+from dspex_core.errors import BudgetExceededError, LMError, StraySignalError
 from dspex_core.flow.steps import Call, Flow, SyncOrAsync, adrive, drive
 from dspex_core.lm import openai_form
 from dspex_core.lm.cut_off import warn_if_cut_off
 from dspex_core.lm.history import CallLog, HistoryEntry, note
 from dspex_core.lm.limits.budget import within_budget
 from dspex_core.lm.options import is_plain
+from dspex_core.lm.recorded import recorder_of, through
 from dspex_core.lm.streaming import aiterate, emitting, iterate
 from dspex_core.messages import LMRequest, LMResponse, Message, tool_from_json
 from dspex_core.plain.secrets import without_secrets
@@ -223,7 +224,9 @@ class BaseLM:
         settings = current()
         request = self.prepared(request)
         recorder = self._recorder(settings) if settings.recorder is not None or settings.replay_only else None
-        answer = self.live(request) if recorder is None else self._recorded(request, recorder)
+        answer = self.live(request)
+        if recorder is not None:
+            answer = through(recorder, self.model, request, answer)
         if settings.listeners or settings.callbacks or self.callbacks:
             answer = in_span("lm", {"instance": self, "request": request}, self.callbacks, answer)
         response = yield from answer
@@ -244,13 +247,11 @@ class BaseLM:
         recorder = self._recorder(settings)
         if recorder is None:
             return (yield from self._called(request))
-        known = self.prepared(request)
-        response = recorder.replay(self.model, known)
-        if response is None:
-            with context(recorder=None):  # the call is recorded here
-                response = yield from self._called(request)
-            recorder.record(self.model, known, response)
-        return response
+        return (yield from through(recorder, self.model, self.prepared(request), self._called_apart(request)))
+
+    def _called_apart(self, request: LMRequest) -> Flow[LMResponse]:
+        with context(recorder=None):  # the call is recorded by `_calling`
+            return (yield from self._called(request))
 
     def _called(self, request: LMRequest) -> Flow[LMResponse]:
         arguments = openai_form.call_arguments(request)
@@ -261,26 +262,7 @@ class BaseLM:
         return openai_form.response_of(reply, self.model)
 
     def _recorder(self, settings: Settings) -> Recorder | None:
-        """Return the cassette that stands before the next call, if one does.
-
-        Raises:
-            LiveCallRefusedError: No reply is recorded, and the settings allow no live call.
-        """
-        if not self.is_recorded():
-            return None
-        if settings.recorder is None and settings.replay_only:
-            raise LiveCallRefusedError(self.model)
-        return settings.recorder
-
-    def _recorded(self, request: LMRequest, recorder: Recorder) -> Flow[LMResponse]:
-        """Answer from the cassette, else live, and record the answer."""
-        response = recorder.replay(self.model, request)
-        if response is None:
-            response = yield from self.live(request)
-            recorder.record(self.model, request, response)
-        else:
-            warn_if_cut_off(self.model, request.config, response)
-        return response
+        return recorder_of(settings, self.model) if self.is_recorded() else None
 
     def live(self, request: LMRequest) -> Flow[LMResponse]:
         """Answer a request within the budget; cassette, usage and history are added by `request`."""

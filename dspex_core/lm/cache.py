@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dspex_core.config import current
 from dspex_core.errors import BudgetExceededError
 from dspex_core.messages import LMResponse
 from dspex_core.process import forks
@@ -269,8 +270,16 @@ class _File:
 
 
 def default_cache() -> ResponseCache:
-    """Return the cache that all processes of the user share; `DSPEX_CACHE_DIR` sets another place."""
-    return _cache_in(os.environ.get("DSPEX_CACHE_DIR"))
+    """Return the cache that all processes of the user share; `DSPEX_CACHE_DIR` sets another place.
+
+    A process that only replays has one in memory instead: its results must not depend on the machine.
+    """
+    return _cache_in_memory() if current().replay_only else _cache_in(os.environ.get("DSPEX_CACHE_DIR"))
+
+
+@functools.cache
+def _cache_in_memory() -> ResponseCache:
+    return ResponseCache()
 
 
 @functools.cache

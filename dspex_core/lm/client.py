@@ -254,9 +254,11 @@ class LM(BaseLM):
         if request.options is not None:
             options = with_options(self._options, SecretMapping(request.options))
             target, scope = self._locate(options.get("api_base")), tuple(filter(None, (scope_of(options),)))
-        if not (self.cache if request.cache is None else request.cache):
+        settings = current()
+        is_kept = self.cache if request.cache is None else request.cache
+        if not is_kept or (settings.resample and request.is_sampled) or (settings.replay_only and replaced is None):
             return (yield from self._all_outputs(target, request))
-        cache = current().cache or default_cache()
+        cache = settings.cache or default_cache()
         key = request.key(self.model, target.scope, *scope) if scope else request.key(self.model, target.scope)
         return (yield from cache.fetch(key, partial(self._all_outputs, target, request)))
 

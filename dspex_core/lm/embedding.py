@@ -16,12 +16,13 @@ from dspex_core.lm.limits.retries import with_retries
 from dspex_core.lm.limits.timeouts import TimeoutProfile, timeout_seconds
 from dspex_core.lm.options import scope_of, set_apart, with_options
 from dspex_core.lm.providers import EngineChoice, Target, checked_key, connect, locate
+from dspex_core.lm.recorded import recorder_of
 from dspex_core.lm.tries import Engine, engine_for
 from dspex_core.messages import LMRequest, LMResponse, Message, Usage
 from dspex_core.plain.secrets import SecretMapping
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from dspex_core.flow.steps import Flow
 
@@ -60,25 +61,52 @@ class EmbeddingModel:
         self._engine: Engine | None = None
 
     def vectors(self, texts: list[str], config: Mapping[str, Any], *, cached: bool) -> Flow[list[list[float]]]:
-        """Return a vector for each text; only texts missing in the cache are sent.
+        """Return a vector for each text; only texts missing in the cassette and the cache are sent.
 
         Raises:
             LMError: The call failed.
         """
         config, apart = set_apart(config)
         reach = _Reach(self._place(apart), with_options(self._options, apart), is_own=not apart)
+        recorder = None if self._is_replaced() else recorder_of(current(), self.model)
+        requests = {text: LMRequest((Message("user", text),), config, kind="embedding") for text in texts}
+        found = {}
+        if recorder is not None:
+            replies = {text: recorder.replay(self.model, request) for text, request in requests.items()}
+            found = {text: reply.text for text, reply in replies.items() if reply is not None}
+            self._count(reply for reply in replies.values() if reply is not None and reply.usage.total_tokens)
+        wanted = [text for text in requests if text not in found]
+        if wanted:
+            asked = yield from self._through_cache(wanted, config, reach, cached=cached)
+            found |= {text: reply.text for text, reply in asked.items()}
+            if recorder is not None:
+                for text, reply in asked.items():
+                    recorder.record(self.model, requests[text], reply)
+        return [vector_from_text(found[text]) for text in texts]
+
+    def _through_cache(
+        self, texts: list[str], config: Mapping[str, Any], reach: _Reach, *, cached: bool
+    ) -> Flow[dict[str, LMResponse]]:
+        """Return the vector of each text as a response; the tokens of a call are counted with its first text."""
         cached = cached and not self._is_replaced()
         cache = current().cache or default_cache()
         keys = {text: self._key(text, config, reach) for text in texts}
-        found = {text: kept.text for text, key in keys.items() if cached and (kept := cache.get(key))}
-        wanted = [text for text in keys if text not in found]
+        found = {text: kept for text, key in keys.items() if cached and (kept := cache.get(key))}
+        wanted = [text for text in texts if text not in found]
         if wanted:
             response = yield from self._with_retries(wanted, config, reach)
             for text, output in zip(wanted, response.outputs, strict=True):
-                found[text] = output.text
+                found[text] = replace(response, outputs=(output,), usage=Usage(), cost=None)
                 if cached:
-                    cache.put(keys[text], replace(response, outputs=(output,), usage=Usage(), cost=None))
-        return [vector_from_text(found[text]) for text in texts]
+                    cache.put(keys[text], found[text])
+            found[wanted[0]] = replace(response, outputs=response.outputs[:1])
+        return found
+
+    def _count(self, responses: Iterable[LMResponse]) -> None:
+        tracker = current().usage
+        if tracker is not None:
+            for response in responses:
+                tracker.add(self.model, response)
 
     def _is_replaced(self) -> bool:
         """Whether a test has replaced LiteLLM's functions; a stand-in's vectors are not cached."""
@@ -94,9 +122,7 @@ class EmbeddingModel:
     def _with_retries(self, texts: list[str], config: Mapping[str, Any], reach: _Reach) -> Flow[LMResponse]:
         retries = reach.options.get("num_retries", self._num_retries)
         response = yield from with_retries(partial(self._try, texts, config, reach), retries)
-        tracker = current().usage
-        if tracker is not None:
-            tracker.add(self.model, response)
+        self._count([response])
         return response
 
     def _try(self, texts: list[str], config: Mapping[str, Any], reach: _Reach) -> Flow[LMResponse]:

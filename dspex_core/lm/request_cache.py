@@ -53,8 +53,10 @@ class Cache(ResponseCache):
         restrict_pickle: bool = False,
         safe_types: Sequence[type] | None = None,
     ) -> None:
-        folder = Path(disk_cache_dir) if disk_cache_dir is not None else (default_cache().path or Path(_FILE)).parent
-        path = folder / _FILE if enable_disk_cache else None
+        shared = default_cache().path  # none in a process that only replays
+        path = Path(disk_cache_dir) / _FILE if disk_cache_dir is not None else shared
+        folder = path.parent if path is not None else ""
+        path = path if enable_disk_cache else None
         super().__init__(path, memory_entries=memory_max_entries if enable_memory_cache else 0)
         self.enable_disk_cache = enable_disk_cache
         self.enable_memory_cache = enable_memory_cache

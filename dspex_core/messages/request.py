@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from dspex_core.messages.canonical import Json, canonical_json, digest_of
 from dspex_core.messages.conversation import Conversation
@@ -54,6 +54,7 @@ class LMRequest:
             or stored. A reply that does not arrive in pieces, such as a cached one, is emitted as one piece.
         options: How this one call reaches its model (address, key, headers, ...), by name; an `LM` sets it apart
             from `config`. Never stored, shown or part of the key.
+        kind: What the call asks for: a reply, or the vector of the text in its one message.
     """
 
     messages: Sequence[Message]
@@ -65,6 +66,12 @@ class LMRequest:
     tools: tuple[FunctionSpec | GivenTool, ...] = ()
     on_chunk: Callable[[LMChunk], None] | None = field(default=None, repr=False, compare=False)
     options: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
+    kind: Literal["reply", "embedding"] = "reply"
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether equal requests get different replies: unless their temperature is 0, they may."""
+        return self.kind == "reply" and self.config.get("temperature") != 0
 
     def with_defaults(self, defaults: Mapping[str, Any]) -> LMRequest:
         """Return the request with `defaults` for the parameters that it leaves open.
@@ -106,4 +113,6 @@ class LMRequest:
             stored["tools"] = [tool.to_json() for tool in self.tools]
         if self.rollout_id is not None:
             stored["rollout_id"] = self.rollout_id
+        if self.kind != "reply":
+            stored["kind"] = self.kind
         return stored
