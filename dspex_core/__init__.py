@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from dspex_core.errors import ParallelError as ParallelError
     from dspex_core.errors import ScriptExhaustedError as ScriptExhaustedError
     from dspex_core.errors import SignatureError as SignatureError
+    from dspex_core.errors import StaleArtifactError as StaleArtifactError
+    from dspex_core.errors import StaleArtifactWarning as StaleArtifactWarning
     from dspex_core.errors import ToolArgumentsError as ToolArgumentsError
     from dspex_core.errors import ToolExecutionError as ToolExecutionError
     from dspex_core.errors import ToolServerError as ToolServerError
@@ -149,7 +151,8 @@ _NAMES = {
         "LMInvalidRequestError LMNotConfiguredError LMProviderError LMRateLimitError LMRefusalError "
         "LMResponseError LMServerError LMTimeoutError LMTransportError LMUnsupportedFeatureError "
         "LiveCallRefusedError OptimizationError ParallelError ScriptExhaustedError SignatureError "
-        "ToolArgumentsError ToolExecutionError ToolServerError TruncatedReplyError"
+        "StaleArtifactError StaleArtifactWarning ToolArgumentsError ToolExecutionError ToolServerError "
+        "TruncatedReplyError"
     ),
     "evaluation.evaluate": "Evaluate EvaluationResult",
     "evaluation.judges": "SemanticF1",

@@ -6,7 +6,8 @@
      ├─ ConfigurationError             settings, options or arguments that cannot work
      ├─ DatasetError                   a dataset file or row that cannot be used
      ├─ ArtifactError                  a stored program that cannot be read, written or applied
-     │   └─ MissingArtifactError       a stored program whose file is not there
+     │   ├─ MissingArtifactError       a stored program whose file is not there
+     │   └─ StaleArtifactError         a stored program that was compiled from another source
      ├─ AdapterParseError              a reply that does not hold the signature's outputs
      │   └─ TruncatedReplyError        because it was cut off before its end
      ├─ ScriptExhaustedError           a scripted LM that has no reply left
@@ -77,6 +78,8 @@ from dspex_core.errors.programs import (
     ParallelError,
     RecordedError,
     SignatureError,
+    StaleArtifactError,
+    StaleArtifactWarning,
     StraySignalError,
     TruncatedReplyError,
     UndeclaredFieldError,
@@ -129,6 +132,8 @@ __all__ = [
     "RecordedError",
     "ScriptExhaustedError",
     "SignatureError",
+    "StaleArtifactError",
+    "StaleArtifactWarning",
     "StraySignalError",
     "ToolArgumentsError",
     "ToolErrorKind",

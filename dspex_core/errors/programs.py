@@ -48,6 +48,14 @@ class MissingArtifactError(ArtifactError, FileNotFoundError):
     """A stored program whose file is not there."""
 
 
+class StaleArtifactError(ArtifactError):
+    """A stored program that was compiled from another source than the program has now; `problems` are the diff."""
+
+
+class StaleArtifactWarning(UserWarning):
+    """A stored program was loaded that was compiled from another source than the program has now."""
+
+
 class AdapterParseError(DSPexError):
     """A reply from which the adapter could not read the signature's outputs.
 

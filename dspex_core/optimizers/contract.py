@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from dspex_core.datasets.checks import problem_of
 from dspex_core.errors import OptimizationError
+from dspex_core.optimizers.fingerprint import Origin
+from dspex_core.programs.base import Module
 from dspex_core.telemetry.methods import arguments_of
 from dspex_core.telemetry.spans import span
 
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 
     from dspex_core.evaluation.evaluate import Metric
     from dspex_core.example import Example
-    from dspex_core.programs.base import Module
 
 Student = TypeVar("Student", bound="Module")
 
@@ -118,11 +119,14 @@ def _compiling(optimizer: Optimizer, inputs: dict[str, Any]) -> Iterator[dict[st
         yield {}
         return
     token = _under_way.set((*outer, optimizer))
+    origin = None if outer else Origin.of(optimizer, inputs)
     try:
         with span("optimize", {"instance": optimizer, "inputs": inputs}) as attributes:
             yield attributes
     finally:
         _under_way.reset(token)
+    if origin is not None and isinstance(attributes.get("result"), Module):
+        origin.note_in(attributes["result"])
 
 
 _under_way: ContextVar[tuple[Optimizer, ...]] = ContextVar("dspex_compiling", default=())

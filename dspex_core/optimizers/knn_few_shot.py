@@ -75,6 +75,12 @@ class KNNFewShot(Optimizer):
             attributes["result"] = program
         return program
 
+    def get_params(self) -> dict[str, Any]:
+        """Return this optimizer's options, those of the bootstrap and the trainset included."""
+        bootstrap = self._bootstrapper.get_params() if self.metric is not None else {}
+        given = {} if self._trainset is None else {"trainset": self._trainset}
+        return {**bootstrap, **given, **super().get_params()}
+
     def _bootstrap(
         self, student: Module, examples: Sequence[Example], teacher: Module | None
     ) -> dict[int, dict[str, Example]]:

@@ -21,11 +21,19 @@ from dspex_core.programs.demos.selector import selector_from_json
 from dspex_core.programs.demos.stored import demo_from_json, demo_to_json
 from dspex_core.programs.driving import counted, driving
 from dspex_core.programs.saving import dspy_format as dspy
+from dspex_core.programs.saving.provenance import changes_since, origin_of, refuse_stale, warn_of_stale
 from dspex_core.programs.saving.recipe import RECIPE_KIND, recipe_file, recipe_of
-from dspex_core.programs.saving.state import damage, others, sampling_only
+from dspex_core.programs.saving.state import Declaration, damage, others, sampling_only
 from dspex_core.programs.saving.storable import Storable
 from dspex_core.programs.saving.tree import replace, sub_modules, walk
-from dspex_core.storage.artifacts import artifact_state, read_json, refuse_pickle, write_artifact, write_json
+from dspex_core.storage.artifacts import (
+    artifact_state,
+    provenance_of,
+    read_json,
+    refuse_pickle,
+    write_artifact,
+    write_json,
+)
 from dspex_core.telemetry.spans import in_span
 
 if TYPE_CHECKING:
@@ -179,10 +187,6 @@ class Module(Storable):
         """Return the predictors that `named_predictors` names."""
         return [predictor for _, predictor in self.named_predictors()]
 
-    def named_modules(self) -> Iterator[tuple[str, Module]]:
-        """Yield this module (as `"self"`) and all modules in it with their paths, each once."""
-        return walk("", self, set())
-
     def map_named_predictors(self, function: Callable[[Predictor], Predictor]) -> Self:
         """Replace each predictor by what `function` makes of it; return this program."""
         for predictor in self.predictors():
@@ -246,9 +250,10 @@ class Module(Storable):
             )
         refuse_pickle(path)
         if save_program and format == "dspex":
-            write_artifact(recipe_file(path), RECIPE_KIND, recipe_of(self), metadata=metadata)
+            recipe, made_of = recipe_of(self)
+            write_artifact(recipe_file(path), RECIPE_KIND, recipe, metadata=metadata, provenance=made_of)
         elif format == "dspex":
-            write_artifact(path, ARTIFACT_KIND, self.dump_state(), metadata=metadata)
+            write_artifact(path, ARTIFACT_KIND, self.dump_state(), metadata=metadata, provenance=origin_of(self))
         elif format == "dspy" and metadata is None and not save_program:
             write_json(path, dspy.dump_dspy_state(type(self).__name__, self.every_predictor()))
         else:
@@ -262,21 +267,29 @@ class Module(Storable):
         path: str | PathLike[str],
         allow_pickle: bool = False,  # noqa: FBT001, FBT002  as in DSPy
         allow_unsafe_lm_state: bool = False,  # noqa: FBT001, FBT002  as in DSPy
+        *,
+        strict: bool = False,
     ) -> None:
         """Take over the state in a file that `save` wrote, or that of a DSPy program (a `.json` one).
 
         The predictors keep their LMs: what a DSPy file says of LMs is not used, and the log says so. No pickle is
-        loaded, whatever `allow_pickle` says.
+        loaded, whatever `allow_pickle` says. A file that keeps what it was compiled from is compared with the program's
+        source: where that has changed since, a `StaleArtifactWarning` shows how.
 
         Raises:
             ArtifactError: The file cannot be read or does not fit; nothing was changed.
+            StaleArtifactError: Only with `strict`: the program's source has changed since; nothing was changed.
         """
         refuse_pickle(path)
         try:
             stored = read_json(path)
+            changes = changes_since(self, provenance_of(stored))
+            if strict:
+                refuse_stale(changes)
             self.load_state(stored if dspy.is_dspy_state(stored) else artifact_state(stored, ARTIFACT_KIND, path=path))
         except ArtifactError as error:
             raise type(error)(error.reason, path=str(path), problems=error.problems) from error
+        warn_of_stale(changes, path, stacklevel=2)
 
     def __repr__(self) -> str:
         lines = [f"  {path}: {predictor!r}" for path, predictor in self.every_predictor()]
@@ -382,8 +395,25 @@ class Predictor(Module):
         """Change some sampling parameters of every call."""
         self.config = {**self.config, **config}
 
+    @property
+    def declared(self) -> Declaration:
+        """What the program's source says of this predictor; neither states nor optimizers change that."""
+        own = Declaration(self.signature, dict(self.config), self._demos, self.demo_selector)
+        found: Declaration = vars(self).get("_dspex_declared", own)
+        return found
+
+    @property
+    def is_declared(self) -> bool:
+        """Whether it may be another by now than the source says."""
+        return "_dspex_declared" in vars(self)
+
+    def declare(self, declaration: Declaration) -> None:
+        """Note what the program's source says of this predictor, unless that is noted already."""
+        vars(self).setdefault("_dspex_declared", declaration)
+
     def assign(self, other: Predictor) -> None:
         """Take over what optimization can change from another predictor."""
+        self.declare(self.declared)
         self.signature, self.config = other.signature, dict(other.config)
         self.demos, self.demo_selector = other.demos, other.demo_selector
 

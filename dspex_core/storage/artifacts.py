@@ -4,11 +4,13 @@
       "format": "dspex-artifact",
       "version": 1,
       "kind": "program",
+      "provenance": {...},
       "metadata": {...},
       "state": {...}
     }
 
-The content of a state is defined by its writers and readers.
+The content of a state is defined by its writers and readers. The provenance, which may be missing, says of what and how
+the state was made.
 """
 
 from __future__ import annotations
@@ -30,7 +32,12 @@ _VERSION = 1
 
 
 def write_artifact(
-    path: str | os.PathLike[str], kind: str, state: Mapping[str, Any], *, metadata: Mapping[str, Any] | None = None
+    path: str | os.PathLike[str],
+    kind: str,
+    state: Mapping[str, Any],
+    *,
+    metadata: Mapping[str, Any] | None = None,
+    provenance: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a state so that `read_artifact` returns it unchanged, replacing the file as a whole.
 
@@ -38,13 +45,15 @@ def write_artifact(
         path: The file; its directory is made if it is not there.
         kind: The kind of the state, which the reader must also name.
         state: JSON values (dicts with text keys, lists, texts, finite numbers, bools, `None`).
-        metadata: Notes for people who read the file, such as how it was made.
+        metadata: Notes for people who read the file, such as what it scores.
+        provenance: Of what and how the state was made, for `provenance_of`.
 
     Raises:
         ArtifactError: A value is not JSON (`problems` names each), or the file cannot be written. In both cases an
             older file stays unchanged.
     """
-    body = {"metadata": dict(metadata or {}), "state": dict(state)}
+    made = {"provenance": dict(provenance)} if provenance else {}
+    body = {**made, "metadata": dict(metadata or {}), "state": dict(state)}
     write_json(path, {"format": _FORMAT, "version": _VERSION, "kind": kind, **body})
 
 
@@ -81,6 +90,12 @@ def read_artifact(path: str | os.PathLike[str], kind: str) -> dict[str, Any]:
         ArtifactError: The file does not exist, is not an artifact of this kind, or is of a newer version of dspex.
     """
     return artifact_state(read_json(path), kind, path=path)
+
+
+def provenance_of(envelope: Any) -> Mapping[str, Any]:
+    """Return the provenance in the content of a file; empty where the file has none."""
+    found = envelope.get("provenance") if isinstance(envelope, dict) and envelope.get("format") == _FORMAT else None
+    return found if isinstance(found, dict) else {}
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:

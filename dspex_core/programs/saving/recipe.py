@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import ArtifactError
 from dspex_core.plain.secrets import is_private, without_secrets
+from dspex_core.programs.saving.provenance import source_fingerprint
 from dspex_core.programs.saving.state import others
 from dspex_core.programs.saving.storable import Storable
 from dspex_core.programs.saving.tree import walk
@@ -38,20 +39,21 @@ def recipe_file(path: str | PathLike[str]) -> Path:
     return Path(path) if Path(path).suffix == ".json" else Path(path) / "program.json"
 
 
-def recipe_of(program: Storable) -> dict[str, Any]:
-    """Return a program's recipe, tried out.
+def recipe_of(program: Storable) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a program's recipe, tried out, and its provenance: the source that its class gives it now.
 
     Raises:
         ArtifactError: It could not be made again; `problems` lists each reason.
     """
     try:
         recipe = {**_construction(program), "state": program.dump_state()}
-        problems = _differences(program, build(recipe, allow_import=True))
+        copy = build(recipe, allow_import=True)
+        problems = _differences(program, copy)
     except ArtifactError as error:
         problems = list(error.problems) or [error.reason]
     if problems:
         raise ArtifactError(f"this {type(program).__name__} could not be loaded as a whole", problems=problems)
-    return recipe
+    return recipe, {"fingerprint": source_fingerprint(copy)}
 
 
 def build(recipe: Mapping[str, Any], *, allow_import: bool) -> Storable:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 if TYPE_CHECKING:
@@ -28,6 +29,16 @@ SAMPLING = frozenset(
 )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Declaration:
+    """What a predictor was before a state was loaded into it."""
+
+    signature: type[Signature]
+    config: Mapping[str, Any]
+    demos: Sequence[Any]
+    demo_selector: DemoSelector | None
+
+
 class Parameter(Protocol):
     """What saving asks of a predictor."""
 
@@ -38,6 +49,17 @@ class Parameter(Protocol):
     @property
     def demos(self) -> Sequence[Any]:
         """The worked examples."""
+
+    @property
+    def declared(self) -> Declaration:
+        """What the program's source says of it; no stored state changes that."""
+
+    @property
+    def is_declared(self) -> bool:
+        """Whether it may be another by now than the source says."""
+
+    def declare(self, declaration: Declaration) -> None:
+        """Note what the source says of it, unless that is noted already."""
 
     def dump_state(self) -> dict[str, Any]:
         """Return what optimization can change, as JSON data."""

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import ArtifactError
 from dspex_core.programs.saving import dspy_format as dspy
-from dspex_core.programs.saving.tree import Node
+from dspex_core.programs.saving.tree import Node, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from dspex_core.programs.saving.state import Parameter
+    from dspex_core.programs.saving.state import Declaration, Parameter
 
 
 class Storable(Node):
@@ -20,6 +20,22 @@ class Storable(Node):
     def every_predictor(self) -> Sequence[tuple[str, Parameter]]:
         """Return every predictor with its path. A subclass knows them."""
         raise NotImplementedError
+
+    def named_modules(self) -> Iterator[tuple[str, Any]]:
+        """Yield this program (as `"self"`) and all programs in it with their paths, each once."""
+        return walk("", self, set())
+
+    def note_origin(self, declarations: Mapping[str, Declaration], provenance: Mapping[str, Any]) -> None:
+        """Note that this program was compiled, and from what: its file will say so.
+
+        Args:
+            declarations: What the source says of each predictor, by its path.
+            provenance: What the file is to keep.
+        """
+        vars(self)["_dspex_origin"] = dict(provenance)
+        for path, predictor in self.every_predictor():
+            if path in declarations:
+                predictor.declare(declarations[path])
 
     def dump_state(self) -> dict[str, Any]:
         """Return what optimization can change, as JSON data: the state of each predictor by its path."""
