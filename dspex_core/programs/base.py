@@ -21,9 +21,10 @@ from dspex_core.programs.demos.selector import selector_from_json
 from dspex_core.programs.demos.stored import demo_from_json, demo_to_json
 from dspex_core.programs.driving import counted, driving
 from dspex_core.programs.saving import dspy_format as dspy
+from dspex_core.programs.saving.declared import Declared
 from dspex_core.programs.saving.provenance import changes_since, origin_of, refuse_stale, warn_of_stale
 from dspex_core.programs.saving.recipe import RECIPE_KIND, recipe_file, recipe_of
-from dspex_core.programs.saving.state import Declaration, damage, others, sampling_only
+from dspex_core.programs.saving.state import damage, others, sampling_only
 from dspex_core.programs.saving.storable import Storable
 from dspex_core.programs.saving.tree import replace, sub_modules, walk
 from dspex_core.storage.artifacts import (
@@ -296,7 +297,7 @@ class Module(Storable):
         return "\n".join([f"{type(self).__name__}:", *lines])
 
 
-class Predictor(Module):
+class Predictor(Declared, Module):
     """A module that calls the LM itself, with what an optimizer can change; `Predict` is the one there is.
 
     Args:
@@ -394,22 +395,6 @@ class Predictor(Module):
     def update_config(self, **config: Any) -> None:
         """Change some sampling parameters of every call."""
         self.config = {**self.config, **config}
-
-    @property
-    def declared(self) -> Declaration:
-        """What the program's source says of this predictor; neither states nor optimizers change that."""
-        own = Declaration(self.signature, dict(self.config), self._demos, self.demo_selector)
-        found: Declaration = vars(self).get("_dspex_declared", own)
-        return found
-
-    @property
-    def is_declared(self) -> bool:
-        """Whether it may be another by now than the source says."""
-        return "_dspex_declared" in vars(self)
-
-    def declare(self, declaration: Declaration) -> None:
-        """Note what the program's source says of this predictor, unless that is noted already."""
-        vars(self).setdefault("_dspex_declared", declaration)
 
     def assign(self, other: Predictor) -> None:
         """Take over what optimization can change from another predictor."""
