@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from dspex_core.lm.embedded.server import BUILT_IN, SERVER_VARIABLE, serve
     from dspex_core.messages import Json
     from dspex_core.metrics.score import as_score
+    from dspex_core.plain.data import to_json
     from dspex_core.plain.secrets import HIDDEN, is_secret, masked, without_secrets
     from dspex_core.process.foreign_code import foreign_code, ignore_foreign_warnings
+    from dspex_core.spending.prices import list_price
     from dspex_core.stats import Interval, mean_interval
     from dspex_core.storage.files import write_atomically
 
@@ -36,10 +38,12 @@ __all__ = [
     "foreign_code",
     "ignore_foreign_warnings",
     "is_secret",
+    "list_price",
     "masked",
     "mean_interval",
     "overlap",
     "serve",
+    "to_json",
     "without_secrets",
     "write_atomically",
 ]
@@ -60,10 +64,12 @@ _HOMES = {
     "foreign_code": "process.foreign_code",
     "ignore_foreign_warnings": "process.foreign_code",
     "is_secret": "plain.secrets",
+    "list_price": "spending.prices",
     "masked": "plain.secrets",
     "mean_interval": "stats",
     "overlap": "datasets.split",
     "serve": "lm.embedded.server",
+    "to_json": "plain.data",
     "without_secrets": "plain.secrets",
     "write_atomically": "storage.files",
 }

@@ -88,13 +88,13 @@ def score(request: pytest.FixtureRequest) -> Callable[..., None]:
     from dspex_core import Score
     from dspex_core.plugin_api import as_score
 
-    scores = request.node.stash[CASE].scores
-    scores.clear()  # a rerun of the test starts without the scores of its earlier attempt
+    case = request.node.stash[CASE]
+    case.scores.clear()  # a rerun of the test starts without the scores of its earlier attempt
 
     def record(name: str, value: Any, feedback: str = "") -> None:
         found = as_score(value)
         found = Score(found.value, feedback or found.feedback)
-        scores[name] = {"value": found.value, "feedback": found.feedback}
+        case.record(name, found.value, found.feedback)
 
     return record
 
@@ -125,6 +125,7 @@ def evaluate(
     comparison lists the worst examples.
     """
     from dspex_core import Evaluate
+    from pytest_dspex.gates.records import Evaluation
     from pytest_dspex.programs import read_examples
 
     case, options = request.node.stash[CASE], request.config.stash[OPTIONS]
@@ -141,15 +142,15 @@ def evaluate(
         score = Evaluate(devset=examples, metric=metric, num_threads=options.concurrency, max_errors=len(examples))
         result = score(program)
         case.evaluations.append(
-            {
-                "test": request.node.nodeid,
-                "score": result.metric,
-                "mean": result.mean,
-                "low": result.interval.low,
-                "high": result.interval.high,
-                "n": len(result),
-                "errors": len(result.errors),
-            }
+            Evaluation(
+                test=request.node.nodeid,
+                score=result.metric,
+                mean=result.mean,
+                low=result.interval.low,
+                high=result.interval.high,
+                n=len(result),
+                errors=len(result.errors),
+            )
         )
         return result
 

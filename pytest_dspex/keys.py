@@ -6,19 +6,14 @@ type of ours stands beside that type.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import pytest
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 # in the output that an xdist worker sends to its controller
-EXPECTED_OUTPUT = "dspex_expected"
+COLLECTED_OUTPUT = "dspex_collected"
 PROBLEMS_OUTPUT = "dspex_problems"
 RECORDING_OUTPUT = "dspex_recording"
 # in the stash of an item
 SIBLINGS: pytest.StashKey[list[pytest.Item]] = pytest.StashKey()  # all cases that pytest made of a function
 NEXT_ITEM: pytest.StashKey[pytest.Item | None] = pytest.StashKey()
 # in the stash of the session's config
-EXPECTED: pytest.StashKey[dict[str, Mapping[str, Any]]] = pytest.StashKey()
+DETAILED: pytest.StashKey[bool] = pytest.StashKey()  # whether a report shows each case in full, with its LM calls

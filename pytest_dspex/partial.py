@@ -6,16 +6,15 @@ them all and decides the gates (`--dspex-merge=PATH`), without running a test.
 
 from __future__ import annotations
 
-import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from dspex_core.plugin_api import write_atomically
-from pytest_dspex.gates.gates import CaseRecord, Gate, RecordedScore
+from pytest_dspex.gates.records import CaseRecord, Collected, digest
 from pytest_dspex.reports.model import Report, Suite, suite_of
 
 if TYPE_CHECKING:
@@ -23,24 +22,6 @@ if TYPE_CHECKING:
 
 _FORMAT = {"format": "dspex-partial", "version": 1}
 _SHOWN = 5  # contradictions in a message
-
-
-@dataclass(frozen=True, slots=True)
-class Collected:
-    """The collected facts of a test function: the number of its cases, the digest of their ids, its gates."""
-
-    cases: int
-    ids: str
-    gates: tuple[Gate, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the stored form."""
-        return {"cases": self.cases, "ids": self.ids, "gates": [gate.to_json() for gate in self.gates]}
-
-    @classmethod
-    def from_json(cls, facts: Mapping[str, Any]) -> Collected:
-        """Read what `to_json` returned."""
-        return cls(facts["cases"], facts["ids"], tuple(Gate.from_json(gate) for gate in facts["gates"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +39,7 @@ class Part:
         if path.suffix != ".json":
             path /= f"part-{digest(case.nodeid for case in self.cases)}.json"
         functions = {name: facts.to_json() for name, facts in self.collected.items()}
-        stored = {**_FORMAT, "functions": functions, "cases": [asdict(case) for case in self.cases]}
+        stored = {**_FORMAT, "functions": functions, "cases": [case.to_json() for case in self.cases]}
         write_atomically(path, json.dumps(stored, indent=1) + "\n")
         return path
 
@@ -73,18 +54,13 @@ class Part:
             stored = json.loads(path.read_bytes())
             _check_format(stored)
             collected = {name: Collected.from_json(facts) for name, facts in stored["functions"].items()}
-            return cls(collected, tuple(map(_case, stored["cases"])))
+            return cls(collected, tuple(map(CaseRecord.from_json, stored["cases"])))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             message = (
                 f"--dspex-merge: {path} is not a result file of --dspex-partial ({error!r}); "
                 "remove the file, or run its session again with --dspex-partial"
             )
             raise pytest.UsageError(message) from error
-
-
-def digest(texts: Iterable[str]) -> str:
-    """Return a short hash of texts, whatever their order."""
-    return hashlib.sha256("\0".join(sorted(texts)).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def files_of(paths: Sequence[str]) -> list[Path]:
@@ -139,8 +115,3 @@ def _suite(function: str, facts: Collected, cases: Iterable[CaseRecord]) -> Suit
 def _check_format(stored: Mapping[str, Any]) -> None:
     if {name: stored[name] for name in _FORMAT} != _FORMAT:
         raise ValueError(f"the format is {stored['format']!r}, version {stored['version']!r}")
-
-
-def _case(stored: Mapping[str, Any]) -> CaseRecord:
-    scores = {name: RecordedScore(float(value), str(feedback)) for name, (value, feedback) in stored["scores"].items()}
-    return CaseRecord(**{**stored, "scores": scores})

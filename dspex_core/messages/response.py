@@ -91,7 +91,8 @@ class LMResponse:
     """The result of one call: `n` outputs, the tokens they took, and dollars if known.
 
     `cached` is true when the answer came from a cache or a cassette; nothing was paid for it.
-    `lm` is the model string of the fallback that answered, if one did.
+    `lm` is the model string of the fallback that answered, if one did. `latency` is how many seconds the answer took,
+    where a recording keeps that.
     """
 
     outputs: tuple[LMOutput, ...]
@@ -100,6 +101,7 @@ class LMResponse:
     cost: float | None = None
     cached: bool = False
     lm: str | None = None
+    latency: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "model", _shared(self.model))
@@ -128,6 +130,8 @@ class LMResponse:
             stored["cost"] = self.cost
         if self.lm is not None:
             stored["lm"] = self.lm
+        if self.latency is not None:
+            stored["latency"] = self.latency
         return stored
 
     @classmethod
@@ -140,6 +144,7 @@ class LMResponse:
             cost=stored.get("cost"),
             cached=cached,
             lm=stored.get("lm"),
+            latency=stored.get("latency"),
         )
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from pytest_dspex.collecting.parametrize import DataSource
+    from pytest_dspex.gates.records import CaseFacts, Collected, Evaluation, RecordedScore
     from pytest_dspex.programs import ProgramSpec
 
 
@@ -25,11 +23,13 @@ class Case:
         source: The test's `dspex_data` marker, if there is one.
         programs: The programs that the test uses.
         predictor: The program that makes the fixture `prediction`, if the test uses that.
-        scores: The value and feedback of each score that `score` recorded, by name.
+        scores: The scores that `score` recorded, by name.
         checks: The messages of the failed checks of `check`.
-        evaluations: The results of the fixture `evaluate`, as rows of the report.
+        evaluations: The results of the fixture `evaluate`.
         error: Whether the test failed with an error that is not an assertion.
-        expected: The collected facts of the function: its cases and gates.
+        collected: The collected facts of the function: its cases and gates.
+        attempt: 1 while the item runs for the first time, then one more for each rerun.
+        facts: The content of the case, once it has run.
     """
 
     function: str
@@ -37,23 +37,26 @@ class Case:
     source: DataSource | None
     programs: tuple[ProgramSpec, ...]
     predictor: ProgramSpec | None = None
-    scores: dict[str, dict[str, Any]] = field(default_factory=dict)
+    scores: dict[str, RecordedScore] = field(default_factory=dict)
     checks: list[str] = field(default_factory=list)
-    evaluations: list[dict[str, Any]] = field(default_factory=list)
+    evaluations: list[Evaluation] = field(default_factory=list)
     error: bool = False
-    expected: Mapping[str, Any] = field(default_factory=dict)
+    collected: Collected | None = None
+    attempt: int = 0
+    facts: CaseFacts | None = None
 
-    def to_property(self) -> tuple[str, str]:
-        """Return the user property for the item's report; its value is a string, as xdist cannot send all types."""
-        record = {
-            "case": self.name,
-            "function": self.function,
-            "scores": self.scores,
-            "evaluations": self.evaluations,
-            "error": self.error,
-            "expected": self.expected,  # sent with each report, as a worker that crashes has no output at its end
-        }
-        return ("dspex", json.dumps(record))
+    def record(self, name: str, value: float, feedback: str = "", *, details: dict[str, Any] | None = None) -> None:
+        """Record a score; `details` is more about it, as JSON data."""
+        from pytest_dspex.gates.records import RecordedScore  # imported only in sessions that have scores
+
+        self.scores[name] = RecordedScore(value, feedback, details)
 
 
 CASE = pytest.StashKey[Case]()  # of an item
+COLLECTED = pytest.StashKey[dict[str, "Collected"]]()  # of the session's config: the facts of each test function
+
+
+def other_parameters(item: pytest.Item) -> dict[str, Any]:
+    """Return the parameters of a test item other than its dataset row, such as the model; empty without parameters."""
+    callspec = getattr(item, "callspec", None)  # only items of parametrized functions have it
+    return {} if callspec is None else {name: value for name, value in callspec.params.items() if name != "example"}

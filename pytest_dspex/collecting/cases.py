@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from dspex_core import ConfigurationError, Example
-from pytest_dspex.collecting.case import CASE, Case
+from pytest_dspex.collecting.case import CASE, COLLECTED, Case
 from pytest_dspex.collecting.parametrize import data_source
 from pytest_dspex.collecting.problems import report_problem
 from pytest_dspex.collecting.relevance import LM_FIXTURES, is_relevant
-from pytest_dspex.gates.gates import gate_from_marker
-from pytest_dspex.keys import EXPECTED, SIBLINGS
-from pytest_dspex.partial import digest
+from pytest_dspex.gates.grammar import gate_from_marker
+from pytest_dspex.gates.records import Collected, digest
+from pytest_dspex.keys import SIBLINGS
 from pytest_dspex.programs import ProgramSpec, visible_programs
 
 if TYPE_CHECKING:
     from pytest_dspex.collecting.parametrize import DataSource
+    from pytest_dspex.gates.grammar import Gate
 
 
 def prepare(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Give each dspex test its `Case` and its context, and count the cases that each gate expects."""
-    expected = config.stash.setdefault(EXPECTED, {})
-    collected = Counter[str]()
+    collected = config.stash.setdefault(COLLECTED, {})
+    selected = Counter[str]()
     programs: dict[pytest.Module | None, dict[str, ProgramSpec]] = {}
     for item in items:
         if not isinstance(item, pytest.Function):
@@ -39,14 +41,13 @@ def prepare(config: pytest.Config, items: list[pytest.Item]) -> None:
         uses_lm = case.programs or not LM_FIXTURES.isdisjoint(item.fixturenames)
         if uses_lm and "dspex_context" not in item.fixturenames[:1]:  # the cases of a function share this list
             item.fixturenames.insert(0, "dspex_context")  # sets the fixture `lm` as the LM in the settings
-        collected[case.function] += 1
+        selected[case.function] += 1
         made = item.stash.get(SIBLINGS, [])  # all cases, as a node id on the command line may select only some
-        facts = expected.get(case.function) or {"gates": _gates(item), "ids": digest(each.nodeid for each in made)}
-        cases = max(collected[case.function], len(made))
-        expected[case.function] = {**facts, "cases": cases}
+        facts = collected.get(case.function) or Collected(0, digest(each.nodeid for each in made), _gates(item))
+        collected[case.function] = replace(facts, cases=max(selected[case.function], len(made)))
     for item in items:
         if CASE in item.stash:
-            item.stash[CASE].expected = expected[item.stash[CASE].function]
+            item.stash[CASE].collected = collected[item.stash[CASE].function]
 
 
 def _case(item: pytest.Function, used: list[ProgramSpec], visible: dict[str, ProgramSpec]) -> Case:
@@ -105,11 +106,11 @@ def _predictor(
     )
 
 
-def _gates(item: pytest.Function) -> list[dict[str, Any]]:
+def _gates(item: pytest.Function) -> tuple[Gate, ...]:
     gates = []
     for mark in item.iter_markers("dspex_gate"):
         try:
-            gates.append(gate_from_marker(mark, where=item.nodeid).to_json())
+            gates.append(gate_from_marker(mark, where=item.nodeid))
         except ConfigurationError as error:
             report_problem(item.config, str(error))
-    return gates
+    return tuple(gates)

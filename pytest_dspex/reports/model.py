@@ -6,12 +6,14 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pytest_dspex.gates.gates import decide, summarize
+from pytest_dspex.gates.decide import decide, summarize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_dspex.gates.gates import CaseRecord, Gate, ScoreSummary, Verdict
+    from pytest_dspex.gates.decide import ScoreSummary, Verdict
+    from pytest_dspex.gates.grammar import Gate
+    from pytest_dspex.gates.records import CaseRecord, Evaluation
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,8 @@ class Suite:
     """The cases of one test function.
 
     `n` is the number of reported cases: the passed, the missed, the errors and the skipped.
-    `scores` has each score that a case recorded, and `verdicts` the decision of each gate.
+    `scores` has each score that a case recorded, `verdicts` the decision of each gate, and `cases` the cases in the
+    order of collection.
     """
 
     test: str
@@ -30,25 +33,13 @@ class Suite:
     skipped: int
     scores: tuple[ScoreSummary, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
+    cases: tuple[CaseRecord, ...] = ()
 
     def failed(self, reason: str) -> Suite:
         """Return the suite with all of its gates failed for one reason."""
         return replace(
             self, verdicts=tuple(replace(verdict, status="failed", reason=reason) for verdict in self.verdicts)
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """The result of one `evaluate(...)` in a test: the mean of a metric and its 95 % interval."""
-
-    test: str
-    score: str
-    mean: float
-    low: float
-    high: float
-    n: int
-    errors: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,4 +65,5 @@ def suite_of(test: str, cases: Sequence[CaseRecord], *, gates: Sequence[Gate] = 
         skipped=outcomes["skip"],
         scores=tuple(summaries[name] for name in names),
         verdicts=tuple(decide(gate, summaries[gate.name], expected) for gate in gates),
+        cases=tuple(cases),
     )

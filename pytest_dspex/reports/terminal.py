@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from dspex_core.plugin_api import foreign_code
-from pytest_dspex.gates.gates import show
+from pytest_dspex.gates.decide import show
 from pytest_dspex.reports.shown import shown, shown_on_a_line
 
 if TYPE_CHECKING:
@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from pytest_dspex.gates.gates import ScoreSummary, Verdict
-    from pytest_dspex.reports.model import Evaluation, Report, Suite
+    from pytest_dspex.gates.decide import ScoreSummary, Verdict
+    from pytest_dspex.gates.records import Evaluation
+    from pytest_dspex.reports.model import Report, Suite
 
 _NARROWEST_TEST = 20  # columns that a node id keeps on a narrow terminal
 

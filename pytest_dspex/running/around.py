@@ -13,8 +13,8 @@ import pytest
 from dspex_core import DSPexError, context
 from dspex_core.plugin_api import ignore_foreign_warnings
 from pytest_dspex.cassettes.stash import RECORDING
-from pytest_dspex.collecting.case import CASE
-from pytest_dspex.keys import EXPECTED, EXPECTED_OUTPUT, NEXT_ITEM, RECORDING_OUTPUT
+from pytest_dspex.collecting.case import CASE, COLLECTED
+from pytest_dspex.keys import COLLECTED_OUTPUT, NEXT_ITEM, RECORDING_OUTPUT
 from pytest_dspex.options import OPTIONS, is_worker
 from pytest_dspex.reports.shown import shown
 from pytest_dspex.running.routing import ROUTER
@@ -26,21 +26,24 @@ if TYPE_CHECKING:
     from pytest_dspex.cassettes.lm_recorder import CassetteRecorder
     from pytest_dspex.cassettes.recording import Recording
     from pytest_dspex.collecting.case import Case
+    from pytest_dspex.running.trace import Trace
 
 _ASSERTIONS = (AssertionError, pytest.fail.Exception, pytest.skip.Exception, pytest.xfail.Exception)
 
-_RECORDER: pytest.StashKey[CassetteRecorder | OnDemand] = pytest.StashKey()  # of an item
+_RECORDER: pytest.StashKey[Trace | CassetteRecorder | OnDemand] = pytest.StashKey()  # of an item
 
 
-def recorder_for(item: pytest.Item) -> CassetteRecorder | OnDemand | None:
-    """Return the recorder of an item's LM calls; in a live session `None`."""
-    options = item.config.stash[OPTIONS]
-    if options.live:
-        return None
-    if _RECORDER not in item.stash:
-        is_sure = CASE in item.stash or options.record != "none"
+def recorder_for(item: pytest.Item) -> Trace | CassetteRecorder | OnDemand | None:
+    """Return the recorder of an item's LM calls; in a live session `None`, unless the item is a case."""
+    live = item.config.stash[OPTIONS].live
+    if _RECORDER not in item.stash and CASE in item.stash:
+        from pytest_dspex.running.trace import Trace  # imported only in sessions that have cases
+
+        item.stash[_RECORDER] = Trace(None if live else _open_recorder(item, process=os.getpid()))
+    elif _RECORDER not in item.stash and not live:
+        is_sure = item.config.stash[OPTIONS].record != "none"
         item.stash[_RECORDER] = _open_recorder(item, process=os.getpid()) if is_sure else OnDemand(item)
-    return item.stash[_RECORDER]
+    return item.stash.get(_RECORDER, None)
 
 
 class OnDemand:
@@ -151,14 +154,24 @@ def _is_end(error: BaseException | None) -> bool:
 
 def _note(item: pytest.Item, case: Case, call: pytest.CallInfo[None]) -> None:
     """Put the case's current results into the item's user properties, in place of earlier ones."""
+    from pytest_dspex.gates.records import PROPERTY
+    from pytest_dspex.running.facts import facts_of, report_of
+    from pytest_dspex.running.trace import Trace
+
     if call.when == "setup":
-        case.error = False
+        case.error, case.facts = False, None
+        case.attempt += 1
     if call.excinfo is not None and not _is_assertion(call.excinfo.value):
         case.error = True
     if case.checks:  # the test failed before its end, where `raise_checks` reports them
         item.add_report_section(call.when, "checks", _take_checks(case))
-    properties = [pair for pair in item.user_properties if pair[0] != "dspex"]
-    item.user_properties[:] = [*properties, case.to_property()]
+    if case.facts is None and (call.when == "call" or call.excinfo is not None):
+        recorder = item.stash.get(_RECORDER, None)
+        made = recorder.take() if isinstance(recorder, Trace) else ()
+        case.facts = facts_of(item, made, has_passed=call.excinfo is None)
+    item.user_properties[:] = [pair for pair in item.user_properties if pair[0] != PROPERTY]
+    if call.when != "teardown" or call.excinfo is not None:  # the report of the call has it already
+        item.user_properties.append(report_of(case).to_property())
 
 
 def finish(session: pytest.Session) -> None:
@@ -171,7 +184,8 @@ def finish(session: pytest.Session) -> None:
         recording.save()
     if is_worker(session.config):
         output = session.config.workeroutput  # type: ignore[attr-defined]  # xdist's, on workers
-        output[EXPECTED_OUTPUT] = json.dumps(session.config.stash.get(EXPECTED, {}))
+        collected = session.config.stash.get(COLLECTED, {})
+        output[COLLECTED_OUTPUT] = json.dumps({function: facts.to_json() for function, facts in collected.items()})
         if recording is not None:
             output[RECORDING_OUTPUT] = recording.to_json()
 

@@ -9,7 +9,9 @@ import pytest
 
 from pytest_dspex.cassettes.recording import Recordings
 from pytest_dspex.cassettes.stash import RECORDING
-from pytest_dspex.keys import EXPECTED, EXPECTED_OUTPUT, PROBLEMS_OUTPUT, RECORDING_OUTPUT
+from pytest_dspex.collecting.case import COLLECTED
+from pytest_dspex.gates.records import Collected
+from pytest_dspex.keys import COLLECTED_OUTPUT, PROBLEMS_OUTPUT, RECORDING_OUTPUT
 from pytest_dspex.options import OPTIONS, is_worker
 from pytest_dspex.reports.shown import shown
 from pytest_dspex.session.session import SessionResults
@@ -43,9 +45,8 @@ class Controller:
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:
         """Decide the gates before other plugins write their reports; then merge the cassettes."""
-        expected = self._config.stash.get(EXPECTED, None)
-        if expected is not None:  # this process has collected
-            self._results.add_expected(expected)
+        if COLLECTED in self._config.stash:  # this process has collected
+            self._results.add_collected(self._config.stash[COLLECTED])
         self._results.finish(session)
         self._write_part(session)
         yield
@@ -106,7 +107,8 @@ class Controller:
         output = getattr(node, "workeroutput", None)  # xdist sets it only if the worker ended normally
         if output is None:
             return
-        self._results.add_expected(json.loads(output.get(EXPECTED_OUTPUT, "{}")))
+        collected = json.loads(output.get(COLLECTED_OUTPUT, "{}"))
+        self._results.add_collected({function: Collected.from_json(facts) for function, facts in collected.items()})
         if RECORDING_OUTPUT in output:
             self._recordings.add(output[RECORDING_OUTPUT])
             self._recordings.add_shards(output[RECORDING_OUTPUT])

@@ -7,26 +7,24 @@ and other readers of reports include it.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from pytest_dspex.gates.gates import CaseRecord, RecordedScore
-from pytest_dspex.partial import Collected, Part
-from pytest_dspex.reports.model import Evaluation, Report, suite_of
+from pytest_dspex.gates.records import PROPERTY, CaseRecord, CaseReport, Collected
+from pytest_dspex.partial import Part
+from pytest_dspex.reports.model import Report, suite_of
 from pytest_dspex.reports.shown import shown_briefly, shown_on_a_line
 from pytest_dspex.reports.worst import ScoredCase, worst_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
     from pathlib import Path
 
-    from pytest_dspex.gates.gates import Outcome, Verdict
+    from pytest_dspex.gates.decide import Verdict
+    from pytest_dspex.gates.records import Evaluation, Outcome
     from pytest_dspex.reports.model import Suite
-
-PROPERTY = "dspex"  # the name of the user property with an item's results
 
 _PHASES = ("setup", "call", "teardown")
 _ASSERTIONS = ("AssertionError", "assert ")  # pytest shortens "AssertionError: assert 1 == 2"
@@ -63,13 +61,9 @@ class SessionResults:
             attempt = self._attempts[report.nodeid] = _Attempt()
         attempt.add(report)
 
-    def add_expected(self, expected: Mapping[str, Mapping[str, Any]]) -> None:
-        """Add collected facts, `{function: {"cases": n, "ids": "...", "gates": [{"name": ..., "min": ...}]}}`.
-
-        The number of cases includes those that are deselected later.
-        """
-        for function, facts in expected.items():
-            self._expected[function] = Collected.from_json(facts)
+    def add_collected(self, collected: dict[str, Collected]) -> None:
+        """Add the collected facts of test functions; the number of cases includes those that are deselected later."""
+        self._expected.update(collected)
 
     def add_selected(self, nodeids: Iterable[str]) -> None:
         """Add the items that xdist's workers will run; without workers, `finish` adds those of the session."""
@@ -118,15 +112,16 @@ class SessionResults:
         # Workers report in any order; texts and bootstrap samples must not depend on it.
         for nodeid in sorted(self._attempts, key=lambda nodeid: order.get(nodeid, len(order))):
             attempt = self._attempts[nodeid]
-            payload = json.loads(attempt.payload)
-            if payload.get("expected") and payload["function"] not in self._expected:
-                self.add_expected({payload["function"]: payload["expected"]})
-            function = payload.get("function") or self._function_of(nodeid)
+            case = CaseReport.from_text(attempt.case) if attempt.case else None
+            if case is not None and case.collected is not None:
+                self._expected.setdefault(case.function, case.collected)
+            function = case.function if case is not None else self._function_of(nodeid)
             if function is None or attempt.outcome is None:
                 continue
-            cases.setdefault(function, []).append(_case(nodeid, function, attempt, payload=payload))
+            case = case or CaseReport(function=function, is_error=not attempt.is_assertion)
+            cases.setdefault(function, []).append(_record(nodeid, attempt, case))
             self._lines.setdefault(function, attempt.line)
-            self._evaluations.extend(Evaluation(**row) for row in payload.get("evaluations", ()))
+            self._evaluations.extend(case.evaluations)
         return cases
 
     def _selected_by_function(self) -> dict[str, set[str]]:
@@ -196,17 +191,19 @@ class _Attempt:
 
     outcome: Outcome | None = None
     message: str = ""
-    payload: str = "{}"
+    case: str = ""  # the text of the `CaseReport`
     line: int | None = None
     is_assertion: bool = True  # whether the failure is an assertion's
     has_crashed: bool = False
+    duration: float = 0.0
 
     def add(self, report: pytest.TestReport) -> None:
         """Add the report of the next phase."""
         self.line = report.location[1]
+        self.duration += report.duration
         for name, value in report.user_properties:
             if name == PROPERTY:  # the last one counts: an item keeps those of its earlier attempts
-                self.payload = str(value)
+                self.case = str(value)
         if report.when not in _PHASES:  # "???", with which xdist reports the item of a crashed worker
             self.has_crashed, self.outcome = True, None
         elif report.outcome == "failed":
@@ -228,18 +225,19 @@ def _message(report: pytest.TestReport) -> str:
     return shown_briefly(text.strip().partition("\n")[0])
 
 
-def _case(nodeid: str, function: str, attempt: _Attempt, *, payload: Mapping[str, Any]) -> CaseRecord:
+def _record(nodeid: str, attempt: _Attempt, case: CaseReport) -> CaseRecord:
     assert attempt.outcome is not None
-    # The process that ran the case knows the type of the exception; without its word only the message is left.
-    is_error = payload.get("error", not attempt.is_assertion)
-    scores = payload.get("scores", {})
+    # The process that ran the case knows the type of the exception; pytest's report has only the message.
     return CaseRecord(
         nodeid=nodeid,
-        function=function,
-        case=payload.get("case") or "",
-        outcome="error" if is_error and attempt.outcome != "skip" else attempt.outcome,
-        scores={name: RecordedScore(float(score["value"]), score["feedback"]) for name, score in scores.items()},
+        function=case.function,
+        case=case.case,
+        outcome="error" if case.is_error and attempt.outcome != "skip" else attempt.outcome,
+        scores=case.scores,
         message=attempt.message,
+        facts=case.facts,
+        attempt=case.attempt,
+        duration=attempt.duration,
     )
 
 
@@ -275,5 +273,5 @@ def _begin_line(config: pytest.Config) -> None:
 
 def _explanation(verdict: Verdict) -> str:
     """Return the reason of a failed gate and the cases that scored lowest."""
-    cases = [ScoredCase(case.record.case or case.record.nodeid, case.value, case.why) for case in verdict.worst]
+    cases = [ScoredCase(case.record.name, case.value, case.why) for case in verdict.worst]
     return "\n".join([shown_on_a_line(verdict.reason), *worst_lines(cases, below=verdict.gate.min)])

@@ -6,8 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dspex_core.errors import ConfigurationError
-from pytest_dspex.gates.gates import CaseRecord, Gate, RecordedScore, gate_from_marker, summarize
-from pytest_dspex.gates.gates import decide as decide_summary
+from pytest_dspex.gates.decide import decide as decide_summary
+from pytest_dspex.gates.decide import summarize
+from pytest_dspex.gates.grammar import Gate, gate_from_marker
+from pytest_dspex.gates.records import CaseRecord, RecordedScore
 
 WHERE = "test_intent.py::test_intent"
 

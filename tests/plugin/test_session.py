@@ -3,7 +3,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from pytest_dspex.reports import Evaluation
+from pytest_dspex.gates.grammar import Gate
+from pytest_dspex.gates.records import CaseReport, Collected, Evaluation, RecordedScore
 from pytest_dspex.session.session import SessionResults
 
 SUITE = """
@@ -414,13 +415,13 @@ def session(pytester):
 @pytest.fixture
 def results():
     results = SessionResults()
-    results.add_expected({FUNCTION: {"cases": 1, "ids": "", "gates": [{"name": "accuracy", "min": 0.5}]}})
+    results.add_collected({FUNCTION: Collected(1, "", (Gate("accuracy", 0.5),))})
     return results
 
 
 def report(when, outcome, *, value=None, longrepr=None, nodeid=FUNCTION):
-    scores = {} if value is None else {"accuracy": {"value": value, "feedback": ""}}
-    properties = [] if value is None else [("dspex", json.dumps({"function": FUNCTION, "scores": scores}))]
+    case = CaseReport(function=FUNCTION, scores={} if value is None else {"accuracy": RecordedScore(value)})
+    properties = [] if value is None else [case.to_property()]
     location = ("dir[1]/test_it.py", 0, "test_it")
     return pytest.TestReport(nodeid, location, {}, outcome, longrepr, when, user_properties=properties)
 
@@ -477,13 +478,13 @@ def test_an_internal_error_that_a_worker_reported_never_ends_green(session):
 
 
 def test_evaluations_and_notes_are_part_of_the_report(session, results):
-    row = {"test": FUNCTION, "score": "f1", "mean": 0.5, "low": 0.4, "high": 0.6, "n": 9, "errors": 1}
+    evaluation = Evaluation(FUNCTION, "f1", mean=0.5, low=0.4, high=0.6, n=9, errors=1)
     call = report("call", "passed")
-    call.user_properties = [("dspex", json.dumps({"function": FUNCTION, "evaluations": [row]}))]
+    call.user_properties = [CaseReport(function=FUNCTION, evaluations=(evaluation,)).to_property()]
     results.add_report(call)
     results.add_note("LM calls: 9 replayed")
     results.finish(session)
-    assert results.report().evaluations == (Evaluation(**row),)
+    assert results.report().evaluations == (evaluation,)
     assert results.report().notes == ("LM calls: 9 replayed",)
 
 

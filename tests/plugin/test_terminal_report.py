@@ -1,8 +1,9 @@
 import pytest
 
-from pytest_dspex.gates.gates import CaseRecord, Gate, RecordedScore
-from pytest_dspex.reports import Evaluation, Report, terminal
-from pytest_dspex.reports.model import suite_of
+from pytest_dspex.gates.grammar import Gate
+from pytest_dspex.gates.records import CaseRecord, Evaluation, RecordedScore
+from pytest_dspex.reports import terminal
+from pytest_dspex.reports.model import Report, suite_of
 
 TEST = "tests/intents/test_banking.py::TestIntent::test_intent"
 

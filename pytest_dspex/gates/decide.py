@@ -8,66 +8,19 @@ evaluated.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    import pytest
+    from collections.abc import Sequence
 
     from dspex_core.plugin_api import Interval
+    from pytest_dspex.gates.grammar import Gate
+    from pytest_dspex.gates.records import CaseRecord
 
-    Outcome = Literal["pass", "miss", "error", "skip"]
     Status = Literal["passed", "failed", "not evaluated"]
 
-_ARGUMENTS = ("min",)
 _ROUNDING = 1e-9  # a mean of 0.3 and 0.5 is 0.4 for whoever wrote min=0.4, whatever binary fractions say
-
-
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """The mean of the score `name` must be at least `min`."""
-
-    name: str
-    min: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the gate as JSON data, which workers send to the controller."""
-        return {"name": self.name, "min": self.min}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Gate:
-        """Read what `to_json` returned."""
-        return cls(name=data["name"], min=data["min"])
-
-
-class RecordedScore(NamedTuple):
-    """One value that a test recorded, with its feedback."""
-
-    value: float
-    feedback: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class CaseRecord:
-    """The result of one test item.
-
-    Args:
-        nodeid: The node id of the item.
-        function: The node id of its test function, without the parameters.
-        case: The id of its dataset row; empty for a test without a dataset.
-        outcome: "miss" for a failed assertion, "error" for any other failure.
-        scores: The recorded scores, by name.
-        message: Why the item did not pass, in one line.
-    """
-
-    nodeid: str
-    function: str
-    case: str
-    outcome: Outcome
-    scores: Mapping[str, RecordedScore] = field(default_factory=dict)
-    message: str = ""
 
 
 class CountedCase(NamedTuple):
@@ -123,17 +76,6 @@ class Verdict:
     is_usage_error: bool = False
 
 
-def gate_from_marker(mark: pytest.Mark, where: str) -> Gate:
-    """Read `@pytest.mark.dspex_gate(name, min=...)`; `where` names the test for the error message."""
-    from dspex_core import ConfigurationError  # imported only for tests that have a gate
-
-    problem = _problem_of(mark)
-    if problem:
-        message = f"{where}: {problem}"
-        raise ConfigurationError(message)
-    return Gate(name=mark.args[0], min=float(mark.kwargs["min"]))
-
-
 def summarize(name: str, cases: Sequence[CaseRecord]) -> ScoreSummary:
     """Return the mean of a score over the cases that were not skipped; a case without the score counts as 0."""
     from dspex_core.plugin_api import mean_interval  # imported only in sessions that have scores
@@ -174,24 +116,6 @@ def decide(gate: Gate, summary: ScoreSummary, expected: int) -> Verdict:
 def show(value: float) -> str:
     """Return a score as text with four significant digits."""
     return f"{value:.4g}"
-
-
-def _problem_of(mark: pytest.Mark) -> str | None:
-    if len(mark.args) != 1 or not isinstance(mark.args[0], str):
-        return (
-            f"dspex_gate has the positional arguments {mark.args!r}; "
-            "give it the name of one score, such as dspex_gate('accuracy', min=0.85)"
-        )
-    call = f"dspex_gate({mark.args[0]!r})"
-    unknown = sorted(set(mark.kwargs) - set(_ARGUMENTS))
-    if unknown:
-        return f"{call} has an unknown argument {unknown[0]!r}; it takes {', '.join(map(repr, _ARGUMENTS))}"
-    if "min" not in mark.kwargs:
-        return f"{call} lacks min=, the mean that the score must reach; add it, such as min=0.85"
-    minimum = mark.kwargs["min"]
-    if isinstance(minimum, bool) or not isinstance(minimum, int | float) or not math.isfinite(minimum):
-        return f"{call} has min={minimum!r}, which is not a finite number; set one, such as min=0.85"
-    return None
 
 
 def _count(case: CaseRecord, name: str) -> CountedCase:

@@ -1,0 +1,137 @@
+"""The LM calls of each case, noted between the program and the cassette. PYTEST_DONT_REWRITE
+
+A call that is replayed costs one more entry in a list; the entries become values when a report needs them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from pytest_dspex.gates.records import LMCall, Spent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dspex_core import LMRequest, LMResponse
+    from pytest_dspex.gates.records import Source
+
+
+class Cassette(Protocol):
+    """The recorder behind a trace."""
+
+    def replay(self, model: str, request: LMRequest) -> LMResponse | None:
+        """Return the recorded response, or `None` to let the LM answer."""
+
+    def record(self, model: str, request: LMRequest, response: LMResponse) -> None:
+        """Keep the response that the LM has just given."""
+
+    @property
+    def unseen(self) -> BaseException | None:
+        """The miss in a forked child."""
+
+
+class Made(NamedTuple):
+    """A call that was made; without a response it has failed, or has not ended yet."""
+
+    model: str
+    request: LMRequest
+    response: LMResponse | None
+    source: Source
+    begun: float = 0.0
+
+
+class Trace:
+    """The recorder of one test item: notes each call, and passes it on to the item's cassette, if it has one.
+
+    Args:
+        recorder: The recorder of the cassette; `None` in a live session.
+        keeps_latency: Whether recorded responses hold the seconds that they took, for a gate on the latency.
+    """
+
+    def __init__(self, recorder: Cassette | None, *, keeps_latency: bool = False) -> None:
+        self._recorder = recorder
+        self._keeps_latency = keeps_latency
+        self._made: dict[int, Made] = {}  # by their order
+        self._order = itertools.count()
+        self._asked: dict[int, int] = {}  # the place of each call without a response, by the id of its request
+
+    def replay(self, model: str, request: LMRequest) -> LMResponse | None:
+        """Return the recorded response, or `None` if the call has to go to the LM."""
+        response = None if self._recorder is None else self._recorder.replay(model, request)
+        place = next(self._order)  # threads may share the recorder
+        if response is None:
+            self._asked[id(request)] = place
+            self._made[place] = Made(model, request, None, "failed", time.perf_counter())
+        else:
+            self._made[place] = Made(model, request, response, "replayed")
+        return response
+
+    def record(self, model: str, request: LMRequest, response: LMResponse) -> None:
+        """Record a response of the LM."""
+        place = self._asked.pop(id(request), None)
+        place = next(self._order) if place is None else place
+        asked = self._made.get(place)  # `None` if the item has ended before its call
+        timed = response
+        if asked is not None and not response.cached:
+            timed = replace(response, latency=round(time.perf_counter() - asked.begun, 3))
+        if self._recorder is not None:
+            self._recorder.record(model, request, timed if self._keeps_latency else response)
+        source: Source = "cached" if response.cached else "asked" if self._recorder is None else "recorded"
+        self._made[place] = Made(model, request, timed, source)
+
+    @property
+    def unseen(self) -> BaseException | None:
+        """The miss in a forked child."""
+        return None if self._recorder is None else self._recorder.unseen
+
+    def take(self) -> tuple[Made, ...]:
+        """Return the calls so far, in the order in which they were made, and forget them."""
+        made, self._made = self._made, {}
+        return tuple(made[place] for place in sorted(made))
+
+
+def spent_by(made: Sequence[Made]) -> Spent:
+    """Return the totals of calls."""
+    answered = [call.response for call in made if call.response is not None]
+    costs, latencies = [each.cost for each in answered], [each.latency for each in answered]
+    return Spent(
+        calls=len(made),
+        prompt_tokens=sum(each.usage.prompt_tokens for each in answered),
+        completion_tokens=sum(each.usage.completion_tokens for each in answered),
+        cost=_sum(costs),
+        latency=_sum(latencies),
+    )
+
+
+def shown_call(made: Made, *, most: int) -> LMCall:
+    """Return a call as a value, with texts of at most so many characters."""
+    model, request, response, source, _ = made
+    messages = tuple({"role": turn.role, "content": cut(turn.text, most)} for turn in request.messages)
+    if response is None:
+        return LMCall(model=model, messages=messages, source=source)
+    output = response.outputs[0] if response.outputs else None
+    asked = [f"{call.name}({call.arguments})" for call in output.tool_calls] if output is not None else []
+    return LMCall(
+        model=response.lm or model,
+        messages=messages,
+        reply=cut("\n".join([*([output.text] if output is not None and output.text else []), *asked]), most),
+        prompt_tokens=response.usage.prompt_tokens,
+        completion_tokens=response.usage.completion_tokens,
+        cost=response.cost,
+        latency=response.latency,
+        source=source,
+    )
+
+
+def cut(text: str, most: int) -> str:
+    """Return a text with at most so many characters, and how many more it has."""
+    return text if len(text) <= most else f"{text[:most]}... (+{len(text) - most} characters)"
+
+
+def _sum(values: Sequence[float | None]) -> float | None:
+    """Return the sum, or `None` if a value is not known."""
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
