@@ -10,7 +10,7 @@ from pytest_dspex import options
 from pytest_dspex.collecting.relevance import any_relevant
 from pytest_dspex.fixtures import check, dspex_context, evaluate, example, lm, prediction, score, scripted_lm
 from pytest_dspex.keys import SIBLINGS
-from pytest_dspex.reports import cleaning
+from pytest_dspex.reports import alike, cleaning
 from pytest_dspex.running import around as running
 from pytest_dspex.running import routing
 
@@ -131,8 +131,15 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Add the case's scores to its report, and remove credentials and control characters from the report."""
+    cause = None
+    if call.excinfo is not None:
+        from pytest_dspex.running.failures import cause_of
+
+        cause = cause_of(item, call.excinfo.value)
     running.annotate(item, call)
     report = yield
+    if cause is not None:
+        alike.note(report, cause)
     return cleaning.clean_test_report(report, item)
 
 

@@ -45,6 +45,8 @@ class CassetteMiss(pytest.fail.Exception):  # type: ignore[name-defined,misc]  #
         model: The model of the call.
         request: The request's stored form.
         nearest: The recorded entry whose request is most like it, if there is one.
+
+    `cause` says why it is not recorded, in words that are the same for all cases with one cause.
     """
 
     __module__ = "pytest_dspex"  # its public module, which pytest shows
@@ -55,28 +57,35 @@ class CassetteMiss(pytest.fail.Exception):  # type: ignore[name-defined,misc]  #
         self.model = model
         self.request = request
         self.nearest = nearest
+        self.cause, explanation = self._explained()
         last = last_message(request)
         test = f"{path.stem}[{case}]" if case else path.stem
         lines = [
             f"{test} calls {model!r} with a request that is not in its cassette {path}.",
             "The request's last message:",
             _indented(last if len(last) <= _SHOWN else f"{last[:_SHOWN]} [...]"),
-            self._explanation(),
+            explanation,
             _ADVICE,
         ]
         if not path.exists():  # a short message, as every test may have a miss then
+            self.cause = f"No call is recorded yet: the cassette {path} is missing."
             lines = [f"{test} calls {model!r}, and no call is recorded yet: its cassette {path} is missing.", _ADVICE]
         super().__init__(shown("\n".join(lines)), pytrace=False)
 
-    def _explanation(self) -> str:
+    def _explained(self) -> tuple[str, str]:
+        """Return the cause and, for this one request, the explanation."""
         if self.nearest is None:
-            return "No recorded request is like it."
+            text = "No recorded request is like it."
+            return text, text
         changes = difference(self.nearest, model=self.model, case=self.case, request=self.request)
         if not changes:
-            return (
+            text = (
                 "A recorded request reads the same but has another key: its line was edited, or is of another version."
             )
-        return f"The nearest recorded request (-) differs from it (+):\n{_indented(changes)}"
+            return text, text
+        changed = "\n".join(line for line in changes.splitlines() if line.startswith(("+", "-", "...")))
+        difference_of = "The nearest recorded request (-) differs from it (+):"
+        return f"{difference_of}\n{_indented(changed)}", f"{difference_of}\n{_indented(changes)}"
 
 
 class CassetteRecorder:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
+from pytest_dspex.reports import alike
 from pytest_dspex.reports.shown import each_text, shown
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
 _SHORTEST = 8  # characters of a credential: a shorter text may occur anywhere by chance
-_HIDDEN_FIELDS = ("longrepr", "sections", "user_properties")
+_HIDDEN_FIELDS = ("longrepr", "sections", "user_properties", alike.NOTE)
 
 
 def clean_test_report(report: pytest.TestReport, item: pytest.Item) -> pytest.TestReport:

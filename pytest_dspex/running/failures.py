@@ -10,10 +10,23 @@ import pytest
 
 import dspex_core
 from dspex_core import DSPexError
+from pytest_dspex.collecting.cases import names_of
+from pytest_dspex.reports.alike import Cause
 
 _INSIDE = tuple(Path(path).parent for path in (dspex_core.__file__, __file__, concurrent.futures.__file__))
 # The clients that an LM uses: their frames show the sent data, and the user cannot mend them.
 _CLIENTS = frozenset({"aiohttp", "anthropic", "httpcore", "httpx", "litellm", "openai", "tenacity", "urllib3"})
+
+
+def cause_of(item: pytest.Item, error: BaseException) -> Cause | None:
+    """Return the cause of a failure that many cases of a test may share: a miss, or an error of the library."""
+    from pytest_dspex.cassettes.lm_recorder import CassetteMiss  # only sessions with a failure need it
+
+    if isinstance(error, CassetteMiss):
+        return Cause(names_of(item)[0], "miss", error.cause)
+    if isinstance(error, DSPexError):
+        return Cause(names_of(item)[0], "error", f"{type(error).__name__}: {error}")
+    return None
 
 
 def clarify(call: pytest.CallInfo[None], *, full_trace: bool) -> None:

@@ -13,6 +13,7 @@ from pytest_dspex.collecting.case import COLLECTED
 from pytest_dspex.gates.records import Collected
 from pytest_dspex.keys import COLLECTED_OUTPUT, PROBLEMS_OUTPUT, RECORDING_OUTPUT
 from pytest_dspex.options import OPTIONS, is_worker
+from pytest_dspex.reports.alike import AlikeFailures
 from pytest_dspex.reports.shown import shown
 from pytest_dspex.session.session import SessionResults
 
@@ -123,3 +124,4 @@ def watch(config: pytest.Config) -> None:
     if CONTROLLER not in config.stash and not is_worker(config):
         config.stash[CONTROLLER] = Controller(config)
         config.pluginmanager.register(config.stash[CONTROLLER], "dspex-controller")
+        config.pluginmanager.register(AlikeFailures(), "dspex-alike-failures")
