@@ -20,10 +20,17 @@ def folder_of(package: str) -> str:
     return os.path.join(os.path.dirname(__file__), *package.split(".")[1:])  # noqa: PTH118, PTH120  pathlib takes longer to import than this package
 
 
-def submodules(package: str) -> Callable[[str], Any]:
-    """Return a module's `__getattr__` that imports a submodule when it is first asked for, as `dspy.utils.callback`."""
+def submodules(package: str, **names: str) -> Callable[[str], Any]:
+    """Return a module's `__getattr__` that imports a submodule when it is first asked for, as `dspy.utils.callback`.
+
+    Args:
+        package: The module.
+        **names: Further names that it offers, each with the submodule that has it.
+    """
 
     def __getattr__(name: str) -> Any:  # noqa: N807  it becomes one
+        if name in names:
+            return getattr(import_module(f"{package}.{names[name]}"), name)
         path = f"{package}.{name}"
         if not name.startswith("_"):
             try:

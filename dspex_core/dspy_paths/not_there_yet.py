@@ -19,7 +19,6 @@ __all__ = [
     "InferRules",
     "MIPROv2",
     "Provider",
-    "Retrieve",
     "TrainingJob",
 ]
 
@@ -96,9 +95,3 @@ class ColBERTv2(_NotThereYet):
     """A client of a search server."""
 
     instead = "call your search server in a function, or use `BM25` or `Embeddings`"
-
-
-class Retrieve(_NotThereYet):
-    """A retriever that the settings name."""
-
-    instead = "call a retriever itself: `BM25`, `Embeddings`, or any function"

@@ -27,6 +27,7 @@ from dspex_core.flow.steps import Call, Flow, adrive, drive
 from dspex_core.metrics.score import Score, as_score
 from dspex_core.process.progress import Progress
 from dspex_core.programs.base import running
+from dspex_core.programs.batch import log_failure
 from dspex_core.telemetry.spans import span
 from dspex_core.telemetry.tracked_usage import track_usage
 
@@ -66,7 +67,8 @@ class Evaluate:
         display_progress: Whether to show a progress bar on stderr.
         display_table: Whether to write a table of the cases to `sys.stdout`, or of the first so many; on a terminal
             only. `result.results` has them, too.
-        provide_traceback: Has no effect; each of `result.errors` has its traceback.
+        provide_traceback: Whether the log shows where a failure came from; `settings.provide_traceback` by default.
+            Each of `result.errors` has its traceback, too.
         max_errors: After how many failed examples to stop; `settings.max_errors` by default.
         failure_score: The score of a failed example.
         save_as_csv, save_as_json: Files to write what was done to, a row for each example.
@@ -103,6 +105,7 @@ class Evaluate:
         self.display_progress = display_progress
         self.display_table = display_table
         self.max_errors = max_errors
+        self.provide_traceback = provide_traceback
         self.failure_score = failure_score
         self.save_as_csv = save_as_csv
         self.save_as_json = save_as_json
@@ -189,6 +192,8 @@ class _Run:
         attributes: Mapping[str, Any],
     ) -> None:
         self.evaluate = evaluate
+        traced = evaluate.provide_traceback
+        self._shows_traceback = current().provide_traceback if traced is None else traced
         self.attributes = attributes
         self.program = program
         self.metric = metric
@@ -270,6 +275,9 @@ class _Run:
     def _finished(self, finished: Finished[CaseResult]) -> None:
         """Show the mean so far."""
         assert finished.value is not None, finished.error  # a case that failed is a value, too
+        error = _error_of(finished.value)
+        if error is not None:
+            log_failure(finished.index, error, shows_traceback=self._shows_traceback)
         self._done += 1
         self._total += finished.value.score.value
         self.progress.update(f"mean {self._total / self._done:.3f}")

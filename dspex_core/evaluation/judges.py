@@ -66,7 +66,7 @@ class SemanticF1(BuiltIn):
             ground_truth=example.response,
             system_response=pred.response,
         )
-        score = _harmonic_mean(found.recall, found.precision)
+        score = f1_score(found.recall, found.precision)
         return Prediction(score=score if trace is None else score >= self.threshold)
 
     def constructor_arguments(self) -> dict[str, Any]:
@@ -125,7 +125,7 @@ class CompleteAndGrounded(BuiltIn):
             retrieved_context=pred.context,
             system_response=pred.response,
         )
-        score = _harmonic_mean(complete.completeness, grounded.groundedness)
+        score = f1_score(complete.completeness, grounded.groundedness)
         return Prediction(score=score if trace is None else score >= self.threshold)
 
     def constructor_arguments(self) -> dict[str, Any]:
@@ -133,7 +133,7 @@ class CompleteAndGrounded(BuiltIn):
         return {"threshold": self.threshold}
 
 
-def _harmonic_mean(one: float, other: float) -> float:
+def f1_score(one: float, other: float) -> float:
     """Return the harmonic mean of two shares; what a model wrote beyond 0 and 1 counts as these."""
     one, other = (min(1.0, max(0.0, share)) for share in (one, other))
     return 2 * one * other / (one + other) if one + other else 0.0

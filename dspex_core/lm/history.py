@@ -16,7 +16,7 @@ from dspex_core.plain.secrets import is_private, without_secrets
 from dspex_core.spending.prices import list_price
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from dspex_core.messages import FunctionCall, LMOutput, LMRequest, LMResponse
 
@@ -128,6 +128,11 @@ def note(entry: HistoryEntry, own: CallLog, most: int) -> None:
 def inspect_history(n: int = 1, file: TextIO | None = None) -> None:
     """Write the last `n` calls of the process, of all LMs, to a file, by default to `sys.stdout`."""
     _recent.inspect(n, file)
+
+
+def pretty_print_history(history: Sequence[HistoryEntry], n: int = 1, file: TextIO | None = None) -> None:
+    """Write the last `n` calls of a history, such as `lm.history`, to a file, by default to `sys.stdout`."""
+    CallLog(history).inspect(n, file)
 
 
 def _readable(entry: HistoryEntry) -> str:

@@ -24,7 +24,11 @@ class Score:
     feedback: str = ""
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.value):
+        try:
+            is_number = math.isfinite(self.value)
+        except TypeError:
+            is_number = False
+        if not is_number:
             message = f"a score must be a finite number, not {self.value!r}"
             raise ValueError(message)
 

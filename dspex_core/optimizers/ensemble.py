@@ -48,29 +48,44 @@ class Ensemble:
         """Return the program that runs these."""
         if not programs or (self.size or 1) > len(programs):
             raise ConfigurationError(f"an ensemble of {self.size or 'some'} programs cannot be made of {len(programs)}")
-        return EnsembledProgram(self, programs)
+        return EnsembledProgram(list(programs), **vars(self))
 
 
 class EnsembledProgram(Module):
-    """What `Ensemble` makes; `programs` are those it was made of."""
+    """The program that `Ensemble` makes of `programs`; the other arguments are those of `Ensemble`."""
 
-    def __init__(self, ensemble: Ensemble, programs: Sequence[Program]) -> None:
+    def __init__(
+        self,
+        programs: Sequence[Program],
+        *,
+        reduce_fn: Callable[[list[Any]], Any] | None = None,
+        size: int | None = None,
+        deterministic: bool = False,
+        seed: int = 0,
+    ) -> None:
         self.programs = list(programs)
-        self.ensemble = ensemble
-        self._draws = random.Random(ensemble.seed)  # noqa: S311  draws programs, no secrets
+        self.reduce_fn = reduce_fn
+        self.size = size
+        self.deterministic = deterministic
+        self.seed = seed
+        self._draws = random.Random(seed)  # noqa: S311  draws programs, no secrets
+
+    def constructor_arguments(self) -> dict[str, Any]:
+        """Return the programs, and the arguments of `Ensemble`."""
+        names = ("programs", "reduce_fn", "size", "deterministic", "seed")
+        return {name: getattr(self, name) for name in names}
 
     def flow(self, *args: Any, **inputs: Any) -> Flow[Any]:
         """Run the programs one after another, and reduce what they return."""
         predictions = []
         for program in self._drawn(args, inputs):
             predictions.append((yield from running(program, *args, **inputs)))  # noqa: PERF401  no comprehension can yield
-        reduce = self.ensemble.reduce_fn
-        return reduce(predictions) if reduce else predictions
+        return self.reduce_fn(predictions) if self.reduce_fn else predictions
 
     def _drawn(self, args: tuple[Any, ...], inputs: dict[str, Any]) -> list[Program]:
-        size, draws = self.ensemble.size, self._draws
-        if size is None:
+        draws = self._draws
+        if self.size is None:
             return self.programs
-        if self.ensemble.deterministic:
-            draws = random.Random(f"{self.ensemble.seed} {canonical_json([args, inputs])}")  # noqa: S311  as above
-        return draws.sample(self.programs, size)
+        if self.deterministic:
+            draws = random.Random(f"{self.seed} {canonical_json([args, inputs])}")  # noqa: S311  as above
+        return draws.sample(self.programs, self.size)

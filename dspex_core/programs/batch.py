@@ -41,9 +41,11 @@ class Batch:
         progress = Progress(len(work), shown=False if self.disable_progress_bar else None)
         traces: list[Trace] = [[] for _ in work]  # one each, so that they end up in the order of the work
 
+        traced = settings.provide_traceback if self.provide_traceback is None else self.provide_traceback
+
         def on_finished(finished: Finished[Any]) -> None:
             if finished.error is not None:
-                self._log(finished.index, finished.error)
+                log_failure(finished.index, finished.error, shows_traceback=traced)
             progress.update()
 
         runner = Runner[Any](
@@ -76,9 +78,11 @@ class Batch:
                 return (yield TimeLimit(begin(), self.timeout))
             return (yield from begin())
 
-    def _log(self, index: int, error: Exception) -> None:
-        shown = error if self.provide_traceback else None
-        _log.warning("example %d failed: %s: %s", index, type(error).__name__, error, exc_info=shown)
+
+def log_failure(index: int, error: Exception, *, shows_traceback: bool) -> None:
+    """Log that an example has failed."""
+    shown = error if shows_traceback else None
+    _log.warning("example %d failed: %s: %s", index, type(error).__name__, error, exc_info=shown)
 
 
 def _outcomes(runner: Runner[Any], total: int) -> tuple[list[Any], dict[int, Exception]]:

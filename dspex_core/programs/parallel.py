@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ class Parallel(Module):
         access_examples: Whether a program is called with an `Example`'s inputs by name, or with
             the `Example` itself.
         return_failed_examples: Whether to return what failed, too.
-        provide_traceback: Whether the log shows where a failure came from.
+        provide_traceback: Whether the log shows where a failure came from; `settings.provide_traceback` by default.
         disable_progress_bar: Whether to hide the progress bar, which is shown on a terminal only.
         timeout: After how many seconds a pair fails with `TimeoutError`. What a thread is doing
             then goes on until its step ends, and is dropped.
@@ -36,7 +37,7 @@ class Parallel(Module):
 
     Raises on a call:
         ParallelError: More than `max_errors` failed, or the budget ran out; it holds what was done.
-        ConfigurationError: A pair's inputs are neither an `Example`, a dict nor a tuple.
+        ConfigurationError: An item is not a pair, or its inputs are neither an `Example`, a dict nor a tuple.
     """
 
     def __init__(
@@ -66,7 +67,8 @@ class Parallel(Module):
         """
         options = {name: value for name, value in vars(self).items() if name in _OPTIONS}
         batch = Batch(**{**options, "num_threads": num_threads or self.num_threads})
-        return (yield from batch.steps([(inputs, self._begin(program, inputs)) for program, inputs in exec_pairs]))
+        pairs = _checked_pairs(exec_pairs)
+        return (yield from batch.steps([(inputs, self._begin(program, inputs)) for program, inputs in pairs]))
 
     def constructor_arguments(self) -> dict[str, Any]:
         """Return the arguments as they were given."""
@@ -83,6 +85,21 @@ class Parallel(Module):
             return partial(running, program, *inputs)
         message = f"a program's inputs are an Example, a dict or a tuple, not {inputs!r} ({type(inputs).__name__})"
         raise ConfigurationError(message)
+
+
+def _checked_pairs(pairs: Any) -> list[tuple[Callable[..., Any], Any]]:
+    """Return the pairs.
+
+    Raises:
+        ConfigurationError: There is no list, or an item is not a program and its inputs.
+    """
+    if not isinstance(pairs, Iterable) or isinstance(pairs, str | bytes | Mapping):
+        raise ConfigurationError(f"Parallel runs a list of pairs (program, inputs), not {pairs!r:.200}")
+    listed = list(pairs)
+    for index, pair in enumerate(listed):
+        if not isinstance(pair, tuple | list) or len(pair) != 2 or not callable(pair[0]):  # noqa: PLR2004  a pair
+            raise ConfigurationError(f"item {index} of Parallel must be a pair (program, inputs), not {pair!r:.200}")
+    return listed
 
 
 _OPTIONS = frozenset(Batch.__dataclass_fields__)

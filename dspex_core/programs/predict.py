@@ -15,6 +15,7 @@ from dspex_core.flow.steps import Call
 from dspex_core.programs.asking import Question, ask, reasoning_outputs
 from dspex_core.programs.base import Predictor
 from dspex_core.programs.built_in import BuiltIn
+from dspex_core.programs.input_types import warn_of_unfit
 from dspex_core.programs.native_tools import tool_fields
 from dspex_core.signatures.signature import MISSING, Missing, Signature, ensure_signature
 
@@ -94,6 +95,7 @@ class Predict(BuiltIn, Predictor):
             raise LMNotConfiguredError(_NO_LM)
         if inputs.keys() != fields.keys():
             self._check(inputs)
+        warn_of_unfit(self.signature, inputs, wanted=settings.warn_on_type_mismatch)
         adapter = settings.adapter or _ADAPTERS[lm.preferred_adapter]
         given, chosen = None if config is MISSING else config, None
         config = {**self.config, **(given or {})} if given or self.config else _NO_CONFIG

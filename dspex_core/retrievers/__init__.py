@@ -11,4 +11,4 @@ __all__ = ["BM25", "Embeddings", "EmbeddingsWithScores", "Retriever"]
 
 __path__.append(folder_of(__name__))  # DSPy's submodules
 if not TYPE_CHECKING:  # type checkers find them by themselves
-    __getattr__ = submodules(__name__)
+    __getattr__ = submodules(__name__, Retrieve="retrieve")

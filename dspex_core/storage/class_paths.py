@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 _ROOT = __name__.partition(".")[0]
+_HARMLESS = frozenset({f"{_ROOT}:majority"})  # functions of the library that only compute
 
 
 def class_path(cls: type | FunctionType) -> str:
@@ -61,16 +62,16 @@ def find_function(path: str, *, allow_import: bool) -> FunctionType:
     Args:
         path: As `class_path` returned it.
         allow_import: Whether the file is trusted. A function will be called, so an untrusted file may not name one,
-            even from an imported module.
+            even from an imported module, but for some of this library that only compute.
 
     Raises:
         ArtifactError: The function does not exist, or the file is not trusted.
     """
-    if not allow_import:
+    if not (allow_import or path in _HARMLESS):
         raise ArtifactError(
             f"it names the function {path!r}, which would be called: load with allow_import=True if you trust the file"
         )
-    found = _named(path, allow_import=True)
+    found = _named(path, allow_import=allow_import)
     if not isinstance(found, FunctionType):
         raise ArtifactError(f"it names the function {path!r}, which does not exist")
     return found
@@ -99,12 +100,12 @@ def _is_own(module: str) -> bool:
 
 
 def _public(name: str) -> object:
-    """Return what the library exports under a name, if that is one of its classes."""
+    """Return what the library exports under a name, if that is one of its classes or functions."""
     root = sys.modules.get(_ROOT)
     if root is None or name not in root.__all__:
         return None
     found = _attribute(root, name)
-    return found if isinstance(found, type) else None
+    return found if isinstance(found, type | FunctionType) else None
 
 
 def _attribute(module: ModuleType | None, qualname: str) -> object:

@@ -38,7 +38,7 @@ class StatusMessageProvider:
 
     def tool_start_status_message(self, instance: Any, inputs: dict[str, Any]) -> str | None:
         """Return the message before a tool is called."""
-        return f"Calling the tool {instance.name}"
+        return f"Calling tool {instance.name}..."
 
     def tool_end_status_message(self, outputs: Any) -> str | None:
         """Return the message after a tool has returned; `outputs` is its result."""

@@ -7,6 +7,7 @@ from dspex_core.evaluation.judges import (
     DecompositionalSemanticRecallPrecision,
     SemanticF1,
     SemanticRecallPrecision,
+    f1_score,
 )
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "DecompositionalSemanticRecallPrecision",
     "SemanticF1",
     "SemanticRecallPrecision",
+    "f1_score",
 ]

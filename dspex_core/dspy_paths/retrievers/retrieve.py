@@ -1,5 +1,5 @@
-"""DSPy's `dspy.retrievers.retrieve`: a retriever that the settings name. PYTEST_DONT_REWRITE"""
+"""DSPy's `dspy.retrievers.retrieve`: the retriever that the settings name. PYTEST_DONT_REWRITE"""
 
-from dspex_core.dspy_paths.not_there_yet import Retrieve
+from dspex_core.programs.retrieve import Retrieve
 
 __all__ = ["Retrieve"]

@@ -2,7 +2,7 @@
 
 {"class": "my_app:Triage", "arguments": {"k": 3}, "signatures": {...}, "state": {...}}
 
-Arguments that are programs, functions or lists of functions stand under "programs" and "functions". The
+Arguments that are programs, functions or lists of these stand under "programs" and "functions". The
 state is that of the whole, so a program among the arguments has none of its own.
 """
 
@@ -73,7 +73,7 @@ def _construction(program: Storable) -> dict[str, Any]:
     """Return a recipe without a state."""
     arguments = program.constructor_arguments()
     signatures = {name: signature_to_json(value) for name, value in arguments.items() if _is_signature(value)}
-    programs = {name: _construction(value) for name, value in arguments.items() if isinstance(value, Storable)}
+    programs = {name: _constructions(value) for name, value in arguments.items() if _is_program(value)}
     functions = {name: _paths(value) for name, value in arguments.items() if _is_function(value)}
     plain = {name: value for name, value in arguments.items() if not {name} & {*signatures, *programs, *functions}}
     recipe = {"class": class_path(type(program)), "arguments": plain, "signatures": signatures}
@@ -97,12 +97,23 @@ def _constructed(recipe: Any, *, allow_import: bool) -> Storable:
     arguments = {
         **plain,
         **{name: signature_from_json(stored, find) for name, stored in signatures.items()},
-        **{name: _constructed(stored, allow_import=allow_import) for name, stored in programs.items()},
+        **{name: _constructed_all(stored, allow_import=allow_import) for name, stored in programs.items()},
         **{name: _found(stored, allow_import=allow_import) for name, stored in functions.items()},
     }
     program = _called(cls, arguments)
     _refuse_config(program, plain)
     return program
+
+
+def _constructions(programs: Any) -> Any:
+    return list(map(_construction, programs)) if isinstance(programs, list) else _construction(programs)
+
+
+def _constructed_all(recipes: Any, *, allow_import: bool) -> Any:
+    """Make the program of a recipe, or the list of those of a list."""
+    if isinstance(recipes, list):
+        return [_constructed(recipe, allow_import=allow_import) for recipe in recipes]
+    return _constructed(recipes, allow_import=allow_import)
 
 
 def _called(cls: type[Storable], arguments: Mapping[str, Any]) -> Storable:
@@ -143,6 +154,12 @@ def _names(value: Any) -> set[str]:
 
 def _is_signature(value: Any) -> bool:
     return isinstance(value, SignatureMeta)
+
+
+def _is_program(value: Any) -> bool:
+    """Whether it is a program, or a list of some."""
+    programs = value if isinstance(value, list) and value else [value]
+    return all(isinstance(program, Storable) for program in programs)
 
 
 def _is_function(value: Any) -> bool:

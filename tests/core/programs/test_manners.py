@@ -43,6 +43,7 @@ from dspex_core.example import Record
 from dspex_core.optimizers.ensemble import Ensemble, EnsembledProgram
 from dspex_core.programs.base import Predictor
 from dspex_core.programs.built_in import BuiltIn
+from dspex_core.programs.retrieve import Retrieve
 
 CORPUS = ["Otters dive for fish.", "Foxes dig dens.", "Herons stand in water."]
 ROWS = [Example(question=text, answer=text.split()[0]).with_inputs("question") for text in CORPUS]
@@ -98,6 +99,17 @@ class Sync(Module):
     def forward(self, question):
         draft = self.draft(question=question).draft
         return self.answer(draft=draft, passages=self.search(draft).passages)
+
+
+class OfSettings(Module):
+    """Finds passages with a retriever that it sets."""
+
+    def __init__(self):
+        self.retrieve = Retrieve(k=1)
+
+    def forward(self, query, rm):
+        with context(rm=rm):
+            return self.retrieve(query)
 
 
 class Async(Sync):
@@ -215,6 +227,7 @@ CASES = {
         [{"answer": "otters"}, {"answer": "herons"}],
         programs=(EnsembledProgram,),
     ),
+    "Retrieve": Case(OfSettings, inputs={"query": "who dives for fish", "rm": BM25(CORPUS, k=2)}, programs=(Retrieve,)),
     "Parallel": Case(Pairs, BY_QUESTION, {"rows": ROWS}, programs=(Parallel,)),
     "batch": Case(Batched, BY_QUESTION, {"rows": ROWS}),
     "nearest demos": Case(lambda: KNNFewShot(1, ROWS).compile(Predict("question -> answer")), [REASONED]),
