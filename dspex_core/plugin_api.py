@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from dspex_core.messages import Json
     from dspex_core.metrics.score import as_score
     from dspex_core.plain.data import to_json
+    from dspex_core.plain.prompt_values import PromptValue
     from dspex_core.plain.secrets import HIDDEN, is_secret, masked, without_secrets
     from dspex_core.process.foreign_code import foreign_code, ignore_foreign_warnings
+    from dspex_core.signatures.fields import SignatureField
     from dspex_core.spending.prices import list_price
     from dspex_core.stats import Interval, mean_interval
     from dspex_core.storage.files import write_atomically
@@ -31,7 +33,9 @@ __all__ = [
     "Event",
     "Interval",
     "Json",
+    "PromptValue",
     "Recorder",
+    "SignatureField",
     "as_score",
     "compare",
     "current",
@@ -57,7 +61,9 @@ _HOMES = {
     "Event": "contracts",
     "Interval": "stats",
     "Json": "messages",
+    "PromptValue": "plain.prompt_values",
     "Recorder": "contracts",
+    "SignatureField": "signatures.fields",
     "as_score": "metrics.score",
     "compare": "evaluation.compare",
     "current": "config",
