@@ -13,29 +13,42 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from dspex_core import BaseLM, EvaluationResult, Example, Module, Prediction, ScriptedLM
+    from dspex_core import BaseLM, EvaluationResult, Example, ScriptedLM
 
 
 @pytest.fixture(scope="session")
 def lm(pytestconfig: pytest.Config) -> BaseLM:
     """Return the LM of the tests: the model of the ini key `dspex_lm`, at temperature 0; conftests may override it."""
     from dspex_core import LM
-    from pytest_dspex.session.live import make_ready
+    from pytest_dspex.session.live import needed_later
 
     lm = LM(pytestconfig.stash[OPTIONS].lm, temperature=0.0)
     if pytestconfig.stash[OPTIONS].asks:
-        make_ready(pytestconfig, lm)
+        needed_later(pytestconfig, lm)
     return lm
 
 
 @pytest.fixture
-def dspex_context(request: pytest.FixtureRequest, lm: BaseLM) -> Iterator[None]:
+def dspex_context(request: pytest.FixtureRequest) -> Iterator[None]:
     """Make `lm` the LM in the settings; the plugin adds this fixture to each test that may call the LM."""
     from dspex_core import context
-    from pytest_dspex.session.live import session_cache
+    from pytest_dspex.session.live import connect_needed, session_cache
 
+    lm = request.getfixturevalue("lm")  # not a parameter: so `fixturenames` says which tests ask for it themselves
+    if _uses_lm(request):
+        connect_needed(request.config)
     with context(lm=lm, cache=session_cache(request.config)):
         yield
+
+
+def _uses_lm(request: pytest.FixtureRequest) -> bool:
+    """Return whether a test surely calls the session's LM: programs that are functions have clients of their own."""
+    from dspex_core import Module
+
+    case = request.node.stash.get(CASE, None)
+    if case is None or not case.programs or "lm" in request.node.fixturenames:
+        return True
+    return any(isinstance(request.getfixturevalue(spec.name), Module) for spec in case.programs)
 
 
 @pytest.fixture
@@ -67,19 +80,18 @@ def prediction(
     request: pytest.FixtureRequest,
     example: Example,  # noqa: ARG001  fails with a message if the test has no dataset
     dspex_context: None,  # noqa: ARG001  requested for its effect
-) -> Prediction:
+) -> Any:
     """Return the program's output for the inputs of `example`; it is made concurrently, ahead of its test."""
     from dspex_core import LMNotConfiguredError
     from pytest_dspex.running.prefetch import prefetcher
     from pytest_dspex.session.live import refuse
 
     spec = request.node.stash[CASE].predictor
-    program: Module = request.getfixturevalue(spec.name)
+    program: Callable[..., Any] = request.getfixturevalue(spec.name)
     try:
-        made: Prediction = prefetcher(request.config).prediction(request.node, program, name=spec.name)
+        return prefetcher(request.config).prediction(request.node, program, name=spec.name)
     except LMNotConfiguredError as error:  # LiteLLM reports a missing key only when it is called
         refuse(request.config, error)
-    return made
 
 
 @pytest.fixture
@@ -121,12 +133,13 @@ def evaluate(
 
     `dataset` is a list of examples, or a path relative to the test's file. `inputs` names the
     input fields of its rows; by default, those that are an input of one of the program's
-    predictors. Compare the result with a threshold: `assert result >= 0.85`. A failed
-    comparison lists the worst examples.
+    predictors, or a parameter of a program that is a function. Compare the result with a threshold:
+    `assert result >= 0.85`. A failed comparison lists the worst examples.
     """
     from dspex_core import Evaluate
     from pytest_dspex.gates.records import Evaluation
     from pytest_dspex.programs import read_examples
+    from pytest_dspex.running.awaiting import for_evaluation
 
     case, options = request.node.stash[CASE], request.config.stash[OPTIONS]
     case.evaluations.clear()  # a rerun of the test starts without those of its earlier attempt
@@ -140,7 +153,7 @@ def evaluate(
     ) -> EvaluationResult:
         examples = read_examples(dataset, request.path.parent, program=program, inputs=inputs)
         score = Evaluate(devset=examples, metric=metric, num_threads=options.concurrency, max_errors=len(examples))
-        result = score(program)
+        result = score(for_evaluation(request.config, program))
         case.evaluations.append(
             Evaluation(
                 test=request.node.nodeid,

@@ -62,7 +62,7 @@ def _run(spec: ProgramSpec, tests: Sequence[pytest.Function], request: pytest.Fi
     try:
         listeners = (*current().listeners, _candidate_listener(say))
         with visible(request.config), context(listeners=listeners):
-            program = spec.build()
+            program = spec.build_module()
             optimized = optimize(
                 spec,
                 program,

@@ -12,29 +12,31 @@ from pytest_dspex.collecting.case import CASE
 from pytest_dspex.keys import NEXT_ITEM
 from pytest_dspex.options import OPTIONS, is_worker
 from pytest_dspex.running.around import recorder_for
+from pytest_dspex.running.awaiting import awaiting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-    from dspex_core import Module
+    from pytest_dspex.running.awaiting import Awaiting
 
 
 class Prefetcher:
     """Runs a program for an item and those that follow; each item's prediction is made once."""
 
     def __init__(self, config: pytest.Config) -> None:
+        self._awaiting = awaiting(config)
         self._width = config.stash[OPTIONS].concurrency
         self._pool = ThreadPoolExecutor(self._width, thread_name_prefix="dspex-prefetch")
         self._futures: dict[str, Future[Any]] = {}
         self._positions: dict[pytest.Item, int] = {}
 
-    def prediction(self, item: pytest.Item, program: Module, *, name: str) -> Any:
+    def prediction(self, item: pytest.Item, program: Callable[..., Any], *, name: str) -> Any:
         """Return an item's prediction, and start those of the items after it; `name` is the program's fixture."""
         following = self._next(item) if _outlives("lm", item) and _outlives(name, item) else ()
         for each in (item, *(upcoming for upcoming in following if _is_predicted_alike(upcoming, item))):
             if each.nodeid not in self._futures:
                 context = contextvars.copy_context()
-                self._futures[each.nodeid] = self._pool.submit(context.run, _predict, each, program)
+                self._futures[each.nodeid] = self._pool.submit(context.run, _predict, each, program, self._awaiting)
         return self._futures.pop(item.nodeid).result()  # popped: a rerun asks again
 
     def pytest_sessionfinish(self) -> None:
@@ -87,9 +89,9 @@ def _other_parameters(item: pytest.Item) -> dict[str, Any]:
     return {name: value for name, value in parameters.items() if name != "example"}
 
 
-def _predict(item: pytest.Item, program: Module) -> Any:
+def _predict(item: pytest.Item, program: Callable[..., Any], awaiting: Awaiting) -> Any:
     from dspex_core import context  # only sessions that use the core import it
 
     example = item.callspec.params["example"]  # type: ignore[attr-defined]  # parametrized items have it
     with context(recorder=recorder_for(item)):
-        return program(**dict(example.inputs()))
+        return awaiting.completed(program(**dict(example.inputs())))
