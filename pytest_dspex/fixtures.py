@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -29,12 +30,11 @@ def lm(pytestconfig: pytest.Config) -> BaseLM:
 
 
 @pytest.fixture
-def dspex_context(request: pytest.FixtureRequest) -> Iterator[None]:
+def dspex_context(request: pytest.FixtureRequest, lm: BaseLM) -> Iterator[None]:
     """Make `lm` the LM in the settings; the plugin adds this fixture to each test that may call the LM."""
     from dspex_core import context
     from pytest_dspex.session.live import connect_needed, session_cache
 
-    lm = request.getfixturevalue("lm")  # not a parameter: so `fixturenames` says which tests ask for it themselves
     if _uses_lm(request):
         connect_needed(request.config)
     with context(lm=lm, cache=session_cache(request.config)):
@@ -46,7 +46,7 @@ def _uses_lm(request: pytest.FixtureRequest) -> bool:
     from dspex_core import Module
 
     case = request.node.stash.get(CASE, None)
-    if case is None or not case.programs or "lm" in request.node.fixturenames:
+    if case is None or not case.programs or "lm" in inspect.signature(request.function).parameters:
         return True
     return any(isinstance(request.getfixturevalue(spec.name), Module) for spec in case.programs)
 

@@ -82,6 +82,12 @@ def add_options(parser: pytest.Parser) -> None:
         "written; may be repeated",
     )
     parser.addini("dspex_lm", f"the model of the fixture `lm` (default: {DEFAULT_LM})", default=DEFAULT_LM)
+    parser.addini(
+        "dspex_lm_hosts",
+        "servers whose HTTP requests are recorded beside the known ones: host or host:port; !host for one that is not",
+        type="args",
+        default=[],
+    )
     parser.addini("dspex_concurrency", "how many predictions run at once (default: 8)", default="8")
 
 

@@ -187,29 +187,23 @@ def program(
         TypeError: The decorated object is neither a function that builds a program nor a program, or the function is
             the program and has an optimizer, which compiles a `Module`.
     """
-    datasets = {"trainset": trainset, "valset": valset, "testset": testset}
+    datasets: dict[str, Any] = {"trainset": trainset, "valset": valset, "testset": testset}
+    if build is None:
+        return functools.partial(_registered, name=name, optimizer=optimizer, metric=metric, inputs=inputs, **datasets)
+    return _registered(build, name=name, optimizer=optimizer, metric=metric, inputs=inputs, **datasets)
 
-    def registered(build: Callable[..., Any]) -> Any:
-        called = name or _name_of(build)
-        is_program = _is_program(build, called)
-        if is_program and optimizer is not None:
-            raise TypeError(
-                f"@program {called!r} has parameters, so it is the program itself, and the optimizer has no Module to "
-                "compile: remove optimizer=, or return a Module from a function without parameters"
-            )
-        return _fixture(
-            ProgramSpec(
-                name=called,
-                folder=_folder_of(build, called),
-                builder=(lambda: build) if is_program else build,
-                optimizer=optimizer,
-                metric=metric,
-                inputs=inputs,
-                **datasets,
-            )
+
+def _registered(build: Callable[..., Any], *, name: str | None, optimizer: Optimizer | None, **options: Any) -> Any:
+    name = name or _name_of(build)
+    is_program = _is_program(build, name)
+    if is_program and optimizer is not None:
+        raise TypeError(
+            f"@program {name!r} has parameters, so it is the program itself, and the optimizer has no Module to "
+            "compile: remove optimizer=, or return a Module from a function without parameters"
         )
-
-    return registered if build is None else registered(build)
+    builder = (lambda: build) if is_program else build
+    folder = _folder_of(build, name)
+    return _fixture(ProgramSpec(name=name, folder=folder, builder=builder, optimizer=optimizer, **options))
 
 
 def _name_of(build: Any) -> str:
