@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from dspex_core.contracts import Event, Recorder
     from dspex_core.datasets.split import overlap
     from dspex_core.evaluation.compare import Comparison, compare
-    from dspex_core.evaluation.evaluate import metric_name
-    from dspex_core.flow.steps import Call
     from dspex_core.lm.embedded.server import BUILT_IN, SERVER_VARIABLE, serve
     from dspex_core.messages import Json
     from dspex_core.metrics.score import as_score
     from dspex_core.plain.data import to_json
+    from dspex_core.plain.prompt_values import PromptValue
     from dspex_core.plain.secrets import HIDDEN, is_secret, masked, without_secrets
     from dspex_core.process.foreign_code import foreign_code, ignore_foreign_warnings
+    from dspex_core.signatures.fields import SignatureField
     from dspex_core.spending.prices import list_price
     from dspex_core.stats import Interval, mean_interval
     from dspex_core.storage.files import write_atomically
@@ -29,12 +29,13 @@ __all__ = [
     "HIDDEN",
     "REPLAY_VARIABLE",
     "SERVER_VARIABLE",
-    "Call",
     "Comparison",
     "Event",
     "Interval",
     "Json",
+    "PromptValue",
     "Recorder",
+    "SignatureField",
     "as_score",
     "compare",
     "current",
@@ -44,7 +45,6 @@ __all__ = [
     "list_price",
     "masked",
     "mean_interval",
-    "metric_name",
     "overlap",
     "serve",
     "to_json",
@@ -57,12 +57,13 @@ _HOMES = {
     "HIDDEN": "plain.secrets",
     "REPLAY_VARIABLE": "config",
     "SERVER_VARIABLE": "lm.embedded.server",
-    "Call": "flow.steps",
     "Comparison": "evaluation.compare",
     "Event": "contracts",
     "Interval": "stats",
     "Json": "messages",
+    "PromptValue": "plain.prompt_values",
     "Recorder": "contracts",
+    "SignatureField": "signatures.fields",
     "as_score": "metrics.score",
     "compare": "evaluation.compare",
     "current": "config",
@@ -72,7 +73,6 @@ _HOMES = {
     "list_price": "spending.prices",
     "masked": "plain.secrets",
     "mean_interval": "stats",
-    "metric_name": "evaluation.evaluate",
     "overlap": "datasets.split",
     "serve": "lm.embedded.server",
     "to_json": "plain.data",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,19 +12,20 @@ from pytest_dspex.options import OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
-    from dspex_core import BaseLM, EvaluationResult, Example, Module, Prediction, ScriptedLM
+    from dspex_core import BaseLM, EvaluationResult, Example, ScriptedLM
 
 
 @pytest.fixture(scope="session")
 def lm(pytestconfig: pytest.Config) -> BaseLM:
     """Return the LM of the tests: the model of the ini key `dspex_lm`, at temperature 0; conftests may override it."""
     from dspex_core import LM
-    from pytest_dspex.session.live import make_ready
+    from pytest_dspex.session.live import needed_later
 
     lm = LM(pytestconfig.stash[OPTIONS].lm, temperature=0.0)
     if pytestconfig.stash[OPTIONS].asks:
-        make_ready(pytestconfig, lm)
+        needed_later(pytestconfig, lm)
     return lm
 
 
@@ -31,10 +33,22 @@ def lm(pytestconfig: pytest.Config) -> BaseLM:
 def dspex_context(request: pytest.FixtureRequest, lm: BaseLM) -> Iterator[None]:
     """Make `lm` the LM in the settings; the plugin adds this fixture to each test that may call the LM."""
     from dspex_core import context
-    from pytest_dspex.session.live import session_cache
+    from pytest_dspex.session.live import connect_needed, session_cache
 
+    if _uses_lm(request):
+        connect_needed(request.config)
     with context(lm=lm, cache=session_cache(request.config)):
         yield
+
+
+def _uses_lm(request: pytest.FixtureRequest) -> bool:
+    """Return whether a test surely calls the session's LM: programs that are functions have clients of their own."""
+    from dspex_core import Module
+
+    case = request.node.stash.get(CASE, None)
+    if case is None or not case.programs or "lm" in inspect.signature(request.function).parameters:
+        return True
+    return any(isinstance(request.getfixturevalue(spec.name), Module) for spec in case.programs)
 
 
 @pytest.fixture
@@ -53,14 +67,9 @@ def scripted_lm() -> Iterator[Callable[..., ScriptedLM]]:
 
 @pytest.fixture
 def example(request: pytest.FixtureRequest) -> Example:
-    """Return the dataset row of this case; a test of other parameters that uses `prediction` has them in its place."""
-    case = request.node.stash.get(CASE, None)
-    if case is not None and case.example is not None:
-        found: Example = case.example
-        return found
-    wanted = "prediction" if "prediction" in request.node.fixturenames else "example"
+    """Return the dataset row of this case; only tests that are marked with `dspex_data` have one."""
     message = (
-        f"{request.node.nodeid} uses the fixture `{wanted}` but has no dataset; "
+        f"{request.node.nodeid} uses the fixture `example` but has no dataset; "
         "mark it with @pytest.mark.dspex_data(path, inputs=[...])"
     )
     pytest.fail(message, pytrace=False)
@@ -71,30 +80,28 @@ def prediction(
     request: pytest.FixtureRequest,
     example: Example,  # noqa: ARG001  fails with a message if the test has no dataset
     dspex_context: None,  # noqa: ARG001  requested for its effect
-) -> Prediction:
+) -> Any:
     """Return the program's output for the inputs of `example`; it is made concurrently, ahead of its test."""
     from dspex_core import LMNotConfiguredError
     from pytest_dspex.running.prefetch import prefetcher
     from pytest_dspex.session.live import refuse
 
-    case = request.node.stash[CASE]
-    program: Module = request.getfixturevalue(case.predictor.name)
+    spec = request.node.stash[CASE].predictor
+    program: Callable[..., Any] = request.getfixturevalue(spec.name)
     try:
-        made = prefetcher(request.config).made(request.node, program, name=case.predictor.name)
+        return prefetcher(request.config).prediction(request.node, program, name=spec.name)
     except LMNotConfiguredError as error:  # LiteLLM reports a missing key only when it is called
         refuse(request.config, error)
-    for name, score in made.scores.items():
-        case.record(name, score.value, score.feedback)
-    return made.prediction  # type: ignore[no-any-return]  # a program that is a plain function may return anything
 
 
 @pytest.fixture
 def score(request: pytest.FixtureRequest) -> Callable[..., None]:
-    """`score(name, value, feedback="")` records a score of this case, once; a low score does not fail the test."""
+    """`score(name, value, feedback="")` records a score of this case; a low score does not fail the test."""
     from dspex_core import Score
     from dspex_core.plugin_api import as_score
 
     case = request.node.stash[CASE]
+    case.scores.clear()  # a rerun of the test starts without the scores of its earlier attempt
 
     def record(name: str, value: Any, feedback: str = "") -> None:
         found = as_score(value)
@@ -124,27 +131,29 @@ def evaluate(
 ) -> Callable[..., EvaluationResult]:
     """`evaluate(program, dataset, metric=..., inputs=[...])` scores a program on a whole dataset.
 
-    `dataset` is a path relative to the test's file, or what `load_dataset` takes: examples, dicts, a
-    DataFrame, ... `inputs` names the input fields of its rows; by default, those that are an input of one
-    of the program's predictors. Compare the result with a threshold: `assert result >= 0.85`. A failed
-    comparison lists the worst examples.
+    `dataset` is a list of examples, or a path relative to the test's file. `inputs` names the
+    input fields of its rows; by default, those that are an input of one of the program's
+    predictors, or a parameter of a program that is a function. Compare the result with a threshold:
+    `assert result >= 0.85`. A failed comparison lists the worst examples.
     """
     from dspex_core import Evaluate
     from pytest_dspex.gates.records import Evaluation
     from pytest_dspex.programs import read_examples
+    from pytest_dspex.running.awaiting import for_evaluation
 
     case, options = request.node.stash[CASE], request.config.stash[OPTIONS]
+    case.evaluations.clear()  # a rerun of the test starts without those of its earlier attempt
 
     def run(
         program: Callable[..., Any],
-        dataset: Any,
+        dataset: str | Path | Sequence[Example],
         *,
         metric: Callable[..., Any],
         inputs: Sequence[str] | None = None,
     ) -> EvaluationResult:
         examples = read_examples(dataset, request.path.parent, program=program, inputs=inputs)
         score = Evaluate(devset=examples, metric=metric, num_threads=options.concurrency, max_errors=len(examples))
-        result = score(program)
+        result = score(for_evaluation(request.config, program))
         case.evaluations.append(
             Evaluation(
                 test=request.node.nodeid,

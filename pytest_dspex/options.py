@@ -14,8 +14,7 @@ DEFAULT_LM = "local/smollm2-135m-instruct"
 
 MARKERS = (
     (
-        "dspex_data(dataset, inputs=[...], program=..., where=..., sample=..., metrics=[...]): run the test once for "
-        "each row of a dataset (a path, rows, a DataFrame, a function, ...); "
+        "dspex_data(path, inputs=[...], program=None): run the test once for each row of a dataset; "
         "the fixture `example` is the row, and `prediction` is the program's output for its inputs"
     ),
     "dspex_gate(score, min=...): after the test's last case, fail unless the mean of this score is at least `min`",
@@ -83,6 +82,12 @@ def add_options(parser: pytest.Parser) -> None:
         "written; may be repeated",
     )
     parser.addini("dspex_lm", f"the model of the fixture `lm` (default: {DEFAULT_LM})", default=DEFAULT_LM)
+    parser.addini(
+        "dspex_lm_hosts",
+        "servers whose HTTP requests are recorded beside the known ones: host or host:port; !host for one that is not",
+        type="args",
+        default=[],
+    )
     parser.addini("dspex_concurrency", "how many predictions run at once (default: 8)", default="8")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,13 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import pytest
 
-from pytest_dspex.collecting.source import located
-
 if TYPE_CHECKING:
     from dspex_core import Example, Module, Optimizer
 
 Dataset = str | Path | Sequence["Example"]
-Builder = TypeVar("Builder", bound="Callable[[], Module]")
+Program = TypeVar("Program", bound="Callable[..., Any]")
 
 # The type of fixture definitions. Attributes of other objects in a module are not read: some of these are
 # proxies that raise an error or load much code.
@@ -29,7 +28,7 @@ class ProgramSpec:
 
     name: str
     folder: Path
-    builder: Callable[[], Module]
+    builder: Callable[[], Any]
     optimizer: Optimizer | None
     metric: Callable[..., Any] | None
     trainset: Dataset | None
@@ -42,18 +41,43 @@ class ProgramSpec:
         """Where the compiled program is stored."""
         return self.folder / "artifacts" / f"{self.name}.json"
 
-    def build(self) -> Module:
-        """Build the program, uncompiled.
+    def build(self) -> Callable[..., Any]:
+        """Build the program, uncompiled: a `Module`, or another callable.
 
         Raises:
-            ConfigurationError: The decorated function does not return a `Module`.
+            ConfigurationError: The decorated function does not return a program, or only a `Module` can have what the
+                program has.
         """
         from dspex_core import ConfigurationError, Module
 
-        built = self.builder()
+        built: Callable[..., Any] = self.builder()
+        if isinstance(built, Module):
+            return built
+        if not callable(built) or isinstance(built, type):
+            raise ConfigurationError(
+                f"@program {self.name!r} returned {built!r}; return a Module, such as Predict(...), or another "
+                "callable; a function that is the program itself takes the inputs as parameters"
+            )
+        if self.optimizer is not None:
+            raise ConfigurationError(f"@program {self.name!r} has an optimizer, but {built!r} is not a Module")
+        if self.artifact.exists():
+            raise ConfigurationError(
+                f"@program {self.name!r} is not a Module, so it cannot load its artifact {self.artifact}: delete the "
+                "file, or name the program differently"
+            )
+        return built
+
+    def build_module(self) -> Module:
+        """Build the program, uncompiled, if it is a `Module`.
+
+        Raises:
+            ConfigurationError: The program is another callable, or the decorated function does not return a program.
+        """
+        from dspex_core import ConfigurationError, Module
+
+        built = self.build()
         if not isinstance(built, Module):
-            message = f"@program {self.name!r} returned {built!r}; return a Module, such as Predict(...)"
-            raise ConfigurationError(message)
+            raise ConfigurationError(f"@program {self.name!r} is not a Module, so it cannot be compiled")
         return built
 
     def load(self, built: Module) -> Module:
@@ -72,48 +96,65 @@ class ProgramSpec:
 
 
 def read_examples(
-    dataset: Any, folder: Path, *, program: Callable[..., Any], inputs: Sequence[str] | None
+    dataset: Dataset, folder: Path, *, program: Callable[..., Any], inputs: Sequence[str] | None
 ) -> list[Example]:
-    """Read a dataset of any form that `load_dataset` takes; a path is relative to `folder`.
+    """Read a dataset; a path is relative to `folder`.
 
-    Without `inputs`, the inputs of a row are those that it names itself, else those of its fields
-    that are an input of one of the program's predictors.
+    Without `inputs`, the inputs of a row are those of its fields that are an input of one of
+    the program's predictors, or a parameter of a program that is a function.
 
     Raises:
+        ConfigurationError: The parameters of the program do not say which fields are its inputs.
         DatasetError: The dataset cannot be read, or a row lacks an input.
     """
-    from dspex_core import Module, load_dataset
+    from dspex_core import load_dataset
 
-    if isinstance(dataset, list | tuple) and all(hasattr(row, "inputs") for row in dataset):
-        return list(dataset)  # examples, also another library's, which may come from several datasets with equal ids
-    examples = load_dataset(located(dataset, folder), inputs=inputs)
-    if inputs is not None or not isinstance(program, Module):
+    if not isinstance(dataset, str | Path):
+        return list(dataset)
+    examples = load_dataset(folder / dataset, inputs=inputs)
+    if inputs is not None:
         return examples
-    wanted = {name for _, predictor in program.every_predictor() for name in predictor.signature.input_fields}
-    return [
-        example if example.input_keys else example.with_inputs(*(wanted & set(example.keys()))) for example in examples
-    ]
+    wanted = _input_names(program)
+    return [example.with_inputs(*(wanted & set(example.keys()))) for example in examples]
+
+
+def _input_names(program: Callable[..., Any]) -> set[str]:
+    from dspex_core import ConfigurationError, Module
+
+    if isinstance(program, Module):
+        return {name for _, predictor in program.every_predictor() for name in predictor.signature.input_fields}
+    try:
+        parameters = tuple(inspect.signature(program).parameters.values())
+    except (TypeError, ValueError):  # of some callables that are written in C
+        parameters = ()
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters):
+        raise ConfigurationError(
+            f"{program!r} takes any fields, so it is not known which of a row are inputs: give inputs=[...]"
+        )
+    return {parameter.name for parameter in parameters}
 
 
 @overload
-def program(build: Builder) -> Builder: ...
+def program(build: Program) -> Program: ...
 
 
 @overload
 def program(
     *,
+    name: str | None = None,
     optimizer: Optimizer | None = None,
     metric: Callable[..., Any] | None = None,
     trainset: Dataset | None = None,
     valset: Dataset | None = None,
     testset: Dataset | None = None,
     inputs: Sequence[str] | None = None,
-) -> Callable[[Builder], Builder]: ...
+) -> Callable[[Program], Program]: ...
 
 
 def program(
-    build: Callable[[], Module] | None = None,
+    build: Callable[..., Any] | None = None,
     *,
+    name: str | None = None,
     optimizer: Optimizer | None = None,
     metric: Callable[..., Any] | None = None,
     trainset: Dataset | None = None,
@@ -121,13 +162,18 @@ def program(
     testset: Dataset | None = None,
     inputs: Sequence[str] | None = None,
 ) -> Any:
-    """Make the decorated function, which builds a program, a session fixture of the same name.
+    """Make a program a session fixture of the decorated function's name.
 
-    The fixture is the compiled program when `artifacts/<name>.json` lies beside the file that
+    A function without parameters builds the program and returns it: a `Module`, or any other callable. A function
+    with parameters is the program: it is called with the inputs of each row, and may be async. Calls of an LM are
+    recorded whichever library makes them, and what the function returns is the prediction as it is.
+
+    For a `Module`, the fixture is the compiled program when `artifacts/<name>.json` lies beside the file that
     defines it, else the program as built. `--dspex-optimize` compiles it and writes that file.
 
     Args:
-        build: The function; it takes no arguments and returns a `Module`.
+        build: The function.
+        name: The name of the fixture; a callable without a name of its own, such as a `functools.partial`, needs it.
         optimizer: The optimizer that compiles the program; without it `--dspex-optimize` skips the program.
         metric: The metric that scores the stored and the new program; by default the optimizer's own.
         trainset: The optimizer's examples, or the path of a dataset, relative to the defining file.
@@ -138,31 +184,71 @@ def program(
             do not name any, the fields that are an input of one of the program's predictors.
 
     Raises:
-        TypeError: The decorated function takes arguments.
+        TypeError: The decorated object is neither a function that builds a program nor a program, or the function is
+            the program and has an optimizer, which compiles a `Module`.
     """
-    datasets = {"trainset": trainset, "valset": valset, "testset": testset}
+    datasets: dict[str, Any] = {"trainset": trainset, "valset": valset, "testset": testset}
+    if build is None:
+        return functools.partial(_registered, name=name, optimizer=optimizer, metric=metric, inputs=inputs, **datasets)
+    return _registered(build, name=name, optimizer=optimizer, metric=metric, inputs=inputs, **datasets)
 
-    def registered(build: Callable[[], Module]) -> Any:
-        name, folder = build.__name__, Path(inspect.getfile(build)).parent
-        _refuse_parameters(build)
-        return _fixture(
-            ProgramSpec(
-                name=name, folder=folder, builder=build, optimizer=optimizer, metric=metric, inputs=inputs, **datasets
-            )
+
+def _registered(build: Callable[..., Any], *, name: str | None, optimizer: Optimizer | None, **options: Any) -> Any:
+    name = name or _name_of(build)
+    is_program = _is_program(build, name)
+    if is_program and optimizer is not None:
+        raise TypeError(
+            f"@program {name!r} has parameters, so it is the program itself, and the optimizer has no Module to "
+            "compile: remove optimizer=, or return a Module from a function without parameters"
         )
+    builder = (lambda: build) if is_program else build
+    folder = _folder_of(build, name)
+    return _fixture(ProgramSpec(name=name, folder=folder, builder=builder, optimizer=optimizer, **options))
 
-    return registered if build is None else registered(build)
+
+def _name_of(build: Any) -> str:
+    name = build.__name__ if inspect.isroutine(build) or inspect.isclass(build) else ""
+    if not name.isidentifier():
+        raise TypeError(f"@program cannot name a fixture after {build!r}: decorate a function, or give name=...")
+    return str(name)
 
 
-def _refuse_parameters(build: Callable[[], Module]) -> None:
-    if parameters := inspect.signature(build).parameters:
-        names = ", ".join(map(repr, parameters))
-        raise TypeError(f"@program {build.__name__!r} has parameters ({names}); remove them")
+def _is_program(build: Any, name: str) -> bool:
+    """Return whether the decorated object is the program itself; without parameters, a function builds it."""
+    if not callable(build):
+        raise TypeError(f"@program {name!r} decorates {build!r}, which cannot be called; decorate a function")
+    if isinstance(build, type):
+        return False  # calling the class makes the program
+    try:
+        has_parameters = bool(inspect.signature(build).parameters)
+    except (TypeError, ValueError):  # written in C
+        has_parameters = True
+    if not has_parameters and (inspect.iscoroutinefunction(build) or inspect.isasyncgenfunction(build)):
+        raise TypeError(
+            f"@program {name!r} is async and has no parameters: a function that builds a program is not async, and a "
+            "function that is the program takes its inputs as parameters"
+        )
+    return has_parameters
+
+
+def _folder_of(build: Any, name: str) -> Path:
+    while isinstance(build, functools.partial):
+        build = build.func
+    source = inspect.unwrap(build) if inspect.isroutine(build) or inspect.isclass(build) else type(build)
+    try:
+        return Path(inspect.getfile(source)).parent
+    except (TypeError, OSError) as error:
+        raise TypeError(
+            f"@program {name!r} decorates {build!r}, which no Python file defines; decorate a function that calls it"
+        ) from error
 
 
 def _fixture(spec: ProgramSpec) -> Any:
-    def load() -> Module:
-        return spec.load(spec.build())
+    def load() -> Callable[..., Any]:
+        from dspex_core import Module
+
+        built = spec.build()
+        return spec.load(built) if isinstance(built, Module) else built
 
     fixture = pytest.fixture(scope="session", name=spec.name)(load)
     fixture.dspex_program = spec  # type: ignore[attr-defined]  # how visible_programs finds it

@@ -7,6 +7,7 @@ import sys
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from textwrap import dedent
 from threading import Thread
 
 import pytest
@@ -93,6 +94,23 @@ def test_the_readmes_example_runs(project):
     done = run_pytest(folder)
     assert done.returncode == 0, done.stdout
     assert "4 passed" in done.stdout  # three cases and the gate
+
+
+def test_the_code_about_properties_runs(project):
+    folder = project("docs/properties.md")
+    intents = """
+
+    import pytest
+    from dspex_core import ScriptedLM
+
+
+    @pytest.fixture(scope="session")
+    def lm():
+        return ScriptedLM(lambda request: {"intent": "refund" if "money" in str(request).lower() else "delivery"})
+    """
+    (folder / "conftest.py").write_text(files_in("README.md")["conftest.py"] + dedent(intents))
+    done = run_pytest(folder)
+    assert (done.returncode, "2 passed" in done.stdout) == (0, True), done.stdout
 
 
 @pytest.mark.timeout(400)

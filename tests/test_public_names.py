@@ -43,6 +43,13 @@ def test_importing_the_core_is_light():
     assert not heavy & imported_by("import dspex_core")
 
 
+def test_importing_what_most_programs_use_is_light():
+    heavy = {"pydantic", "litellm", "numpy", "sklearn", "aiohttp", "urllib3", "vcr", "tqdm", "pytest"}
+    used = imported_by("from dspex_core import Predict, ChainOfThought, ReAct, LM, Signature, Example, Evaluate")
+    assert "dspex_core.programs.predict" in used
+    assert not heavy & used
+
+
 def test_loading_the_plugin_is_light():
     heavy = {"pydantic", "litellm", "numpy", "sklearn", "aiohttp", "urllib3", "vcr", "tabulate", "opentelemetry"}
     assert not heavy & imported_by("import pytest_dspex.plugin")

@@ -17,7 +17,7 @@ OWN = {
 }
 
 
-@pytest.mark.timeout(300)  # without a cache, mypy reads LiteLLM
+@pytest.mark.timeout(900)  # without a cache, mypy reads LiteLLM
 @pytest.mark.parametrize(
     ("checker", "options"),
     [("mypy", ["--strict"]), ("pyright", ["--pythonpath", sys.executable])],

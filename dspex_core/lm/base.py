@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TextIO
 
-from dspex_core.config import context, current
+from dspex_core.config import current
 from dspex_core.errors import BudgetExceededError, LMError, StraySignalError
 from dspex_core.flow.steps import Call, Flow, SyncOrAsync, adrive, drive
 from dspex_core.lm import openai_form
@@ -247,11 +247,7 @@ class BaseLM:
         recorder = self._recorder(settings)
         if recorder is None:
             return (yield from self._called(request))
-        return (yield from through(recorder, self.model, self.prepared(request), self._called_apart(request)))
-
-    def _called_apart(self, request: LMRequest) -> Flow[LMResponse]:
-        with context(recorder=None):  # the call is recorded by `_calling`
-            return (yield from self._called(request))
+        return (yield from through(recorder, self.model, self.prepared(request), self._called(request)))
 
     def _called(self, request: LMRequest) -> Flow[LMResponse]:
         arguments = openai_form.call_arguments(request)

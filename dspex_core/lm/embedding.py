@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.config import current
+from dspex_core.config import context, current
 from dspex_core.lm.cache import default_cache
 from dspex_core.lm.engines.stand_ins import stand_in
 from dspex_core.lm.engines.vectors import vector_from_text
@@ -165,14 +165,16 @@ class _Embedding:
 
     def run(self) -> LMResponse:
         """Try and wait."""
-        return (self.engine or self.connect()).embed(self.texts, self.config, timeout=self.timeout)
+        with context(recorder=None):  # its HTTP request is not a call of its own
+            return (self.engine or self.connect()).embed(self.texts, self.config, timeout=self.timeout)
 
     async def arun(self) -> LMResponse:
         """Try without blocking the event loop."""
         engine = self.engine
         if engine is None:
             engine = await asyncio.to_thread(self.connect)  # this may import LiteLLM
-        return await engine.aembed(self.texts, self.config, timeout=self.timeout)
+        with context(recorder=None):  # as in run
+            return await engine.aembed(self.texts, self.config, timeout=self.timeout)
 
 
 def _taken(step: _Embedding) -> Flow[LMResponse]:

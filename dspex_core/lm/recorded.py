@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dspex_core.config import context
 from dspex_core.contracts import FailureRecorder
 from dspex_core.errors import LiveCallRefusedError, LMError
 from dspex_core.lm.cut_off import warn_if_cut_off
@@ -34,7 +35,8 @@ def through(recorder: Recorder, model: str, request: LMRequest, live: Flow[LMRes
         warn_if_cut_off(model, request.config, response)
         return response
     try:
-        response = yield from live
+        with context(recorder=None):  # what the call consists of, such as HTTP requests, is not recorded again
+            response = yield from live
     except LMError as error:
         if isinstance(recorder, FailureRecorder):
             recorder.fail(model, request, error)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import enum
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from numbers import Number
 from typing import Any
 
 from dspex_core.errors import ConfigurationError
-from dspex_core.example import plain
+from dspex_core.example import Record, plain
 from dspex_core.metrics.comparison import alternatives, same
 from dspex_core.metrics.score import Score
+
+_PLAIN = (str, bytes, Number, list, tuple, set, frozenset, dt.date, dt.time, enum.Enum)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -56,11 +61,23 @@ class FieldMetric:
 
     def _read(self, role: str, record: Any) -> Any:
         try:
-            return record[self.field]
+            return record[self.field] if isinstance(record, Record | Mapping) else _field_of(record, self.field)
         except KeyError:
-            found = ", ".join(map(repr, record)) or "none"
-            message = f"{self!r} needs the field {self.field!r}, which the {role} lacks; it has: {found}"
+            found = ", ".join(map(repr, record)) if isinstance(record, Record | Mapping) else repr(record)
+            message = f"{self!r} needs the field {self.field!r}, which the {role} lacks; it has: {found or 'none'}"
             raise ConfigurationError(message) from None
+
+
+def _field_of(output: Any, field: str) -> Any:
+    """Return a field of what a program of any kind returned: of an object's attributes; a plain value is all of it."""
+    if output is None or (isinstance(output, _PLAIN) and not hasattr(output, "_fields")):  # which named tuples have
+        return output
+    if hasattr(output, field):
+        return getattr(output, field)
+    try:
+        return output[field]  # such as a record of another library
+    except (TypeError, LookupError):
+        raise KeyError(field) from None
 
 
 def exact_match(field: str, *, normalize: bool = True) -> FieldMetric:

@@ -1,4 +1,4 @@
-"""The recorder of LM calls: it records them in a cassette and replays them from it. PYTEST_DONT_REWRITE
+"""The recorder of LM calls and HTTP requests: records them in a cassette, replays them from it. PYTEST_DONT_REWRITE
 
 A replayed call costs a hash and a dict lookup; no engine is imported for it.
 """
@@ -9,6 +9,7 @@ import dataclasses
 import os
 import textwrap
 import threading
+from collections import Counter
 from typing import TYPE_CHECKING, Literal
 
 import pytest
@@ -16,6 +17,7 @@ import pytest
 from dspex_core import LMResponse
 from pytest_dspex.cassettes.difference import difference
 from pytest_dspex.cassettes.elsewhere import MissElsewhereError
+from pytest_dspex.cassettes.exchange import HTTPRecorder, HTTPReply
 from pytest_dspex.cassettes.redact import without_secrets
 from pytest_dspex.cassettes.store import CassetteError, Entry, last_message
 from pytest_dspex.reports.shown import shown
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from dspex_core import LMRequest
     from dspex_core.plugin_api import Json
+    from pytest_dspex.cassettes.exchange import HTTPRequest
     from pytest_dspex.cassettes.store import CassetteStore
 
 RecordMode = Literal["none", "new", "all"]
@@ -88,8 +91,10 @@ class CassetteMiss(pytest.fail.Exception):  # type: ignore[name-defined,misc]  #
         return f"{difference_of}\n{_indented(changed)}", f"{difference_of}\n{_indented(changes)}"
 
 
-class CassetteRecorder:
+class CassetteRecorder(HTTPRecorder):
     """Replays and records the LM calls of one test case; it implements `dspex_core`'s `Recorder`.
+
+    It does the same for HTTP requests to LMs, where the n-th equal request of a case has the n-th recorded reply.
 
     Args:
         store: The cassette.
@@ -115,6 +120,7 @@ class CassetteRecorder:
         self._process = process or os.getpid()
         self.unseen: CassetteMiss | None = None  # a miss in a forked child, which raises `MissElsewhereError` instead
         self._lock = threading.Lock()
+        self._equal_requests = Counter[str]()  # by the key of the first
 
     def replay(self, model: str, request: LMRequest) -> LMResponse | None:
         """Return the recorded response, or `None` if the call has to go to the LM.
@@ -133,15 +139,55 @@ class CassetteRecorder:
             return response
         if self._mode != "none":
             return None
+        raise self._missed(model, request.to_json())
+
+    def replay_http(self, request: HTTPRequest) -> HTTPReply | None:
+        """Return the recorded reply, or `None` if the request has to be sent.
+
+        Raises:
+            CassetteMiss: The request is not recorded, and this session only replays.
+            MissElsewhereError: The same, in a forked child.
+            CassetteError: The cassette is damaged.
+        """
+        same = request.key(self._case, 0)
+        with self._lock:  # simultaneous equal requests get one reply each
+            number = self._equal_requests[same]
+            key = request.key(self._case, number) if number else same
+            entry = self._store.lookup(key, fresh=self._mode == "all")
+            if entry is not None:
+                self._equal_requests[same] += 1
+                self.replayed += 1
+        if entry is not None:
+            return self._reply(entry)
+        if self._mode != "none":
+            return None
+        raise self._missed(request.model, request.to_json())
+
+    def record_http(self, request: HTTPRequest, reply: HTTPReply) -> None:
+        """Record a reply as the next of its request, unless it is a failure that may pass."""
+        if not reply.is_kept:
+            return
+        same, stored = request.key(self._case, 0), reply.without(request.secrets).to_json()
+        with self._lock:
+            key = request.key(self._case, self._equal_requests[same])
+            self._equal_requests[same] += 1
+            if self._store.add(Entry(key, request.model, self._case, request.to_json(), stored)):
+                self.recorded += 1
+
+    def begin_again(self) -> None:
+        """Count equal requests anew, as the test may be run again."""
+        with self._lock:
+            self._equal_requests.clear()
+
+    def _missed(self, model: str, asked: Json) -> Exception | CassetteMiss:
         with self._lock:
             self.missed += 1
-        asked = request.to_json()
         nearest = self._store.nearest(asked, self._case)
         miss = CassetteMiss(path=self._store.path, case=self._case, model=model, request=asked, nearest=nearest)
         if os.getpid() != self._process:
             self.unseen = miss
-            raise MissElsewhereError(str(miss))
-        raise miss
+            return MissElsewhereError(str(miss))
+        return miss
 
     def record(self, model: str, request: LMRequest, response: LMResponse) -> None:
         """Record a response, unless this run has already recorded one for the same request."""
@@ -155,11 +201,20 @@ class CassetteRecorder:
         try:
             return LMResponse.from_json(entry.response, cached=True)
         except (KeyError, TypeError) as error:
-            message = (
-                f"the response of entry {entry.key!r} (case {entry.case!r}) cannot be read ({error!r}); "
-                "delete its line and record it again with --dspex-record=new"
-            )
-            raise CassetteError(message, path=self._store.path) from error
+            raise self._unreadable(entry, error) from error
+
+    def _reply(self, entry: Entry) -> HTTPReply:
+        try:
+            return HTTPReply.from_json(entry.response)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise self._unreadable(entry, error) from error
+
+    def _unreadable(self, entry: Entry, error: Exception) -> CassetteError:
+        message = (
+            f"the response of entry {entry.key!r} (case {entry.case!r}) cannot be read ({error!r}); "
+            "delete its line and record it again with --dspex-record=new"
+        )
+        return CassetteError(message, path=self._store.path)
 
 
 def _without_secrets(request: LMRequest) -> LMRequest:

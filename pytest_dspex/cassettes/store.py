@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core import DSPexError, Message
 from dspex_core.plugin_api import foreign_code, write_atomically
+from pytest_dspex.cassettes.exchange import prompt_of
 from pytest_dspex.cassettes.journal import cassette_of, is_left_behind, is_of_run, shards_of
 from pytest_dspex.cassettes.locks import exclusive, is_abandoned
 
@@ -254,7 +255,9 @@ def _merge(
 def last_message(request: Json) -> str:
     """Return the text of a request's last message; for a request without messages, its JSON."""
     messages = request.get("messages")
-    return Message.from_json(messages[-1]).text if messages else _line(request)
+    if messages:
+        return Message.from_json(messages[-1]).text
+    return prompt_of(request.get("body")) or _line(request)
 
 
 def _most_similar(entries: list[Entry], request: Json, at_least: float) -> Entry | None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_dspex.collecting.case import CASE, Case
-from pytest_dspex.collecting.parametrize import rows_of_test
 from pytest_dspex.collecting.problems import report_problem
 from pytest_dspex.options import OPTIONS
 from pytest_dspex.reports.shown import shown
@@ -63,7 +62,7 @@ def _run(spec: ProgramSpec, tests: Sequence[pytest.Function], request: pytest.Fi
     try:
         listeners = (*current().listeners, _candidate_listener(say))
         with visible(request.config), context(listeners=listeners):
-            program = spec.build()
+            program = spec.build_module()
             optimized = optimize(
                 spec,
                 program,
@@ -84,9 +83,9 @@ def _testset(spec: ProgramSpec, program: Module, tests: Sequence[pytest.Function
     if spec.testset is not None:
         return spec.examples(spec.testset, program=program)
     rows = {}
-    for test in {test.stash[CASE].function: test for test in tests}.values():
-        if test.stash[CASE].predictor in (None, spec):
-            rows.update({(row.source.origin, row.example.id): row.example for row in rows_of_test(test)})
+    for case, config in ((test.stash[CASE], test.config) for test in tests):
+        if case.source is not None and case.predictor in (None, spec):
+            rows.update({(case.source.path, example.id): example for example in case.source.examples(config)})
     return list(rows.values())
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from dspex_core import DSPexError, context
 from dspex_core.plugin_api import ignore_foreign_warnings
+from pytest_dspex.cassettes.exchange import HTTPRecorder
 from pytest_dspex.cassettes.stash import RECORDING
 from pytest_dspex.collecting.case import CASE, COLLECTED
 from pytest_dspex.keys import COLLECTED_OUTPUT, NEXT_ITEM, RECORDING_OUTPUT
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dspex_core import LMRequest, LMResponse
+    from pytest_dspex.cassettes.exchange import HTTPReply, HTTPRequest
     from pytest_dspex.cassettes.lm_recorder import CassetteRecorder
     from pytest_dspex.cassettes.recording import Recording
     from pytest_dspex.collecting.case import Case
@@ -46,7 +48,7 @@ def recorder_for(item: pytest.Item) -> Trace | CassetteRecorder | OnDemand | Non
     return item.stash.get(_RECORDER, None)
 
 
-class OnDemand:
+class OnDemand(HTTPRecorder):
     """The recorder of a test that does not use the plugin; it opens the cassette at the first LM call."""
 
     def __init__(self, item: pytest.Item) -> None:
@@ -60,6 +62,19 @@ class OnDemand:
     def record(self, model: str, request: LMRequest, response: LMResponse) -> None:
         """Record a response of the LM."""
         self._recorder.record(model, request, response)
+
+    def replay_http(self, request: HTTPRequest) -> HTTPReply | None:
+        """Return the recorded reply."""
+        return self._recorder.replay_http(request)
+
+    def record_http(self, request: HTTPRequest, reply: HTTPReply) -> None:
+        """Record the reply of a server."""
+        self._recorder.record_http(request, reply)
+
+    def begin_again(self) -> None:
+        """Count equal requests anew."""
+        if "_recorder" in vars(self):
+            self._recorder.begin_again()
 
     @property
     def unseen(self) -> BaseException | None:
@@ -98,13 +113,6 @@ def around(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
         item.config.stash[RECORDING].save_early(item, nextitem)
 
 
-def begin(item: pytest.Item) -> None:
-    """Forget what an earlier attempt at the test has recorded."""
-    case = item.stash.get(CASE, None)
-    if case is not None:
-        case.begin()
-
-
 def shared(config: pytest.Config) -> AbstractContextManager[None]:
     """Route the LM calls of threads that a fixture of a wider scope starts to whichever test is running."""
     router = config.stash.get(ROUTER, None)
@@ -137,6 +145,8 @@ def annotate(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
     router = item.config.stash.get(ROUTER, None)
     if error is not None and router is not None and _RECORDER in item.stash:
         router.take_unseen(item.stash[_RECORDER])  # the test has failed: one reason is enough
+    if call.when == "teardown" and (recorder := item.stash.get(_RECORDER, None)) is not None:
+        recorder.begin_again()
     case = item.stash.get(CASE, None)
     if case is not None:
         _note(item, case, call)
@@ -193,10 +203,6 @@ def finish(session: pytest.Session) -> None:
         output = session.config.workeroutput  # type: ignore[attr-defined]  # xdist's, on workers
         collected = session.config.stash.get(COLLECTED, {})
         output[COLLECTED_OUTPUT] = json.dumps({function: facts.to_json() for function, facts in collected.items()})
-        if collected:
-            from pytest_dspex.collecting.agreement import send_digests  # only sessions with cases have rows
-
-            send_digests(session.config)
         if recording is not None:
             output[RECORDING_OUTPUT] = recording.to_json()
 

@@ -12,7 +12,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import pytest
@@ -20,13 +20,18 @@ import pytest
 from dspex_core import DSPexError, settings
 from dspex_core.plugin_api import REPLAY_VARIABLE, current
 from pytest_dspex.cassettes.elsewhere import MissElsewhereError
+from pytest_dspex.cassettes.exchange import HTTPRecorder
+from pytest_dspex.cassettes.lm_hosts import hosts_of
+from pytest_dspex.cassettes.patching import install
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from dspex_core import LMRequest, LMResponse
     from dspex_core.plugin_api import Recorder
+    from pytest_dspex.cassettes.exchange import HTTPReply, HTTPRequest
 
+T = TypeVar("T")
 _owner: ContextVar[Recorder | None] = ContextVar("dspex_owner", default=None)
 _in_session: ContextVar[bool] = ContextVar("dspex_in_session", default=False)
 ROUTER: pytest.StashKey[Router] = pytest.StashKey()  # of the session's config; absent in a live session
@@ -48,6 +53,7 @@ def begin(config: pytest.Config, *, live: bool, replay_only: bool) -> None:
     if router is not None:
         config.stash[ROUTER] = router
         undo.append(router.follow_threads())
+        restore.append(install(hosts_of(config.getini("dspex_lm_hosts"))))
     if is_inner or live:  # otherwise calls of threads that still run, and calls at exit, stay refused
         undo.extend(restore)
 
@@ -83,7 +89,7 @@ class CallOutsideTestsError(DSPexError):
         )
 
 
-class Router:
+class Router(HTTPRecorder):
     """The recorder of the process while a session does not run live.
 
     A call belongs to the test that started its thread, or else to the running test; between tests it is refused.
@@ -101,7 +107,7 @@ class Router:
         self._session_thread = threading.current_thread()
         self._ended: WeakKeyDictionary[Recorder, str] = WeakKeyDictionary()
         self._threads: WeakKeyDictionary[threading.Thread, Recorder] = WeakKeyDictionary()
-        self._asked: dict[int, tuple[LMRequest, Recorder]] = {}  # pending live calls, by the id of the request object
+        self._asked: dict[int, tuple[object, Recorder]] = {}  # pending live calls, by the id of the request object
 
     def replay(self, model: str, request: LMRequest) -> LMResponse | None:
         """Return the response from the cassette of the call's test, or `None` if the call has to go to the LM.
@@ -110,30 +116,50 @@ class Router:
             CallOutsideTestsError: The call does not belong to a test.
             MissElsewhereError: The request is not recorded, and the call was made in a thread.
         """
+        return self._routed(model, request, lambda recorder: recorder.replay(model, request))
+
+    def record(self, model: str, request: LMRequest, response: LMResponse) -> None:
+        """Record a response in the cassette that was looked up for its request."""
+        self._asked_of(model, request).record(model, request, response)
+
+    def replay_http(self, request: HTTPRequest) -> HTTPReply | None:
+        """Do the same as `replay` for an HTTP request to an LM."""
+
+        def ask(recorder: Recorder) -> HTTPReply | None:
+            return recorder.replay_http(request) if isinstance(recorder, HTTPRecorder) else None
+
+        return self._routed(request.model, request, ask)
+
+    def record_http(self, request: HTTPRequest, reply: HTTPReply) -> None:
+        """Record a reply in the cassette that was looked up for its request."""
+        recorder = self._asked_of(request.model, request)
+        if isinstance(recorder, HTTPRecorder):
+            recorder.record_http(request, reply)
+
+    def _routed(self, name: str, request: object, ask: Callable[[Recorder], T | None]) -> T | None:
         recorder = self._recorder()
         if recorder is None:
-            self.refused.add(model)
-            raise CallOutsideTestsError(model)
+            self.refused.add(name)
+            raise CallOutsideTestsError(name)
         if recorder in self._ended:
             self.late.add(self._ended[recorder])
         try:
-            response = recorder.replay(model, request)
+            found = ask(recorder)
         except pytest.fail.Exception as miss:
             if threading.current_thread() is self._session_thread:
                 raise
             # in another thread, its outcome may get lost, and pools wait for ever
             self._unseen.setdefault(recorder, miss)
             raise MissElsewhereError(str(miss)) from None
-        if response is None:  # the test may end before the answer arrives
+        if found is None:  # the test may end before the answer arrives
             self._asked[id(request)] = (request, recorder)
-        return response
+        return found
 
-    def record(self, model: str, request: LMRequest, response: LMResponse) -> None:
-        """Record a response in the cassette that was looked up for its request."""
+    def _asked_of(self, name: str, request: object) -> Recorder:
         _, recorder = self._asked.pop(id(request), (request, self._recorder()))
         if recorder is None:
-            raise CallOutsideTestsError(model)
-        recorder.record(model, request, response)
+            raise CallOutsideTestsError(name)
+        return recorder
 
     @contextmanager
     def running(self, recorder: Recorder, nodeid: str) -> Iterator[None]:

@@ -10,12 +10,14 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from pytest_dspex.cassettes.exchange import HTTPRecorder
 from pytest_dspex.gates.records import LMCall, Spent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dspex_core import LMRequest, LMResponse
+    from pytest_dspex.cassettes.exchange import HTTPReply, HTTPRequest
     from pytest_dspex.gates.records import Source
 
 
@@ -27,6 +29,15 @@ class Cassette(Protocol):
 
     def record(self, model: str, request: LMRequest, response: LMResponse) -> None:
         """Keep the response that the LM has just given."""
+
+    def replay_http(self, request: HTTPRequest) -> HTTPReply | None:
+        """Return the recorded reply, or `None` if the request has to be sent."""
+
+    def record_http(self, request: HTTPRequest, reply: HTTPReply) -> None:
+        """Record the reply of a server."""
+
+    def begin_again(self) -> None:
+        """Count equal requests anew."""
 
     @property
     def unseen(self) -> BaseException | None:
@@ -43,7 +54,7 @@ class Made(NamedTuple):
     begun: float = 0.0
 
 
-class Trace:
+class Trace(HTTPRecorder):
     """The recorder of one test item: notes each call, and passes it on to the item's cassette, if it has one.
 
     Args:
@@ -81,6 +92,20 @@ class Trace:
             self._recorder.record(model, request, timed if self._keeps_latency else response)
         source: Source = "cached" if response.cached else "asked" if self._recorder is None else "recorded"
         self._made[place] = Made(model, request, timed, source)
+
+    def replay_http(self, request: HTTPRequest) -> HTTPReply | None:
+        """Return the recorded reply, or `None` if the request has to be sent."""
+        return None if self._recorder is None else self._recorder.replay_http(request)
+
+    def record_http(self, request: HTTPRequest, reply: HTTPReply) -> None:
+        """Record the reply of a server."""
+        if self._recorder is not None:
+            self._recorder.record_http(request, reply)
+
+    def begin_again(self) -> None:
+        """Count equal requests anew."""
+        if self._recorder is not None:
+            self._recorder.begin_again()
 
     @property
     def unseen(self) -> BaseException | None:

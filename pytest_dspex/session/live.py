@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dspex_core import LM, ResponseCache
 
 _CACHE = pytest.StashKey["ResponseCache"]()
+_NOT_CONNECTED = pytest.StashKey["LM"]()
 _HOST_KEY = "dspex_local_host"
 
 
@@ -46,6 +47,19 @@ def make_ready(config: pytest.Config, lm: LM) -> None:
             lm.connect()
     except LMNotConfiguredError as error:
         refuse(config, error)
+
+
+def needed_later(config: pytest.Config, lm: LM) -> None:
+    """Note the session's LM, which the first test that surely calls it connects."""
+    config.stash[_NOT_CONNECTED] = lm
+
+
+def connect_needed(config: pytest.Config) -> None:
+    """Connect the session's LM, once."""
+    lm = config.stash.get(_NOT_CONNECTED, None)
+    if lm is not None:
+        del config.stash[_NOT_CONNECTED]
+        make_ready(config, lm)
 
 
 def refuse(config: pytest.Config, error: LMNotConfiguredError) -> NoReturn:

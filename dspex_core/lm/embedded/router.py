@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dspex_core.config import context
 from dspex_core.process.foreign_code import foreign_code
 
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ class Router:
 
     def _run(self, address: Future[str]) -> None:
         try:
-            with foreign_code():  # no user code runs in this thread
+            # No user code runs in this thread. What it forwards are calls of our LMs, which their callers record.
+            with foreign_code(), context(recorder=None, replay_only=False):
                 asyncio.run(self._listen(address))
         except Exception as error:  # noqa: BLE001  passed to the thread that waits for the address
             if not address.done():

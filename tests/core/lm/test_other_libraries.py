@@ -13,8 +13,14 @@ import dspex_core
 import pytest_dspex
 
 PACKAGES = [Path(package.__file__).parent for package in (dspex_core, pytest_dspex)]
-# What pydantic says is about the user's types; it is loaded on the paths of each call. pytest runs around us.
-EXCEPT = {"dspex_core", "pytest_dspex", "pydantic", "pydantic_core", "typing_extensions", "pytest", "_pytest", "pluggy"}
+# What pydantic says is about the user's types; it is loaded on the paths of each call. pytest runs around us. Who uses
+# `pytest_dspex.strategies` has imported Hypothesis.
+EXCEPT = {
+    *("dspex_core", "pytest_dspex"),
+    *("pydantic", "pydantic_core", "annotated_types", "typing_extensions"),
+    *("pytest", "_pytest", "pluggy"),
+    "hypothesis",
+}
 
 
 def _unguarded(node):
