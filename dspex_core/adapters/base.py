@@ -6,6 +6,7 @@ rendered once, into a `CompiledPrompt`; a call renders only its inputs.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -54,9 +55,19 @@ class Adapter(Hooks):
 
     Args:
         callbacks: Receive events of this adapter's writing and reading, in addition to those in the settings.
+        native_response_types: No effect, and a warning; accepted for DSPy's code.
     """
 
     callbacks: Sequence[Listener] = field(default=(), kw_only=True, compare=False, repr=False)
+    native_response_types: Sequence[type] | None = field(default=None, kw_only=True, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.native_response_types:
+            message = (
+                "native_response_types has no effect: the types Reasoning, Citations and ToolCalls say themselves what "
+                "is taken from beside a reply's text"
+            )
+            warnings.warn(message, stacklevel=3)
 
     @property
     def fallback(self) -> Adapter | None:

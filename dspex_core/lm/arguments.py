@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.errors import ConfigurationError
+from dspex_core.errors import ConfigurationError, LMConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+_REASONS = re.compile(r"(o[1345](-(mini|nano|pro))?(-\d{4}-\d{2}-\d{2})?|gpt-5(?!-chat)(-.*)?)$")
+_LEAST_FOR_REASONING = 16_000
 
 
 def only_one(name: str, *values: Any) -> Any:
@@ -39,6 +43,27 @@ def check_model(given: Any) -> None:
     """
     if not isinstance(given, str):
         raise ConfigurationError(f"the model must be named as 'provider/model', not by {given!r:.200}")
+
+
+def checked_for_reasoning(model: str, sampling: dict[str, Any]) -> dict[str, Any]:
+    """Return the sampling parameters of an LM, for OpenAI's reasoning models with their name of `max_tokens`.
+
+    Raises:
+        LMConfigurationError: Such a model does not take the temperature, or would use the tokens up while it reasons.
+    """
+    if not _REASONS.match(model.rpartition("/")[2].lower()):
+        return sampling
+    temperature, limit = sampling.get("temperature"), sampling.pop("max_tokens", None)
+    if temperature and temperature != 1:
+        message = f"{model} takes no temperature but 1.0, not {temperature!r}; leave it out"
+        raise LMConfigurationError(message, model=model)
+    if limit and limit < _LEAST_FOR_REASONING:
+        raise LMConfigurationError(
+            f"max_tokens={limit!r} may be used up before {model} has done reasoning: leave it out, give "
+            f"{_LEAST_FOR_REASONING} or more, or set a lower limit on purpose with max_completion_tokens={limit!r}",
+            model=model,
+        )
+    return sampling if limit is None else {**sampling, "max_completion_tokens": limit}
 
 
 def check_choice(name: str, given: Any, choices: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TextIO
 
 from dspex_core.config import current
-from dspex_core.errors import BudgetExceededError, LMError, StraySignalError
+from dspex_core.errors import BudgetExceededError, ConfigurationError, LMError, StraySignalError
 from dspex_core.flow.steps import Call, Flow, SyncOrAsync, adrive, drive
 from dspex_core.lm import openai_form
 from dspex_core.lm.cut_off import warn_if_cut_off
@@ -21,7 +21,7 @@ from dspex_core.lm.options import is_plain
 from dspex_core.lm.recorded import recorder_of, through
 from dspex_core.lm.streaming import aiterate, emitting, iterate
 from dspex_core.messages import LMRequest, LMResponse, Message, tool_from_json
-from dspex_core.plain.secrets import without_secrets
+from dspex_core.plain.secrets import is_private, without_secrets
 from dspex_core.telemetry.spans import in_span
 
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from dspex_core.messages import LMChunk
 
 _HISTORY_LENGTH = 10_000
+_OF_DSPY = frozenset(  # in its states of LMs: its class, finetuning, roles
+    {"_dspy_lm_class", "finetuning_model", "launch_kwargs", "provider", "train_kwargs", "use_developer_role"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ class BaseLM:
     keeps_budget: ClassVar[bool] = False
     history_length: ClassVar[int] = _HISTORY_LENGTH
     callbacks: Sequence[Listener] = ()
+    model_type: Literal["chat", "text", "responses"] = "chat"
     _by_forward: ClassVar[bool] = False  # the method by which a subclass answers, if not `complete`
     _by_call: ClassVar[bool] = False
     _declared: ClassVar[tuple[Any, ...]]  # `__call__`, `acall`, `forward` and `aforward`, as the class has defined them
@@ -159,7 +163,7 @@ class BaseLM:
 
         Returns:
             The text of each of the `n` outputs; an output with more than text is a dict with `"text"` and, if present,
-            `"reasoning_content"` and `"tool_calls"`.
+            `"reasoning_content"`, `"tool_calls"`, `"logprobs"` and `"citations"`.
         """
         return openai_form.said(drive(self._steps(_plain_request(prompt, messages, config))))
 
@@ -234,7 +238,8 @@ class BaseLM:
             settings.usage.add(self.model, response)
         if not settings.disable_history:
             asked = _to_keep(request)
-            note(HistoryEntry(self.model, asked, response, time.time()), self.history, settings.max_history_size)
+            entry = HistoryEntry(self.model, asked, response, time.time(), self.model_type)
+            note(entry, self.history, settings.max_history_size)
         return response
 
     def prepared(self, request: LMRequest) -> LMRequest:
@@ -281,6 +286,25 @@ class BaseLM:
     def inspect_history(self, n: int = 1, file: TextIO | None = None) -> None:
         """Write this LM's last `n` calls to a file, by default to `sys.stdout`."""
         self.history.inspect(n, file)
+
+    def dump_state(self) -> dict[str, Any]:
+        """Return the state of which `load_state` makes the LM again: never a key or an address."""
+        return {"model": self.model, **without_secrets(self.config, is_private)}
+
+    @classmethod
+    def load_state(cls, state: Mapping[str, Any]) -> Self:
+        """Make an LM of this class of a state that `dump_state` returned, also DSPy's.
+
+        Keys and addresses in the state are not used: set them where the program runs.
+
+        Raises:
+            ConfigurationError: The state names no model.
+        """
+        known = {name: value for name, value in state.items() if name not in _OF_DSPY}
+        model = known.pop("model", None)
+        if not isinstance(model, str):
+            raise ConfigurationError(f"the state of an LM must name its model, not {model!r}")
+        return cls(model, **without_secrets(known, is_private))
 
     def copy(self, **config: Any) -> Self:
         """Return the same LM with other sampling defaults and an empty history."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from dspex_core.config import current
 from dspex_core.errors import LiveCallRefusedError, LMError
 from dspex_core.flow.steps import Flow, adrive, drive
-from dspex_core.lm.arguments import check_choice, check_model, checked_retries, only_one
+from dspex_core.lm.arguments import check_choice, check_model, checked_for_reasoning, checked_retries, only_one
 from dspex_core.lm.base import BaseLM
 from dspex_core.lm.cache import default_cache
 from dspex_core.lm.cut_off import warn_if_cut_off
@@ -106,7 +106,8 @@ class LM(BaseLM):
     ) -> None:
         check_model(model)
         sampling, apart = set_apart({"temperature": temperature, "max_tokens": max_tokens, **config})
-        super().__init__(model, callbacks=callbacks, **{name: v for name, v in sampling.items() if v is not None})
+        sampling = checked_for_reasoning(model, {name: v for name, v in sampling.items() if v is not None})
+        super().__init__(model, callbacks=callbacks, **sampling)
         api_base = only_one("api_base", api_base, apart.pop("api_base", None))
         timeout = only_one("timeout", None if timeout == "default" else timeout, apart.pop("timeout", None)) or timeout
         retries = apart.pop("num_retries", None)
@@ -178,8 +179,9 @@ class LM(BaseLM):
         return clone
 
     def dump_state(self) -> dict[str, Any]:
-        """Return the state that a saved program keeps of its LM: never a key or an address."""
-        return {"model": self.model, **without_secrets(self.config, is_private)}
+        """Return the state of which `load_state` makes the LM again: never a key or an address."""
+        own = {"model_type": self.model_type, "cache": self.cache, "num_retries": self.num_retries}
+        return {**super().dump_state(), **own}
 
     def prepared(self, request: LMRequest) -> LMRequest:
         """Return a request with this LM's defaults, and its connection options separated from sampling parameters."""

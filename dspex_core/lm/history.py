@@ -35,6 +35,7 @@ class HistoryEntry(Mapping[str, Any]):
     request: LMRequest
     response: LMResponse
     time: float
+    model_type: str = "chat"
 
     @property
     def cost(self) -> float | None:
@@ -74,6 +75,7 @@ _VIEWS: Mapping[str, Callable[[HistoryEntry], Any]] = {  # by DSPy's keys
     "timestamp": _timestamp,
     "uuid": lambda entry: str(uuid5(NAMESPACE_OID, f"{entry.time} {entry.request.key(entry.model)}")),
     "model": lambda entry: entry.model,
+    "model_type": lambda entry: entry.model_type,
     "response_model": lambda entry: entry.response.model,
 }
 

@@ -104,7 +104,11 @@ def as_reply(response: LMResponse) -> Any:
 
 def said(response: LMResponse) -> list[Any]:
     """Return the result of calling an LM: for each output its text, or a dict if it has more parts."""
-    return [_parts(output) if output.reasoning or output.tool_calls else output.text for output in response.outputs]
+    return [_parts(output) if _has_parts(output) else output.text for output in response.outputs]
+
+
+def _has_parts(output: LMOutput) -> bool:
+    return bool(output.reasoning or output.tool_calls or output.logprobs or output.citations)
 
 
 def _parts(output: LMOutput) -> dict[str, Any]:
@@ -113,6 +117,10 @@ def _parts(output: LMOutput) -> dict[str, Any]:
         parts["reasoning_content"] = output.reasoning
     if output.tool_calls:
         parts["tool_calls"] = [attributes(call.to_json()) for call in output.tool_calls]
+    if output.logprobs:
+        parts["logprobs"] = attributes(output.logprobs)
+    if output.citations:
+        parts["citations"] = list(output.citations)
     return parts
 
 

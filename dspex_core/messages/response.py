@@ -49,7 +49,10 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class LMOutput:
-    """One completion: its text, why it ended, the model's reasoning where it is given apart, the calls it asks for.
+    """One completion: its text, why it ended, and what is given apart from the text.
+
+    That is the model's reasoning, the calls it asks for, the probabilities of the tokens (`logprobs`, if asked for),
+    and the provider's citations.
 
     `finish_reason` is one of OpenAI's words where the provider's has the same meaning: `"stop"`, `"tool_calls"`,
     `"length"` (it reached `max_tokens`), `"content_filter"`.
@@ -59,6 +62,8 @@ class LMOutput:
     finish_reason: str | None = None
     reasoning: str | None = None
     tool_calls: tuple[FunctionCall, ...] = ()
+    logprobs: Json | None = None
+    citations: tuple[Json, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "finish_reason", _shared(self.finish_reason))
@@ -77,13 +82,18 @@ class LMOutput:
             stored["reasoning"] = self.reasoning
         if self.tool_calls:
             stored["tool_calls"] = [call.to_json() for call in self.tool_calls]
+        if self.logprobs is not None:
+            stored["logprobs"] = self.logprobs
+        if self.citations:
+            stored["citations"] = list(self.citations)
         return stored
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
         """Rebuild an output from its stored form."""
         calls = tuple(FunctionCall.from_json(call) for call in stored.get("tool_calls", ()))
-        return cls(stored["text"], stored.get("finish_reason"), stored.get("reasoning"), calls)
+        apart = stored.get("logprobs"), tuple(stored.get("citations", ()))
+        return cls(stored["text"], stored.get("finish_reason"), stored.get("reasoning"), calls, *apart)
 
 
 @dataclass(frozen=True, slots=True)

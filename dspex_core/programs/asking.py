@@ -17,6 +17,7 @@ from dspex_core.errors import AdapterParseError, TruncatedReplyError
 from dspex_core.flow.steps import Call, SyncOrAsync
 from dspex_core.lm.cut_off import truncated
 from dspex_core.messages import LMRequest, Message
+from dspex_core.plain.attributes import attributes
 from dspex_core.programs.native_tools import read_with_calls, request_with_tools
 from dspex_core.telemetry.spans import Span
 
@@ -119,6 +120,12 @@ class Question:
         return outputs
 
     def _read(self, adapter: Adapter, output: LMOutput) -> Outputs:
+        outputs = self._outputs(adapter, output)
+        if output.logprobs is None or "logprobs" in self.signature.output_fields:
+            return outputs
+        return {**outputs, "logprobs": attributes(output.logprobs)}
+
+    def _outputs(self, adapter: Adapter, output: LMOutput) -> Outputs:
         apart = self.apart
         if output.reasoning and not apart:
             apart = reasoning_outputs(self.signature)

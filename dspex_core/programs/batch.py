@@ -14,6 +14,7 @@ from dspex_core.flow.runner import Finished, Runner
 from dspex_core.flow.steps import Flow
 from dspex_core.flow.together import TimeLimit
 from dspex_core.process.progress import Progress
+from dspex_core.types.observation import error_text
 
 if TYPE_CHECKING:
     from dspex_core.contracts import Trace
@@ -82,7 +83,7 @@ class Batch:
 def log_failure(index: int, error: Exception, *, shows_traceback: bool) -> None:
     """Log that an example has failed."""
     shown = error if shows_traceback else None
-    _log.warning("example %d failed: %s: %s", index, type(error).__name__, error, exc_info=shown)
+    _log.warning("example %d failed: %s", index, error_text(error), exc_info=shown)
 
 
 def _outcomes(runner: Runner[Any], total: int) -> tuple[list[Any], dict[int, Exception]]:

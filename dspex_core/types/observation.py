@@ -26,7 +26,10 @@ def as_observation(value: Any, *, limit: int = MAX_CHARACTERS) -> str:
 
 def error_text(error: BaseException) -> str:
     """Write an error in one line: its kind and its message."""
-    message = str(error)
+    try:
+        message = str(error)
+    except Exception:  # noqa: BLE001  the text of an error is the user's code
+        return f"{type(error).__name__} (whose message cannot be shown)"
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 

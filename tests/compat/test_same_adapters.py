@@ -251,3 +251,9 @@ def replies_in_elements(dspy):
 @pytest.mark.parametrize("use", USES)
 def test_the_same(ours, real, use):
     assert use(ours) == in_real(use, real)
+
+
+def test_types_that_are_to_be_taken_natively(ours):
+    assert ours.ChatAdapter(native_response_types=[]).native_response_types == []
+    with pytest.warns(UserWarning, match="native_response_types has no effect"):
+        assert ours.ChatAdapter(native_response_types=[ours.Reasoning]) == ours.ChatAdapter()

@@ -60,6 +60,7 @@ _CODES: dict[type[LMError], str] = {
     ContextWindowExceededError: """
         context_length_exceeded context_window_exceeded exceed_context_size_error model_max_prompt_tokens_exceeded
         request_too_large""",
+    LMRefusalError: "content_filter responsibleaipolicyviolation content_policy_violation",
 }
 _BY_CODE = {code: kind for kind, codes in _CODES.items() for code in codes.split()}
 _NOT_ON_LENGTH = (401, 402, 403, 404, 408, 429)
@@ -67,7 +68,7 @@ _VAGUE = (400, 413, 422)
 _EXCERPT = 500
 _DEPTH = 6  # how deep an explanation is searched: gateways nest them
 
-_INNER = ("error", "errors", "base_resp", "response", "metadata", "raw")
+_INNER = ("error", "errors", "innererror", "base_resp", "response", "metadata", "raw")
 _MESSAGE = ("message", "detail", "msg", "error_message", "error_msg", "status_msg", "error_description")
 _CODE = ("code", "error_code", "status_code", "type", "status")
 
@@ -111,8 +112,9 @@ def error_class(status: int, message: str, *codes: str) -> type[LMError]:
     """Return the error class by the reply's status, and by its text where the status is vague."""
     codes = tuple(code.lower() for code in codes)
     named = {_BY_CODE[code]: None for code in codes if code in _BY_CODE}
-    if LMBillingError in named:
-        return LMBillingError
+    for settled in (LMBillingError, LMRefusalError):
+        if settled in named:
+            return settled
     if status in _VAGUE and LMRateLimitError in named:
         return LMRateLimitError
     if ContextWindowExceededError in named and not is_limit_of_the_account(message):

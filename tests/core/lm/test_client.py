@@ -391,7 +391,8 @@ class TestCopies:
 
     def test_its_state_is_the_model_and_the_config_only(self):
         lm = LM(MODEL, temperature=0.0, api_key="sk-secret", api_base="http://private/v1")
-        assert lm.dump_state() == {"model": MODEL, "temperature": 0.0}
+        arguments = {"model_type": "chat", "cache": True, "num_retries": 3}
+        assert lm.dump_state() == {"model": MODEL, "temperature": 0.0, **arguments}
 
 
 @pytest.mark.parametrize(("given", "sent"), [({}, 1000), ({"max_tokens": 5}, 5)])

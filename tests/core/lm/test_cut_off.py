@@ -189,3 +189,20 @@ def test_a_reply_that_ended_with_an_error_is_that_error_and_tried_again(server, 
     with pytest.raises(kind):
         lm_of(server).request(request)
     assert lm_of(server, num_retries=1).request(request).text == "ok"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"code": "content_filter", "message": "The prompt was filtered.", "type": None, "param": "prompt"},
+        {"code": "invalid_request", "innererror": {"code": "ResponsibleAIPolicyViolation"}, "message": "Filtered."},
+        {"code": "content_policy_violation", "message": "Filtered."},
+    ],
+)
+def test_a_prompt_that_a_filter_refused_is_a_refusal(server, engine, error):
+    server.replies.append(Reply(status=400, body={"error": error}))
+    lm = lm_of(server, engine, num_retries=3)
+
+    with pytest.raises(LMRefusalError, match="iltered"):
+        lm("hi")
+    assert len(server.requests) == 1

@@ -65,7 +65,21 @@ def _output(choice: Json, data: Json) -> tuple[LMOutput, str]:
             raise ValueError("a choice without a message")
         message = {}
     said = read_message(message)
-    return LMOutput(said.text, reason, said.reasoning or None, read_calls(message)), said.refusal
+    output = LMOutput(said.text, reason, said.reasoning or None, read_calls(message), *_apart(choice, message))
+    return output, said.refusal
+
+
+def _apart(choice: Json, message: Json) -> tuple[Json | None, tuple[Json, ...]]:
+    """Return the probabilities of a choice's tokens, and the citations that LiteLLM puts beside the text."""
+    logprobs, of_provider = choice.get("logprobs"), message.get("provider_specific_fields")
+    citations = of_provider.get("citations") if isinstance(of_provider, dict) else None
+    cited = [each for group in _list(citations) for each in (group if isinstance(group, list) else [group])]
+    found = logprobs if isinstance(logprobs, dict) and logprobs else None
+    return found, tuple(each for each in cited if isinstance(each, dict))
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _message(choice: Json, *places: str) -> Json | None:
