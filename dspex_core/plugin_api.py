@@ -15,16 +15,23 @@ if TYPE_CHECKING:
     from dspex_core.lm.embedded.server import BUILT_IN, SERVER_VARIABLE, serve
     from dspex_core.messages import Json
     from dspex_core.metrics.score import as_score
+    from dspex_core.optimizers.fingerprint import dataset_data, fingerprint_of, lm_data, part_changes, provenance
     from dspex_core.plain.data import to_json
+    from dspex_core.plain.described import short_digest
     from dspex_core.plain.prompt_values import PromptValue
     from dspex_core.plain.secrets import HIDDEN, is_secret, masked, without_secrets
     from dspex_core.process.foreign_code import foreign_code, ignore_foreign_warnings
+    from dspex_core.programs.base import ARTIFACT_KIND
+    from dspex_core.programs.saving.provenance import changes_since, fingerprint_in
+    from dspex_core.programs.saving.source import source_lines, source_of
     from dspex_core.signatures.fields import SignatureField
     from dspex_core.spending.prices import list_price
     from dspex_core.stats import Interval, mean_interval
+    from dspex_core.storage.artifacts import artifact_state, provenance_of, read_json, write_artifact
     from dspex_core.storage.files import write_atomically
 
 __all__ = [
+    "ARTIFACT_KIND",
     "BUILT_IN",
     "HIDDEN",
     "REPLAY_VARIABLE",
@@ -36,23 +43,38 @@ __all__ = [
     "PromptValue",
     "Recorder",
     "SignatureField",
+    "artifact_state",
     "as_score",
+    "changes_since",
     "compare",
     "current",
+    "dataset_data",
+    "fingerprint_in",
+    "fingerprint_of",
     "foreign_code",
     "ignore_foreign_warnings",
     "is_secret",
     "list_price",
+    "lm_data",
     "masked",
     "mean_interval",
     "overlap",
+    "part_changes",
+    "provenance",
+    "provenance_of",
+    "read_json",
     "serve",
+    "short_digest",
+    "source_lines",
+    "source_of",
     "to_json",
     "without_secrets",
+    "write_artifact",
     "write_atomically",
 ]
 
 _HOMES = {
+    "ARTIFACT_KIND": "programs.base",
     "BUILT_IN": "lm.embedded.server",
     "HIDDEN": "plain.secrets",
     "REPLAY_VARIABLE": "config",
@@ -64,19 +86,33 @@ _HOMES = {
     "PromptValue": "plain.prompt_values",
     "Recorder": "contracts",
     "SignatureField": "signatures.fields",
+    "artifact_state": "storage.artifacts",
     "as_score": "metrics.score",
+    "changes_since": "programs.saving.provenance",
     "compare": "evaluation.compare",
     "current": "config",
+    "dataset_data": "optimizers.fingerprint",
+    "fingerprint_in": "programs.saving.provenance",
+    "fingerprint_of": "optimizers.fingerprint",
     "foreign_code": "process.foreign_code",
     "ignore_foreign_warnings": "process.foreign_code",
     "is_secret": "plain.secrets",
     "list_price": "spending.prices",
+    "lm_data": "optimizers.fingerprint",
     "masked": "plain.secrets",
     "mean_interval": "stats",
     "overlap": "datasets.split",
+    "part_changes": "optimizers.fingerprint",
+    "provenance": "optimizers.fingerprint",
+    "provenance_of": "storage.artifacts",
+    "read_json": "storage.artifacts",
     "serve": "lm.embedded.server",
+    "short_digest": "plain.described",
+    "source_lines": "programs.saving.source",
+    "source_of": "programs.saving.source",
     "to_json": "plain.data",
     "without_secrets": "plain.secrets",
+    "write_artifact": "storage.artifacts",
     "write_atomically": "storage.files",
 }
 

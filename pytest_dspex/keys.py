@@ -10,6 +10,7 @@ import pytest
 
 # in the output that an xdist worker sends to its controller
 COLLECTED_OUTPUT = "dspex_collected"
+NOTES_OUTPUT = "dspex_notes"
 PROBLEMS_OUTPUT = "dspex_problems"
 RECORDING_OUTPUT = "dspex_recording"
 # in the stash of an item

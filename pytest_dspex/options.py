@@ -32,6 +32,7 @@ class Options:
         lm: The model of the fixture `lm` (ini `dspex_lm`).
         concurrency: How many predictions run at once (ini `dspex_concurrency`).
         partial: Where to write the results for `--dspex-merge` (`--dspex-partial`).
+        artifacts: Whether programs load their compiled artifacts (`--dspex-artifacts`).
     """
 
     live: bool
@@ -40,6 +41,7 @@ class Options:
     lm: str
     concurrency: int
     partial: Path | None = None
+    artifacts: Literal["use", "ignore"] = "use"
 
     @property
     def asks(self) -> bool:
@@ -68,6 +70,12 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="NAME",
         help="before the tests, recompile the programs that they use, or only NAME; keep a program that scores "
         "better, fail if it scores worse beyond chance",
+    )
+    group.addoption(
+        "--dspex-artifacts",
+        choices=("use", "ignore"),
+        default="use",
+        help="use: programs load their compiled artifacts (default); ignore: they stay as they are built",
     )
     group.addoption(
         "--dspex-partial",
@@ -106,6 +114,7 @@ def configure(config: pytest.Config) -> None:
         lm=config.getini("dspex_lm"),
         concurrency=_positive(config.getini("dspex_concurrency")),
         partial=config.invocation_params.dir / partial if (partial := config.getoption("dspex_partial")) else None,
+        artifacts=config.getoption("dspex_artifacts"),
     )
     options = config.stash[OPTIONS]
     if options.live and options.record != "none":

@@ -89,13 +89,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return (yield)
     from pytest_dspex.collecting.cases import prepare
     from pytest_dspex.collecting.problems import raise_problems
+    from pytest_dspex.optimizing.artifacts import check_artifacts
     from pytest_dspex.optimizing.item import add_optimizations
     from pytest_dspex.session.controller import watch
 
     watch(config)
     prepare(config, items)
     yield
-    add_optimizations(config, items)
+    check_artifacts(config, items, recompiled=add_optimizations(config, items))
     raise_problems(config, items)
 
 

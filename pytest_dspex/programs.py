@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import pytest
 
+from pytest_dspex.options import OPTIONS
+
 if TYPE_CHECKING:
     from dspex_core import Example, Module, Optimizer
 
@@ -81,9 +83,13 @@ class ProgramSpec:
         return built
 
     def load(self, built: Module) -> Module:
-        """Load the artifact, where there is one, into a program that `build` has made, and return it."""
+        """Load the artifact, where there is one, into a program that `build` has made, and return it.
+
+        Raises:
+            ArtifactError: The artifact cannot be loaded, or was compiled from another source.
+        """
         if self.artifact.exists():
-            built.load(self.artifact)
+            built.load(self.artifact, strict=True)
         return built
 
     def examples(self, dataset: Dataset, *, program: Module, inputs: Sequence[str] | None = None) -> list[Example]:
@@ -93,6 +99,10 @@ class ProgramSpec:
             DatasetError: The dataset cannot be read, or a row lacks an input.
         """
         return read_examples(dataset, self.folder, program=program, inputs=self.inputs or inputs)
+
+
+# Of the session's config: the programs that were built before their fixtures, as they were built.
+BUILT = pytest.StashKey[dict[ProgramSpec, "Module"]]()
 
 
 def read_examples(
@@ -244,11 +254,12 @@ def _folder_of(build: Any, name: str) -> Path:
 
 
 def _fixture(spec: ProgramSpec) -> Any:
-    def load() -> Callable[..., Any]:
+    def load(pytestconfig: pytest.Config) -> Callable[..., Any]:
         from dspex_core import Module
 
-        built = spec.build()
-        return spec.load(built) if isinstance(built, Module) else built
+        built = pytestconfig.stash.get(BUILT, {}).pop(spec, None) or spec.build()
+        is_used = pytestconfig.stash[OPTIONS].artifacts == "use"
+        return spec.load(built) if is_used and isinstance(built, Module) else built
 
     fixture = pytest.fixture(scope="session", name=spec.name)(load)
     fixture.dspex_program = spec  # type: ignore[attr-defined]  # how visible_programs finds it

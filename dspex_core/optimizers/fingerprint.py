@@ -182,7 +182,7 @@ def _lm(lm: LanguageModel) -> Json:
 def _special(value: Any) -> Any:
     match value:
         case Example():
-            return {**described(value.toDict(), _special), "$inputs": sorted(value.input_keys)}
+            return described(value.toDict(), _special)
         case BaseLM():
             return _lm(value)
         case Module():

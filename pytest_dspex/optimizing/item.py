@@ -8,22 +8,24 @@ import pytest
 
 from pytest_dspex.collecting.case import CASE, Case
 from pytest_dspex.collecting.problems import report_problem
+from pytest_dspex.optimizing.artifacts import forget
 from pytest_dspex.options import OPTIONS
+from pytest_dspex.programs import BUILT
 from pytest_dspex.reports.shown import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from dspex_core import Example, Module
     from dspex_core.plugin_api import Event
     from pytest_dspex.programs import ProgramSpec
 
 
-def add_optimizations(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With `--dspex-optimize`, add an item before the tests for each program to recompile."""
+def add_optimizations(config: pytest.Config, items: list[pytest.Item]) -> Collection[ProgramSpec]:
+    """With `--dspex-optimize`, add an item before the tests for each program to recompile; return these programs."""
     wanted = config.stash[OPTIONS].optimize
     if wanted is None:
-        return
+        return ()
     users: dict[ProgramSpec, list[pytest.Function]] = {}
     for item in items:
         if not isinstance(item, pytest.Function) or CASE not in item.stash:
@@ -35,6 +37,7 @@ def add_optimizations(config: pytest.Config, items: list[pytest.Item]) -> None:
         which = f"the @program {wanted!r}" if wanted else "a @program with an optimizer"
         report_problem(config, f"--dspex-optimize: the collected tests do not use {which}; select tests that do")
     items[:0] = [_item(spec, tests) for spec, tests in users.items()]
+    return users.keys()
 
 
 def _item(spec: ProgramSpec, tests: Sequence[pytest.Function]) -> pytest.Function:
@@ -62,7 +65,8 @@ def _run(spec: ProgramSpec, tests: Sequence[pytest.Function], request: pytest.Fi
     try:
         listeners = (*current().listeners, _candidate_listener(say))
         with visible(request.config), context(listeners=listeners):
-            program = spec.build_module()
+            built = request.config.stash.setdefault(BUILT, {})
+            program = built[spec] = built.get(spec) or spec.build_module()
             optimized = optimize(
                 spec,
                 program,
@@ -72,6 +76,7 @@ def _run(spec: ProgramSpec, tests: Sequence[pytest.Function], request: pytest.Fi
             )
     except DSPexError as error:  # its message is enough: a traceback would show no line of a test
         raise pytest.fail.Exception(f"{type(error).__name__}: {error}", pytrace=False) from None
+    forget(request.config, spec)
     say(str(optimized))
     request.config.stash[RESULTS].add_note(f"optimize {spec.name}: {optimized}")
     if optimized.comparison.outcome == "regressed":

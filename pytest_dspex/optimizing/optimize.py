@@ -15,7 +15,19 @@ from dspex_core import (
     EvaluationResult,
     LMError,
 )
-from dspex_core.plugin_api import Comparison, compare, overlap
+from dspex_core.plugin_api import (
+    ARTIFACT_KIND,
+    Comparison,
+    artifact_state,
+    compare,
+    current,
+    fingerprint_of,
+    overlap,
+    provenance,
+    read_json,
+    write_artifact,
+)
+from pytest_dspex.optimizing.artifacts import file_digests, is_stale
 from pytest_dspex.reports.worst import scored_cases
 
 if TYPE_CHECKING:
@@ -62,10 +74,7 @@ def optimize(
         raise ConfigurationError(
             f"the held-out examples of @program {spec.name!r} have no input fields; name them with inputs=[...]"
         )
-    trainset = [] if spec.trainset is None else spec.examples(spec.trainset, program=program, inputs=inputs)
-    valset = None if spec.valset is None else spec.examples(spec.valset, program=program, inputs=inputs)
-    _refuse_overlap(spec, "trainset", trainset, testset)
-    _refuse_overlap(spec, "valset", valset or [], testset)
+    trainset, valset = _datasets(spec, program, inputs, testset)
     score = Evaluate(
         devset=testset, metric=metric, num_threads=concurrency, max_errors=len(testset), display_progress=True
     )
@@ -73,15 +82,28 @@ def optimize(
     _check_storable(program, spec)
     stored = incumbent_name(spec)
     say(f"scoring {stored} on {len(testset)} held-out examples")
-    incumbent = _trusted(score(spec.load(program.deepcopy())))
+    incumbent = _trusted(score(_incumbent(spec, program)))
     say(f"{stored}: {incumbent.mean:.3f}; compiling with {optimizer!r}")
     candidate = _as_loaded(program, optimizer.compile(program.deepcopy(), trainset=trainset, valset=valset))
     say("scoring the recompiled program")
     result = _trusted(score(candidate))
     comparison = compare(incumbent, result)
-    if comparison.outcome == "improved":
-        _store(candidate, spec, metadata=_baseline(result))
+    if comparison.outcome == "improved" or (is_stale(spec, program) and comparison.outcome != "regressed"):
+        made_of = fingerprint_of(program, optimizer, metric=metric, trainset=trainset, valset=valset, lm=current().lm)
+        made_of["files"] = file_digests(spec)
+        _store(candidate, spec, metadata=_baseline(result), provenance=provenance(made_of, optimizer))
     return Optimized(result, comparison)
+
+
+def _datasets(
+    spec: ProgramSpec, program: Module, inputs: Sequence[str], testset: Sequence[Example]
+) -> tuple[list[Example], list[Example] | None]:
+    """Return the trainset and the valset, which have nothing in common with the held-out examples."""
+    trainset = [] if spec.trainset is None else spec.examples(spec.trainset, program=program, inputs=inputs)
+    valset = None if spec.valset is None else spec.examples(spec.valset, program=program, inputs=inputs)
+    _refuse_overlap(spec, "trainset", trainset, testset)
+    _refuse_overlap(spec, "valset", valset or [], testset)
+    return trainset, valset
 
 
 def incumbent_name(spec: ProgramSpec) -> str:
@@ -110,14 +132,27 @@ def _check_storable(program: Module, spec: ProgramSpec) -> None:
         program.save(Path(folder, spec.artifact.name))
 
 
-def _store(program: Module, spec: ProgramSpec, *, metadata: Mapping[str, object]) -> None:
+def _incumbent(spec: ProgramSpec, program: Module) -> Module:
+    """Return a copy of the program with the stored state, if there is one; that may be stale."""
+    copy = program.deepcopy()
+    if spec.artifact.exists():
+        try:
+            copy.load_state(artifact_state(read_json(spec.artifact), ARTIFACT_KIND, path=spec.artifact))
+        except ArtifactError as error:
+            raise type(error)(error.reason, path=str(spec.artifact), problems=error.problems) from error
+    return copy
+
+
+def _store(
+    program: Module, spec: ProgramSpec, *, metadata: Mapping[str, object], provenance: Mapping[str, object]
+) -> None:
     """Save the better program as the artifact, or in a temporary folder if that fails.
 
     Raises:
         ArtifactError: The artifact could not be written; the message says where the program is.
     """
     try:
-        program.save(spec.artifact, metadata=metadata)
+        write_artifact(spec.artifact, ARTIFACT_KIND, program.dump_state(), metadata=metadata, provenance=provenance)
     except ArtifactError as error:
         rescued = Path(tempfile.mkdtemp(prefix="dspex-"), spec.artifact.name)
         program.save(rescued)

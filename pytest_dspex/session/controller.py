@@ -11,7 +11,7 @@ from pytest_dspex.cassettes.recording import Recordings
 from pytest_dspex.cassettes.stash import RECORDING
 from pytest_dspex.collecting.case import COLLECTED
 from pytest_dspex.gates.records import Collected
-from pytest_dspex.keys import COLLECTED_OUTPUT, PROBLEMS_OUTPUT, RECORDING_OUTPUT
+from pytest_dspex.keys import COLLECTED_OUTPUT, NOTES_OUTPUT, PROBLEMS_OUTPUT, RECORDING_OUTPUT
 from pytest_dspex.options import OPTIONS, is_worker
 from pytest_dspex.reports.alike import AlikeFailures
 from pytest_dspex.reports.shown import shown
@@ -23,6 +23,16 @@ if TYPE_CHECKING:
     from pytest_dspex.session.live import LocalHost
 
 RESULTS = pytest.StashKey[SessionResults]()
+
+
+def add_note(config: pytest.Config, note: str) -> None:
+    """Add a line to the reports, once; a worker sends it to its controller."""
+    if is_worker(config):
+        notes = config.workeroutput.setdefault(NOTES_OUTPUT, [])  # type: ignore[attr-defined]  # xdist's, on workers
+        if note not in notes:
+            notes.append(note)
+    else:
+        config.stash[RESULTS].add_note(note)
 
 
 class Controller:
@@ -113,6 +123,8 @@ class Controller:
         if RECORDING_OUTPUT in output:
             self._recordings.add(output[RECORDING_OUTPUT])
             self._recordings.add_shards(output[RECORDING_OUTPUT])
+        for note in output.get(NOTES_OUTPUT, ()):
+            self._results.add_note(note)
         self._problems += [problem for problem in output.get(PROBLEMS_OUTPUT, ()) if problem not in self._problems]
 
 

@@ -70,8 +70,9 @@ class SessionResults:
         self._selected.update(dict.fromkeys(nodeids))
 
     def add_note(self, note: str) -> None:
-        """Add a line to the reports."""
-        self._notes.append(note)
+        """Add a line to the reports, unless it is there."""
+        if note not in self._notes:
+            self._notes.append(note)
 
     def add_internal_error(self) -> None:
         """Note an internal error of pytest: in a worker's last test, xdist would end with exit status 0."""
