@@ -12,7 +12,7 @@ from pytest_dspex.fixtures import check, dspex_context, evaluate, example, lm, p
 from pytest_dspex.keys import SIBLINGS
 from pytest_dspex.reports import alike, cleaning
 from pytest_dspex.running import around as running
-from pytest_dspex.running import routing
+from pytest_dspex.running import routing, shared_fixtures
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -107,14 +107,14 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
         return (yield)
 
 
-@pytest.hookimpl(wrapper=True)
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
 ) -> Generator[None, object, object]:
-    """Route the LM calls from threads of a shared fixture to the test that is running."""
+    """Make the cassette of a shared fixture the recorder of its LM calls."""
     if fixturedef.scope == "function":
         return (yield)
-    with running.shared(request.config):
+    with shared_fixtures.around_setup(fixturedef, request):
         return (yield)
 
 

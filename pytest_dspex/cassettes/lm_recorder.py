@@ -25,7 +25,7 @@ from pytest_dspex.reports.shown import shown
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dspex_core import LMRequest
+    from dspex_core import LMError, LMRequest
     from dspex_core.plugin_api import Json
     from pytest_dspex.cassettes.exchange import HTTPRequest
     from pytest_dspex.cassettes.store import CassetteStore
@@ -196,6 +196,9 @@ class CassetteRecorder(HTTPRecorder):
         if self._store.add(Entry(key, model, self._case, request.to_json(), response.to_json())):
             with self._lock:
                 self.recorded += 1
+
+    def fail(self, model: str, request: LMRequest, error: LMError) -> None:
+        """Take the error of a call that failed, which is not recorded."""
 
     def _response(self, entry: Entry) -> LMResponse:
         try:

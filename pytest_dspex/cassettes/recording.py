@@ -1,18 +1,17 @@
-"""The cassettes of a session: one for each test function, and when each is written. PYTEST_DONT_REWRITE"""
+"""The cassettes of a session: of test functions and shared fixtures, and when each is written. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
 import contextlib
-import re
 import uuid
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_dspex.cassettes.places import folder_beside
 from pytest_dspex.cassettes.store import CassetteError
 from pytest_dspex.collecting.cases import names_of
-from pytest_dspex.keys import SIBLINGS
 from pytest_dspex.options import OPTIONS, is_worker
 
 if TYPE_CHECKING:
@@ -21,67 +20,70 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_dspex.cassettes.lm_recorder import CassetteRecorder
+    from pytest_dspex.cassettes.places import Place
     from pytest_dspex.cassettes.store import CassetteStore
 
 _RUN_KEY = "dspex_run"
-_FOLDER = "cassettes"
 
 
 @dataclass(slots=True)
-class FunctionRun:
-    """The state of a test function that has a cassette.
+class Run:
+    """The state of a test function or a fixture that has a cassette.
 
     Args:
         cassette: The cassette's path.
-        cases: The number of the function's cases, including those that this session does not run.
-        ran: The node ids of the cases that ran to their end or to a failed assertion.
+        cases: The number of the function's cases, including those that this session does not run; for a fixture `None`.
+        ran: The node ids of the cases that ran to their end or to a failed assertion; for a fixture, the cases.
         asked: The keys that workers looked up.
     """
 
     cassette: Path
-    cases: int
+    cases: int | None
     ran: set[str] = field(default_factory=set)
     asked: set[str] = field(default_factory=set)
 
     @property
     def is_whole(self) -> bool:
         """Whether all cases ran to their end; then the entries that were not looked up are not used any more."""
-        return len(self.ran) >= self.cases
+        return self.cases is None or len(self.ran) >= self.cases
+
+    @property
+    def droppable(self) -> set[str] | None:
+        """The cases whose unused entries may be dropped then: of a fixture those that ran, else all."""
+        return self.ran if self.cases is None else None
 
 
 class Recording:
-    """The cassettes of this process, one for each test function.
-
-    A cassette's path is `cassettes/<module>/<function>.jsonl`, beside the test's module.
-    """
+    """The cassettes of this process, one for each test function and for each fixture of a wider scope."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._mode = config.stash[OPTIONS].record
         self._stores: dict[str, CassetteStore] = {}
-        self._runs: dict[str, FunctionRun] = {}
+        self._runs: dict[str, Run] = {}
         self._recorders: list[CassetteRecorder] = []
         self._problems: list[str] = []
         self._notes: list[str] = []
         self._run = config.workerinput[_RUN_KEY] if is_worker(config) else _new_run()  # type: ignore[attr-defined]  # xdist's
 
-    def recorder(self, item: pytest.Item, *, process: int) -> CassetteRecorder:
-        """Return a recorder for the LM calls of an item that runs in this process, or in one it was forked from."""
+    def recorder(self, place: Place, *, process: int) -> CassetteRecorder:
+        """Return a recorder for the LM calls made in this process, or in one that it was forked from."""
         from pytest_dspex.cassettes.journal import Journal
         from pytest_dspex.cassettes.lm_recorder import CassetteRecorder
         from pytest_dspex.cassettes.store import CassetteStore
 
-        function, case = names_of(item)
-        run = self._runs.setdefault(
-            function, FunctionRun(_cassette(item, function), len(item.stash.get(SIBLINGS, (item,))))
-        )
-        if function not in self._stores:
+        run = self._runs.setdefault(place.owner, Run(place.cassette, place.cases))
+        if place.owner not in self._stores:
             journal = Journal(run.cassette, run=self._run) if self._mode != "none" else None
-            self._stores[function] = CassetteStore(run.cassette, journal=journal)
-        store = self._stores[function]
-        recorder = CassetteRecorder(store, case=case, record=self._mode, process=process)
+            self._stores[place.owner] = CassetteStore(run.cassette, journal=journal)
+        recorder = CassetteRecorder(self._stores[place.owner], case=place.case, record=self._mode, process=process)
         self._recorders.append(recorder)
         return recorder
+
+    def was_set_up(self, place: Place) -> None:
+        """Note that a fixture was set up."""
+        if place.owner in self._runs:
+            self._runs[place.owner].ran.add(place.case)
 
     def ran(self, item: pytest.Item) -> None:
         """Note that a test ran to its end."""
@@ -101,13 +103,13 @@ class Recording:
 
     def save(self) -> None:
         """Write the cassettes; an xdist worker writes shards beside them, which the controller merges."""
-        for function in self._stores if self._mode != "none" else ():
-            run, store = self._runs[function], self._stores[function]
+        for owner in self._stores if self._mode != "none" else ():
+            run, store = self._runs[owner], self._stores[owner]
             try:
                 if is_worker(self._config):
                     store.keep_shard()
                 else:
-                    store.save(prune=self._mode == "all" and run.is_whole)
+                    store.save(prune=self._mode == "all" and run.is_whole, cases=run.droppable)
             except (CassetteError, OSError) as error:
                 self._problems.append(_unwritten(error))
                 run.ran.clear()  # the controller must not drop entries that are missing from the shard
@@ -148,7 +150,7 @@ class Recordings:
         self._mode = config.stash[OPTIONS].record
         self._id = _new_run()
         self._folders: set[Path] = set()
-        self._runs: dict[str, FunctionRun] = {}
+        self._runs: dict[str, Run] = {}
 
     def brief(self, workerinput: dict[str, Any]) -> None:
         """Put the id of this run into a worker's input."""
@@ -156,8 +158,9 @@ class Recordings:
 
     def expect(self, nodeids: Iterable[str]) -> None:
         """Note the folders of the tests' cassettes, where a worker that crashes leaves its shards."""
-        files = {nodeid.partition("::")[0] for nodeid in nodeids}
-        self._folders.update((self._root / file).parent / _FOLDER for file in files)
+        files = {self._root / nodeid.partition("::")[0] for nodeid in nodeids}
+        self._folders.update(folder_beside(file) for file in files)
+        self._folders.update(folder_beside(folder) for file in files for folder in file.relative_to(self._root).parents)
 
     def add(self, recording: Mapping[str, Any]) -> None:
         """Add the problems, notes and counts of a recording."""
@@ -167,8 +170,8 @@ class Recordings:
 
     def add_shards(self, recording: Mapping[str, Any]) -> None:
         """Add the folders of a worker's shards and the cases that it ran."""
-        for function, (cassette, cases, ran, asked) in recording["runs"].items():
-            run = self._runs.setdefault(function, FunctionRun(Path(cassette), cases))
+        for owner, (cassette, cases, ran, asked) in recording["runs"].items():
+            run = self._runs.setdefault(owner, Run(Path(cassette), cases))
             run.ran.update(ran)
             run.asked.update(asked)
             self._folders.add(run.cassette.parent)
@@ -180,8 +183,10 @@ class Recordings:
         from pytest_dspex.cassettes.store import merge_shards
 
         whole = [run for run in self._runs.values() if run.is_whole] if self._mode == "all" else []
+        asked = {run.cassette: run.asked for run in whole}
+        cases = {run.cassette: run.ran for run in whole if run.cases is None}
         try:
-            merge_shards(self._folders, run=self._id, asked={run.cassette: run.asked for run in whole})
+            merge_shards(self._folders, run=self._id, asked=asked, cases=cases)
         except (CassetteError, OSError) as error:
             self.problems.append(_unwritten(error))
 
@@ -197,9 +202,3 @@ def _new_run() -> str:
 
 def _unwritten(error: CassetteError | OSError) -> str:
     return f"the recorded calls could not be written ({error}); record them again with --dspex-record=new"
-
-
-def _cassette(item: pytest.Item, function: str) -> Path:
-    inside = function.split("::")[1:]  # classes and the function
-    name = re.sub(r"[^\w.-]+", "-", ".".join(inside)).strip("-")
-    return item.path.parent / _FOLDER / item.path.stem / f"{name}.jsonl"

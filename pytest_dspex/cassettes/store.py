@@ -131,21 +131,22 @@ class CassetteStore:
         same_case = [entry for entry in entries if entry.case == case]
         return _most_similar(same_case, request, 0.0) if same_case else _most_similar(entries, request, _SIMILAR)
 
-    def save(self, *, prune: bool = False) -> bool:
+    def save(self, *, prune: bool = False, cases: Collection[str] | None = None) -> bool:
         """Merge the new entries into the file, which other runs may have changed; return whether the file changed.
 
         The entries of forked children are merged, too. The shard is removed when all of it is in the file.
 
         Args:
             prune: Whether to drop the entries that were not looked up in this run. Set it only if
-                every case of the test function has run.
+                every case of the test function has run, or `cases` names those that have.
+            cases: The cases whose entries may be dropped; by default, all.
 
         Raises:
             CassetteError: A shard or the cassette is damaged; the shards stay.
             OSError: The file cannot be written; the old file and the shard stay.
         """
         with self._lock:
-            unused = self._entries().keys() - self._asked if prune else set()
+            unused = _unused(self._entries().values(), self._asked, cases=cases) if prune else set()
             journal = self._journal
             own = [] if journal is None else [shard for shard in shards_of(self.path) if self._is_of_child(shard)]
             if not (self._changed or unused or own):
@@ -192,7 +193,11 @@ class CassetteStore:
 
 
 def merge_shards(
-    directories: Iterable[Path], *, run: str, asked: Mapping[Path, Collection[str]] = MappingProxyType({})
+    directories: Iterable[Path],
+    *,
+    run: str,
+    asked: Mapping[Path, Collection[str]] = MappingProxyType({}),
+    cases: Mapping[Path, Collection[str]] = MappingProxyType({}),
 ) -> list[Path]:
     """Merge the shards of a run, and the leftover shards of killed runs, into their cassettes.
 
@@ -203,6 +208,7 @@ def merge_shards(
         run: The run's id, as given to the journals.
         asked: For each cassette whose test function ran with all of its cases: the keys that the workers looked up.
             All other entries of the cassette are dropped.
+        cases: For each cassette of which not all cases have run: the cases whose entries may be dropped.
 
     Returns:
         The cassettes that changed.
@@ -211,17 +217,21 @@ def merge_shards(
         CassetteError: A shard or a cassette is damaged; its shards stay.
         OSError: A cassette cannot be written; the old one and its shards stay.
     """
-    used = {path.resolve(): keys for path, keys in asked.items()}
+    used = {path.resolve(): (keys, cases.get(path)) for path, keys in asked.items()}
     shards = {shard.resolve() for folder in directories for shard in folder.rglob("*.jsonl.*.shard")}
     cassettes = {cassette_of(shard) for shard in shards} | {path for path in used if path.exists()}
     return [path for path in sorted(cassettes) if _merge_shards_of(path, run, used=used.get(path))]
 
 
-def _merge_shards_of(path: Path, run: str, *, used: Collection[str] | None) -> bool:
+def _merge_shards_of(path: Path, run: str, *, used: tuple[Collection[str], Collection[str] | None] | None) -> bool:
     with exclusive(path.parent):
         shards = [shard for shard in shards_of(path) if is_of_run(shard, run) or is_left_behind(shard, run)]
-        unused = set() if used is None else {entry.key for entry in _read(path)} - set(used)
+        unused = set() if used is None else _unused(_read(path), used[0], cases=used[1])
         return _merge(path, {}, shards, unused=unused)[1]
+
+
+def _unused(entries: Iterable[Entry], asked: Collection[str], *, cases: Collection[str] | None) -> set[str]:
+    return {entry.key for entry in entries if cases is None or entry.case in cases} - set(asked)
 
 
 def _take_over(path: Path, run: str) -> None:

@@ -11,8 +11,8 @@ import pytest
 from pytest_dspex.collecting.case import CASE
 from pytest_dspex.keys import NEXT_ITEM
 from pytest_dspex.options import OPTIONS, is_worker
-from pytest_dspex.running.around import recorder_for
 from pytest_dspex.running.awaiting import awaiting
+from pytest_dspex.running.recorders import recorder_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

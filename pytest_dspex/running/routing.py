@@ -93,7 +93,8 @@ class Router(HTTPRecorder):
     """The recorder of the process while a session does not run live.
 
     A call belongs to the test that started its thread, or else to the running test; between tests it is refused.
-    Threads that a fixture of a wider scope starts serve many tests: their calls belong to the running test.
+    Threads that a fixture of a wider scope starts serve many tests: their calls belong to the fixture while it is set
+    up or torn down, else to the running test.
 
     `refused` are the models that were called outside any test, and `late` the tests whose threads made calls after
     the test's end. `problems` and `notes` report them, and the misses in threads.
@@ -187,14 +188,18 @@ class Router(HTTPRecorder):
         return self._unseen.pop(recorder, None)
 
     @contextmanager
-    def shared(self) -> Iterator[None]:
-        """Route the calls of threads that start inside the `with` block to whichever test is running then."""
-        before = current()
-        undo = settings.install_recorder(self, replay_only=before.replay_only)
+    def serving(self, recorder: Recorder) -> Iterator[None]:
+        """Route the calls of a shared fixture, inside the `with` block, to the fixture's recorder.
+
+        Threads and tasks that start in it are routed to whichever test or fixture is running when they call.
+        """
+        outer, self._running = self._running, recorder
+        undo = settings.install_recorder(self, replay_only=current().replay_only)
         try:
             yield
         finally:
             undo()
+            self._running = outer
 
     def follow_threads(self) -> Callable[[], None]:
         """Note from now on which test starts a thread or submits work to a pool; the returned function undoes it."""

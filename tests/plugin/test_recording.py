@@ -217,7 +217,7 @@ def test_calls_outside_of_prediction_are_recorded_too(project, run):
     )
     project.rows("red", "blue")
     assert outcomes(run("--dspex-record=new")) == {"passed": 4}
-    names = ("test_direct", "test_lm", "test_evaluate", "test_session_fixture")
+    names = ("test_direct", "test_lm", "test_evaluate", "fixture-answer")
     assert [len(project.entries(name)) for name in names] == [1, 1, 2, 1]
     project.forget_calls()
     assert outcomes(run()) == {"passed": 4}

@@ -1,0 +1,106 @@
+"""The recorders of tests and shared fixtures; a cassette is opened when it may be needed. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_dspex.cassettes.exchange import HTTPRecorder
+from pytest_dspex.cassettes.stash import RECORDING
+from pytest_dspex.collecting.case import CASE
+from pytest_dspex.options import OPTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dspex_core import LMError, LMRequest, LMResponse
+    from pytest_dspex.cassettes.exchange import HTTPReply, HTTPRequest
+    from pytest_dspex.cassettes.lm_recorder import CassetteRecorder
+    from pytest_dspex.cassettes.places import Place
+    from pytest_dspex.cassettes.recording import Recording
+    from pytest_dspex.running.trace import Trace
+
+RECORDER: pytest.StashKey[Trace | CassetteRecorder | OnDemand] = pytest.StashKey()  # of an item
+
+
+def recorder_for(item: pytest.Item) -> Trace | CassetteRecorder | OnDemand | None:
+    """Return the recorder of an item's LM calls; in a live session `None`, unless the item is a case."""
+    if RECORDER not in item.stash:
+        options = item.config.stash[OPTIONS]
+        recorder = None if options.live else OnDemand(item.config, lambda: _place_of(item))
+        if CASE in item.stash:
+            from pytest_dspex.running.trace import Trace  # imported only in sessions that have cases
+
+            item.stash[RECORDER] = Trace(None if recorder is None else recorder.opened)
+        elif recorder is not None:
+            item.stash[RECORDER] = recorder.opened if options.record != "none" else recorder
+    return item.stash.get(RECORDER, None)
+
+
+def _place_of(item: pytest.Item) -> Place:
+    from pytest_dspex.cassettes.places import place_of_test  # only tests that call an LM need it
+
+    return place_of_test(item)
+
+
+class OnDemand(HTTPRecorder):
+    """The recorder of a test or fixture that may not use the plugin; it opens the cassette at the first LM call."""
+
+    def __init__(self, config: pytest.Config, place: Callable[[], Place]) -> None:
+        self._config = config
+        self._place = place
+        self._process = os.getpid()  # the first call may come in a forked child
+
+    def replay(self, model: str, request: LMRequest) -> LMResponse | None:
+        """Return the recorded response."""
+        return self.opened.replay(model, request)
+
+    def record(self, model: str, request: LMRequest, response: LMResponse) -> None:
+        """Record a response of the LM."""
+        self.opened.record(model, request, response)
+
+    def fail(self, model: str, request: LMRequest, error: LMError) -> None:
+        """Record a refusal of the LM."""
+        self.opened.fail(model, request, error)
+
+    def replay_http(self, request: HTTPRequest) -> HTTPReply | None:
+        """Return the recorded reply."""
+        return self.opened.replay_http(request)
+
+    def record_http(self, request: HTTPRequest, reply: HTTPReply) -> None:
+        """Record the reply of a server."""
+        self.opened.record_http(request, reply)
+
+    def begin_again(self) -> None:
+        """Count equal requests anew."""
+        if self.is_open:
+            self.opened.begin_again()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether an LM was called."""
+        return "opened" in vars(self)
+
+    @property
+    def unseen(self) -> BaseException | None:
+        """The miss in a forked child."""
+        return self.opened.unseen if self.is_open else None
+
+    @cached_property
+    def opened(self) -> CassetteRecorder:
+        """The recorder of the cassette."""
+        return recording_of(self._config).recorder(self._place(), process=self._process)
+
+
+def recording_of(config: pytest.Config) -> Recording:
+    """Return the recording of a session, which is made at its first use."""
+    from pytest_dspex.cassettes.recording import Recording
+    from pytest_dspex.session.controller import watch
+
+    if RECORDING not in config.stash:
+        config.stash[RECORDING] = Recording(config)
+        watch(config)  # the controller shows the counts of calls at the end
+    return config.stash[RECORDING]
