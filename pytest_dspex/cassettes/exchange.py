@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
 
 from dspex_core.plugin_api import HIDDEN, is_secret, masked
+from pytest_dspex.cassettes.redact import is_secret as names_account
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -151,7 +152,7 @@ def request_of(method: str, url: str, *, headers: Iterable[tuple[str, str]], bod
         body: Bytes, a text, JSON data, or `None`.
     """
     sent = {name.lower(): value for name, value in headers}
-    secrets = {part for name, value in sent.items() if is_secret(name) for part in _parts_of_credential(value)}
+    secrets = {part for name, value in sent.items() if names_account(name) for part in _parts_of_credential(value)}
     pieces = urlsplit(url)
     secrets.update(unquote(text) for text in (pieces.username, pieces.password) if text)
     secrets.update(value for name, value in parse_qsl(pieces.query) if _is_secret_parameter(name))
@@ -236,7 +237,10 @@ def _is_secret_parameter(name: str) -> bool:
 
 def _parts_of_credential(value: str) -> list[str]:
     """Return the texts of a header that carry a credential: the whole, what follows its scheme, each cookie's value."""
-    words = [word.partition("=")[2] or word for word in re.split(r"[\s;,]+", value)]
+    words = []
+    for word in re.split(r"[\s;,]+", value):
+        _, _, assigned = word.partition("=")
+        words.append(assigned if assigned.strip("=") else word)  # `=` at its end pads base64
     decoded = []
     for word in words:
         try:

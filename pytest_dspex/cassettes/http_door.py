@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from dspex_core import LiveCallRefusedError
 from dspex_core.plugin_api import current, foreign_code
-from pytest_dspex.cassettes.exchange import HTTPRecorder, HTTPReply, kept_headers, request_of
+from pytest_dspex.cassettes.exchange import HTTPRecorder, HTTPReply, HTTPRequest, kept_headers, request_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from pytest_dspex.cassettes.exchange import HTTPRequest
     from pytest_dspex.cassettes.lm_hosts import LMHosts
 
 
@@ -49,7 +48,7 @@ class HTTPDoor:
         number = int(port) if isinstance(port, int) or (isinstance(port, str) and port.isdecimal()) else None
         recorder = recorder_here()
         if recorder is not None and self.hosts.is_address(name.lower().rstrip("."), number):
-            recorder.replay_http(request_of("CONNECT", f"tcp://{name}:{number}", headers=(), body=None))
+            recorder.replay_http(HTTPRequest("CONNECT", f"{name}:{number} by a client that is not recorded"))
 
 
 def recorder_here() -> HTTPRecorder | None:

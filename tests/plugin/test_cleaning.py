@@ -104,6 +104,15 @@ def test_no_credential_is_in_the_output_or_in_junit(project, alone, monkeypatch,
     assert shown_by_source == []
 
 
+def test_a_credential_that_is_too_long_for_a_path_is_hidden(project, alone, monkeypatch):
+    key = "long" * 2000
+    monkeypatch.setenv("SOMEBODYS_PRIVATE_KEY", key)
+    project.test("import os\n\ndef test_it():\n    assert not os.environ['SOMEBODYS_PRIVATE_KEY']")
+    result = alone("-vv")
+    result.assert_outcomes(failed=1)
+    assert key not in result.stdout.str()
+
+
 def test_the_key_of_the_lm_in_use_is_hidden(project, alone):
     project.conftest(
         more=f"""

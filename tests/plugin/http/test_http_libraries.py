@@ -3,7 +3,7 @@
 import textwrap
 
 import pytest
-from conftest import LIBRARIES, PROJECT, outcomes
+from http_projects import LIBRARIES, PROJECT, outcomes
 
 TESTS = """
     @pytest.mark.parametrize("way", [way for way in ("ask", "stream", "aask", "astream") if way in globals()])
