@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from dspex_core.contracts import Event, Recorder
     from dspex_core.datasets.split import overlap
     from dspex_core.evaluation.compare import Comparison, compare
+    from dspex_core.evaluation.evaluate import metric_name
     from dspex_core.lm.embedded.server import BUILT_IN, SERVER_VARIABLE, serve
     from dspex_core.messages import Json
     from dspex_core.metrics.score import as_score
@@ -58,6 +59,7 @@ __all__ = [
     "lm_data",
     "masked",
     "mean_interval",
+    "metric_name",
     "overlap",
     "part_changes",
     "provenance",
@@ -101,6 +103,7 @@ _HOMES = {
     "lm_data": "optimizers.fingerprint",
     "masked": "plain.secrets",
     "mean_interval": "stats",
+    "metric_name": "evaluation.evaluate",
     "overlap": "datasets.split",
     "part_changes": "optimizers.fingerprint",
     "provenance": "optimizers.fingerprint",

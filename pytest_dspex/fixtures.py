@@ -12,7 +12,6 @@ from pytest_dspex.options import OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from dspex_core import BaseLM, EvaluationResult, Example, ScriptedLM
 
@@ -69,9 +68,14 @@ def scripted_lm() -> Iterator[Callable[..., ScriptedLM]]:
 
 @pytest.fixture
 def example(request: pytest.FixtureRequest) -> Example:
-    """Return the dataset row of this case; only tests that are marked with `dspex_data` have one."""
+    """Return the dataset row of this case; a test of other parameters that uses `prediction` has them in its place."""
+    case = request.node.stash.get(CASE, None)
+    if case is not None and case.example is not None:
+        found: Example = case.example
+        return found
+    wanted = "prediction" if "prediction" in request.node.fixturenames else "example"
     message = (
-        f"{request.node.nodeid} uses the fixture `example` but has no dataset; "
+        f"{request.node.nodeid} uses the fixture `{wanted}` but has no dataset; "
         "mark it with @pytest.mark.dspex_data(path, inputs=[...])"
     )
     pytest.fail(message, pytrace=False)
@@ -88,22 +92,24 @@ def prediction(
     from pytest_dspex.running.prefetch import prefetcher
     from pytest_dspex.session.live import refuse
 
-    spec = request.node.stash[CASE].predictor
-    program: Callable[..., Any] = request.getfixturevalue(spec.name)
+    case = request.node.stash[CASE]
+    program: Callable[..., Any] = request.getfixturevalue(case.predictor.name)
     try:
-        return prefetcher(request.config).prediction(request.node, program, name=spec.name)
+        made = prefetcher(request.config).made(request.node, program, name=case.predictor.name)
     except LMNotConfiguredError as error:  # LiteLLM reports a missing key only when it is called
         refuse(request.config, error)
+    for name, score in made.scores.items():
+        case.record(name, score.value, score.feedback)
+    return made.prediction
 
 
 @pytest.fixture
 def score(request: pytest.FixtureRequest) -> Callable[..., None]:
-    """`score(name, value, feedback="")` records a score of this case; a low score does not fail the test."""
+    """`score(name, value, feedback="")` records a score of this case, once; a low score does not fail the test."""
     from dspex_core import Score
     from dspex_core.plugin_api import as_score
 
     case = request.node.stash[CASE]
-    case.scores.clear()  # a rerun of the test starts without the scores of its earlier attempt
 
     def record(name: str, value: Any, feedback: str = "") -> None:
         found = as_score(value)
@@ -133,10 +139,10 @@ def evaluate(
 ) -> Callable[..., EvaluationResult]:
     """`evaluate(program, dataset, metric=..., inputs=[...])` scores a program on a whole dataset.
 
-    `dataset` is a list of examples, or a path relative to the test's file. `inputs` names the
-    input fields of its rows; by default, those that are an input of one of the program's
-    predictors, or a parameter of a program that is a function. Compare the result with a threshold:
-    `assert result >= 0.85`. A failed comparison lists the worst examples.
+    `dataset` is a path relative to the test's file, or what `load_dataset` takes: examples, dicts, a
+    DataFrame, ... `inputs` names the input fields of its rows; by default, those that are an input of one
+    of the program's predictors, or a parameter of a program that is a function. Compare the result with a
+    threshold: `assert result >= 0.85`. A failed comparison lists the worst examples.
     """
     from dspex_core import Evaluate
     from pytest_dspex.gates.records import Evaluation
@@ -144,11 +150,10 @@ def evaluate(
     from pytest_dspex.running.awaiting import for_evaluation
 
     case, options = request.node.stash[CASE], request.config.stash[OPTIONS]
-    case.evaluations.clear()  # a rerun of the test starts without those of its earlier attempt
 
     def run(
         program: Callable[..., Any],
-        dataset: str | Path | Sequence[Example],
+        dataset: Any,
         *,
         metric: Callable[..., Any],
         inputs: Sequence[str] | None = None,

@@ -14,7 +14,8 @@ DEFAULT_LM = "local/smollm2-135m-instruct"
 
 MARKERS = (
     (
-        "dspex_data(path, inputs=[...], program=None): run the test once for each row of a dataset; "
+        "dspex_data(dataset, inputs=[...], program=..., where=..., sample=..., metrics=[...]): run the test once for "
+        "each row of a dataset (a path, rows, a DataFrame, a function, ...); "
         "the fixture `example` is the row, and `prediction` is the program's output for its inputs"
     ),
     "dspex_gate(score, min=...): after the test's last case, fail unless the mean of this score is at least `min`",

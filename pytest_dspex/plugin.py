@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_dspex import options
+from pytest_dspex.collecting.problems import with_unreadable
 from pytest_dspex.collecting.relevance import any_relevant
 from pytest_dspex.fixtures import check, dspex_context, evaluate, example, lm, prediction, score, scripted_lm
 from pytest_dspex.keys import SIBLINGS
@@ -107,6 +108,12 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
         return (yield)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Begin a test without what an earlier attempt at it has recorded."""
+    running.begin(item)
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
@@ -148,8 +155,8 @@ def pytest_runtest_makereport(
 def pytest_make_collect_report(
     collector: pytest.Collector,
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Remove credentials and control characters from the report of a collection."""
-    report = yield
+    """Fail the collection of a module whose datasets cannot be read; remove credentials from its report."""
+    report = with_unreadable((yield), collector)
     return cleaning.clean_collect_report(report, collector)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import pytest
 
+from pytest_dspex.collecting.source import located
 from pytest_dspex.options import OPTIONS
 
 if TYPE_CHECKING:
@@ -106,12 +107,12 @@ BUILT = pytest.StashKey[dict[ProgramSpec, "Module"]]()
 
 
 def read_examples(
-    dataset: Dataset, folder: Path, *, program: Callable[..., Any], inputs: Sequence[str] | None
+    dataset: Any, folder: Path, *, program: Callable[..., Any], inputs: Sequence[str] | None
 ) -> list[Example]:
-    """Read a dataset; a path is relative to `folder`.
+    """Read a dataset of any form that `load_dataset` takes; a path is relative to `folder`.
 
-    Without `inputs`, the inputs of a row are those of its fields that are an input of one of
-    the program's predictors, or a parameter of a program that is a function.
+    Without `inputs`, the inputs of a row are those that it names itself, else those of its fields
+    that are an input of one of the program's predictors, or a parameter of a program that is a function.
 
     Raises:
         ConfigurationError: The parameters of the program do not say which fields are its inputs.
@@ -119,16 +120,23 @@ def read_examples(
     """
     from dspex_core import load_dataset
 
-    if not isinstance(dataset, str | Path):
-        return list(dataset)
-    examples = load_dataset(folder / dataset, inputs=inputs)
-    if inputs is not None:
+    if isinstance(dataset, list | tuple) and all(hasattr(row, "inputs") for row in dataset):
+        return list(dataset)  # examples, also another library's, which may come from several datasets with equal ids
+    examples = load_dataset(located(dataset, folder), inputs=inputs)
+    if inputs is not None or all(example.input_keys for example in examples):
         return examples
-    wanted = _input_names(program)
-    return [example.with_inputs(*(wanted & set(example.keys()))) for example in examples]
+    wanted = input_names(program)
+    return [
+        example if example.input_keys else example.with_inputs(*(wanted & set(example.keys()))) for example in examples
+    ]
 
 
-def _input_names(program: Callable[..., Any]) -> set[str]:
+def input_names(program: Callable[..., Any]) -> set[str]:
+    """Return the inputs of a program's predictors, or the parameters of a program that is a function.
+
+    Raises:
+        ConfigurationError: The parameters of the program do not say what its inputs are.
+    """
     from dspex_core import ConfigurationError, Module
 
     if isinstance(program, Module):

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from pytest_dspex.collecting.parametrize import DataSource
+    from dspex_core import Example
+    from pytest_dspex.collecting.source import DataSource
     from pytest_dspex.gates.records import CaseFacts, Collected, Evaluation, RecordedScore
     from pytest_dspex.programs import ProgramSpec
 
@@ -20,13 +21,14 @@ class Case:
     Args:
         function: The node id of the test function, without the case.
         name: The case's id; empty for a test that is not parametrized.
-        source: The test's `dspex_data` marker, if there is one.
+        source: The `dspex_data` marker of the case's row, if it has one.
         programs: The programs that the test uses.
         predictor: The program that makes the fixture `prediction`, if the test uses that.
         scores: The scores that `score` recorded, by name.
         checks: The messages of the failed checks of `check`.
         evaluations: The results of the fixture `evaluate`.
         error: Whether the test failed with an error that is not an assertion.
+        example: The row; for a test of other parameters that uses `prediction`, these.
         collected: The collected facts of the function: its cases and gates.
         attempt: 1 while the item runs for the first time, then one more for each rerun.
         facts: The content of the case, once it has run.
@@ -41,14 +43,31 @@ class Case:
     checks: list[str] = field(default_factory=list)
     evaluations: list[Evaluation] = field(default_factory=list)
     error: bool = False
+    example: Example | None = None
     collected: Collected | None = None
     attempt: int = 0
     facts: CaseFacts | None = None
 
-    def record(self, name: str, value: float, feedback: str = "", *, details: dict[str, Any] | None = None) -> None:
-        """Record a score; `details` is more about it, as JSON data."""
-        from pytest_dspex.gates.records import RecordedScore  # imported only in sessions that have scores
+    def begin(self) -> None:
+        """Forget what an earlier attempt at the test has recorded."""
+        self.scores.clear()
+        self.checks.clear()
+        self.evaluations.clear()
 
+    def record(self, name: str, value: float, feedback: str = "", *, details: dict[str, Any] | None = None) -> None:
+        """Record a score; `details` is more about it, as JSON data.
+
+        Raises:
+            ConfigurationError: The case has recorded a score of this name before.
+        """
+        from dspex_core import ConfigurationError  # imported only in sessions that have scores
+        from pytest_dspex.gates.records import RecordedScore
+
+        if name in self.scores:
+            raise ConfigurationError(
+                f"the score {name!r} is recorded twice in {self.function}, case {self.name or '(its only one)'!r}: "
+                "give the second another name; the scores of `dspex_data(metrics=...)` are recorded already"
+            )
         self.scores[name] = RecordedScore(value, feedback, details)
 
 

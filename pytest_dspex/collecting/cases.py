@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dspex_core import ConfigurationError, Example
+from dspex_core import ConfigurationError
 from pytest_dspex.collecting.case import CASE, COLLECTED, Case
-from pytest_dspex.collecting.parametrize import data_source
+from pytest_dspex.collecting.own_rows import parameters_as_row
+from pytest_dspex.collecting.parametrize import row_of
 from pytest_dspex.collecting.problems import report_problem
 from pytest_dspex.collecting.relevance import LM_FIXTURES, is_relevant
 from pytest_dspex.gates.grammar import gate_from_marker
@@ -19,7 +20,7 @@ from pytest_dspex.keys import SIBLINGS
 from pytest_dspex.programs import ProgramSpec, visible_programs
 
 if TYPE_CHECKING:
-    from pytest_dspex.collecting.parametrize import DataSource
+    from pytest_dspex.collecting.source import DataSource
     from pytest_dspex.gates.grammar import Gate
 
 
@@ -38,6 +39,8 @@ def prepare(config: pytest.Config, items: list[pytest.Item]) -> None:
         if not used and not is_relevant(item):
             continue
         case = item.stash[CASE] = _case(item, used, programs[module])
+        if case.source is not None and case.source.metrics and "prediction" not in item.fixturenames:
+            item.fixturenames.append("prediction")  # pytest has dropped it again if the test does not name it
         uses_lm = case.programs or not LM_FIXTURES.isdisjoint(item.fixturenames)
         if uses_lm and "dspex_context" not in item.fixturenames[:1]:  # the cases of a function share this list
             item.fixturenames.insert(0, "dspex_context")  # sets the fixture `lm` as the LM in the settings
@@ -51,11 +54,14 @@ def prepare(config: pytest.Config, items: list[pytest.Item]) -> None:
 
 
 def _case(item: pytest.Function, used: list[ProgramSpec], visible: dict[str, ProgramSpec]) -> Case:
-    source = predictor = None
+    row = row_of(item)
+    source = row.source if row else None
+    example, predictor = (row.example if row else None), None
     try:
-        source = data_source(item)
-        if source and "prediction" in item.fixturenames:
-            predictor = _predictor(item, source, used, visible)
+        _refuse_unittest(item)
+        if "prediction" in item.fixturenames or (source is not None and source.metrics):
+            example = example or parameters_as_row(item)
+            predictor = _predictor(item, source, used, visible) if example else None
     except ConfigurationError as error:
         report_problem(item.config, str(error))
     function, name = names_of(item)
@@ -65,6 +71,7 @@ def _case(item: pytest.Function, used: list[ProgramSpec], visible: dict[str, Pro
         source=source,
         programs=tuple(dict.fromkeys([*used, *([predictor] if predictor else [])])),
         predictor=predictor,
+        example=example,
     )
 
 
@@ -76,20 +83,37 @@ def names_of(item: pytest.Item) -> tuple[str, str]:
     callspec = getattr(item, "callspec", None)  # of parametrized functions
     if callspec is None:
         return function, ""
-    example = callspec.params.get("example")
-    if len(callspec.params) == 1 and isinstance(example, Example):
-        return function, str(example.id)  # pytest's own id is this one, escaped
+    row = row_of(item)
+    if row is not None and len(callspec.params) == 1:
+        return function, row.id  # pytest's own id is this one, escaped
     return function, callspec.id
 
 
+def _refuse_unittest(item: pytest.Function) -> None:
+    """Refuse markers on a `unittest.TestCase`, where pytest makes one item of a test, without fixtures.
+
+    Raises:
+        ConfigurationError: The test is a method of such a class.
+    """
+    bases = item.cls.__mro__ if item.cls is not None else ()
+    if not any(base.__module__.startswith("unittest") and base.__name__ == "TestCase" for base in bases):
+        return
+    for name in ("dspex_data", "dspex_repeat"):
+        if item.get_closest_marker(name) is not None:
+            raise ConfigurationError(
+                f"{item.nodeid} is marked with {name}, which has no effect on methods of a unittest.TestCase, as "
+                "pytest does not parametrize these; make it a function, or a method of a plain class"
+            )
+
+
 def _predictor(
-    item: pytest.Function, source: DataSource, used: list[ProgramSpec], visible: dict[str, ProgramSpec]
+    item: pytest.Function, source: DataSource | None, used: list[ProgramSpec], visible: dict[str, ProgramSpec]
 ) -> ProgramSpec:
     """Return the program that makes a test's `prediction`.
 
     It is the program that the marker names, else the only one that the test uses, else the only visible one.
     """
-    if source.program is not None:
+    if source is not None and source.program is not None:
         if source.program in visible:
             return visible[source.program]
         known = ", ".join(sorted(visible)) or "none is defined"

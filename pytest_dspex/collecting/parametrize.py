@@ -1,83 +1,67 @@
-"""The marker `dspex_data`: a test becomes one pytest item for each row of a dataset. PYTEST_DONT_REWRITE"""
+"""A test with the marker `dspex_data` becomes one pytest item for each row of its datasets. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from dspex_core import ConfigurationError, DatasetError
-from pytest_dspex.collecting.problems import report_problem
+from pytest_dspex.collecting.problems import report_problem, report_unreadable
+from pytest_dspex.collecting.row_marks import marks_of
+from pytest_dspex.collecting.rows import ROWS, Row, rows_of
+from pytest_dspex.collecting.source import data_sources
 
 if TYPE_CHECKING:
-    from dspex_core import Example
+    from collections.abc import Sequence
 
-
-@dataclass(frozen=True, slots=True)
-class DataSource:
-    """The arguments of a `dspex_data` marker; `path` is absolute."""
-
-    path: Path
-    inputs: tuple[str, ...]
-    program: str | None
-
-    def examples(self, config: pytest.Config) -> list[Example]:
-        """Read the rows; each dataset is read once in a session."""
-        from dspex_core import load_dataset
-
-        read = config.stash.setdefault(_READ, {})
-        key = (self.path, self.inputs)
-        if key not in read:
-            read[key] = load_dataset(self.path, inputs=self.inputs)
-        return read[key]
-
-
-_READ = pytest.StashKey[dict[tuple[Path, tuple[str, ...]], list["Example"]]]()
-
-
-def data_source(node: pytest.Item) -> DataSource | None:
-    """Read the `dspex_data` marker of a test, if it has one.
-
-    Raises:
-        ConfigurationError: An argument of the marker is missing, unknown or not valid.
-    """
-    mark = node.get_closest_marker("dspex_data")
-    if mark is None:
-        return None
-    where = f"{node.nodeid}: @pytest.mark.dspex_data"
-    unknown = sorted(set(mark.kwargs) - {"inputs", "program"})
-    if unknown:
-        raise ConfigurationError(f"{where} has an unknown argument {unknown[0]!r}; it takes path, inputs and program")
-    if len(mark.args) != 1 or not isinstance(mark.args[0], str | Path):
-        raise ConfigurationError(
-            f"{where} has the positional arguments {mark.args!r}; give it one, the path of the dataset"
-        )
-    inputs = mark.kwargs.get("inputs")
-    if not isinstance(inputs, list | tuple) or not inputs or not all(isinstance(name, str) for name in inputs):
-        raise ConfigurationError(
-            f'{where} has inputs={inputs!r}; give it the names of the input fields: inputs=["field", ...]'
-        )
-    return DataSource(node.path.parent / mark.args[0], tuple(inputs), mark.kwargs.get("program"))
+    from pytest_dspex.collecting.source import DataSource
 
 
 def generate(metafunc: pytest.Metafunc) -> None:
-    """Parametrize a test that has a `dspex_data` marker: each row becomes the fixture `example` of one case."""
+    """Parametrize a test that has `dspex_data` markers: each row becomes the fixture `example` of one case."""
     definition: Any = metafunc.definition
     try:
-        source = data_source(definition)
-        if source is None:
-            return
-        examples = source.examples(metafunc.config)
-    except (ConfigurationError, DatasetError) as error:
+        sources = data_sources(definition)
+    except ConfigurationError as error:
         report_problem(metafunc.config, str(error))
         return
-    if "example" not in metafunc.fixturenames:
+    if not _uses_rows(metafunc, sources):
         message = (
             f"{definition.nodeid} is marked with dspex_data but uses neither of the fixtures `example` and "
             "`prediction`; use one of them, or remove the marker"
         )
         report_problem(metafunc.config, message)
         return
-    metafunc.parametrize("example", examples, ids=[str(example.id) for example in examples])
+    try:
+        rows = rows_of(sources, metafunc.config)
+        cases = [pytest.param(row.example, id=row.id, marks=marks_of(row.example, metafunc.config)) for row in rows]
+    except DatasetError as error:
+        report_unreadable(definition, error)
+        return
+    metafunc.config.stash.setdefault(ROWS, {})[definition.nodeid] = {id(row.example): row for row in rows}
+    metafunc.parametrize("example", cases)
+
+
+def _uses_rows(metafunc: pytest.Metafunc, sources: Sequence[DataSource]) -> bool:
+    if any(source.metrics for source in sources) and "example" not in metafunc.fixturenames:
+        metafunc.fixturenames.append("example")  # the metrics use it for the test
+    return "example" in metafunc.fixturenames
+
+
+def rows_of_test(item: pytest.Function) -> list[Row]:
+    """Return all rows of a case's test, also those of cases that are not selected; empty without datasets."""
+    return list(item.config.stash.get(ROWS, {}).get(_function(item), {}).values())
+
+
+def row_of(item: pytest.Function) -> Row | None:
+    """Return the row of a case, if its test has datasets."""
+    callspec = getattr(item, "callspec", None)  # of parametrized functions
+    rows = item.config.stash.get(ROWS, {}).get(_function(item), {})
+    example = callspec.params.get("example") if callspec is not None else None
+    return rows.get(id(example))
+
+
+def _function(item: pytest.Function) -> str:
+    assert item.parent is not None, "a test function has a module or a class"
+    return f"{item.parent.nodeid}::{item.originalname}"

@@ -1,7 +1,8 @@
 """Mistakes in the user's configuration, gathered during collection and reported together. PYTEST_DONT_REWRITE
 
 An error that is raised inside collection ends in a traceback and exit status 2. A mistake in a
-marker should end in one clear message and pytest's exit status for usage errors (4).
+marker should end in one clear message and pytest's exit status for usage errors (4). A dataset that
+cannot be read is pytest's collection error of the module whose test needs it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pytest_dspex.options import is_worker
 from pytest_dspex.reports.shown import shown
 
 _PROBLEMS = pytest.StashKey[list[str]]()
+_UNREADABLE = pytest.StashKey[list[str]]()  # of a collector
 
 
 def report_problem(config: pytest.Config, message: str) -> None:
@@ -20,6 +22,21 @@ def report_problem(config: pytest.Config, message: str) -> None:
     problems = config.stash.setdefault(_PROBLEMS, [])
     if message not in problems:
         problems.append(message)
+
+
+def report_unreadable(definition: pytest.Item, error: Exception) -> None:
+    """Note that a test's dataset cannot be read; `with_unreadable` fails the collection of its module or class."""
+    assert definition.parent is not None
+    definition.parent.stash.setdefault(_UNREADABLE, []).append(f"{error} (the dataset of {definition.name})")
+
+
+def with_unreadable(report: pytest.CollectReport, collector: pytest.Collector) -> pytest.CollectReport:
+    """Return the report of a collection; it has failed if a dataset could not be read, and says which."""
+    if _UNREADABLE in collector.stash:
+        before = [str(report.longrepr)] if report.failed else []
+        report.outcome, report.result = "failed", []
+        report.longrepr = shown("\n".join([*before, *collector.stash[_UNREADABLE]]))
+    return report
 
 
 def raise_problems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_dspex.collecting.case import CASE, Case
+from pytest_dspex.collecting.parametrize import rows_of_test
 from pytest_dspex.collecting.problems import report_problem
 from pytest_dspex.optimizing.artifacts import forget
 from pytest_dspex.options import OPTIONS
@@ -88,9 +89,9 @@ def _testset(spec: ProgramSpec, program: Module, tests: Sequence[pytest.Function
     if spec.testset is not None:
         return spec.examples(spec.testset, program=program)
     rows = {}
-    for case, config in ((test.stash[CASE], test.config) for test in tests):
-        if case.source is not None and case.predictor in (None, spec):
-            rows.update({(case.source.path, example.id): example for example in case.source.examples(config)})
+    for test in {test.stash[CASE].function: test for test in tests}.values():
+        if test.stash[CASE].predictor in (None, spec):
+            rows.update({(row.source.origin, row.example.id): row.example for row in rows_of_test(test)})
     return list(rows.values())
 
 

@@ -39,6 +39,13 @@ def around(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
         item.config.stash[RECORDING].save_early(item, nextitem)
 
 
+def begin(item: pytest.Item) -> None:
+    """Forget what an earlier attempt at the test has recorded."""
+    case = item.stash.get(CASE, None)
+    if case is not None:
+        case.begin()
+
+
 def raise_unseen(item: pytest.Item) -> None:
     """Raise the miss of a thread or child of a test that passed without noticing it."""
     router = item.config.stash.get(ROUTER, None)
@@ -123,6 +130,10 @@ def finish(session: pytest.Session) -> None:
         output = session.config.workeroutput  # type: ignore[attr-defined]  # xdist's, on workers
         collected = session.config.stash.get(COLLECTED, {})
         output[COLLECTED_OUTPUT] = json.dumps({function: facts.to_json() for function, facts in collected.items()})
+        if collected:
+            from pytest_dspex.collecting.agreement import send_digests  # only sessions with cases have rows
+
+            send_digests(session.config)
         if recording is not None:
             output[RECORDING_OUTPUT] = recording.to_json()
 

@@ -29,6 +29,17 @@ def cause_of(item: pytest.Item, error: BaseException) -> Cause | None:
     return None
 
 
+class MetricFailedError(Exception):
+    """A metric of `dspex_data` raised; `metric` is its name, and the cause is what it raised.
+
+    It is not of dspex's tree, so its cause is shown, with the line of the metric.
+    """
+
+    def __init__(self, metric: str, error: Exception) -> None:
+        self.metric = metric
+        super().__init__(f"the metric {metric!r} raised {type(error).__name__}: {error}")
+
+
 def clarify(call: pytest.CallInfo[None], *, full_trace: bool) -> None:
     """Make pytest show a failure without the frames of the library.
 

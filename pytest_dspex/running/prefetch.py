@@ -8,42 +8,53 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_dspex.collecting.case import CASE
+from pytest_dspex.collecting.case import CASE, other_parameters
 from pytest_dspex.keys import NEXT_ITEM
 from pytest_dspex.options import OPTIONS, is_worker
 from pytest_dspex.running.awaiting import awaiting
-from pytest_dspex.running.recorders import recorder_for
+from pytest_dspex.running.predicting import Made, make
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from pytest_dspex.running.awaiting import Awaiting
+    from collections.abc import Callable, Hashable, Iterable
 
 
 class Prefetcher:
-    """Runs a program for an item and those that follow; each item's prediction is made once."""
+    """Runs a program for an item and those that follow; each item's prediction is made once.
+
+    In a session that stops at failures (`-x`), only so many are made ahead as cases have passed, plus one: the first
+    failure may be that of all.
+    """
 
     def __init__(self, config: pytest.Config) -> None:
         self._awaiting = awaiting(config)
         self._width = config.stash[OPTIONS].concurrency
+        self._stops = bool(config.getoption("maxfail", default=0))
+        self._passed = 0
         self._pool = ThreadPoolExecutor(self._width, thread_name_prefix="dspex-prefetch")
-        self._futures: dict[str, Future[Any]] = {}
+        self._futures: dict[str, Future[Made]] = {}
         self._positions: dict[pytest.Item, int] = {}
+        self._looked_at: dict[Hashable, int] = {}  # for each kind of case, up to which position
 
-    def prediction(self, item: pytest.Item, program: Callable[..., Any], *, name: str) -> Any:
+    def made(self, item: pytest.Item, program: Callable[..., Any], *, name: str) -> Made:
         """Return an item's prediction, and start those of the items after it; `name` is the program's fixture."""
-        following = self._next(item) if _outlives("lm", item) and _outlives(name, item) else ()
-        for each in (item, *(upcoming for upcoming in following if _is_predicted_alike(upcoming, item))):
+        kind = _kind(item)
+        following = self._next(item, kind) if _outlives("lm", item) and _outlives(name, item) else ()
+        for each in (item, *(upcoming for upcoming in following if _will_run(upcoming) and _kind(upcoming) == kind)):
             if each.nodeid not in self._futures:
                 context = contextvars.copy_context()
-                self._futures[each.nodeid] = self._pool.submit(context.run, _predict, each, program, self._awaiting)
+                self._futures[each.nodeid] = self._pool.submit(context.run, make, each, program, self._awaiting)
         return self._futures.pop(item.nodeid).result()  # popped: a rerun asks again
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Count the cases that did not fail."""
+        if report.when == "call" and not report.failed:
+            self._passed += 1
 
     def pytest_sessionfinish(self) -> None:
         """Cancel the predictions that have not started, and wait for the others."""
         self._pool.shutdown(cancel_futures=True)
 
-    def _next(self, item: pytest.Item) -> Iterable[pytest.Item]:
+    def _next(self, item: pytest.Item, kind: Hashable) -> Iterable[pytest.Item]:
         """Return the next items that will run in this process, up to twice the number of concurrent predictions."""
         if is_worker(item.config):  # the controller decides which items come after the next
             following = item.stash[NEXT_ITEM]
@@ -52,7 +63,10 @@ class Prefetcher:
         if not self._positions:
             self._positions = {each: position for position, each in enumerate(items)}
         position = self._positions[item]
-        return items[position + 1 : position + 2 * self._width]
+        ahead = 2 * self._width if not self._stops else min(2 * self._width, self._passed + 1)
+        first, end = max(position + 1, self._looked_at.get(kind, 0)), position + ahead
+        self._looked_at[kind] = max(first, end)
+        return items[first:end]
 
 
 _PREFETCHER = pytest.StashKey[Prefetcher]()
@@ -72,26 +86,20 @@ def _outlives(fixture: str, item: pytest.Item) -> bool:
     return definitions is not None and definitions[-1].scope != "function"
 
 
-def _is_predicted_alike(upcoming: pytest.Item, item: pytest.Item) -> bool:
-    """Return whether an item will run, with the same program and LM as this one."""
-    case, this = upcoming.stash.get(CASE, None), item.stash[CASE]
-    return (
-        case is not None
-        and case.function == this.function
-        and _other_parameters(upcoming) == _other_parameters(item)
-        and upcoming.get_closest_marker("skip") is None
-    )
+def _will_run(item: pytest.Item) -> bool:
+    return CASE in item.stash and item.get_closest_marker("skip") is None
 
 
-def _other_parameters(item: pytest.Item) -> dict[str, Any]:
-    """Return the parameters of a case other than its row; they may choose the LM."""
-    parameters = item.callspec.params  # type: ignore[attr-defined]  # items with a row are parametrized
-    return {name: value for name, value in parameters.items() if name != "example"}
+def _kind(item: pytest.Item) -> Hashable:
+    """Return what cases have in common that are predicted with the same program and LM."""
+    case = item.stash[CASE]
+    return (case.function, case.predictor, tuple((name, id(value)) for name, value in _choosing(item)))
 
 
-def _predict(item: pytest.Item, program: Callable[..., Any], awaiting: Awaiting) -> Any:
-    from dspex_core import context  # only sessions that use the core import it
-
-    example = item.callspec.params["example"]  # type: ignore[attr-defined]  # parametrized items have it
-    with context(recorder=recorder_for(item)):
-        return awaiting.completed(program(**dict(example.inputs())))
+def _choosing(item: pytest.Item) -> Iterable[tuple[str, Any]]:
+    """Return the parameters of a case that may choose the program or the LM."""
+    parameters = other_parameters(item).items()
+    if item.stash[CASE].source is not None:
+        return parameters
+    manager = item.session._fixturemanager  # noqa: SLF001  no public way to know a fixture's parameter from a test's
+    return [(name, value) for name, value in parameters if manager.getfixturedefs(name, item) is not None]

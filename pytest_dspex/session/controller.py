@@ -9,6 +9,7 @@ import pytest
 
 from pytest_dspex.cassettes.recording import Recordings
 from pytest_dspex.cassettes.stash import RECORDING
+from pytest_dspex.collecting.agreement import Agreement
 from pytest_dspex.collecting.case import COLLECTED
 from pytest_dspex.gates.records import Collected
 from pytest_dspex.keys import COLLECTED_OUTPUT, NOTES_OUTPUT, PROBLEMS_OUTPUT, RECORDING_OUTPUT
@@ -43,6 +44,7 @@ class Controller:
         self._recordings = Recordings(config)
         self._local_host: LocalHost | None = None
         self._problems: list[str] = []  # mistakes that workers have found
+        self._agreement = Agreement()
         self._results = config.stash[RESULTS] = SessionResults()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -125,7 +127,9 @@ class Controller:
             self._recordings.add_shards(output[RECORDING_OUTPUT])
         for note in output.get(NOTES_OUTPUT, ()):
             self._results.add_note(note)
-        self._problems += [problem for problem in output.get(PROBLEMS_OUTPUT, ()) if problem not in self._problems]
+        self._agreement.add(output)
+        found = [*output.get(PROBLEMS_OUTPUT, ()), *self._agreement.problems]
+        self._problems += [problem for problem in found if problem not in self._problems]
 
 
 CONTROLLER = pytest.StashKey[Controller]()

@@ -11,6 +11,17 @@ def outcomes(result):
     return {name: count for name, count in result.parseoutcomes().items() if name != "warnings"}
 
 
+def uncollected(result, *messages):
+    """Check that the collection of a module failed, that pytest says this, and no traceback."""
+    output = result.stdout.str() + result.stderr.str()
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    for message in messages:
+        assert message in output
+    assert "Traceback" not in output
+    assert "INTERNALERROR" not in output
+    assert "ERROR collecting test_it.py" in output
+
+
 def refused(result, *messages):
     """Check that the run ended with a usage error that says this and shows no traceback."""
     output = result.stdout.str() + result.stderr.str()
@@ -183,14 +194,11 @@ def test_a_dataset_is_read_once_for_all_tests_on_it(project, alone):
     [
         (
             '"data.jsonl", input=["question"]',
-            "dspex_data has an unknown argument 'input'; it takes path, inputs and program",
+            "dspex_data has an unknown argument 'input'; it takes a dataset, inputs, program, split, sample, seed",
         ),
         ('"data.jsonl"', 'dspex_data has inputs=None; give it the names of the input fields: inputs=["field", ...]'),
         ('"data.jsonl", inputs="question"', "dspex_data has inputs='question'; give it the names"),
         ('inputs=["question"]', "dspex_data has the positional arguments (); give it one, the path of the dataset"),
-        ('"no.jsonl", inputs=["question"]', "no.jsonl: cannot be read: No such file or directory"),
-        ('"data.txt", inputs=["question"]', "data.txt: is of no known format; a dataset's name ends in .jsonl"),
-        ('"data.jsonl", inputs=["text"]', "data.jsonl:1: row 1 lacks the input 'text'; it has: 'id', 'question'"),
         (
             '"data.jsonl", inputs=["question"], program="q"',
             "@program 'q' is not defined in its module or conftests; programs: other, qa",
@@ -221,19 +229,54 @@ def test_a_wrong_marker_is_a_usage_error(project, alone, marker, message):
     assert project.calls == []
 
 
-def test_the_place_of_a_malformed_line_is_named(project, run):
+@pytest.mark.parametrize(
+    ("marker", "message"),
+    [
+        (
+            '"no.jsonl", inputs=["question"]',
+            "no.jsonl: cannot be read: No such file or directory (the dataset of test_qa)",
+        ),
+        ('"data.txt", inputs=["question"]', "data.txt: is of no known format; a dataset's name ends in .jsonl"),
+        ('"data.jsonl", inputs=["text"]', "data.jsonl:1: row 1 lacks the input 'text'; it has: 'id', 'question'"),
+    ],
+)
+def test_a_dataset_that_cannot_be_read_fails_the_collection_of_its_module(project, alone, marker, message):
+    project.rows("red")
+    (project.path / "data.txt").write_text("")
+    project.test(
+        f"""
+        import pytest
+
+        @pytest.mark.dspex_data({marker})
+        def test_qa(example, prediction):
+            pass
+        """
+    )
+    uncollected(alone(), message)
+    assert project.calls == []
+
+
+def test_other_modules_run_where_the_collection_of_one_failed(project, run):
+    project.test()
+    project.test("def test_other():\n    pass", name="test_other")
+    result = run("--continue-on-collection-errors")
+    assert outcomes(result) == {"passed": 1, "errors": 1}
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+
+
+def test_the_place_of_a_malformed_line_is_named(project, alone):
     (project.path / "data.jsonl").write_text('{"question": "Say a"}\n{"question": \n')
     project.test()
-    refused(run(), "data.jsonl:2: is not JSON")
+    uncollected(alone(), "data.jsonl:2: is not JSON")
 
 
 def test_the_row_that_lacks_an_input_is_named(project, alone):
     (project.path / "data.jsonl").write_text('{"question": "Say a"}\n\n{"answer": "a"}\n')
     project.test()
-    refused(alone(), "data.jsonl:3: row 2 lacks the input 'question'; it has: 'answer'")
+    uncollected(alone(), "data.jsonl:3: row 2 lacks the input 'question'; it has: 'answer'")
 
 
-def test_all_mistakes_are_told_at_once(project, run):
+def test_all_datasets_that_cannot_be_read_are_named_at_once(project, alone):
     project.test(
         """
         import pytest
@@ -247,7 +290,7 @@ def test_all_mistakes_are_told_at_once(project, run):
             pass
         """
     )
-    refused(run(), "one.jsonl: cannot be read", "two.jsonl: cannot be read")
+    uncollected(alone(), "one.jsonl: cannot be read", "two.jsonl: cannot be read")
 
 
 def test_a_marker_on_a_test_that_does_not_look_at_its_rows_is_a_mistake(project, alone):
@@ -266,7 +309,7 @@ def test_a_marker_on_a_test_that_does_not_look_at_its_rows_is_a_mistake(project,
 
 def test_mistakes_are_found_by_collect_only_too(project, alone):
     project.test()
-    refused(alone("--collect-only"), "data.jsonl: cannot be read")
+    uncollected(alone("--collect-only"), "data.jsonl: cannot be read")
 
 
 def test_collect_only_asks_no_lm(project, alone):

@@ -269,7 +269,7 @@ def test_example_without_a_dataset_says_what_is_missing(project, run):
     result = run()
     assert outcomes(result) == {"errors": 1}
     result.stdout.fnmatch_lines(
-        ["test_it.py::test_it uses the fixture `example`*mark it with @pytest.mark.dspex_data(path, inputs=[[]...])"]
+        ["test_it.py::test_it uses the fixture `prediction`*mark it with @pytest.mark.dspex_data(path, inputs=[[]...])"]
     )
 
 
@@ -278,7 +278,7 @@ def test_the_help_shows_the_flags_and_pytest_the_markers(pytester):
     for text in ("--dspex-live", "--dspex-record=", "--dspex-optimize=", "dspex_lm (string)", "dspex_concurrency"):
         assert text in shown
     pytester.runpytest_inprocess("--markers").stdout.fnmatch_lines(
-        ["@pytest.mark.dspex_data(path, inputs=*", "@pytest.mark.dspex_gate(score, min=*"]
+        ["@pytest.mark.dspex_data(dataset, inputs=*", "@pytest.mark.dspex_gate(score, min=*"]
     )
 
 

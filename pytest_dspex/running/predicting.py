@@ -1,0 +1,83 @@
+"""The prediction of a case, and what its metrics say of it. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pytest_dspex.collecting.case import CASE
+from pytest_dspex.programs import input_names
+from pytest_dspex.running.recorders import recorder_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import pytest
+
+    from dspex_core import Example, Score
+    from pytest_dspex.collecting.case import Case
+    from pytest_dspex.running.awaiting import Awaiting
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A prediction, and its scores by the names of the metrics."""
+
+    prediction: Any
+    scores: Mapping[str, Score]
+
+
+def make(item: pytest.Item, program: Callable[..., Any], awaiting: Awaiting) -> Made:
+    """Run the program on an item's row and score its prediction; the LM calls of both are the case's.
+
+    Raises:
+        MetricFailedError: A metric raised, or returned what is not a score.
+        Exception: What the program raises.
+    """
+    from dspex_core import context  # only sessions that use the core import it
+
+    case = item.stash[CASE]
+    with context(recorder=recorder_for(item)):
+        prediction = awaiting.completed(program(**_inputs(case, program)))
+        return Made(prediction, _scores(case, prediction, awaiting))
+
+
+def _scores(case: Case, prediction: Any, awaiting: Awaiting) -> dict[str, Score]:
+    if case.source is None or not case.source.metrics:
+        return {}
+    from dspex_core import Prediction
+    from dspex_core.plugin_api import as_score
+    from pytest_dspex.running.failures import MetricFailedError
+
+    if isinstance(prediction, dict) and all(isinstance(name, str) for name in prediction):
+        prediction = Prediction(prediction)  # whose fields metrics read as attributes
+    scores = {}
+    for name, metric in case.source.metrics.items():
+        try:
+            scores[name] = as_score(awaiting.completed(metric(case.example, prediction)))
+        except Exception as error:
+            raise MetricFailedError(name, error) from error
+    return scores
+
+
+def _inputs(case: Case, program: Callable[..., Any]) -> dict[str, Any]:
+    """Return what the program gets of a row: its inputs, or else its fields that are the program's inputs.
+
+    Raises:
+        ConfigurationError: None of the fields is an input of the program.
+    """
+    from dspex_core import ConfigurationError
+
+    assert case.example is not None, "a case without a row has no prediction"
+    example: Example = case.example
+    if example.input_keys:
+        return dict(example.inputs().items())
+    names = input_names(program)
+    inputs = {name: value for name, value in example.items() if name in names}
+    if not inputs:
+        raise ConfigurationError(
+            f"{case.function} uses the fixture `prediction`, but none of its parameters, "
+            f"{', '.join(map(repr, example))}, is an input of the program; "
+            f"its inputs are: {', '.join(map(repr, sorted(names))) or 'none'}"
+        )
+    return inputs
