@@ -11,6 +11,7 @@ from textwrap import dedent
 from threading import Thread
 
 import pytest
+from openai_server import OpenAIServer
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -94,6 +95,21 @@ def test_the_readmes_example_runs(project):
     done = run_pytest(folder)
     assert done.returncode == 0, done.stdout
     assert "4 passed" in done.stdout  # three cases and the gate
+
+
+def test_the_code_about_other_libraries_runs(project, monkeypatch):
+    answers = {"arrived": "Delivery", "money": "Refund"}
+
+    def label(request):
+        return next(said for word, said in answers.items() if word in request["messages"][-1]["content"])
+
+    folder = project("docs/other-libraries.md")
+    with OpenAIServer(script=label) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        recorded = run_pytest(folder, "--dspex-record=new")
+        assert (recorded.returncode, "2 recorded" in recorded.stdout) == (0, True), recorded.stdout
+    replayed = run_pytest(folder)
+    assert (replayed.returncode, "2 replayed" in replayed.stdout) == (0, True), replayed.stdout
 
 
 def test_the_code_about_properties_runs(project):
