@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from dspex_core.errors import RecordedError
 from dspex_core.example import Example, Prediction, Record
 from dspex_core.metrics.score import Score
+from dspex_core.plain.display import error_text
 from dspex_core.plain.stored_values import restored, stored
 from dspex_core.programs.demos.stored import as_shown
 from dspex_core.spending.usage import UsageTotals
@@ -180,12 +181,7 @@ class EvaluationResult:
 
 
 def _named(error: BaseException) -> str:
-    if isinstance(error, RecordedError):
-        return str(error)
-    try:
-        return f"{type(error).__name__}: {error}"
-    except Exception:  # noqa: BLE001  its class is the user's, and so is how it shows itself
-        return f"{type(error).__name__} (whose message cannot be shown)"
+    return str(error) if isinstance(error, RecordedError) else error_text(error)
 
 
 def _portable(error: Exception) -> Exception:

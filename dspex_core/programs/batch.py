@@ -13,8 +13,8 @@ from dspex_core.errors import ParallelError
 from dspex_core.flow.runner import Finished, Runner
 from dspex_core.flow.steps import Flow
 from dspex_core.flow.together import TimeLimit
+from dspex_core.plain.display import error_text
 from dspex_core.process.progress import Progress
-from dspex_core.types.observation import error_text
 
 if TYPE_CHECKING:
     from dspex_core.contracts import Trace

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import SignatureError
+from dspex_core.plain.display import value_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +22,7 @@ def warn_of_unfit(signature: type[Signature], inputs: Mapping[str, Any], *, want
     for name, declared in _typed(signature) if wanted else ():
         value = inputs.get(name)
         if value is not None and type(value) is not declared.annotation and not _fits(declared, value):
-            _log.warning("%r: the input %r is not a %s: %.200r", signature, name, _shown(declared), value)
+            _log.warning("%r: the input %r is not a %s: %s", signature, name, _shown(declared), value_text(value, 200))
 
 
 @lru_cache(maxsize=256)

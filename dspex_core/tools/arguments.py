@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dspex_core.errors import ConfigurationError
 from dspex_core.plain.data import to_json
+from dspex_core.plain.display import error_text
 from dspex_core.reading.annotations import portable
 from dspex_core.reading.forgiving import AmbiguousValueError, field_names, fits, forgiven
 from dspex_core.signatures import schemas
-from dspex_core.types.observation import error_text
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from dspex_core.errors import ArtifactError, ConfigurationError, ToolArgumentsError, ToolExecutionError
 from dspex_core.messages import FunctionSpec
+from dspex_core.plain.display import error_text
 from dspex_core.plain.prompt_values import FunctionTool
 from dspex_core.telemetry.spans import span
 from dspex_core.tools.sources import source_of
-from dspex_core.types.observation import error_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from dspex_core.example import Record
+from dspex_core.plain.display import error_text
 from dspex_core.plain.sets import with_ordered_sets
 
 MAX_CHARACTERS = 100_000
@@ -22,15 +23,6 @@ def as_observation(value: Any, *, limit: int = MAX_CHARACTERS) -> str:
     if len(text) <= limit:
         return text
     return f"{text[:limit]}\n[cut: {len(text) - limit} of {len(text)} characters are left out]"
-
-
-def error_text(error: BaseException) -> str:
-    """Write an error in one line: its kind and its message."""
-    try:
-        message = str(error)
-    except Exception:  # noqa: BLE001  the text of an error is the user's code
-        return f"{type(error).__name__} (whose message cannot be shown)"
-    return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
 def _text(value: Any) -> str:

@@ -16,6 +16,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import ArtifactError
+from dspex_core.plain.display import error_text
 from dspex_core.plain.secrets import is_private, without_secrets
 from dspex_core.programs.saving.provenance import source_fingerprint
 from dspex_core.programs.saving.state import others
@@ -25,7 +26,6 @@ from dspex_core.signatures.signature import SignatureMeta
 from dspex_core.signatures.stored import signature_from_json, signature_to_json
 from dspex_core.signatures.trusted_types import find_type
 from dspex_core.storage.class_paths import class_path, find_class, find_function
-from dspex_core.types.observation import error_text
 
 if TYPE_CHECKING:
     from os import PathLike
