@@ -178,17 +178,18 @@ def prompt_of(body: Any) -> str | None:
         if isinstance(asked, list) and asked:
             asked = asked[-1]
         if asked:
-            return _text_of(asked)
+            return text_of(asked)
     return None
 
 
-def _text_of(asked: Any) -> str:
+def text_of(asked: Any) -> str:
+    """Return the text of a message's content: a text, or parts of which each may have one."""
     if isinstance(asked, dict):
         for name in ("content", "parts", "text"):
             if asked.get(name):
-                return _text_of(asked[name])
+                return text_of(asked[name])
     if isinstance(asked, list) and asked and all(isinstance(part, dict | str) for part in asked):
-        return "\n".join(map(_text_of, asked))
+        return "\n".join(map(text_of, asked))
     return asked if isinstance(asked, str) else json.dumps(asked, ensure_ascii=False, sort_keys=True)
 
 

@@ -54,6 +54,24 @@ class Made(NamedTuple):
     begun: float = 0.0
 
 
+class MadeByHTTP(NamedTuple):
+    """A call that another library has made."""
+
+    request: HTTPRequest
+    reply: HTTPReply | None
+    source: Source
+    begun: float = 0.0
+    latency: float | None = None
+
+    def as_made(self) -> Made:
+        """Return it in the form of all calls."""
+        from pytest_dspex.cassettes.http_calls import as_request, as_response  # only where there is such a call
+
+        request, reply, model = self.request, self.reply, self.request.model
+        response = None if reply is None else replace(as_response(reply, model=model), latency=self.latency)
+        return Made(model, as_request(request), response, self.source, self.begun)
+
+
 class Trace(HTTPRecorder):
     """The recorder of one test item: notes each call, and passes it on to the item's cassette, if it has one.
 
@@ -65,7 +83,7 @@ class Trace(HTTPRecorder):
     def __init__(self, recorder: Cassette | None, *, keeps_latency: bool = False) -> None:
         self._recorder = recorder
         self._keeps_latency = keeps_latency
-        self._made: dict[int, Made] = {}  # by their order
+        self._made: dict[int, Made | MadeByHTTP] = {}  # by their order
         self._order = itertools.count()
         self._asked: dict[int, int] = {}  # the place of each call without a response, by the id of its request
 
@@ -95,12 +113,24 @@ class Trace(HTTPRecorder):
 
     def replay_http(self, request: HTTPRequest) -> HTTPReply | None:
         """Return the recorded reply, or `None` if the request has to be sent."""
-        return None if self._recorder is None else self._recorder.replay_http(request)
+        reply = None if self._recorder is None else self._recorder.replay_http(request)
+        place = next(self._order)
+        if reply is None:
+            self._asked[id(request)] = place
+            self._made[place] = MadeByHTTP(request, None, "failed", time.perf_counter())
+        else:
+            self._made[place] = MadeByHTTP(request, reply, "replayed")
+        return reply
 
     def record_http(self, request: HTTPRequest, reply: HTTPReply) -> None:
         """Record the reply of a server."""
         if self._recorder is not None:
             self._recorder.record_http(request, reply)
+        place = self._asked.pop(id(request), None)
+        if place is not None and place in self._made:
+            begun = self._made[place].begun
+            source: Source = "asked" if self._recorder is None or not reply.is_kept else "recorded"
+            self._made[place] = MadeByHTTP(request, reply, source, begun, round(time.perf_counter() - begun, 3))
 
     def begin_again(self) -> None:
         """Count equal requests anew."""
@@ -115,7 +145,8 @@ class Trace(HTTPRecorder):
     def take(self) -> tuple[Made, ...]:
         """Return the calls so far, in the order in which they were made, and forget them."""
         made, self._made = self._made, {}
-        return tuple(made[place] for place in sorted(made))
+        in_order = (made[place] for place in sorted(made))
+        return tuple(each.as_made() if isinstance(each, MadeByHTTP) else each for each in in_order)
 
 
 def spent_by(made: Sequence[Made]) -> Spent:
