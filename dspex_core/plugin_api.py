@@ -11,24 +11,27 @@ if TYPE_CHECKING:
     from dspex_core.config import REPLAY_VARIABLE, current
     from dspex_core.contracts import Event, Recorder
     from dspex_core.datasets.split import overlap
-    from dspex_core.evaluation.compare import Comparison, compare
+    from dspex_core.evaluation.compare import SIGNIFICANCE, Comparison, compare
     from dspex_core.evaluation.evaluate import metric_name
+    from dspex_core.evaluation.result import EvaluationResult
     from dspex_core.lm.embedded.server import BUILT_IN, SERVER_VARIABLE, serve
     from dspex_core.messages import Json
     from dspex_core.metrics.score import as_score
     from dspex_core.optimizers.fingerprint import dataset_data, fingerprint_of, lm_data, part_changes, provenance
+    from dspex_core.optimizers.plan import CompilePlan
     from dspex_core.plain.data import to_json
     from dspex_core.plain.described import short_digest
     from dspex_core.plain.prompt_values import PromptValue
     from dspex_core.plain.secrets import HIDDEN, is_secret, masked, without_secrets
     from dspex_core.process.foreign_code import foreign_code, ignore_foreign_warnings
-    from dspex_core.programs.base import ARTIFACT_KIND
+    from dspex_core.programs.base import ARTIFACT_KIND, Predictor
+    from dspex_core.programs.predict import adapter_for
     from dspex_core.programs.saving.provenance import changes_since, fingerprint_in
     from dspex_core.programs.saving.source import source_lines, source_of
     from dspex_core.signatures.fields import SignatureField
     from dspex_core.spending.prices import list_price
     from dspex_core.stats import Interval, mean_interval
-    from dspex_core.storage.artifacts import artifact_state, provenance_of, read_json, write_artifact
+    from dspex_core.storage.artifacts import artifact_state, provenance_of, read_json, write_artifact, write_json
     from dspex_core.storage.files import write_atomically
 
 __all__ = [
@@ -37,13 +40,18 @@ __all__ = [
     "HIDDEN",
     "REPLAY_VARIABLE",
     "SERVER_VARIABLE",
+    "SIGNIFICANCE",
     "Comparison",
+    "CompilePlan",
+    "EvaluationResult",
     "Event",
     "Interval",
     "Json",
+    "Predictor",
     "PromptValue",
     "Recorder",
     "SignatureField",
+    "adapter_for",
     "artifact_state",
     "as_score",
     "changes_since",
@@ -73,6 +81,7 @@ __all__ = [
     "without_secrets",
     "write_artifact",
     "write_atomically",
+    "write_json",
 ]
 
 _HOMES = {
@@ -81,13 +90,18 @@ _HOMES = {
     "HIDDEN": "plain.secrets",
     "REPLAY_VARIABLE": "config",
     "SERVER_VARIABLE": "lm.embedded.server",
+    "SIGNIFICANCE": "evaluation.compare",
     "Comparison": "evaluation.compare",
+    "CompilePlan": "optimizers.plan",
+    "EvaluationResult": "evaluation.result",
     "Event": "contracts",
     "Interval": "stats",
     "Json": "messages",
+    "Predictor": "programs.base",
     "PromptValue": "plain.prompt_values",
     "Recorder": "contracts",
     "SignatureField": "signatures.fields",
+    "adapter_for": "programs.predict",
     "artifact_state": "storage.artifacts",
     "as_score": "metrics.score",
     "changes_since": "programs.saving.provenance",
@@ -117,6 +131,7 @@ _HOMES = {
     "without_secrets": "plain.secrets",
     "write_artifact": "storage.artifacts",
     "write_atomically": "storage.files",
+    "write_json": "storage.artifacts",
 }
 
 

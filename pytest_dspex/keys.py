@@ -11,6 +11,7 @@ import pytest
 # in the output that an xdist worker sends to its controller
 COLLECTED_OUTPUT = "dspex_collected"
 NOTES_OUTPUT = "dspex_notes"
+OPTIMIZED_OUTPUT = "dspex_optimized"
 PROBLEMS_OUTPUT = "dspex_problems"
 RECORDING_OUTPUT = "dspex_recording"
 # in the stash of an item

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -34,6 +35,10 @@ class Options:
         concurrency: How many predictions run at once (ini `dspex_concurrency`).
         partial: Where to write the results for `--dspex-merge` (`--dspex-partial`).
         artifacts: Whether programs load their compiled artifacts (`--dspex-artifacts`).
+        optimize_check: Whether a recompiled program is only compared, and not stored (`--dspex-optimize-check`).
+        plan: Whether to show what recompiling may ask at most, and to stop (`--dspex-plan`).
+        max_calls: How many LM calls recompiling may make (`--dspex-max-calls`).
+        max_usd: How many dollars recompiling may cost (`--dspex-max-usd`).
     """
 
     live: bool
@@ -43,6 +48,10 @@ class Options:
     concurrency: int
     partial: Path | None = None
     artifacts: Literal["use", "ignore"] = "use"
+    optimize_check: bool = False
+    plan: bool = False
+    max_calls: int | None = None
+    max_usd: float | None = None
 
     @property
     def asks(self) -> bool:
@@ -64,14 +73,7 @@ def add_options(parser: pytest.Parser) -> None:
         help="none: replay cassettes only (default); new: call the LM for requests that are not recorded yet, and "
         "record them; all: record every call anew",
     )
-    group.addoption(
-        "--dspex-optimize",
-        nargs="?",
-        const="",
-        metavar="NAME",
-        help="before the tests, recompile the programs that they use, or only NAME; keep a program that scores "
-        "better, fail if it scores worse beyond chance",
-    )
+    _add_optimize_options(group)
     group.addoption(
         "--dspex-artifacts",
         choices=("use", "ignore"),
@@ -100,6 +102,31 @@ def add_options(parser: pytest.Parser) -> None:
     parser.addini("dspex_concurrency", "how many predictions run at once (default: 8)", default="8")
 
 
+def _add_optimize_options(group: pytest.OptionGroup) -> None:
+    group.addoption(
+        "--dspex-optimize",
+        nargs="?",
+        const="",
+        metavar="NAME",
+        help="before the tests, recompile the programs that they use, or only NAME; keep a program that scores "
+        "better, fail if it scores worse beyond chance",
+    )
+    group.addoption(
+        "--dspex-optimize-check",
+        action="store_true",
+        help="as --dspex-optimize, of all programs unless one is named, but write nothing",
+    )
+    group.addoption(
+        "--dspex-plan",
+        action="store_true",
+        help="show how many calls, tokens and dollars --dspex-optimize would take at most, and run nothing",
+    )
+    group.addoption("--dspex-max-calls", type=int, metavar="N", help="the most LM calls that --dspex-optimize may make")
+    group.addoption(
+        "--dspex-max-usd", type=float, metavar="DOLLARS", help="the most that --dspex-optimize may spend on LM calls"
+    )
+
+
 def configure(config: pytest.Config) -> None:
     """Register the markers and read the options.
 
@@ -109,21 +136,55 @@ def configure(config: pytest.Config) -> None:
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
     config.stash[OPTIONS] = Options(
-        live=config.getoption("dspex_live"),
-        record=config.getoption("dspex_record"),
-        optimize=config.getoption("dspex_optimize"),
+        live=config.getoption("dspex_live") and not config.getoption("dspex_plan"),
+        record=config.getoption("dspex_record") if not config.getoption("dspex_plan") else "none",
+        optimize=_programs_to_optimize(config),
         lm=config.getini("dspex_lm"),
         concurrency=_positive(config.getini("dspex_concurrency")),
         partial=config.invocation_params.dir / partial if (partial := config.getoption("dspex_partial")) else None,
         artifacts=config.getoption("dspex_artifacts"),
+        optimize_check=config.getoption("dspex_optimize_check"),
+        plan=config.getoption("dspex_plan"),
+        max_calls=_limit(config, "max-calls"),
+        max_usd=_limit(config, "max-usd"),
     )
     options = config.stash[OPTIONS]
     if options.live and options.record != "none":
         raise pytest.UsageError(
             f"--dspex-live uses no cassettes, and --dspex-record={options.record} writes them: use only one of them"
         )
-    if options.optimize is not None and config.getoption("dist", "no") != "no":
-        raise pytest.UsageError("--dspex-optimize works in one process, without xdist's workers: add `-n 0`")
+    if options.optimize is None and (options.max_calls is not None or options.max_usd is not None):
+        raise pytest.UsageError("--dspex-max-calls and --dspex-max-usd limit --dspex-optimize: add it, or remove them")
+
+
+def keep_paths(config: pytest.Config, parser: pytest.Parser, args: list[str]) -> None:
+    """Let `--dspex-optimize tests/` run `tests/`: a program's name is only what stands behind `=`.
+
+    argparse takes the next argument as the value of an option that may have one.
+    """
+    end = args.index("--") if "--" in args else len(args)
+    places = [place for place, arg in enumerate(args[:end]) if arg == "--dspex-optimize"]
+    if not places:
+        return
+    for place in places:
+        args[place] = "--dspex-optimize="
+    before = config.known_args_namespace
+    config.known_args_namespace = parser.parse_known_args(args, namespace=copy.copy(config.option))
+    config.known_args_namespace.confcutdir = before.confcutdir
+
+
+def _programs_to_optimize(config: pytest.Config) -> str | None:
+    """Return the name of the program to recompile, `""` for all, or `None`."""
+    named: str | None = config.getoption("dspex_optimize")
+    wanted = config.getoption("dspex_optimize_check") or config.getoption("dspex_plan")
+    return "" if named is None and wanted else named
+
+
+def _limit(config: pytest.Config, name: str) -> Any:
+    limit = config.getoption(f"dspex_{name.replace('-', '_')}")
+    if limit is not None and not 0 <= limit < float("inf"):
+        raise pytest.UsageError(f"--dspex-{name} is {limit!r}; give a number that is not negative")
+    return limit
 
 
 def is_worker(config: pytest.Config) -> bool:

@@ -27,10 +27,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Parser, args: list[str]) -> None:
     """Route all LM calls of the process, those that a conftest makes at its import included."""
+    options.keep_paths(early_config, parser, args)
     known = early_config.known_args_namespace
-    routing.begin(early_config, live=known.dspex_live, replay_only=known.dspex_record == "none")
+    routing.begin(
+        early_config, live=known.dspex_live and not known.dspex_plan, replay_only=known.dspex_record == "none"
+    )
 
 
 @pytest.hookimpl(trylast=True)

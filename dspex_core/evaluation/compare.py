@@ -79,10 +79,10 @@ class Comparison:
             return "regressed"
         return "not better"
 
-    def describe(self, before: str = "before", after: str = "after") -> str:
-        """Return the comparison in one line, in which the sides have these names."""
+    def describe(self, before: str = "before", after: str = "after", *, outcome: str | None = None) -> str:
+        """Return the comparison in one line, in which the sides have these names; `outcome` is what is made of it."""
         return (
-            f"{self.outcome}: {before} {self.before:.3f}, {after} {self.after:.3f} "
+            f"{outcome or self.outcome}: {before} {self.before:.3f}, {after} {self.after:.3f} "
             f"({self.metric}, n={len(self.pairs)}, {len(self.gained)} gained, {len(self.lost)} lost, "
             f"p={self.p_value:.3f})"
         )

@@ -12,6 +12,7 @@ from dspex_core.flow.steps import Call
 from dspex_core.metrics.score import as_score
 from dspex_core.optimizers.contract import Optimizer, Student
 from dspex_core.optimizers.demos import drawn, labeled_demos, seeded, without_demos
+from dspex_core.optimizers.plan import CompilePlan
 from dspex_core.optimizers.teacher import Teacher
 
 if TYPE_CHECKING:
@@ -61,6 +62,11 @@ class BootstrapFewShot(Optimizer):
     max_rounds: int = 1
     max_errors: int | None = None
     seed: int = 0
+
+    def plan(self, student: Module, trainset: Sequence[Example], valset: Sequence[Example] | None) -> CompilePlan:
+        """Return the most that `compile` would do with these examples."""
+        runs = len(trainset) * self.max_rounds if self.max_bootstrapped_demos else 0
+        return CompilePlan(runs, demos=max(self.max_bootstrapped_demos, self.max_labeled_demos))
 
     def compile(
         self,

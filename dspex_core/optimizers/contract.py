@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from dspex_core.evaluation.evaluate import Metric
     from dspex_core.example import Example
+    from dspex_core.optimizers.plan import CompilePlan
 
 Student = TypeVar("Student", bound="Module")
 
@@ -62,6 +63,15 @@ class Optimizer(ABC):
         Raises:
             OptimizationError: The program cannot be compiled with these examples and options.
         """
+
+    def plan(
+        self,
+        student: Module,
+        trainset: Sequence[Example],
+        valset: Sequence[Example] | None,
+    ) -> CompilePlan | None:
+        """Return the most that `compile` would do with these examples; `None` if that is not to be known."""
+        return None
 
     @contextmanager
     def compiling(

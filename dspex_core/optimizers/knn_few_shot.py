@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.optimizers.bootstrap_few_shot import BootstrapFewShot
 from dspex_core.optimizers.contract import Optimizer, Student
 from dspex_core.optimizers.demos import labeled_demo, without_demos
+from dspex_core.optimizers.plan import CompilePlan
 from dspex_core.programs.demos.selector import NearestDemos
 
 if TYPE_CHECKING:
@@ -46,6 +47,12 @@ class KNNFewShot(Optimizer):
         self._bootstrapper = BootstrapFewShot(**few_shot_bootstrap_args)
         self.metric = self._bootstrapper.metric
         self._trainset = trainset
+
+    def plan(self, student: Module, trainset: Sequence[Example], valset: Sequence[Example] | None) -> CompilePlan:
+        """Return the most that `compile` would do with these examples."""
+        examples = trainset or self._trainset or ()
+        runs = 0 if self.metric is None else len(examples) * self._bootstrapper.max_rounds
+        return CompilePlan(runs, demos=min(self.k, len(examples)))
 
     def compile(
         self,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dspex_core.optimizers.contract import Optimizer, Student
 from dspex_core.optimizers.demos import drawn, labeled_demos, seeded, without_demos
+from dspex_core.optimizers.plan import CompilePlan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +29,10 @@ class LabeledFewShot(Optimizer):
     k: int = 16
     seed: int = 0
     metric: Metric | None = field(default=None, init=False)
+
+    def plan(self, student: Module, trainset: Sequence[Example], valset: Sequence[Example] | None) -> CompilePlan:
+        """Return the most that `compile` would do with these examples."""
+        return CompilePlan(demos=min(self.k, len(trainset)))
 
     def compile(
         self,

@@ -12,6 +12,7 @@ from dspex_core.optimizers.bootstrap_few_shot import BootstrapFewShot
 from dspex_core.optimizers.contract import Optimizer, Student
 from dspex_core.optimizers.demos import seeded, without_demos
 from dspex_core.optimizers.labeled_few_shot import LabeledFewShot
+from dspex_core.optimizers.plan import CompilePlan
 from dspex_core.telemetry.spans import span
 
 if TYPE_CHECKING:
@@ -64,6 +65,15 @@ class BootstrapFewShotWithRandomSearch(Optimizer):
     stop_at_score: float | None = None
     metric_threshold: float | None = None
     seed: int = 0
+
+    def plan(self, student: Module, trainset: Sequence[Example], valset: Sequence[Example] | None) -> CompilePlan:
+        """Return the most that `compile` would do with these examples."""
+        if valset is None:
+            half = len(trainset) // 2
+            trainset, valset = trainset[half:], trainset[:half]
+        bootstrap = self._bootstrapper(self.max_bootstrapped_demos).plan(student, trainset, None)
+        bootstrapped = 1 + self.num_candidate_programs
+        return CompilePlan(bootstrapped * bootstrap.train_runs, len(self._kinds()) * len(valset), bootstrap.demos)
 
     def compile(
         self,

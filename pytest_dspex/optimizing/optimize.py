@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, Self
 
 from dspex_core import (
     ArtifactError,
@@ -17,7 +18,6 @@ from dspex_core import (
 )
 from dspex_core.plugin_api import (
     ARTIFACT_KIND,
-    Comparison,
     artifact_state,
     compare,
     current,
@@ -28,71 +28,215 @@ from dspex_core.plugin_api import (
     write_artifact,
 )
 from pytest_dspex.optimizing.artifacts import file_digests, is_stale
+from pytest_dspex.optimizing.decision import decide, doubt
+from pytest_dspex.optimizing.looks import count_look, digest_of_set, forget_count_beside, held_out, looks_at
+from pytest_dspex.optimizing.prompts import prompt_changes
+from pytest_dspex.optimizing.results import OptimizeResult
 from pytest_dspex.reports.worst import scored_cases
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from dspex_core import Example, Module
+    from dspex_core import Example, Module, Optimizer
+    from dspex_core.plugin_api import Comparison
+    from pytest_dspex.optimizing.results import OptimizeOutcome
+    from pytest_dspex.optimizing.watching import Watcher
     from pytest_dspex.programs import ProgramSpec
 
 _SHOWN = 5  # ids of examples in a message
 
 
-class Optimized(NamedTuple):
-    """The recompiled program's evaluation, and how it compares with that of the program in use."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One program to recompile.
 
-    candidate: EvaluationResult
+    Args:
+        spec: The program.
+        program: The program as it is built; it stays so, since only copies of it are run.
+        optimizer: Its optimizer.
+        metric: The metric that scores the held-out examples.
+        trainset: What the optimizer learns from.
+        valset: What it chooses by.
+        testset: The held-out examples.
+    """
+
+    spec: ProgramSpec
+    program: Module
+    optimizer: Optimizer
+    metric: Callable[..., Any]
+    trainset: Sequence[Example]
+    valset: Sequence[Example] | None
+    testset: Sequence[Example]
+
+    @classmethod
+    def of(cls, spec: ProgramSpec, program: Module, testset: Sequence[Example]) -> Self:
+        """Return the job for a program.
+
+        Raises:
+            ConfigurationError: The program has no optimizer, metric or held-out examples, or is compiled
+                on some of the held-out examples.
+            DatasetError: A dataset cannot be read.
+        """
+        optimizer = spec.optimizer
+        metric = spec.metric or (optimizer.metric if optimizer else None)
+        if optimizer is None or metric is None:
+            lacks = "an optimizer" if optimizer is None else "a metric"
+            raise ConfigurationError(f"@program {spec.name!r} lacks {lacks}, which --dspex-optimize needs; give it one")
+        if not testset:
+            raise ConfigurationError(f"@program {spec.name!r} has no held-out examples; give it a testset")
+        inputs = sorted(testset[0].input_keys)
+        if not inputs:
+            raise ConfigurationError(
+                f"the held-out examples of @program {spec.name!r} have no input fields; name them with inputs=[...]"
+            )
+        trainset, valset = _datasets(spec, program, inputs, testset)
+        return cls(
+            spec=spec,
+            program=program,
+            optimizer=optimizer,
+            metric=metric,
+            trainset=trainset,
+            valset=valset,
+            testset=testset,
+        )
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what the program is compiled from."""
+        found = fingerprint_of(
+            self.program,
+            self.optimizer,
+            metric=self.metric,
+            trainset=self.trainset,
+            valset=self.valset,
+            lm=current().lm,
+        )
+        return {**found, "files": file_digests(self.spec)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """The recompiled program and the one in use, with their results on the held-out examples."""
+
+    incumbent: Module
+    candidate: Module
+    result: EvaluationResult
     comparison: Comparison
 
-    def __str__(self) -> str:
-        return self.comparison.describe("incumbent", "candidate")
 
+class Optimization:
+    """Compiles a program, and replaces its artifact if the result is better on the held-out examples.
 
-def optimize(
-    spec: ProgramSpec, program: Module, *, testset: Sequence[Example], concurrency: int, say: Callable[[str], None]
-) -> Optimized:
-    """Compile a program, and replace its artifact if the result is better on the held-out examples.
-
-    `program` is as `spec` builds it; it stays so, since only copies of it are run.
-
-    Raises:
-        ConfigurationError: The program has no optimizer, metric or held-out examples, or is compiled
-            on some of the held-out examples.
-        ArtifactError: The stored program cannot be loaded, or the compiled one cannot be saved.
-        EvaluationError: The LM or the metric failed on held-out examples.
+    Args:
+        job: The program.
+        watcher: Sees the calls and the candidates; the caller makes it a listener.
+        say: Shows a line of progress.
+        check_limit: Raises the error with which the budget has refused a call.
+        concurrency: How many held-out examples run at once.
     """
-    optimizer = spec.optimizer
-    metric = spec.metric or (optimizer.metric if optimizer else None)
-    if optimizer is None or metric is None:
-        lacks = "an optimizer" if optimizer is None else "a metric"
-        raise ConfigurationError(f"@program {spec.name!r} lacks {lacks}, which --dspex-optimize needs; give it one")
-    if not testset:
-        raise ConfigurationError(f"@program {spec.name!r} has no held-out examples; give it a testset")
-    inputs = sorted(testset[0].input_keys)
-    if not inputs:
-        raise ConfigurationError(
-            f"the held-out examples of @program {spec.name!r} have no input fields; name them with inputs=[...]"
-        )
-    trainset, valset = _datasets(spec, program, inputs, testset)
-    score = Evaluate(
-        devset=testset, metric=metric, num_threads=concurrency, max_errors=len(testset), display_progress=True
-    )
 
-    _check_storable(program, spec)
-    stored = incumbent_name(spec)
-    say(f"scoring {stored} on {len(testset)} held-out examples")
-    incumbent = _trusted(score(_incumbent(spec, program)))
-    say(f"{stored}: {incumbent.mean:.3f}; compiling with {optimizer!r}")
-    candidate = _as_loaded(program, optimizer.compile(program.deepcopy(), trainset=trainset, valset=valset))
-    say("scoring the recompiled program")
-    result = _trusted(score(candidate))
-    comparison = compare(incumbent, result)
-    if comparison.outcome == "improved" or (is_stale(spec, program) and comparison.outcome != "regressed"):
-        made_of = fingerprint_of(program, optimizer, metric=metric, trainset=trainset, valset=valset, lm=current().lm)
-        made_of["files"] = file_digests(spec)
-        _store(candidate, spec, metadata=_baseline(result), provenance=provenance(made_of, optimizer))
-    return Optimized(result, comparison)
+    def __init__(
+        self,
+        job: Job,
+        watcher: Watcher,
+        *,
+        say: Callable[[str], None],
+        check_limit: Callable[[], None],
+        concurrency: int,
+    ) -> None:
+        self._job = job
+        self._watcher = watcher
+        self._say = say
+        self._check_limit = check_limit
+        self._evaluate = Evaluate(
+            devset=job.testset,
+            metric=job.metric,
+            num_threads=concurrency,
+            max_errors=len(job.testset),
+            display_progress=True,
+        )
+
+    def run(self, *, writes: bool) -> OptimizeResult:
+        """Do it all; without `writes`, neither the artifact nor the count of looks changes.
+
+        Raises:
+            ArtifactError: The stored program cannot be loaded, or the compiled one cannot be saved.
+            EvaluationError: The LM or the metric failed on held-out examples.
+            BudgetExceededError: The budget has no room for the calls.
+        """
+        job, spec = self._job, self._job.spec
+        _check_storable(job.program, spec)
+        compared = self._compare()
+        digest, stale = digest_of_set(job.testset), is_stale(spec, job.program)
+        look = looks_at(spec, digest) + 1
+        outcome = decide(compared.comparison, look, is_stale=stale)
+        is_stored = writes and outcome in ("improved", "recompiled")
+        if is_stored:
+            made_of = {**provenance(job.fingerprint(), job.optimizer), "held_out": held_out(spec, digest)}
+            _store(compared.candidate, spec, metadata=_baseline(compared.result), provenance=made_of)
+            forget_count_beside(spec)
+        elif writes:
+            count_look(spec, digest)
+        return self._result(compared, outcome, look, is_stored=is_stored)
+
+    def _compare(self) -> _Compared:
+        job, spec = self._job, self._job.spec
+        incumbent, stored = _incumbent(spec, job.program)
+        self._say(f"scoring {stored} on {len(job.testset)} held-out examples")
+        before = self._score(incumbent)
+        self._say(f"{stored}: {before.mean:.3f}; compiling with {job.optimizer!r}")
+        compiled = job.optimizer.compile(job.program.deepcopy(), trainset=job.trainset, valset=job.valset)
+        self._check_limit()
+        candidate = _as_loaded(job.program, compiled)
+        if candidate.dump_state() == incumbent.dump_state():
+            self._say("the recompiled program is the same")
+            return _Compared(incumbent, candidate, before, compare(before, before))
+        self._say("scoring the recompiled program")
+        after = self._score(candidate)
+        return _Compared(incumbent, candidate, after, compare(before, after))
+
+    def _score(self, program: Module) -> EvaluationResult:
+        result = _trusted(self._evaluate(program))
+        self._check_limit()
+        return result
+
+    def _result(self, compared: _Compared, outcome: OptimizeOutcome, look: int, *, is_stored: bool) -> OptimizeResult:
+        comparison = compared.comparison
+        return OptimizeResult(
+            program=self._job.spec.name,
+            outcome=outcome,
+            line=comparison.describe("incumbent", "candidate", outcome=outcome),
+            why=doubt(comparison, look) if outcome == "not better" else "",
+            metric=comparison.metric,
+            n=len(comparison.pairs),
+            before=comparison.before,
+            after=comparison.after,
+            p_value=comparison.p_value,
+            lost=_lost(compared) if outcome == "regressed" else (),
+            look=look,
+            is_stored=is_stored,
+            candidates=self._watcher.candidates,
+            prompts=prompt_changes(compared.incumbent, compared.candidate),
+            spent=self._watcher.spent,
+        )
+
+
+def incumbent_name(spec: ProgramSpec) -> str:
+    """Return the words for the program with which a recompiled one is compared."""
+    return f"the stored {'/'.join(spec.artifact.parts[-2:])}" if spec.artifact.exists() else "the uncompiled program"
+
+
+def regression_message(spec: ProgramSpec, result: OptimizeResult) -> str:
+    """Return the message of a regression, with the examples that it lost."""
+    lines = [
+        f"{spec.name} {result.line}",
+        f"The recompiled program is worse and was dropped: {incumbent_name(spec)} stays.",
+    ]
+    return "\n".join([*lines, *(f"  lost {case}" for case in result.lost)])
+
+
+def _lost(compared: _Compared) -> tuple[str, ...]:
+    lost = set(compared.comparison.lost)
+    return tuple(str(case) for case in scored_cases(compared.result) if case.name in lost)
 
 
 def _datasets(
@@ -106,22 +250,6 @@ def _datasets(
     return trainset, valset
 
 
-def incumbent_name(spec: ProgramSpec) -> str:
-    """Return the words for the program with which a recompiled one is compared."""
-    return f"the stored {'/'.join(spec.artifact.parts[-2:])}" if spec.artifact.exists() else "the uncompiled program"
-
-
-def regression_message(spec: ProgramSpec, optimized: Optimized) -> str:
-    """Return the message of a regression, with the examples that it lost."""
-    lines = [
-        f"{spec.name} {optimized}",
-        f"The recompiled program is worse and was dropped: {incumbent_name(spec)} stays.",
-    ]
-    lost = set(optimized.comparison.lost)
-    lines += [f"  lost {case}" for case in scored_cases(optimized.candidate) if case.name in lost]
-    return "\n".join(lines)
-
-
 def _check_storable(program: Module, spec: ProgramSpec) -> None:
     """Save the uncompiled program to a temporary folder, so that an error in saving comes before any LM call.
 
@@ -132,15 +260,22 @@ def _check_storable(program: Module, spec: ProgramSpec) -> None:
         program.save(Path(folder, spec.artifact.name))
 
 
-def _incumbent(spec: ProgramSpec, program: Module) -> Module:
-    """Return a copy of the program with the stored state, if there is one; that may be stale."""
+def _incumbent(spec: ProgramSpec, program: Module) -> tuple[Module, str]:
+    """Return the program in use, and what to call it.
+
+    It is a copy with the stored state, if there is one. A state of an older source that does not fit the program any
+    more is not in use: then it is the uncompiled program.
+    """
     copy = program.deepcopy()
-    if spec.artifact.exists():
-        try:
-            copy.load_state(artifact_state(read_json(spec.artifact), ARTIFACT_KIND, path=spec.artifact))
-        except ArtifactError as error:
-            raise type(error)(error.reason, path=str(spec.artifact), problems=error.problems) from error
-    return copy
+    if not spec.artifact.exists():
+        return copy, incumbent_name(spec)
+    try:
+        copy.load_state(artifact_state(read_json(spec.artifact), ARTIFACT_KIND, path=spec.artifact))
+    except ArtifactError as error:
+        if is_stale(spec, program):
+            return copy, "the uncompiled program, as the stored one does not fit the source any more,"
+        raise type(error)(error.reason, path=str(spec.artifact), problems=error.problems) from error
+    return copy, incumbent_name(spec)
 
 
 def _store(

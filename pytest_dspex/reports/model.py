@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pytest_dspex.gates.decide import ScoreSummary, Verdict
     from pytest_dspex.gates.grammar import Gate
     from pytest_dspex.gates.records import CaseRecord, Evaluation
+    from pytest_dspex.optimizing.results import OptimizeResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Report:
     suites: tuple[Suite, ...] = ()
     evaluations: tuple[Evaluation, ...] = ()
     notes: tuple[str, ...] = ()
+    optimizations: tuple[OptimizeResult, ...] = ()
 
 
 def suite_of(test: str, cases: Sequence[CaseRecord], *, gates: Sequence[Gate] = (), expected: int = 0) -> Suite:

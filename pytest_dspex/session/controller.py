@@ -12,7 +12,8 @@ from pytest_dspex.cassettes.stash import RECORDING
 from pytest_dspex.collecting.agreement import Agreement
 from pytest_dspex.collecting.case import COLLECTED
 from pytest_dspex.gates.records import Collected
-from pytest_dspex.keys import COLLECTED_OUTPUT, NOTES_OUTPUT, PROBLEMS_OUTPUT, RECORDING_OUTPUT
+from pytest_dspex.keys import COLLECTED_OUTPUT, NOTES_OUTPUT, OPTIMIZED_OUTPUT, PROBLEMS_OUTPUT, RECORDING_OUTPUT
+from pytest_dspex.optimizing.results import OptimizeResult
 from pytest_dspex.options import OPTIONS, is_worker
 from pytest_dspex.reports.alike import AlikeFailures
 from pytest_dspex.reports.shown import shown
@@ -34,6 +35,15 @@ def add_note(config: pytest.Config, note: str) -> None:
             notes.append(note)
     else:
         config.stash[RESULTS].add_note(note)
+
+
+def add_optimization(config: pytest.Config, result: OptimizeResult) -> None:
+    """Add a recompiled program to the reports; a worker sends it to its controller."""
+    if is_worker(config):
+        sent = config.workeroutput.setdefault(OPTIMIZED_OUTPUT, [])  # type: ignore[attr-defined]  # as above
+        sent.append(json.dumps(result.to_json()))
+    else:
+        config.stash[RESULTS].add_optimization(result)
 
 
 class Controller:
@@ -127,6 +137,8 @@ class Controller:
             self._recordings.add_shards(output[RECORDING_OUTPUT])
         for note in output.get(NOTES_OUTPUT, ()):
             self._results.add_note(note)
+        for text in output.get(OPTIMIZED_OUTPUT, ()):
+            self._results.add_optimization(OptimizeResult.from_json(json.loads(text)))
         self._agreement.add(output)
         found = [*output.get(PROBLEMS_OUTPUT, ()), *self._agreement.problems]
         self._problems += [problem for problem in found if problem not in self._problems]

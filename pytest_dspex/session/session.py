@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from pytest_dspex.gates.decide import Verdict
     from pytest_dspex.gates.records import Evaluation, Outcome
+    from pytest_dspex.optimizing.results import OptimizeResult
     from pytest_dspex.reports.model import Suite
 
 _PHASES = ("setup", "call", "teardown")
@@ -47,6 +48,7 @@ class SessionResults:
         self._suites: list[Suite] = []
         self._evaluations: list[Evaluation] = []
         self._notes: list[str] = []
+        self._optimizations: list[OptimizeResult] = []
         self._lines: dict[str, int | None] = {}  # the line of each test function
         self._has_internal_error = False
         self._has_lost_cases = False
@@ -73,6 +75,10 @@ class SessionResults:
         """Add a line to the reports, unless it is there."""
         if note not in self._notes:
             self._notes.append(note)
+
+    def add_optimization(self, result: OptimizeResult) -> None:
+        """Add a program that was recompiled."""
+        self._optimizations.append(result)
 
     def add_internal_error(self) -> None:
         """Note an internal error of pytest: in a worker's last test, xdist would end with exit status 0."""
@@ -105,7 +111,7 @@ class SessionResults:
 
     def report(self) -> Report:
         """Return the content of the session's reports."""
-        return Report(tuple(self._suites), tuple(self._evaluations), tuple(self._notes))
+        return Report(tuple(self._suites), tuple(self._evaluations), tuple(self._notes), tuple(self._optimizations))
 
     def _cases_by_function(self) -> dict[str, list[CaseRecord]]:
         cases: dict[str, list[CaseRecord]] = {}

@@ -269,9 +269,10 @@ def test_a_testset_of_its_own_is_what_a_program_is_compared_on(suite, artifact, 
     project = suite(BETTER_WITH_DEMOS)
     source = (project.path / "conftest.py").read_text().replace('valset="val.jsonl"', 'testset="held_out.jsonl"')
     (project.path / "conftest.py").write_text(source)
-    project.rows("h1", "h2", name="held_out.jsonl")
+    words = [f"h{number}" for number in range(6)]
+    project.rows(*words, name="held_out.jsonl")
     assert alone("--dspex-optimize").ret == 0
-    assert list(json.loads(artifact.read_text())["metadata"]["scores"]) == ["c-h1", "c-h2"]
+    assert list(json.loads(artifact.read_text())["metadata"]["scores"]) == [f"c-{word}" for word in words]
 
 
 def test_inputs_of_another_name_in_the_program_do_not_hide_an_overlap(suite, alone):
@@ -445,14 +446,32 @@ def test_a_program_that_is_named_but_has_no_optimizer_says_what_is_missing(suite
 # How it runs
 
 
-@pytest.mark.parametrize("workers", [("-n", "2"), ("--dist", "load", "--tx", "popen")])
-def test_it_runs_in_one_process_only(suite, pytester, workers):
-    project = suite(BETTER_WITH_DEMOS)
-    result = pytester.runpytest_subprocess("--dspex-optimize", *workers)
-    assert result.ret == USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: --dspex-optimize works in one process, without xdist's workers: add `-n 0`"])
-    assert project.calls == []
-    assert pytester.runpytest_subprocess("--dspex-optimize", "-n", "0").ret == 0
+@pytest.mark.parametrize("mode", ["load", "loadscope"])
+def test_workers_share_one_compilation(suite, artifact, on_two_workers, mode):
+    project = suite(BETTER_WITH_DEMOS, more=OTHER)
+    named = 'inputs=["question"], program='
+    project.test(TEST.replace('inputs=["question"]', f'{named}"qa"'))
+    project.test(
+        TEST.replace('inputs=["question"]', f'{named}"other"').replace("prediction)", "prediction, qa)"), "test_a"
+    )
+    result = on_two_workers("--dspex-optimize", f"--dist={mode}")
+    assert result.ret == 0, result.stdout.str()
+    assert outcomes(result) == {"passed": 42}
+    assert sorted(path.name for path in artifact.parent.iterdir()) == ["other.json", "qa.json"]
+    assert json.loads(artifact.read_text())["provenance"]["held_out"]["looks"].popitem()[1] == 1
+    assert result.stdout.str().count("optimize qa: improved: ") == 1
+    asked = [call for call in project.calls if call.startswith("0 ")]
+    assert len(asked) == 40  # each uncompiled program once, by one worker; the tests ran with the compiled ones
+
+
+def test_workers_report_a_regression_once(suite, artifact, stored, on_two_workers):
+    suite(RIGHT_WHEN_TOLD)
+    before = stored()
+    result = on_two_workers("--dspex-optimize")
+    assert result.ret == 1
+    assert outcomes(result) == {"passed": 20, "failed": 1}
+    assert artifact.read_bytes() == before
+    assert result.stdout.str().count("  lost c-w0: ") == 1
 
 
 def test_its_lm_calls_are_recorded_and_replayed_like_those_of_a_test(suite, artifact, alone):
