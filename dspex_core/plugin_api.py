@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from dspex_core.programs.saving.source import source_lines, source_of
     from dspex_core.signatures.fields import SignatureField
     from dspex_core.spending.prices import list_price
-    from dspex_core.stats import Interval, mean_interval
+    from dspex_core.stats import Interval, mean_interval, pass_at_k, pass_pow_k
     from dspex_core.storage.artifacts import artifact_state, provenance_of, read_json, write_artifact, write_json
     from dspex_core.storage.files import write_atomically
 
@@ -70,6 +70,8 @@ __all__ = [
     "metric_name",
     "overlap",
     "part_changes",
+    "pass_at_k",
+    "pass_pow_k",
     "provenance",
     "provenance_of",
     "read_json",
@@ -119,6 +121,8 @@ _HOMES = {
     "mean_interval": "stats",
     "metric_name": "evaluation.evaluate",
     "overlap": "datasets.split",
+    "pass_at_k": "stats",
+    "pass_pow_k": "stats",
     "part_changes": "optimizers.fingerprint",
     "provenance": "optimizers.fingerprint",
     "provenance_of": "storage.artifacts",

@@ -20,6 +20,10 @@ MARKERS = (
         "the fixture `example` is the row, and `prediction` is the program's output for its inputs"
     ),
     "dspex_gate(score, min=...): after the test's last case, fail unless the mean of this score is at least `min`",
+    (
+        'dspex_repeat(n, require="k/n" | pass_at=k | pass_pow=k, min=...): run each case n times; with a rule, cases '
+        "are judged after the last one, and an attempt that fails does not fail the run by itself"
+    ),
 )
 
 
@@ -39,6 +43,7 @@ class Options:
         plan: Whether to show what recompiling may ask at most, and to stop (`--dspex-plan`).
         max_calls: How many LM calls recompiling may make (`--dspex-max-calls`).
         max_usd: How many dollars recompiling may cost (`--dspex-max-usd`).
+        repeat: How often each case of a test that uses an LM runs (`--dspex-repeat`).
     """
 
     live: bool
@@ -52,6 +57,7 @@ class Options:
     plan: bool = False
     max_calls: int | None = None
     max_usd: float | None = None
+    repeat: int | None = None
 
     @property
     def asks(self) -> bool:
@@ -92,6 +98,16 @@ def add_options(parser: pytest.Parser) -> None:
         help="run no test; decide the gates over the results in a file or a directory that --dspex-partial has "
         "written; may be repeated",
     )
+    group.addoption(
+        "--dspex-repeat",
+        type=int,
+        metavar="N",
+        help="run each case of the tests that use an LM N times, in place of the N of their dspex_repeat markers",
+    )
+    _add_ini_keys(parser)
+
+
+def _add_ini_keys(parser: pytest.Parser) -> None:
     parser.addini("dspex_lm", f"the model of the fixture `lm` (default: {DEFAULT_LM})", default=DEFAULT_LM)
     parser.addini(
         "dspex_lm_hosts",
@@ -99,7 +115,7 @@ def add_options(parser: pytest.Parser) -> None:
         type="args",
         default=[],
     )
-    parser.addini("dspex_concurrency", "how many predictions run at once (default: 8)", default="8")
+    parser.addini("dspex_concurrency", "how many predictions run at once (default: 32)", default="32")
 
 
 def _add_optimize_options(group: pytest.OptionGroup) -> None:
@@ -147,8 +163,11 @@ def configure(config: pytest.Config) -> None:
         plan=config.getoption("dspex_plan"),
         max_calls=_limit(config, "max-calls"),
         max_usd=_limit(config, "max-usd"),
+        repeat=config.getoption("dspex_repeat"),
     )
     options = config.stash[OPTIONS]
+    if options.repeat is not None and options.repeat < 1:
+        raise pytest.UsageError(f"--dspex-repeat={options.repeat} is not a positive number of attempts; set it to 5")
     if options.live and options.record != "none":
         raise pytest.UsageError(
             f"--dspex-live uses no cassettes, and --dspex-record={options.record} writes them: use only one of them"

@@ -68,12 +68,18 @@ def pytest_configure_node(node: Any) -> None:
     node.config.stash[CONTROLLER].brief(node)
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Parametrize a test with the rows of its dataset."""
+@pytest.hookimpl(wrapper=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> Generator[None]:
+    """Parametrize a test with the rows of its dataset, and after all others with its attempts."""
     if metafunc.definition.get_closest_marker("dspex_data"):
         from pytest_dspex.collecting.parametrize import generate
 
         generate(metafunc)
+    yield
+    if metafunc.definition.get_closest_marker("dspex_repeat") or metafunc.config.stash[options.OPTIONS].repeat:
+        from pytest_dspex.collecting.repeats import generate_attempts
+
+        generate_attempts(metafunc)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -93,6 +99,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return (yield)
     from pytest_dspex.collecting.cases import prepare
     from pytest_dspex.collecting.problems import raise_problems
+    from pytest_dspex.collecting.repeats import note_whole_cases
     from pytest_dspex.optimizing.artifacts import check_artifacts
     from pytest_dspex.optimizing.item import add_optimizations
     from pytest_dspex.session.controller import watch
@@ -100,6 +107,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     watch(config)
     prepare(config, items)
     yield
+    note_whole_cases(items)
     check_artifacts(config, items, recompiled=add_optimizations(config, items))
     raise_problems(config, items)
 
@@ -148,7 +156,7 @@ def pytest_runtest_makereport(
 
         cause = cause_of(item, call.excinfo.value)
     running.annotate(item, call)
-    report = yield
+    report = running.judged_together(item, call, (yield))
     if cause is not None:
         alike.note(report, cause)
     return cleaning.clean_test_report(report, item)

@@ -7,6 +7,7 @@ release of NumPy: the draws are those of its frozen `RandomState`.
 from dspex_core.stats.intervals import Interval, bootstrap_interval, mean_interval, wilson_interval
 from dspex_core.stats.paired import mcnemar_exact, paired_p, sign_flip_test
 from dspex_core.stats.power import detectable_drop
+from dspex_core.stats.repeats import pass_at_k, pass_pow_k
 
 __all__ = [
     "Interval",
@@ -15,6 +16,8 @@ __all__ = [
     "mcnemar_exact",
     "mean_interval",
     "paired_p",
+    "pass_at_k",
+    "pass_pow_k",
     "sign_flip_test",
     "wilson_interval",
 ]

@@ -30,6 +30,7 @@ class Case:
         error: Whether the test failed with an error that is not an assertion.
         example: The row; for a test of other parameters that uses `prediction`, these.
         collected: The collected facts of the function: its cases and gates.
+        repeated: Which attempt of a repeated test the item is, from 1; 0 for other tests.
         attempt: 1 while the item runs for the first time, then one more for each rerun.
         facts: The content of the case, once it has run.
     """
@@ -45,6 +46,7 @@ class Case:
     error: bool = False
     example: Example | None = None
     collected: Collected | None = None
+    repeated: int = 0
     attempt: int = 0
     facts: CaseFacts | None = None
 
@@ -75,7 +77,11 @@ CASE = pytest.StashKey[Case]()  # of an item
 COLLECTED = pytest.StashKey[dict[str, "Collected"]]()  # of the session's config: the facts of each test function
 
 
+ATTEMPT = "dspex_attempt"  # the parameter of repeated tests
+
+
 def other_parameters(item: pytest.Item) -> dict[str, Any]:
     """Return the parameters of a test item other than its dataset row, such as the model; empty without parameters."""
     callspec = getattr(item, "callspec", None)  # only items of parametrized functions have it
-    return {} if callspec is None else {name: value for name, value in callspec.params.items() if name != "example"}
+    params = {} if callspec is None else callspec.params
+    return {name: value for name, value in params.items() if name not in {"example", ATTEMPT}}

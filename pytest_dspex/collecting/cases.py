@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dspex_core import ConfigurationError
-from pytest_dspex.collecting.case import CASE, COLLECTED, Case
+from pytest_dspex.collecting.case import CASE, COLLECTED, Case, other_parameters
 from pytest_dspex.collecting.own_rows import parameters_as_row
 from pytest_dspex.collecting.parametrize import row_of
 from pytest_dspex.collecting.problems import report_problem
 from pytest_dspex.collecting.relevance import LM_FIXTURES, is_relevant
+from pytest_dspex.collecting.repeats import attempt_of
 from pytest_dspex.gates.grammar import gate_from_marker
 from pytest_dspex.gates.records import Collected, digest
 from pytest_dspex.keys import SIBLINGS
@@ -64,29 +65,41 @@ def _case(item: pytest.Function, used: list[ProgramSpec], visible: dict[str, Pro
             predictor = _predictor(item, source, used, visible) if example else None
     except ConfigurationError as error:
         report_problem(item.config, str(error))
-    function, name = names_of(item)
+    attempt = attempt_of(item)
+    function = names_of(item)[0]
     return Case(
         function=function,
-        name=name,
+        name=_case_name(item),
         source=source,
         programs=tuple(dict.fromkeys([*used, *([predictor] if predictor else [])])),
         predictor=predictor,
         example=example,
+        repeated=attempt.number if attempt else 0,
     )
 
 
 def names_of(item: pytest.Item) -> tuple[str, str]:
-    """Return the node id of an item's test function, and the id of its case within the function."""
+    """Return the node id of an item's test function, and the id of its case within the function.
+
+    The first attempt at a repeated case has the id that the case has without repeats, and so its recorded calls.
+    """
     if not isinstance(item, pytest.Function) or item.parent is None:
         return item.nodeid, ""
     function = f"{item.parent.nodeid}::{item.originalname}"
+    attempt = attempt_of(item)
+    name = _case_name(item)
+    return function, name if attempt is None or attempt.number == 1 else f"{name}#{attempt.number}"
+
+
+def _case_name(item: pytest.Function) -> str:
     callspec = getattr(item, "callspec", None)  # of parametrized functions
     if callspec is None:
-        return function, ""
+        return ""
     row = row_of(item)
-    if row is not None and len(callspec.params) == 1:
-        return function, row.id  # pytest's own id is this one, escaped
-    return function, callspec.id
+    if row is not None and not other_parameters(item):
+        return row.id  # pytest's own id is this one, escaped
+    attempt = attempt_of(item)
+    return str(callspec.id if attempt is None else f"-{callspec.id}".removesuffix(f"-{attempt.id}")[1:])
 
 
 def _refuse_unittest(item: pytest.Function) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from dspex_core import ConfigurationError, Example
+from pytest_dspex.collecting.case import ATTEMPT
 
 if TYPE_CHECKING:
     import pytest
@@ -19,6 +20,7 @@ def parameters_as_row(item: pytest.Function) -> Example | None:
     """
     callspec = getattr(item, "callspec", None)  # of parametrized functions
     params = dict(callspec.params) if callspec is not None else {}
+    params.pop(ATTEMPT, None)
     given = params.get("example")
     if isinstance(given, Example):
         return given

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 LM_FIXTURES = frozenset({"lm", "prediction", "evaluate"})  # beside them, the programs
 _FIXTURES = LM_FIXTURES | {"scripted_lm", "score", "check"}
-_MARKERS = frozenset({"dspex_data", "dspex_gate"})
+_MARKERS = frozenset({"dspex_data", "dspex_gate", "dspex_repeat"})
 
 
 def is_relevant(item: pytest.Item) -> bool:

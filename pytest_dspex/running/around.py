@@ -46,6 +46,16 @@ def begin(item: pytest.Item) -> None:
         case.begin()
 
 
+def judged_together(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> pytest.TestReport:
+    """Return the report of a test; that of an attempt at a repeated case is judged with the others."""
+    case = item.stash.get(CASE, None)
+    if case is None or not case.repeated:
+        return report
+    from pytest_dspex.running.attempts import judge_together  # imported only in sessions with repeats
+
+    return judge_together(item, call, report)
+
+
 def raise_unseen(item: pytest.Item) -> None:
     """Raise the miss of a thread or child of a test that passed without noticing it."""
     router = item.config.stash.get(ROUTER, None)

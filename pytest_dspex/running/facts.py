@@ -51,7 +51,7 @@ def report_of(case: Case) -> CaseReport:
     return CaseReport(
         function=case.function,
         case=case.name,
-        attempt=max(case.attempt, 1),
+        attempt=case.repeated or max(case.attempt, 1),
         is_error=case.error,
         scores=case.scores,
         evaluations=tuple(case.evaluations),

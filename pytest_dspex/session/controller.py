@@ -17,6 +17,7 @@ from pytest_dspex.optimizing.results import OptimizeResult
 from pytest_dspex.options import OPTIONS, is_worker
 from pytest_dspex.reports.alike import AlikeFailures
 from pytest_dspex.reports.shown import shown
+from pytest_dspex.session.repeats import Repeats
 from pytest_dspex.session.session import SessionResults
 
 if TYPE_CHECKING:
@@ -152,4 +153,5 @@ def watch(config: pytest.Config) -> None:
     if CONTROLLER not in config.stash and not is_worker(config):
         config.stash[CONTROLLER] = Controller(config)
         config.pluginmanager.register(config.stash[CONTROLLER], "dspex-controller")
+        config.pluginmanager.register(Repeats(), "dspex-repeats")
         config.pluginmanager.register(AlikeFailures(), "dspex-alike-failures")
