@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from dspex_core.config import REPLAY_VARIABLE, current
     from dspex_core.contracts import Event, Recorder
     from dspex_core.datasets.split import overlap
-    from dspex_core.evaluation.compare import SIGNIFICANCE, Comparison, compare
+    from dspex_core.evaluation.compare import SIGNIFICANCE, Comparison, compare, compare_scores
     from dspex_core.evaluation.evaluate import metric_name
     from dspex_core.evaluation.result import EvaluationResult
     from dspex_core.lm.embedded.server import BUILT_IN, SERVER_VARIABLE, serve
@@ -30,7 +30,15 @@ if TYPE_CHECKING:
     from dspex_core.programs.saving.source import source_lines, source_of
     from dspex_core.signatures.fields import SignatureField
     from dspex_core.spending.prices import list_price
-    from dspex_core.stats import Interval, mean_interval, pass_at_k, pass_pow_k
+    from dspex_core.stats import (
+        Interval,
+        detectable_drop,
+        detectable_shift,
+        holm,
+        mean_interval,
+        pass_at_k,
+        pass_pow_k,
+    )
     from dspex_core.storage.artifacts import artifact_state, provenance_of, read_json, write_artifact, write_json
     from dspex_core.storage.files import write_atomically
 
@@ -56,11 +64,15 @@ __all__ = [
     "as_score",
     "changes_since",
     "compare",
+    "compare_scores",
     "current",
     "dataset_data",
+    "detectable_drop",
+    "detectable_shift",
     "fingerprint_in",
     "fingerprint_of",
     "foreign_code",
+    "holm",
     "ignore_foreign_warnings",
     "is_secret",
     "list_price",
@@ -108,11 +120,15 @@ _HOMES = {
     "as_score": "metrics.score",
     "changes_since": "programs.saving.provenance",
     "compare": "evaluation.compare",
+    "compare_scores": "evaluation.compare",
     "current": "config",
     "dataset_data": "optimizers.fingerprint",
+    "detectable_drop": "stats",
+    "detectable_shift": "stats",
     "fingerprint_in": "programs.saving.provenance",
     "fingerprint_of": "optimizers.fingerprint",
     "foreign_code": "process.foreign_code",
+    "holm": "stats",
     "ignore_foreign_warnings": "process.foreign_code",
     "is_secret": "plain.secrets",
     "list_price": "spending.prices",

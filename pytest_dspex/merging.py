@@ -11,7 +11,7 @@ from pytest_dspex.reports.terminal import write
 def merge(config: pytest.Config, paths: list[str]) -> pytest.ExitCode:
     """Show all gates; return the exit status, which is `OK` only if every gate passed."""
     files = files_of(paths)
-    report = merged([Part.read(file) for file in files])
+    report = merged([Part.read(file) for file in files], root=config.rootpath)
     verdicts = [verdict for suite in report.suites for verdict in suite.verdicts]
     reporter = pytest.TerminalReporter(config)
     config.pluginmanager.register(reporter, "terminalreporter")  # other plugins look it up by this name

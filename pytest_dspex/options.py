@@ -19,7 +19,10 @@ MARKERS = (
         "each row of a dataset (a path, rows, a DataFrame, a function, ...); "
         "the fixture `example` is the row, and `prediction` is the program's output for its inputs"
     ),
-    "dspex_gate(score, min=...): after the test's last case, fail unless the mean of this score is at least `min`",
+    (
+        "dspex_gate(score, min=..., max=..., max_drop=..., confidence=..., by=..., where=...): after the test's last "
+        "case, fail unless the mean of this score keeps to the bound; docs/gates.md has all arguments"
+    ),
     (
         'dspex_repeat(n, require="k/n" | pass_at=k | pass_pow=k, min=...): run each case n times; with a rule, cases '
         "are judged after the last one, and an attempt that fails does not fail the run by itself"
@@ -104,7 +107,35 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="N",
         help="run each case of the tests that use an LM N times, in place of the N of their dspex_repeat markers",
     )
+    _add_gate_options(parser, group)
     _add_ini_keys(parser)
+
+
+def _add_gate_options(parser: pytest.Parser, group: pytest.OptionGroup) -> None:
+    group.addoption(
+        "--dspex-gate",
+        action="append",
+        metavar="GATE",
+        help="a gate for each test that records the score, such as 'accuracy >= 0.85'; may be repeated",
+    )
+    group.addoption(
+        "--dspex-update-baseline",
+        action="store_true",
+        help="write the scores of all tests that ran completely to baselines/ beside them",
+    )
+    for name, meaning in (("inconclusive", "inconclusive"), ("not-evaluated", "not evaluated")):
+        group.addoption(
+            f"--dspex-{name}",
+            choices=("pass", "fail"),
+            help=f"what a gate that is {meaning} does to the exit status (ini: dspex_{name.replace('-', '_')})",
+        )
+    parser.addini("dspex_gates", "gates for each test that records the score, a line each", type="linelist", default=[])
+    parser.addini("dspex_inconclusive", "`pass` (default) or `fail`: what an inconclusive gate does", default="")
+    parser.addini(
+        "dspex_not_evaluated",
+        "`pass` or `fail`: what a gate that is not evaluated does (default: `fail` if the variable CI is set)",
+        default="",
+    )
 
 
 def _add_ini_keys(parser: pytest.Parser) -> None:
@@ -204,6 +235,13 @@ def _limit(config: pytest.Config, name: str) -> Any:
     if limit is not None and not 0 <= limit < float("inf"):
         raise pytest.UsageError(f"--dspex-{name} is {limit!r}; give a number that is not negative")
     return limit
+
+
+def has_gates(config: pytest.Config) -> bool:
+    """Return whether an option or ini key is about gates, so that a session needs to know of them at its start."""
+    options = ("dspex_gate", "dspex_update_baseline", "dspex_inconclusive", "dspex_not_evaluated")
+    keys = ("dspex_gates", "dspex_inconclusive", "dspex_not_evaluated")
+    return any(map(config.getoption, options)) or any(map(config.getini, keys))
 
 
 def is_worker(config: pytest.Config) -> bool:

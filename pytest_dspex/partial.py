@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dspex_core.plugin_api import write_atomically
+from pytest_dspex.gates.baselines import Baselines
 from pytest_dspex.gates.records import CaseRecord, Collected, digest
-from pytest_dspex.reports.model import Report, Suite, suite_of
+from pytest_dspex.reports.model import Report, Suite, suite_of, with_corrected
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -80,8 +81,10 @@ def files_of(paths: Sequence[str]) -> list[Path]:
     return list(found)
 
 
-def merged(parts: Sequence[Part]) -> Report:
+def merged(parts: Sequence[Part], *, root: Path) -> Report:
     """Decide the gates over all parts; a gate fails if a case is missing from all of them.
+
+    `root` is the folder to which node ids are relative; the baselines lie beside the tests there.
 
     Raises:
         pytest.UsageError: The parts were collected from different tests, or contradict each other.
@@ -100,13 +103,14 @@ def merged(parts: Sequence[Part]) -> Report:
     if problems:
         hidden = [f"and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
         raise pytest.UsageError("\n".join(f"--dspex-merge: {each}" for each in [*problems[:_SHOWN], *hidden]))
-    suites = [_suite(function, facts, cases.values()) for function, facts in collected.items()]
-    return Report(tuple(suite for suite in suites if suite.n or suite.verdicts))
+    baselines = Baselines(root)
+    suites = [_suite(function, facts, cases.values(), baselines) for function, facts in collected.items()]
+    return Report(with_corrected([suite for suite in suites if suite.n or suite.verdicts]))
 
 
-def _suite(function: str, facts: Collected, cases: Iterable[CaseRecord]) -> Suite:
+def _suite(function: str, facts: Collected, cases: Iterable[CaseRecord], baselines: Baselines) -> Suite:
     own = sorted((case for case in cases if case.function == function), key=lambda case: case.nodeid)
-    suite = suite_of(function, own, gates=facts.gates, expected=facts.cases)
+    suite = suite_of(function, own, collected=facts, expected=facts.cases, baselines=baselines)
     if len(own) < facts.cases:
         return suite.failed(f"{len(own)}/{facts.cases} cases: the others are missing from all results")
     return suite

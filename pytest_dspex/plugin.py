@@ -40,6 +40,10 @@ def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Pa
 def pytest_configure(config: pytest.Config) -> None:
     """Read the options."""
     options.configure(config)
+    if options.has_gates(config):
+        from pytest_dspex.gates.settings import check_settings
+
+        check_settings(config)
     asked = config.stash[options.OPTIONS]
     routing.begin(config, live=asked.live, replay_only=not asked.asks)
 

@@ -5,14 +5,17 @@ release of NumPy: the draws are those of its frozen `RandomState`.
 """
 
 from dspex_core.stats.intervals import Interval, bootstrap_interval, mean_interval, wilson_interval
+from dspex_core.stats.multiple import holm
 from dspex_core.stats.paired import mcnemar_exact, paired_p, sign_flip_test
-from dspex_core.stats.power import detectable_drop
+from dspex_core.stats.power import detectable_drop, detectable_shift
 from dspex_core.stats.repeats import pass_at_k, pass_pow_k
 
 __all__ = [
     "Interval",
     "bootstrap_interval",
     "detectable_drop",
+    "detectable_shift",
+    "holm",
     "mcnemar_exact",
     "mean_interval",
     "paired_p",

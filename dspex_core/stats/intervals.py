@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+_MOST_RESAMPLED = 2_000
+
+
 @dataclass(frozen=True, slots=True)
 class Interval:
     """The range that holds the true value with the confidence that was asked for."""
@@ -60,12 +63,16 @@ def bootstrap_interval(
 ) -> Interval:
     """Return the percentile bootstrap interval of a mean (Efron 1979); it always holds the mean itself.
 
-    With fewer than about 20 values it is too narrow, and for a single value it is that value.
+    With fewer than about 20 values it is too narrow, and for a single value it is that value. Beyond 2,000 values it is
+    the normal interval, which the bootstrap's approaches (Bickel and Freedman 1981), in a thousandth of the time.
 
     Raises:
         ConfigurationError: `values` is empty, a value is not finite, or the confidence is not between 0 and 1.
     """
     check_values(values)
+    if len(values) > _MOST_RESAMPLED:
+        mean, reach = fmean(values), normal_quantile(confidence) * _deviation(values) / math.sqrt(len(values))
+        return Interval(mean - reach, mean + reach)
     tail = (1 - checked_confidence(confidence)) / 2
     with foreign_code():
         import numpy as np  # takes longer to import than a session without fractional scores
@@ -76,3 +83,9 @@ def bootstrap_interval(
     )
     mean, low, high = fmean(values), float(np.quantile(means, tail)), float(np.quantile(means, 1 - tail))
     return Interval(min(low, mean), max(high, mean))
+
+
+def _deviation(values: Sequence[float]) -> float:
+    """Return the standard deviation; that of `statistics` computes with fractions, a hundred times as long."""
+    mean = fmean(values)
+    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))

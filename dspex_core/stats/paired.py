@@ -13,6 +13,7 @@ from dspex_core.stats.checks import batches, check_values
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_MOST_RESAMPLED = 2_000
 _MOST_ENUMERATED = 12  # differences; their 4,096 sign patterns are no more work than sampling
 
 
@@ -56,7 +57,8 @@ def sign_flip_test(differences: Sequence[float], *, seed: int = 0, resamples: in
 
     If the two programs were alike, each difference could as well have had the other sign: p is
     the share of sign patterns whose mean is at least as far from zero. Up to 12 differences
-    that are not zero it is exact, beyond that it is sampled (Noreen 1989). On differences of
+    that are not zero it is exact, beyond that it is sampled (Noreen 1989), and beyond 2,000 it is the limit of the
+    sampled one, the normal distribution (Lehmann 1975, chapter 3). On differences of
     -1, 0 and 1 it is McNemar's exact test. A bootstrap of the mean, in contrast, takes three
     losses in a row for certain.
 
@@ -70,6 +72,8 @@ def sign_flip_test(differences: Sequence[float], *, seed: int = 0, resamples: in
     if len(sizes) <= _MOST_ENUMERATED:
         sums = [math.fsum(map(math.copysign, sizes, signs)) for signs in product((1, -1), repeat=len(sizes))]
         return sum(abs(total) >= enough for total in sums) / len(sums)
+    if len(sizes) > _MOST_RESAMPLED:
+        return math.erfc(enough / math.sqrt(2 * math.fsum(size * size for size in sizes)))
     with foreign_code():
         import numpy as np  # takes longer to import than a session without fractional scores
 

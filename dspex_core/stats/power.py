@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
-from statistics import NormalDist
+from statistics import NormalDist, fmean
+from typing import TYPE_CHECKING
 
 from dspex_core.errors import ConfigurationError
-from dspex_core.stats.checks import normal_quantile
+from dspex_core.stats.checks import check_values, normal_quantile
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _PRECISION = 1e-6  # of a detectable drop: far below one case of any dataset
 
@@ -46,3 +50,17 @@ def detectable_drop(n: int, discordant_rate: float, *, significance: float = 0.0
         middle = (missed + found) / 2
         missed, found = (missed, middle) if is_found(middle) else (middle, found)
     return found
+
+
+def detectable_shift(differences: Sequence[float], *, significance: float = 0.05, power: float = 0.80) -> float:
+    """Return the smallest mean difference that so many pairs, as spread as these, would most likely show.
+
+    The normal approximation of the paired test (Cohen 1988, Statistical Power Analysis, chapter 2).
+
+    Raises:
+        ConfigurationError: `differences` is empty, or a value is not finite.
+    """
+    check_values(differences)
+    mean, n = fmean(differences), len(differences)
+    spread = math.sqrt(math.fsum((difference - mean) ** 2 for difference in differences) / max(n - 1, 1))
+    return (normal_quantile(1 - significance) + NormalDist().inv_cdf(power)) * spread / math.sqrt(n)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from pytest_dspex.gates.records import CaseFacts, Collected, Evaluation, RecordedScore
     from pytest_dspex.programs import ProgramSpec
 
+_LONGEST_LABEL = 200  # characters
+
 
 @dataclass(slots=True)
 class Case:
@@ -50,6 +52,11 @@ class Case:
     attempt: int = 0
     facts: CaseFacts | None = None
 
+    @property
+    def gated(self) -> set[str]:
+        """The names of the scores on which the test has gates."""
+        return set() if self.collected is None else {gate.name for gate in self.collected.gates}
+
     def begin(self) -> None:
         """Forget what an earlier attempt at the test has recorded."""
         self.scores.clear()
@@ -85,3 +92,32 @@ def other_parameters(item: pytest.Item) -> dict[str, Any]:
     callspec = getattr(item, "callspec", None)  # only items of parametrized functions have it
     params = {} if callspec is None else callspec.params
     return {name: value for name, value in params.items() if name not in {"example", ATTEMPT}}
+
+
+def labels_of(item: pytest.Item) -> dict[str, Any]:
+    """Return these parameters as JSON data that is the same in every process, as a `repr` with an address is not."""
+    return {name: _label(name, value, item) for name, value in other_parameters(item).items()}
+
+
+def combinations_of(items: list[pytest.Item]) -> tuple[tuple[dict[str, Any], int], ...]:
+    """Return the combinations of the other parameters of a dataset's test, with the number of their cases.
+
+    Without a dataset, the parameters are the cases, and there is one combination.
+    """
+    counts: dict[str, tuple[dict[str, Any], int]] = {}
+    for item in items:
+        if item.get_closest_marker("dspex_data") is None:
+            return ()
+        labels = labels_of(item)
+        key = repr(sorted(labels.items()))
+        counts[key] = (labels, counts[key][1] + 1 if key in counts else 1)
+    return tuple(counts.values()) if len(counts) > 1 else ()
+
+
+def _label(name: str, value: Any, item: pytest.Item) -> Any:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, str):
+        return value[:_LONGEST_LABEL]
+    known = getattr(value, "__qualname__", "")
+    return known if known and "<" not in known else f"{name}{item.callspec.indices.get(name, 0)}"  # type: ignore[attr-defined]  # as above

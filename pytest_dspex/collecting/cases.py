@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dspex_core import ConfigurationError
-from pytest_dspex.collecting.case import CASE, COLLECTED, Case, other_parameters
+from pytest_dspex.collecting.case import CASE, COLLECTED, Case, combinations_of, other_parameters
 from pytest_dspex.collecting.own_rows import parameters_as_row
 from pytest_dspex.collecting.parametrize import row_of
 from pytest_dspex.collecting.problems import report_problem
 from pytest_dspex.collecting.relevance import LM_FIXTURES, is_relevant
 from pytest_dspex.collecting.repeats import attempt_of
-from pytest_dspex.gates.grammar import gate_from_marker
+from pytest_dspex.gates.grammar import gates_from_marker
 from pytest_dspex.gates.records import Collected, digest
+from pytest_dspex.gates.settings import session_gates
 from pytest_dspex.keys import SIBLINGS
 from pytest_dspex.programs import ProgramSpec, visible_programs
 
@@ -47,11 +48,16 @@ def prepare(config: pytest.Config, items: list[pytest.Item]) -> None:
             item.fixturenames.insert(0, "dspex_context")  # sets the fixture `lm` as the LM in the settings
         selected[case.function] += 1
         made = item.stash.get(SIBLINGS, [])  # all cases, as a node id on the command line may select only some
-        facts = collected.get(case.function) or Collected(0, digest(each.nodeid for each in made), _gates(item))
+        facts = collected.get(case.function) or _collected(item, made)
         collected[case.function] = replace(facts, cases=max(selected[case.function], len(made)))
     for item in items:
         if CASE in item.stash:
             item.stash[CASE].collected = collected[item.stash[CASE].function]
+
+
+def _collected(item: pytest.Function, made: list[pytest.Item]) -> Collected:
+    ids = digest(each.nodeid for each in made)
+    return Collected(0, ids, (*_gates(item), *session_gates(item.config, item.nodeid)), combinations_of(made))
 
 
 def _case(item: pytest.Function, used: list[ProgramSpec], visible: dict[str, ProgramSpec]) -> Case:
@@ -144,10 +150,10 @@ def _predictor(
 
 
 def _gates(item: pytest.Function) -> tuple[Gate, ...]:
-    gates = []
-    for mark in item.iter_markers("dspex_gate"):
+    gates: list[Gate] = []
+    for mark in reversed([*item.iter_markers("dspex_gate")]):  # pytest lists the one closest to the function first
         try:
-            gates.append(gate_from_marker(mark, where=item.nodeid))
+            gates += gates_from_marker(mark, where=item.nodeid)
         except ConfigurationError as error:
             report_problem(item.config, str(error))
     return tuple(gates)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from pytest_dspex.options import OPTIONS
+from pytest_dspex.options import OPTIONS, has_gates
 
 if TYPE_CHECKING:
     import pytest
@@ -27,4 +27,5 @@ def is_relevant(item: pytest.Item) -> bool:
 def any_relevant(config: pytest.Config, items: list[pytest.Item]) -> bool:
     """Return whether any test may use the plugin, directly or through a program."""
     has_programs = "pytest_dspex.programs" in sys.modules  # a test module or conftest has imported `program`
-    return has_programs or config.stash[OPTIONS].optimize is not None or any(map(is_relevant, items))
+    is_asked = config.stash[OPTIONS].optimize is not None or has_gates(config)
+    return has_programs or is_asked or any(map(is_relevant, items))

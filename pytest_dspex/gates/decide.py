@@ -1,160 +1,142 @@
-"""Gates: the mean that a score must reach over the cases of a test, and whether it did. PYTEST_DONT_REWRITE
+"""The decision of a gate: whether a score of a test's cases keeps to its bound. PYTEST_DONT_REWRITE
 
-A case that failed with an error counts as 0, and so does a case that ran and did not record the
-score. Skipped cases are left out of the mean and reported. If cases are missing, the gate is not
-evaluated.
+If cases are missing, a gate is not evaluated, and so it is if it is left with as many skipped cases as others.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING
+
+from pytest_dspex.gates.scoring import BUILT_IN, statistic
+from pytest_dspex.gates.verdicts import Verdict, show
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from dspex_core.plugin_api import Interval
     from pytest_dspex.gates.grammar import Gate
-    from pytest_dspex.gates.records import CaseRecord
-
-    Status = Literal["passed", "failed", "not evaluated"]
+    from pytest_dspex.gates.scoring import CountedCase, ScoreSummary
+    from pytest_dspex.gates.verdicts import Drop, Status
 
 _ROUNDING = 1e-9  # a mean of 0.3 and 0.5 is 0.4 for whoever wrote min=0.4, whatever binary fractions say
 
 
-class CountedCase(NamedTuple):
-    """The value with which a case enters the mean, and the reason for the value."""
-
-    record: CaseRecord
-    value: float
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class ScoreSummary:
-    """One score over the cases of a test; `mean` and `interval` (95 %) are `None` if all cases were skipped.
-
-    `n` is the number of cases in the mean: all but the `skipped` ones. It includes the `errors` and the
-    cases that ran and did not record this score (`unrecorded`), each with the value 0.
-    """
-
-    name: str
-    mean: float | None
-    interval: Interval | None
-    n: int
-    errors: int
-    unrecorded: int
-    skipped: int
-    counted: tuple[CountedCase, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The decision of a gate.
-
-    Args:
-        gate: The gate.
-        status: "passed", "failed", or "not evaluated", which neither passes nor fails the session.
-        mean: The mean of the counted cases, if there are any.
-        interval: The 95 % confidence interval of the mean.
-        n: The number of counted cases.
-        errors: The number of counted cases that failed with an error; each counts as 0.
-        reason: The verdict in one line.
-        worst: The cases below the gate's minimum, the lowest first.
-        is_usage_error: Whether the gate names a score that the test never records.
-    """
-
-    gate: Gate
-    status: Status
-    mean: float | None
-    interval: Interval | None
-    n: int
-    errors: int
-    reason: str
-    worst: tuple[CountedCase, ...] = ()
-    is_usage_error: bool = False
-
-
-def summarize(name: str, cases: Sequence[CaseRecord]) -> ScoreSummary:
-    """Return the mean of a score over the cases that were not skipped; a case without the score counts as 0."""
-    from dspex_core.plugin_api import mean_interval  # imported only in sessions that have scores
-
-    counted = tuple(_count(case, name) for case in cases if case.outcome != "skip")
-    values = [case.value for case in counted]
-    ran = [case.record for case in counted if case.record.outcome != "error"]
-    return ScoreSummary(
-        name=name,
-        mean=math.fsum(values) / len(values) if values else None,
-        interval=mean_interval(values, confidence=0.95) if values else None,
-        n=len(counted),
-        errors=len(counted) - len(ran),
-        unrecorded=sum(name not in record.scores for record in ran),
-        skipped=len(cases) - len(counted),
-        counted=counted,
-    )
-
-
 def decide(gate: Gate, summary: ScoreSummary, expected: int) -> Verdict:
     """Decide a gate on its score over the cases that were reported, of the `expected` that the test has."""
-    worst = sorted((case for case in summary.counted if case.value < gate.min), key=lambda case: case.value)
     status, reason = _judge(gate, summary, expected)
     is_usage_error = status != "not evaluated" and _is_never_recorded(summary)
-    return Verdict(
-        gate=gate,
+    return verdict_of(
+        gate,
+        summary,
         status="failed" if is_usage_error else status,
-        mean=summary.mean,
-        interval=summary.interval,
-        n=summary.n,
-        errors=summary.errors,
         reason=_unknown_score(summary) if is_usage_error else reason,
-        worst=tuple(worst),
         is_usage_error=is_usage_error,
     )
 
 
-def show(value: float) -> str:
-    """Return a score as text with four significant digits."""
-    return f"{value:.4g}"
+def verdict_of(
+    gate: Gate,
+    summary: ScoreSummary,
+    *,
+    status: Status,
+    reason: str,
+    is_usage_error: bool = False,
+    drop: Drop | None = None,
+) -> Verdict:
+    """Return a verdict with the measured values."""
+    value = summary.mean if gate.stat == "mean" or not summary.counted else statistic(gate.stat, summary.values)
+    return Verdict(
+        gate=gate,
+        status=status,
+        mean=value,
+        interval=summary.interval if gate.stat == "mean" else None,
+        n=summary.n,
+        errors=summary.errors,
+        reason=reason,
+        worst=_worst(gate, summary, drop),
+        is_usage_error=is_usage_error,
+        drop=drop,
+    )
 
 
-def _count(case: CaseRecord, name: str) -> CountedCase:
-    score = case.scores.get(name)
-    if case.outcome == "error":
-        return CountedCase(case, 0.0, f"error: {case.message}")
-    if score is None:
-        return CountedCase(case, 0.0, f"recorded no {name!r}" + (f": {case.message}" if case.message else ""))
-    if not math.isfinite(score.value):
-        return CountedCase(case, 0.0, f"recorded {score.value!r}, counted as 0")
-    return CountedCase(case, score.value, score.feedback or case.message)
-
-
-def _judge(gate: Gate, summary: ScoreSummary, expected: int) -> tuple[Status, str]:
+def missing_data(summary: ScoreSummary, expected: int) -> str:
+    """Return why a gate cannot be evaluated on these cases; empty if it can."""
     reported = summary.n + summary.skipped
+    if summary.unknown:
+        return summary.unknown
     if reported < expected:
-        return "not evaluated", f"{reported}/{expected} cases"
-    if summary.mean is None or summary.interval is None:
-        return "not evaluated", f"no case ran, {reported} skipped"
-    passed = summary.mean >= gate.min - _ROUNDING
-    interval = f"[{show(summary.interval.low)}, {show(summary.interval.high)}]"
-    measured = f"{gate.name} {show(summary.mean)} {interval} {'>=' if passed else '<'} {show(gate.min)}"
-    facts = [measured, f"n={summary.n}", *_exceptions(summary)]
-    return "passed" if passed else "failed", ", ".join(facts)
+        return f"{reported}/{expected} cases"
+    if not summary.counted:
+        return f"no case ran, {reported} skipped"
+    if summary.skipped >= summary.n:
+        return f"n={summary.n}, skipped={summary.skipped}: the cases that are left say too little about the others"
+    return ""
 
 
-def _exceptions(summary: ScoreSummary) -> list[str]:
+def exceptions(summary: ScoreSummary) -> list[str]:
+    """Return the counts of cases that did not enter the mean with a value of their own."""
+    worst = next((f"{case.value:.4g}" for case in summary.counted if case.why.startswith(("error", "recorded"))), "0")
     counts = {
-        "errors={} (counted as 0)": summary.errors,
-        "unrecorded={} (counted as 0)": summary.unrecorded,
+        f"errors={{}} (counted as {worst})": summary.errors,
+        f"unrecorded={{}} (counted as {worst})": summary.unrecorded,
         "skipped={} (left out)": summary.skipped,
     }
     return [text.format(count) for text, count in counts.items() if count]
 
 
+def _judge(gate: Gate, summary: ScoreSummary, expected: int) -> tuple[Status, str]:
+    missing = missing_data(summary, expected)
+    if missing:
+        return "not evaluated", missing
+    value = statistic(gate.stat, summary.values)
+    compared = value if gate.confidence is None else _end(gate, summary)
+    passed = compared <= gate.bound + _ROUNDING if gate.wants_less else compared >= gate.bound - _ROUNDING
+    if passed and not _has_values(summary):  # a bound of 0 or less, which errors alone would keep to
+        return "failed", f"no case recorded {summary.name!r}, n={summary.n}, {', '.join(exceptions(summary))}"
+    return "passed" if passed else "failed", ", ".join(
+        [_measured(gate, summary, value, passed=passed), f"n={summary.n}", *exceptions(summary)]
+    )
+
+
+def _measured(gate: Gate, summary: ScoreSummary, value: float, *, passed: bool) -> str:
+    sign = {(False, True): ">=", (False, False): "<", (True, True): "<=", (True, False): ">"}[gate.wants_less, passed]
+    name = gate.name if gate.stat == "mean" else f"{gate.stat} of {gate.name}"
+    interval = summary.interval if gate.stat == "mean" else None
+    shown = f" [{show(interval.low)}, {show(interval.high)}]" if interval is not None else ""
+    if gate.confidence is None:
+        return f"{name} {show(value)}{shown} {sign} {show(gate.bound)}"
+    side = "upper" if gate.wants_less else "lower"
+    end = show(_end(gate, summary))
+    return (
+        f"{name} {show(value)}{shown}: the {side} end at {100 * gate.confidence:g} % is {end} {sign} {show(gate.bound)}"
+    )
+
+
+def _end(gate: Gate, summary: ScoreSummary) -> float:
+    """Return the end of the interval that the bound is on; without an interval a case has an infinite value."""
+    if summary.interval is None:
+        return summary.mean if summary.mean is not None else 0.0
+    return summary.interval.high if gate.wants_less else summary.interval.low
+
+
+def _worst(gate: Gate, summary: ScoreSummary, drop: Drop | None) -> tuple[CountedCase, ...]:
+    if gate.is_paired:
+        lost = set(drop.lost) if drop is not None else set()
+        return tuple(case for case in summary.counted if case.record.case in lost)
+    if gate.wants_less:
+        above = (case for case in summary.counted if case.value > gate.bound)
+        return tuple(sorted(above, key=lambda case: -case.value))
+    return tuple(sorted((case for case in summary.counted if case.value < gate.bound), key=lambda case: case.value))
+
+
+def _has_values(summary: ScoreSummary) -> bool:
+    is_built_in = summary.name in BUILT_IN
+    return is_built_in or any(
+        case.record.outcome != "error" and summary.name in case.record.scores for case in summary.counted
+    )
+
+
 def _is_never_recorded(summary: ScoreSummary) -> bool:
     """Return whether the gate's name is misspelt: cases ran to their end, but none of them recorded the score."""
     records = [case.record for case in summary.counted]
-    if any(summary.name in record.scores for record in records):
+    if summary.name in BUILT_IN or any(summary.name in record.scores for record in records):
         return False
     return any(record.outcome == "pass" or record.scores for record in records)
 

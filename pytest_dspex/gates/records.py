@@ -97,6 +97,7 @@ class CaseFacts:
         expected: The other fields of its row; long values are cut.
         prediction: The output of its program, a dict of fields for most; long values are cut.
         params: The other parameters of the test item, such as `{"model": "x"}`.
+        row_id: The id of its dataset row.
         columns: The fields of the row that gates name, whole.
         spent: The totals of its LM calls.
         calls: Its LM calls, if a report shows them or the case did not pass.
@@ -107,6 +108,7 @@ class CaseFacts:
     expected: Mapping[str, Any] = field(default_factory=dict)
     prediction: Any = None
     params: Mapping[str, Any] = field(default_factory=dict)
+    row_id: str = ""
     columns: Mapping[str, Any] = field(default_factory=dict)
     spent: Spent = field(default_factory=Spent)
     calls: tuple[LMCall, ...] = ()
@@ -137,20 +139,35 @@ class CaseFacts:
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """The collected facts of a test function: the number of its cases, the digest of their ids, its gates."""
+    """The collected facts of a test function.
+
+    Args:
+        cases: The number of its cases, including those that are deselected.
+        ids: The digest of their node ids.
+        gates: Its gates, in the order of the decorators.
+        combinations: The combinations of its parameters other than the dataset row, with the number of their cases.
+    """
 
     cases: int
     ids: str
     gates: tuple[Gate, ...]
+    combinations: tuple[tuple[Mapping[str, Any], int], ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns and parameters that its gates name."""
+        return tuple(dict.fromkeys(name for gate in self.gates for name in gate.columns))
 
     def to_json(self) -> dict[str, Any]:
         """Return the stored form."""
-        return {"cases": self.cases, "ids": self.ids, "gates": [gate.to_json() for gate in self.gates]}
+        stored = {"cases": self.cases, "ids": self.ids, "gates": [gate.to_json() for gate in self.gates]}
+        return {**stored, "combinations": list(self.combinations)} if self.combinations else stored
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Return what `to_json` wrote."""
-        return cls(data["cases"], data["ids"], tuple(Gate.from_json(gate) for gate in data["gates"]))
+        combinations = tuple((params, count) for params, count in data.get("combinations", ()))
+        return cls(data["cases"], data["ids"], tuple(Gate.from_json(gate) for gate in data["gates"]), combinations)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

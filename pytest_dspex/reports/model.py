@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from pytest_dspex.gates.decide import decide, summarize
+from pytest_dspex.gates.drop import corrected
+from pytest_dspex.gates.pairs import Pairing, compare_combinations
+from pytest_dspex.gates.records import Collected
+from pytest_dspex.gates.scoring import summarize
+from pytest_dspex.gates.verdict_groups import decide_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_dspex.gates.decide import ScoreSummary, Verdict
-    from pytest_dspex.gates.grammar import Gate
+    from pytest_dspex.gates.baselines import Baselines
     from pytest_dspex.gates.records import CaseRecord, Evaluation
+    from pytest_dspex.gates.scoring import ScoreSummary
+    from pytest_dspex.gates.verdicts import Verdict
     from pytest_dspex.optimizing.results import OptimizeResult
 
 
@@ -23,7 +29,7 @@ class Suite:
 
     `n` is the number of reported cases: the passed, the missed, the errors and the skipped.
     `scores` has each score that a case recorded, `verdicts` the decision of each gate, and `cases` the cases in the
-    order of collection.
+    order of collection. `pairings` compares the combinations of the test's parameters on the scores that have gates.
     """
 
     test: str
@@ -35,6 +41,7 @@ class Suite:
     scores: tuple[ScoreSummary, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     cases: tuple[CaseRecord, ...] = ()
+    pairings: tuple[Pairing, ...] = ()
 
     def failed(self, reason: str) -> Suite:
         """Return the suite with all of its gates failed for one reason."""
@@ -53,11 +60,15 @@ class Report:
     optimizations: tuple[OptimizeResult, ...] = ()
 
 
-def suite_of(test: str, cases: Sequence[CaseRecord], *, gates: Sequence[Gate] = (), expected: int = 0) -> Suite:
+def suite_of(
+    test: str, cases: Sequence[CaseRecord], *, collected: Collected | None = None, expected: int, baselines: Baselines
+) -> Suite:
     """Summarize the cases of a test function, of the `expected` that it has, and decide its gates."""
     outcomes = Counter(case.outcome for case in cases)
     names = dict.fromkeys(name for case in cases for name in case.scores)  # in the order they were recorded
-    summaries = {name: summarize(name, cases) for name in [*names, *(gate.name for gate in gates)]}
+    collected = collected or Collected(0, "", ())
+    verdicts = decide_all(test, cases, collected, expected=expected, baselines=baselines)
+    gated = dict.fromkeys(verdict.gate.name for verdict in verdicts)
     return Suite(
         test=test,
         n=len(cases),
@@ -65,7 +76,14 @@ def suite_of(test: str, cases: Sequence[CaseRecord], *, gates: Sequence[Gate] = 
         missed=outcomes["miss"],
         errors=outcomes["error"],
         skipped=outcomes["skip"],
-        scores=tuple(summaries[name] for name in names),
-        verdicts=tuple(decide(gate, summaries[gate.name], expected) for gate in gates),
+        scores=tuple(summarize(name, cases) for name in names),
+        verdicts=verdicts,
         cases=tuple(cases),
+        pairings=compare_combinations(gated, cases, collected) if collected.combinations else (),
     )
+
+
+def with_corrected(suites: Sequence[Suite]) -> tuple[Suite, ...]:
+    """Return the suites with the tests for a change corrected for the number of them in the session."""
+    verdicts = iter(corrected([verdict for suite in suites for verdict in suite.verdicts]))
+    return tuple(replace(suite, verdicts=tuple(islice(verdicts, len(suite.verdicts)))) for suite in suites)

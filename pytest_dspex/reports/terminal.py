@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from dspex_core.plugin_api import foreign_code
-from pytest_dspex.gates.decide import show
+from pytest_dspex.gates.verdicts import show
 from pytest_dspex.reports.shown import shown, shown_on_a_line
 
 if TYPE_CHECKING:
@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from pytest_dspex.gates.decide import ScoreSummary, Verdict
     from pytest_dspex.gates.records import Evaluation
+    from pytest_dspex.gates.scoring import ScoreSummary
+    from pytest_dspex.gates.verdicts import Verdict
     from pytest_dspex.reports.model import Report, Suite
 
 _NARROWEST_TEST = 20  # columns that a node id keeps on a narrow terminal
@@ -47,8 +48,13 @@ def write(terminalreporter: pytest.TerminalReporter, report: Report) -> None:
     for suite in report.suites:
         for verdict in suite.verdicts:
             if verdict.status != "passed":
-                line = shown_on_a_line(f"{suite.test}[gate-{verdict.gate.name}] {verdict.status}: {verdict.reason}")
+                line = shown_on_a_line(f"{suite.test}[{verdict.label}] {verdict.status}: {verdict.reason}")
                 terminalreporter.write_line(line, red=verdict.status == "failed", yellow=verdict.status != "failed")
+        for each in suite.pairings:
+            means = f"{each.first} {show(each.first_mean)}, {each.second} {show(each.second_mean)}"
+            terminalreporter.write_line(
+                shown_on_a_line(f"{suite.test} {each.score}: {means}, n={each.n}, p={show(each.p_value)}")
+            )
     for note in report.notes:
         terminalreporter.write_line(shown(note))
 
@@ -62,8 +68,8 @@ def _rows(report: Report) -> Iterator[_Row]:
 
 
 def _verdict_row(suite: Suite, verdict: Verdict) -> _Row:
-    gate = f">= {show(verdict.gate.min)}"
-    return _row(suite, verdict.gate.name, verdict)._replace(gate=gate, verdict=verdict.status)
+    name = verdict.label.removeprefix("gate-") or verdict.gate.name
+    return _row(suite, name, verdict)._replace(gate=verdict.gate.condition, verdict=verdict.status)
 
 
 def _score_row(suite: Suite, score: ScoreSummary) -> _Row:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_dspex.collecting.case import other_parameters
+from pytest_dspex.collecting.case import CASE, labels_of
 from pytest_dspex.gates.records import CaseFacts, CaseReport
+from pytest_dspex.gates.settings import gate_settings
 from pytest_dspex.keys import DETAILED
 from pytest_dspex.running.trace import cut, shown_call, spent_by
 
@@ -33,16 +34,20 @@ def facts_of(item: pytest.Item, made: Sequence[Made], *, has_passed: bool) -> Ca
     is_detailed = item.config.stash.get(DETAILED, False)
     most = _FULL if is_detailed else _BRIEF
     values = item.funcargs if isinstance(item, pytest.Function) else {}
-    inputs, expected = _split_row(values.get("example"))
+    row = item.stash[CASE].example
+    inputs, expected = _split_row(row)
     return CaseFacts(
         inputs=_bounded_fields(inputs, most),
         expected=_bounded_fields(expected, most),
         prediction=_prediction(values.get("prediction"), most),
-        params={name: _label(name, value, item) for name, value in other_parameters(item).items()},
-        spent=spent_by(made),
+        params=labels_of(item),
+        row_id="" if row is None else str(row.id),
+        columns=_columns(item, {**inputs, **expected}),
+        spent=spent_by(made, has_prices=is_detailed or "cost" in item.stash[CASE].gated),
         calls=tuple(shown_call(each, most=most) for each in made[:_MOST_CALLS])
         if is_detailed or not has_passed
         else (),
+        hashes=_hashes(item, made, {**inputs, **expected}),
     )
 
 
@@ -72,6 +77,23 @@ class _Room:
 
     def __init__(self, characters: int) -> None:
         self.left = characters
+
+
+def _columns(item: pytest.Item, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that gates name, whole: of two long texts, each is a slice of its own."""
+    collected = item.stash[CASE].collected
+    return {name: _plain(row[name]) for name in (collected.columns if collected is not None else ()) if name in row}
+
+
+def _hashes(item: pytest.Item, made: Sequence[Made], row: Mapping[str, Any]) -> dict[str, str]:
+    """Return the hashes that a baseline needs, if this session reads or writes one."""
+    case = item.stash[CASE]
+    gates = case.collected.gates if case.collected is not None else ()
+    if not (gate_settings(item.config).updates or any(gate.is_paired for gate in gates)):
+        return {}
+    from pytest_dspex.running.hashes import hashes_of  # imported only in sessions with baselines
+
+    return hashes_of(item, case, made, row=row)
 
 
 def _split_row(example: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
@@ -137,12 +159,3 @@ def _within(values: Iterable[Any], room: _Room) -> Iterable[Any]:
         if place == _MOST_ENTRIES or room.left <= 0:
             return
         yield value
-
-
-def _label(name: str, value: Any, item: pytest.Item) -> Any:
-    """Return a parameter as JSON data that is the same in every process, as a `repr` with an address is not."""
-    if value is None or isinstance(value, str | bool | int | float):
-        return bounded(value, _FEWEST * 5)
-    known = getattr(value, "__qualname__", "")
-    place = getattr(item, "callspec", None)
-    return known if known and "<" not in known else f"{name}{place.indices.get(name, 0) if place is not None else ''}"

@@ -34,7 +34,7 @@ def recorder_for(item: pytest.Item) -> Trace | CassetteRecorder | OnDemand | Non
         if CASE in item.stash:
             from pytest_dspex.running.trace import Trace  # imported only in sessions that have cases
 
-            item.stash[RECORDER] = Trace(None if recorder is None else recorder.opened)
+            item.stash[RECORDER] = Trace(None if recorder is None else recorder.opened, keeps=item.stash[CASE].gated)
         elif recorder is not None:
             item.stash[RECORDER] = recorder.opened if options.record != "none" else recorder
     return item.stash.get(RECORDER, None)

@@ -14,7 +14,7 @@ from pytest_dspex.cassettes.exchange import HTTPRecorder
 from pytest_dspex.gates.records import LMCall, Spent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from dspex_core import LMRequest, LMResponse
     from pytest_dspex.cassettes.exchange import HTTPReply, HTTPRequest
@@ -77,12 +77,13 @@ class Trace(HTTPRecorder):
 
     Args:
         recorder: The recorder of the cassette; `None` in a live session.
-        keeps_latency: Whether recorded responses hold the seconds that they took, for a gate on the latency.
+        keeps: What recorded responses hold for gates, `"latency"` and `"cost"`: the seconds that they took differ from
+            one recording to the next, and a list price changes, so that others do without.
     """
 
-    def __init__(self, recorder: Cassette | None, *, keeps_latency: bool = False) -> None:
+    def __init__(self, recorder: Cassette | None, *, keeps: Collection[str] = ()) -> None:
         self._recorder = recorder
-        self._keeps_latency = keeps_latency
+        self._keeps = keeps
         self._made: dict[int, Made | MadeByHTTP] = {}  # by their order
         self._order = itertools.count()
         self._asked: dict[int, int] = {}  # the place of each call without a response, by the id of its request
@@ -107,7 +108,7 @@ class Trace(HTTPRecorder):
         if asked is not None and not response.cached:
             timed = replace(response, latency=round(time.perf_counter() - asked.begun, 3))
         if self._recorder is not None:
-            self._recorder.record(model, request, timed if self._keeps_latency else response)
+            self._recorder.record(model, request, self._kept(model, timed))
         source: Source = "cached" if response.cached else "asked" if self._recorder is None else "recorded"
         self._made[place] = Made(model, request, timed, source)
 
@@ -137,6 +138,13 @@ class Trace(HTTPRecorder):
         if self._recorder is not None:
             self._recorder.begin_again()
 
+    def _kept(self, model: str, response: LMResponse) -> LMResponse:
+        if "latency" not in self._keeps and response.latency is not None:
+            response = replace(response, latency=None)
+        if "cost" in self._keeps and response.cost is None:
+            response = replace(response, cost=_price(model, response))
+        return response
+
     @property
     def unseen(self) -> BaseException | None:
         """The miss in a forked child."""
@@ -149,10 +157,12 @@ class Trace(HTTPRecorder):
         return tuple(each.as_made() if isinstance(each, MadeByHTTP) else each for each in in_order)
 
 
-def spent_by(made: Sequence[Made]) -> Spent:
-    """Return the totals of calls."""
-    answered = [call.response for call in made if call.response is not None]
-    costs, latencies = [each.cost for each in answered], [each.latency for each in answered]
+def spent_by(made: Sequence[Made], *, has_prices: bool) -> Spent:
+    """Return the totals of calls; with `has_prices`, calls of unknown cost have the list price."""
+    known = [(call.model, call.response) for call in made if call.response is not None]
+    answered = [response for _, response in known]
+    latencies = [each.latency for each in answered]
+    costs = [_price(model, each) if each.cost is None and has_prices else each.cost for model, each in known]
     return Spent(
         calls=len(made),
         prompt_tokens=sum(each.usage.prompt_tokens for each in answered),
@@ -185,6 +195,12 @@ def shown_call(made: Made, *, most: int) -> LMCall:
 def cut(text: str, most: int) -> str:
     """Return a text with at most so many characters, and how many more it has."""
     return text if len(text) <= most else f"{text[:most]}... (+{len(text) - most} characters)"
+
+
+def _price(model: str, response: LMResponse) -> float | None:
+    from dspex_core.plugin_api import list_price  # imported only for gates on the cost: it reads a table of prices
+
+    return list_price(response.lm or model, response.usage)
 
 
 def _sum(values: Sequence[float | None]) -> float | None:

@@ -8,21 +8,22 @@ and other readers of reports include it.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_dspex.gates.baselines import Baselines
 from pytest_dspex.gates.records import PROPERTY, CaseRecord, CaseReport, Collected
+from pytest_dspex.gates.settings import FLAG, gate_settings
 from pytest_dspex.partial import Part
-from pytest_dspex.reports.model import Report, suite_of
-from pytest_dspex.reports.shown import shown_briefly, shown_on_a_line
-from pytest_dspex.reports.worst import ScoredCase, worst_lines
+from pytest_dspex.reports.model import Report, suite_of, with_corrected
+from pytest_dspex.reports.shown import shown_briefly
+from pytest_dspex.session.baseline_update import update_baselines
+from pytest_dspex.session.gate_reports import begin_line, report_gates
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
-    from pytest_dspex.gates.decide import Verdict
     from pytest_dspex.gates.records import Evaluation, Outcome
     from pytest_dspex.optimizing.results import OptimizeResult
     from pytest_dspex.reports.model import Suite
@@ -30,11 +31,6 @@ if TYPE_CHECKING:
 _PHASES = ("setup", "call", "teardown")
 _ASSERTIONS = ("AssertionError", "assert ")  # pytest shortens "AssertionError: assert 1 == 2"
 _MAY_BECOME_RED = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED, pytest.ExitCode.TESTS_FAILED)
-_OUTCOMES: dict[str, Literal["passed", "failed", "skipped"]] = {
-    "passed": "passed",
-    "failed": "failed",
-    "not evaluated": "skipped",
-}
 
 
 class SessionResults:
@@ -52,6 +48,9 @@ class SessionResults:
         self._lines: dict[str, int | None] = {}  # the line of each test function
         self._has_internal_error = False
         self._has_lost_cases = False
+        self._has_red_gate = False
+        self._has_unused_gate = False  # on the command line
+        self._totals: dict[str, int] = {}  # how many cases each test function has
         self._is_finished = False
 
     def add_report(self, report: pytest.TestReport) -> None:
@@ -95,14 +94,14 @@ class SessionResults:
         cases = self._cases_by_function()
         self._cases = tuple(case for each in cases.values() for case in each)
         selected = self._selected_by_function()
+        self._baselines = Baselines(session.config.rootpath)
         for function in dict.fromkeys([*self._expected, *cases]):
             if function in cases or function in selected:
                 suite = self._suite(session, function, cases.get(function, []), selected.get(function, set()))
                 self._suites.append(suite)
-        if any(suite.verdicts for suite in self._suites):
-            _begin_line(session.config)
-        for suite in self._suites:
-            self._report_gates(session, suite)
+        self._suites = [*with_corrected(self._suites)]
+        self._report_gates(session)
+        self._update_baselines(session)
         self._set_exit_status(session)
 
     def part(self) -> Part:
@@ -152,7 +151,8 @@ class SessionResults:
         expected = self._expected.get(function, Collected(0, "", ()))
         missing = selected - {case.nodeid for case in cases}
         total = max(expected.cases, len(cases) + len(missing))
-        suite = suite_of(function, cases, gates=expected.gates, expected=total)
+        self._totals[function] = total
+        suite = suite_of(function, cases, collected=expected, expected=total, baselines=self._baselines)
         if missing and not self._is_explained(session):
             self._has_lost_cases = True
             reason = f"{len(cases)}/{total} cases: {len(missing)} of the selected cases did not report a result"
@@ -161,7 +161,10 @@ class SessionResults:
             return suite.failed(reason)
         if len(cases) < total:
             why = "the session did not run them" if missing else "the others were not selected"
-            verdicts = [replace(verdict, reason=f"{verdict.reason}: {why}") for verdict in suite.verdicts]
+            verdicts = [
+                replace(verdict, reason=f"{verdict.reason}: {why}") if verdict.reason.endswith(" cases") else verdict
+                for verdict in suite.verdicts
+            ]
             return replace(suite, verdicts=tuple(verdicts))
         return suite
 
@@ -171,14 +174,27 @@ class SessionResults:
         has_stopped = session.shouldstop or session.shouldfail or session.exitstatus not in _MAY_BECOME_RED
         return bool(has_crash or has_stopped)
 
-    def _report_gates(self, session: pytest.Session, suite: Suite) -> None:
-        for verdict in suite.verdicts:
-            report = _gate_report(suite.test, verdict, line=self._lines.get(suite.test), root=session.config.rootpath)
-            session.testscollected += 1  # otherwise the progress would exceed 100 %
-            hook = session.config.hook
-            hook.pytest_runtest_logstart(nodeid=report.nodeid, location=report.location)
-            hook.pytest_runtest_logreport(report=report)
-            hook.pytest_runtest_logfinish(nodeid=report.nodeid, location=report.location)
+    def _report_gates(self, session: pytest.Session) -> None:
+        settings = gate_settings(session.config)
+        if any(suite.verdicts for suite in self._suites):
+            begin_line(session.config)
+        for suite in self._suites:
+            red = {place for place, verdict in enumerate(suite.verdicts) if settings.is_red(verdict)}
+            self._has_red_gate = self._has_red_gate or bool(red)
+            report_gates(session, suite, line=self._lines.get(suite.test), red=red)
+        decided = {verdict.gate for suite in self._suites for verdict in suite.verdicts}
+        for gate in settings.gates:
+            if self._suites and gate not in decided:
+                self.add_note(f"{gate.source} has a gate on {gate.name!r}, which no test of this session records")
+                self._has_unused_gate = self._has_unused_gate or gate.source == FLAG
+
+    def _update_baselines(self, session: pytest.Session) -> None:
+        if not gate_settings(session.config).updates:
+            return
+        stopped = "the session ended early" if self._has_lost_cases or self._is_explained(session) else ""
+        line, is_done = update_baselines(self._suites, self._totals, self._baselines, stopped=stopped)
+        self.add_note(line)
+        self._has_red_gate = self._has_red_gate or not is_done
 
     def _set_exit_status(self, session: pytest.Session) -> None:
         if session.exitstatus not in _MAY_BECOME_RED:
@@ -186,9 +202,9 @@ class SessionResults:
         verdicts = [verdict for suite in self._suites for verdict in suite.verdicts]
         if self._has_internal_error:
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
-        elif any(verdict.is_usage_error for verdict in verdicts):
+        elif any(verdict.is_usage_error for verdict in verdicts) or self._has_unused_gate:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
-        elif self._has_lost_cases or any(verdict.status == "failed" for verdict in verdicts):
+        elif self._has_lost_cases or self._has_red_gate:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
@@ -246,39 +262,3 @@ def _record(nodeid: str, attempt: _Attempt, case: CaseReport) -> CaseRecord:
         attempt=case.attempt,
         duration=attempt.duration,
     )
-
-
-def _gate_report(function: str, verdict: Verdict, *, line: int | None, root: Path) -> pytest.TestReport:
-    """Return the report with which pytest shows a gate as a test."""
-    path, _, name = function.partition("::")
-    item = f"[gate-{shown_on_a_line(verdict.gate.name)}]"
-    longrepr: str | tuple[str, int, str] | None = None
-    if verdict.status == "failed":
-        longrepr = _explanation(verdict)
-    elif verdict.status == "not evaluated":
-        longrepr = (str(root / path), (line or 0) + 1, f"Skipped: {verdict.status}: {verdict.reason}")
-    return pytest.TestReport(
-        nodeid=function + item,
-        location=(path, line, name.replace("::", ".") + item),
-        keywords={},
-        outcome=_OUTCOMES[verdict.status],
-        longrepr=longrepr,
-        when="call",
-    )
-
-
-def _begin_line(config: pytest.Config) -> None:
-    """End the line of the tests, which stops at [100%]; `ensure_newline` works only if it shows their file."""
-    terminal = config.pluginmanager.getplugin("terminalreporter")
-    if terminal is None:
-        return
-    if terminal.currentfspath is None:
-        terminal.write_line("")
-    else:
-        terminal.ensure_newline()
-
-
-def _explanation(verdict: Verdict) -> str:
-    """Return the reason of a failed gate and the cases that scored lowest."""
-    cases = [ScoredCase(case.record.name, case.value, case.why) for case in verdict.worst]
-    return "\n".join([shown_on_a_line(verdict.reason), *worst_lines(cases, below=verdict.gate.min)])

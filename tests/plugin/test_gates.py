@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from dspex_core.errors import ConfigurationError
 from pytest_dspex.gates.decide import decide as decide_summary
-from pytest_dspex.gates.decide import summarize
-from pytest_dspex.gates.grammar import Gate, gate_from_marker
+from pytest_dspex.gates.grammar import Gate, gates_from_marker
 from pytest_dspex.gates.records import CaseRecord, RecordedScore
+from pytest_dspex.gates.scoring import summarize
 
 WHERE = "test_intent.py::test_intent"
 
@@ -53,7 +53,7 @@ case_lists = st.lists(
 
 
 def test_a_marker_becomes_a_gate():
-    assert gate_from_marker(marker("accuracy", min=1), WHERE) == Gate("accuracy", 1.0)
+    assert gates_from_marker(marker("accuracy", min=1), WHERE) == (Gate("accuracy", 1.0),)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_marker_becomes_a_gate():
 )
 def test_a_wrong_marker_names_the_test_and_what_is_wrong(mark, named):
     with pytest.raises(ConfigurationError) as caught:
-        gate_from_marker(mark, WHERE)
+        gates_from_marker(mark, WHERE)
     assert str(caught.value).startswith(f"{WHERE}: dspex_gate")
     assert named in str(caught.value)
 

@@ -163,7 +163,7 @@ def test_skipped_cases_are_left_out_and_expected_failures_are_not(pytester, run)
         import pytest
 
         @pytest.mark.dspex_gate("accuracy", min=0.8)
-        @pytest.mark.parametrize("value", [1, pytest.param(0, marks=pytest.mark.skip(reason="later"))])
+        @pytest.mark.parametrize("value", [1, 1, pytest.param(0, marks=pytest.mark.skip(reason="later"))])
         def test_skips(value, score):
             score("accuracy", value)
 
@@ -176,7 +176,7 @@ def test_skipped_cases_are_left_out_and_expected_failures_are_not(pytester, run)
     )
     result = run()
     assert result.ret == 1
-    assert outcomes(result) == {"passed": 3, "failed": 1, "skipped": 1, "xfailed": 1}
+    assert outcomes(result) == {"passed": 4, "failed": 1, "skipped": 1, "xfailed": 1}
     result.stdout.fnmatch_lines(["FAILED *test_xfails[[]gate-accuracy] - accuracy 0.5*"])
 
 

@@ -1,11 +1,19 @@
+from pathlib import Path
+
 import pytest
 
+from pytest_dspex.gates.baselines import Baselines
 from pytest_dspex.gates.grammar import Gate
-from pytest_dspex.gates.records import CaseRecord, Evaluation, RecordedScore
-from pytest_dspex.reports import terminal
-from pytest_dspex.reports.model import Report, suite_of
+from pytest_dspex.gates.records import CaseRecord, Collected, Evaluation, RecordedScore
+from pytest_dspex.reports import model, terminal
+from pytest_dspex.reports.model import Report
 
 TEST = "tests/intents/test_banking.py::TestIntent::test_intent"
+
+
+def suite_of(test, cases, *, gates=(), expected=0):
+    collected = Collected(expected, "", tuple(gates))
+    return model.suite_of(test, cases, collected=collected, expected=expected, baselines=Baselines(Path()))
 
 
 def cases_of(*values, outcome="pass"):
