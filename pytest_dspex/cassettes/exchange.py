@@ -11,7 +11,6 @@ import binascii
 import hashlib
 import json
 import re
-from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
@@ -124,22 +123,6 @@ class HTTPReply:
         found = _as_json(text) if text[:1] in ("{", "[") else None
         clean = mask.text(text) if found is None else json.dumps(mask.value(found), ensure_ascii=False)
         return HTTPReply(self.status, headers, clean.encode(errors="surrogatepass"))
-
-
-class HTTPRecorder(ABC):
-    """Stands before the HTTP requests of a test to LMs, as a `Recorder` does before the calls of our LMs."""
-
-    @abstractmethod
-    def replay_http(self, request: HTTPRequest) -> HTTPReply | None:
-        """Return the recorded reply, or `None` if the request has to be sent.
-
-        Raises:
-            CassetteMiss: The request is not recorded, and this session only replays.
-        """
-
-    @abstractmethod
-    def record_http(self, request: HTTPRequest, reply: HTTPReply) -> None:
-        """Record the reply that the server has just sent."""
 
 
 def request_of(method: str, url: str, *, headers: Iterable[tuple[str, str]], body: Any) -> HTTPRequest:

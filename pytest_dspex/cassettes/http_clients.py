@@ -32,7 +32,7 @@ def before_httpx(door: HTTPDoor, real: Callable[..., Any], module: ModuleType) -
     @functools.wraps(real)
     def handle_request(transport: Any, request: Any) -> Any:
         recorder = door.recorder(request.method, str(request.url), lambda: _httpx_body(request))
-        if recorder is None:
+        if recorder is None or _is_replaced(transport, "handle_request"):
             return real(transport, request)
         with foreign_code():
             from vcr.stubs.httpx_stubs import vcr_handle_request  # heavy: it imports each client library there is
@@ -48,7 +48,7 @@ def before_async_httpx(door: HTTPDoor, real: Callable[..., Any], module: ModuleT
     @functools.wraps(real)
     async def handle_async_request(transport: Any, request: Any) -> Any:
         recorder = door.recorder(request.method, str(request.url), lambda: _httpx_body(request))
-        if recorder is None:
+        if recorder is None or _is_replaced(transport, "handle_async_request"):
             return await real(transport, request)
         with foreign_code():
             from vcr.stubs.httpx_stubs import vcr_handle_async_request  # as in before_httpx
@@ -168,6 +168,13 @@ def _async_apart(real: Callable[..., Any]) -> Callable[..., Any]:
             return await real(*args, **options)
 
     return send
+
+
+def _is_replaced(transport: Any, name: str) -> bool:
+    """Return whether a test has put something in the place of the connections below httpx, as respx does."""
+    pool = vars(transport).get("_pool")
+    handle = getattr(type(pool), name, None)
+    return pool is not None and not str(getattr(handle, "__module__", "")).startswith("httpcore")
 
 
 def _httpx_body(request: Any) -> Any:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from dspex_core import LiveCallRefusedError
 from dspex_core.plugin_api import current, foreign_code
-from pytest_dspex.cassettes.exchange import HTTPRecorder, HTTPReply, HTTPRequest, kept_headers, request_of
+from pytest_dspex.cassettes.exchange import HTTPReply, HTTPRequest, kept_headers, request_of
+from pytest_dspex.cassettes.http_recorder import HTTPRecorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -17,7 +17,8 @@ import pytest
 from dspex_core import LMResponse
 from pytest_dspex.cassettes.difference import difference
 from pytest_dspex.cassettes.elsewhere import MissElsewhereError
-from pytest_dspex.cassettes.exchange import HTTPRecorder, HTTPReply
+from pytest_dspex.cassettes.exchange import HTTPReply
+from pytest_dspex.cassettes.http_recorder import HTTPRecorder
 from pytest_dspex.cassettes.redact import without_secrets
 from pytest_dspex.cassettes.store import CassetteError, Entry, last_message
 from pytest_dspex.reports.shown import shown

@@ -1,24 +1,24 @@
 """When the HTTP recorder's patches are put in place: each when its library is imported. PYTEST_DONT_REWRITE
 
 A library that is imported already is patched at once; a finder on `sys.meta_path` waits for the others, also inside of
-a test. Nothing is imported for its own sake, so the patches cost a session without these libraries next to nothing.
+a test. The recorder itself is imported at the first request, so the patches cost other sessions next to nothing.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import sys
 from importlib.abc import Loader, MetaPathFinder
 from typing import TYPE_CHECKING, Any
 
-from pytest_dspex.cassettes.http_door import HTTPDoor
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
+    from pytest_dspex.cassettes.http_door import HTTPDoor
     from pytest_dspex.cassettes.lm_hosts import LMHosts
 
 # Of each module: the class and its function, and the module here whose function of that name stands before it.
@@ -40,10 +40,18 @@ _PLACES = {
 class ClientPatches(MetaPathFinder):
     """The patches of this process."""
 
-    def __init__(self, door: HTTPDoor) -> None:
-        self.door = door
+    def __init__(self, hosts: Sequence[str]) -> None:
+        self._hosts = hosts
+        self._door: HTTPDoor | None = None
         self._originals: list[tuple[Any, str, Any]] = []
         self._searching: set[str] = set()
+
+    def use(self, hosts: Sequence[str]) -> Sequence[str]:
+        """Take the entries of the ini key `dspex_lm_hosts`, and return those before."""
+        before, self._hosts = self._hosts, hosts
+        if self._door is not None:
+            self._door.hosts = _parsed(hosts)
+        return before
 
     def install(self) -> None:
         """Patch what is imported, and wait for the rest."""
@@ -87,14 +95,35 @@ class ClientPatches(MetaPathFinder):
             if original is None:  # another version of the library: connections to known LMs are still refused
                 continue
             self._originals.append((owner, name, original))
-            setattr(owner, name, _wrapper(wrapper)(self.door, original, outer))
+            setattr(owner, name, self._before(wrapper, original, outer))
+
+    def _before(self, place: str, original: Callable[..., Any], module: ModuleType) -> Callable[..., Any]:
+        """Return a function that stands before a library's; the first call imports what it does."""
+        name, _, function = place.partition(":")
+        made: list[Callable[..., Any]] = []
+
+        @functools.wraps(original)
+        def call(*args: Any, **options: Any) -> Any:
+            if not made:
+                imported = importlib.import_module(f"pytest_dspex.cassettes.{name}")
+                made.append(getattr(imported, function)(self._opened(), original, module))
+            return made[0](*args, **options)
+
+        return call
+
+    def _opened(self) -> HTTPDoor:
+        """Return what decides for each request whether it passes; all patches share it."""
+        from pytest_dspex.cassettes.http_door import HTTPDoor  # as in _before
+
+        if self._door is None:
+            self._door = HTTPDoor(_parsed(self._hosts))
+        return self._door
 
 
-def _wrapper(place: str) -> Callable[..., Any]:
-    """Import a function that stands before a library's; each module needs what the library has imported."""
-    module, _, name = place.partition(":")
-    found: Callable[..., Any] = getattr(importlib.import_module(f"pytest_dspex.cassettes.{module}"), name)
-    return found
+def _parsed(hosts: Sequence[str]) -> LMHosts:
+    from pytest_dspex.cassettes.lm_hosts import hosts_of  # as in _before
+
+    return hosts_of(hosts)
 
 
 class _PatchingLoader(Loader):
@@ -115,20 +144,15 @@ class _PatchingLoader(Loader):
         self._patches.patch(module)
 
 
-def install(hosts: LMHosts) -> Callable[[], None]:
+def install(hosts: Sequence[str]) -> Callable[[], object]:
     """Have the HTTP recorder stand before all client libraries of the process; the returned function undoes it.
 
     A session within another one's test finds the patches in place, and changes only the hosts.
     """
     found = next((finder for finder in sys.meta_path if isinstance(finder, ClientPatches)), None)
     if found is not None:
-        door, before = found.door, found.door.hosts
-        door.hosts = hosts
-
-        def undo() -> None:
-            door.hosts = before
-
-        return undo
-    patches = ClientPatches(HTTPDoor(hosts))
+        before = found.use(hosts)
+        return functools.partial(found.use, before)
+    patches = ClientPatches(hosts)
     patches.install()
     return patches.remove

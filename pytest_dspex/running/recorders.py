@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_dspex.cassettes.exchange import HTTPRecorder
+from pytest_dspex.cassettes.http_recorder import HTTPRecorder
 from pytest_dspex.cassettes.stash import RECORDING
 from pytest_dspex.collecting.case import CASE
 from pytest_dspex.options import OPTIONS

@@ -20,8 +20,7 @@ import pytest
 from dspex_core import DSPexError, settings
 from dspex_core.plugin_api import REPLAY_VARIABLE, current
 from pytest_dspex.cassettes.elsewhere import MissElsewhereError
-from pytest_dspex.cassettes.exchange import HTTPRecorder
-from pytest_dspex.cassettes.lm_hosts import hosts_of
+from pytest_dspex.cassettes.http_recorder import HTTPRecorder
 from pytest_dspex.cassettes.patching import install
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ T = TypeVar("T")
 _owner: ContextVar[Recorder | None] = ContextVar("dspex_owner", default=None)
 _in_session: ContextVar[bool] = ContextVar("dspex_in_session", default=False)
 ROUTER: pytest.StashKey[Router] = pytest.StashKey()  # of the session's config; absent in a live session
-_UNDO = pytest.StashKey[list["Callable[[], None]"]]()
+_UNDO = pytest.StashKey[list["Callable[[], object]"]]()
 
 
 def begin(config: pytest.Config, *, live: bool, replay_only: bool) -> None:
@@ -46,21 +45,21 @@ def begin(config: pytest.Config, *, live: bool, replay_only: bool) -> None:
     is_inner = _in_session.get()  # pytester runs sessions within a test
     _in_session.set(True)
     router = None if live else Router()
-    restore = [
+    restore: list[Callable[[], object]] = [
         settings.install_recorder(router, replay_only=replay_only and not live),
         _set_variable("" if live else "1"),
     ]
     if router is not None:
         config.stash[ROUTER] = router
         undo.append(router.follow_threads())
-        restore.append(install(hosts_of(config.getini("dspex_lm_hosts"))))
+        restore.append(install(config.getini("dspex_lm_hosts")))
     if is_inner or live:  # otherwise calls of threads that still run, and calls at exit, stay refused
         undo.extend(restore)
 
 
 def end(config: pytest.Config) -> None:
     """Undo the changes to the process."""
-    undos: list[Callable[[], None]] = config.stash.get(_UNDO, [])
+    undos: list[Callable[[], object]] = config.stash.get(_UNDO, [])
     for undo in reversed(undos):
         undo()
 

@@ -10,7 +10,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from pytest_dspex.cassettes.exchange import HTTPRecorder
+from pytest_dspex.cassettes.http_recorder import HTTPRecorder
 from pytest_dspex.gates.records import LMCall, Spent
 
 if TYPE_CHECKING:

@@ -1,12 +1,16 @@
 """Requests that are not recorded: which fail, how, and which pass."""
 
+import gzip
+import json
 import os
 import textwrap
 import threading
+import zlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from http_projects import LIBRARIES, PROJECT, outcomes
+from openai_server import Reply
 
 
 def source(name, tests):
@@ -240,8 +244,6 @@ def test_the_ini_key_names_servers_and_excludes_some(project, alone, pytester, o
 
 @pytest.mark.parametrize("status", [401, 429, 500])
 def test_a_failure_that_may_pass_is_not_recorded(project, alone, server, status):
-    from openai_server import Reply
-
     replies = [Reply(status=status, body={"error": {"message": "not now"}}), "red"]
     server._script = lambda body: replies.pop(0)
     test = """
@@ -298,3 +300,60 @@ def test_simultaneous_cases_never_write_into_another_ones_cassette(project, run,
             assert entry["response"]["body"]["choices"][0]["message"]["content"] == word
     server.__exit__()
     assert outcomes(run()) == {"passed": 10}
+
+
+def test_what_a_test_puts_in_the_place_of_connections_answers(project, alone):
+    project.test(
+        """
+        import asyncio
+        import httpcore, httpx, pytest
+
+        @pytest.fixture
+        def mocked(monkeypatch):  # as respx does
+            async def ahandle(pool, request):
+                return httpcore.Response(200, content=b"mocked")
+            handle = lambda pool, request: httpcore.Response(200, content=b"mocked")
+            monkeypatch.setattr("httpcore.ConnectionPool.handle_request", handle)
+            monkeypatch.setattr("httpcore.AsyncConnectionPool.handle_async_request", ahandle)
+
+        def test_it(mocked):
+            assert httpx.post("https://api.openai.com/v1/chat/completions", json={}).text == "mocked"
+            async def ask():
+                async with httpx.AsyncClient() as client:
+                    return (await client.get("https://api.openai.com/v1/models")).text
+            assert asyncio.run(ask()) == "mocked"
+        """
+    )
+    assert outcomes(alone()) == {"passed": 1}
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+def test_compressed_replies_are_recorded_as_what_they_say(project, alone, server, coding):
+    said = json.dumps({"choices": [{"message": {"content": "red"}}]}).encode()
+    packed = gzip.compress(said) if coding == "gzip" else zlib.compress(said)
+    headers = {"Content-Encoding": coding, "Content-Type": "application/json"}
+    server._script = lambda body: Reply(body=packed, headers=headers)
+    project.test(
+        """
+        import asyncio, json, os
+        import aiohttp, httpx, requests, urllib3
+
+        URL = os.environ["TESTED_URL"] + "/chat/completions"
+
+        def test_it():
+            async def ask():
+                async with aiohttp.ClientSession() as session, session.post(URL, json={"n": 1}) as reply:
+                    return await reply.json()
+            replies = [
+                asyncio.run(ask()),
+                httpx.post(URL, json={"n": 2}).json(),
+                requests.post(URL, json={"n": 3}).json(),
+                urllib3.request("POST", URL, json={"n": 4}, headers={"Connection": "close"}).json(),
+            ]
+            assert [reply["choices"][0]["message"]["content"] for reply in replies] == ["red"] * 4
+        """
+    )
+    assert outcomes(alone("--dspex-record=new")) == {"passed": 1}
+    assert [entry["response"]["body"] for entry in project.entries("test_it")] == [json.loads(said)] * 4
+    server.__exit__()
+    assert outcomes(alone()) == {"passed": 1}
