@@ -9,7 +9,7 @@ import inspect
 from pathlib import Path
 from typing import Any
 
-from pytest_dspex import plugin
+from pytest_dspex import hookspecs, plugin
 from pytest_dspex.options import MARKERS, add_options
 
 PAGE = Path(__file__).with_name("reference.md")
@@ -73,9 +73,17 @@ def page() -> str:
             *_table("Markers", "marker", markers),
             *_table("Fixtures", "fixture", fixtures),
             "Each function with the decorator `pytest_dspex.program` becomes a fixture of its name, too.\n",
+            *_table("Hooks", "hook", [_hook(name) for name in hookspecs.__all__ if name.startswith("pytest_")]),
+            "[Extending pytest-dspex](extending.md) has an example of each.\n",
             *_table("Environment variables", "variable", sorted(VARIABLES.items())),
         ]
     )
+
+
+def _hook(name: str) -> tuple[str, str]:
+    """Return a hook with its parameters, and its description."""
+    specification = getattr(hookspecs, name)
+    return f"{name}({', '.join(inspect.signature(specification).parameters)})", _paragraph(specification)
 
 
 def _paragraph(value: object) -> str:

@@ -19,13 +19,17 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def lm(pytestconfig: pytest.Config) -> BaseLM:
     """Return the LM of the tests: the model of the ini key `dspex_lm`, at temperature 0; conftests may override it."""
-    from dspex_core import LM
-    from pytest_dspex.session.live import needed_later
+    from pytest_dspex.session.lms import session_lm
 
-    lm = LM(pytestconfig.stash[OPTIONS].lm, temperature=0.0)
-    if pytestconfig.stash[OPTIONS].asks:
-        needed_later(pytestconfig, lm)
-    return lm
+    return session_lm(pytestconfig)
+
+
+@pytest.fixture(scope="session")
+def judge_lm(pytestconfig: pytest.Config, lm: BaseLM) -> BaseLM:
+    """Return the LM of judges: the model of the ini key `dspex_judge_lm`, at temperature 0; without the key, `lm`."""
+    from pytest_dspex.session.lms import judge_lm_of
+
+    return judge_lm_of(pytestconfig, lm)
 
 
 @pytest.fixture
@@ -145,6 +149,7 @@ def evaluate(
     threshold: `assert result >= 0.85`. A failed comparison lists the worst examples.
     """
     from dspex_core import Evaluate
+    from pytest_dspex.collecting import from_plugins
     from pytest_dspex.gates.records import Evaluation
     from pytest_dspex.programs import read_examples
     from pytest_dspex.running.awaiting import for_evaluation
@@ -158,7 +163,8 @@ def evaluate(
         metric: Callable[..., Any],
         inputs: Sequence[str] | None = None,
     ) -> EvaluationResult:
-        examples = read_examples(dataset, request.path.parent, program=program, inputs=inputs)
+        rows = from_plugins.dataset(dataset, request.node)
+        examples = read_examples(rows, request.path.parent, program=program, inputs=inputs)
         score = Evaluate(devset=examples, metric=metric, num_threads=options.concurrency, max_errors=len(examples))
         result = score(for_evaluation(request.config, program))
         case.evaluations.append(

@@ -39,6 +39,7 @@ class Options:
         record: Which calls go to the LM and are recorded (`--dspex-record`).
         optimize: The program to recompile (`--dspex-optimize`); `""` for all of them, `None` for no program.
         lm: The model of the fixture `lm` (ini `dspex_lm`).
+        judge_lm: The model of the fixture `judge_lm` (ini `dspex_judge_lm`); empty for that of `lm`.
         concurrency: How many predictions run at once (ini `dspex_concurrency`).
         partial: Where to write the results for `--dspex-merge` (`--dspex-partial`).
         artifacts: Whether programs load their compiled artifacts (`--dspex-artifacts`).
@@ -61,6 +62,7 @@ class Options:
     max_calls: int | None = None
     max_usd: float | None = None
     repeat: int | None = None
+    judge_lm: str = ""
 
     @property
     def asks(self) -> bool:
@@ -140,6 +142,7 @@ def _add_gate_options(parser: pytest.Parser, group: pytest.OptionGroup) -> None:
 
 def _add_ini_keys(parser: pytest.Parser) -> None:
     parser.addini("dspex_lm", f"the model of the fixture `lm` (default: {DEFAULT_LM})", default=DEFAULT_LM)
+    parser.addini("dspex_judge_lm", "the model of the fixture `judge_lm` (default: the fixture `lm`)", default="")
     parser.addini(
         "dspex_lm_hosts",
         "servers whose HTTP requests are recorded beside the known ones: host or host:port; !host for one that is not",
@@ -195,6 +198,7 @@ def configure(config: pytest.Config) -> None:
         max_calls=_limit(config, "max-calls"),
         max_usd=_limit(config, "max-usd"),
         repeat=config.getoption("dspex_repeat"),
+        judge_lm=config.getini("dspex_judge_lm"),
     )
     options = config.stash[OPTIONS]
     if options.repeat is not None and options.repeat < 1:

@@ -9,7 +9,8 @@ import pytest
 from pytest_dspex import options
 from pytest_dspex.collecting.problems import with_unreadable
 from pytest_dspex.collecting.relevance import any_relevant
-from pytest_dspex.fixtures import check, dspex_context, evaluate, example, lm, prediction, score, scripted_lm
+from pytest_dspex.fixtures import check, dspex_context, evaluate, example, judge_lm, lm, prediction, score, scripted_lm
+from pytest_dspex.hookspecs import specs
 from pytest_dspex.keys import SIBLINGS
 from pytest_dspex.reports import alike, cleaning
 from pytest_dspex.running import around as running
@@ -18,7 +19,12 @@ from pytest_dspex.running import routing, shared_fixtures
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-__all__ = ["check", "dspex_context", "evaluate", "example", "lm", "prediction", "score", "scripted_lm"]
+__all__ = ["check", "dspex_context", "evaluate", "example", "judge_lm", "lm", "prediction", "score", "scripted_lm"]
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Declare the hooks that other plugins and conftests may implement."""
+    pluginmanager.add_hookspecs(specs)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -129,6 +129,14 @@ def test_the_code_about_properties_runs(project):
     assert (done.returncode, "2 passed" in done.stdout) == (0, True), done.stdout
 
 
+def test_the_plugin_of_the_page_about_hooks_works(project):
+    folder = project("docs/extending.md")
+    recorded = run_pytest(folder, "--dspex-record=new")
+    assert (recorded.returncode, "3 passed" in recorded.stdout) == (0, True), recorded.stdout
+    replayed = run_pytest(folder)
+    assert (replayed.returncode, "2 replayed" in replayed.stdout) == (0, True), replayed.stdout
+
+
 @pytest.mark.timeout(400)
 def test_getting_started_works_step_by_step_with_the_embedded_lm(project):
     folder = project("docs/getting-started.md")

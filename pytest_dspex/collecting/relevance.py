@@ -13,7 +13,7 @@ from pytest_dspex.options import OPTIONS, has_gates
 if TYPE_CHECKING:
     import pytest
 
-LM_FIXTURES = frozenset({"lm", "prediction", "evaluate"})  # beside them, the programs
+LM_FIXTURES = frozenset({"lm", "judge_lm", "prediction", "evaluate"})  # beside them, the programs
 _FIXTURES = LM_FIXTURES | {"scripted_lm", "score", "check"}
 _MARKERS = frozenset({"dspex_data", "dspex_gate", "dspex_repeat"})
 

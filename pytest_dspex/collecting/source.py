@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dspex_core import ConfigurationError
+from pytest_dspex.collecting import from_plugins
 
 if TYPE_CHECKING:
     import pytest
@@ -85,12 +86,12 @@ def _source(mark: pytest.Mark, node: pytest.Item, number: int) -> DataSource:
         if value is not None and (not isinstance(value, kinds) or isinstance(value, bool)):
             raise ConfigurationError(f"{where} has {name}={value!r:.200}; it needs {needed}")
     _check_sample(options.get("sample"), where)
-    data = located(mark.args[0], node.path.parent)
+    data = located(from_plugins.dataset(mark.args[0], node), node.path.parent)
     return DataSource(
         data=data,
         name=_name(mark.kwargs.get("name"), data, where, number=number),
         inputs=_inputs(mark.kwargs.get("inputs"), data, where),
-        metrics=_metrics(mark.kwargs.get("metrics"), where),
+        metrics=_metrics(mark.kwargs.get("metrics"), where, node),
         **options,
     )
 
@@ -142,15 +143,18 @@ def _inputs(inputs: Any, data: Any, where: str) -> tuple[str, ...]:
     return tuple(inputs or ())
 
 
-def _metrics(metrics: Any, where: str) -> dict[str, Metric]:
+def _metrics(metrics: Any, where: str, node: pytest.Item) -> dict[str, Metric]:
     if metrics is None:
         return {}
     from dspex_core.plugin_api import metric_name  # imported only for tests that have metrics
 
     if isinstance(metrics, Mapping):
-        pairs = [(str(name), metric) for name, metric in metrics.items()]
+        pairs = [(str(name), from_plugins.metric(metric, node, where)) for name, metric in metrics.items()]
     elif isinstance(metrics, Iterable) and not isinstance(metrics, str):
-        pairs = [(metric_name(metric), metric) for metric in metrics]
+        pairs = [
+            (metric if isinstance(metric, str) else metric_name(metric), from_plugins.metric(metric, node, where))
+            for metric in metrics
+        ]
     else:
         raise ConfigurationError(f"{where} has metrics={metrics!r:.200}; give it a list of metrics: metrics=[...]")
     named: dict[str, Metric] = {}

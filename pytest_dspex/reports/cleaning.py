@@ -9,15 +9,16 @@ from __future__ import annotations
 import os
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
+from pytest_dspex.hookspecs.redacting import redacted, redactor
 from pytest_dspex.reports import alike
 from pytest_dspex.reports.shown import each_text, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from dspex_core import BaseLM
 
@@ -47,13 +48,27 @@ def _clean(report: _Report, config: pytest.Config, *, secrets: list[str]) -> _Re
     hide = partial(_without, secrets=secrets)
     terminal = config.pluginmanager.getplugin("terminalreporter")  # `None` with `-p no:terminal`
     keep_color = terminal is not None and terminal.hasmarkup
-    cleaned = {name: each_text(stored[name], hide) for name in _HIDDEN_FIELDS if name in stored}
+    cleaned: dict[str, Any] = {name: each_text(stored[name], hide) for name in _HIDDEN_FIELDS if name in stored}
     cleaned["longrepr"] = each_text(cleaned["longrepr"], partial(shown, keep_color=keep_color))
+    if (redact := redactor(config)) is not None:
+        cleaned.update(_redacted(cleaned, redact))
     if all(cleaned[name] == stored[name] for name in cleaned):
         return report
     result = type(report)._from_json({**stored, **cleaned})  # noqa: SLF001  as above
     result.__dict__.update({name: value for name, value in report.__dict__.items() if name not in cleaned})
     return result
+
+
+def _redacted(cleaned: Mapping[str, Any], redact: Callable[[str], str]) -> dict[str, Any]:
+    """Return the parts of a report that plugins redact; the facts of a case are redacted where they are made."""
+    parts = {
+        "longrepr": redacted(cleaned["longrepr"], redact),
+        "sections": [(name, redact(text)) for name, text in cleaned["sections"]],
+    }
+    if alike.NOTE in cleaned:
+        function, kind, *texts = cleaned[alike.NOTE]
+        parts[alike.NOTE] = [function, kind, *redacted(texts, redact)]
+    return parts
 
 
 def _without(text: str, *, secrets: list[str]) -> str:

@@ -110,6 +110,7 @@ def _note(item: pytest.Item, case: Case, call: pytest.CallInfo[None]) -> None:
     """Put the case's current results into the item's user properties, in place of earlier ones."""
     from pytest_dspex.gates.records import PROPERTY
     from pytest_dspex.running.facts import facts_of, report_of
+    from pytest_dspex.running.redaction import redacted_report
     from pytest_dspex.running.trace import Trace
 
     if call.when == "setup":
@@ -125,7 +126,7 @@ def _note(item: pytest.Item, case: Case, call: pytest.CallInfo[None]) -> None:
         case.facts = facts_of(item, made, has_passed=call.excinfo is None)
     item.user_properties[:] = [pair for pair in item.user_properties if pair[0] != PROPERTY]
     if call.when != "teardown" or call.excinfo is not None:  # the report of the call has it already
-        item.user_properties.append(report_of(case).to_property())
+        item.user_properties.append(redacted_report(report_of(case), item.config).to_property())
 
 
 def finish(session: pytest.Session) -> None:

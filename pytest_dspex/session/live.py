@@ -62,7 +62,7 @@ def connect_needed(config: pytest.Config) -> None:
         make_ready(config, lm)
 
 
-def refuse(config: pytest.Config, error: LMNotConfiguredError) -> NoReturn:
+def refuse(config: pytest.Config, error: DSPexError) -> NoReturn:
     """End the session with a usage error; a worker sends the error to its controller and fails the test."""
     if is_worker(config):
         send_to_controller(config, str(error))

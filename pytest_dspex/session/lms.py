@@ -1,0 +1,48 @@
+"""The LMs of the fixtures `lm` and `judge_lm`. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dspex_core import LM, BaseLM, ConfigurationError
+from pytest_dspex.hookspecs.calling import answers, wrong_result
+from pytest_dspex.options import OPTIONS
+from pytest_dspex.session.live import make_ready, needed_later, refuse
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def session_lm(config: pytest.Config) -> BaseLM:
+    """Return the LM that a plugin provides, or else that of the ini key `dspex_lm`; a test connects it."""
+    try:
+        lm = _provided(config) or _named(config.stash[OPTIONS].lm)
+    except ConfigurationError as error:
+        refuse(config, error)
+    if isinstance(lm, LM) and config.stash[OPTIONS].asks:
+        needed_later(config, lm)
+    return lm
+
+
+def judge_lm_of(config: pytest.Config, lm: BaseLM) -> BaseLM:
+    """Return the LM of the ini key `dspex_judge_lm`, connected if this session may call it; without the key, `lm`."""
+    model = config.stash[OPTIONS].judge_lm
+    if not model:
+        return lm
+    judge = _named(model)
+    if config.stash[OPTIONS].asks:
+        make_ready(config, judge)
+    return judge
+
+
+def _named(model: str) -> LM:
+    return LM(model, temperature=0.0)
+
+
+def _provided(config: pytest.Config) -> BaseLM | None:
+    hook = config.hook.pytest_dspex_lm
+    for plugin, lm in answers(hook, config):
+        if not isinstance(lm, BaseLM):
+            raise wrong_result(hook, plugin, lm, needed='an LM, such as LM("openai/gpt-4o-mini")')
+        return lm
+    return None

@@ -1,0 +1,256 @@
+"""The hooks that other plugins and conftests implement."""
+
+import pytest
+
+TEST = """
+    import pytest
+
+    @pytest.mark.dspex_data("data.jsonl", inputs=["question"], metrics=["right"])
+    def test_qa(prediction):
+        pass
+"""
+RIGHT = """
+    def pytest_dspex_metrics():
+        return {"right": lambda example, prediction: example.answer == prediction.answer}
+"""
+
+
+@pytest.fixture
+def live(alone):
+    return lambda *arguments: alone("--dspex-live", *arguments)
+
+
+def test_a_metric_of_a_plugin_is_used_by_its_name(project, live):
+    project.conftest(more=RIGHT)
+    project.rows("red", "blue")
+    project.test()
+    project.test(TEST + "\n    test_qa = pytest.mark.dspex_gate('right', min=1)(test_qa)", name="test_more")
+    live("test_more.py").assert_outcomes(passed=3)
+
+
+def test_a_metric_by_name_may_have_another_name_as_a_score(project, live):
+    project.conftest(more=RIGHT)
+    project.rows("red")
+    project.test(TEST.replace('["right"]', '{"accuracy": "right"}'))
+    live().stdout.fnmatch_lines(["test_it.py::test_qa*accuracy*1*"])
+
+
+def test_an_unknown_metric_is_one_message_with_the_known_ones(project, live):
+    project.conftest(more=RIGHT)
+    project.rows("red", "blue")
+    project.test(TEST.replace("right", "rihgt"))
+    result = live()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*names the metric 'rihgt', which is not known; there are: 'right'"])
+
+
+def test_a_conftests_metrics_are_those_of_the_tests_below_its_folder(project, live, pytester):
+    project.rows("red", name="inner/data.jsonl")
+    project.rows("red", name="outer/data.jsonl")
+    pytester.makepyfile(**{"inner/conftest": "", "inner/test_one": "", "outer/test_two": ""})
+    for name, text in {"inner/conftest.py": RIGHT, "inner/test_one.py": TEST, "outer/test_two.py": TEST}.items():
+        (project.path / name).write_text("\n".join(line[4:] for line in text.splitlines()))
+    live("inner").assert_outcomes(passed=1)
+    result = live("inner", "outer")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*outer/test_two.py::test_qa*names the metric 'right', which is not known*"])
+
+
+def test_two_plugins_with_a_metric_of_one_name_are_an_error_that_names_both(project, live, pytester):
+    pytester.makepyfile(other=RIGHT)
+    project.conftest(more="    pytest_plugins = ['other']\n" + RIGHT)
+    project.rows("red")
+    project.test(TEST)
+    result = live()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*the plugins 'other' and '*conftest.py' both have a metric 'right'*"])
+
+
+def test_a_plugin_loads_a_dataset_and_leaves_the_others(project, live):
+    project.conftest(
+        more="""
+        ASKED = []
+
+        def pytest_dspex_load_dataset(source, folder):
+            ASKED.append(source)
+            if source == "db:colours":
+                return ({"question": f"Say {name}", "answer": name} for name in ("red", "blue"))
+
+        def pytest_unconfigure():
+            print("asked for:", ASKED)
+        """
+    )
+    project.rows("green")
+    project.test(
+        """
+        import pytest
+
+        @pytest.mark.dspex_data("db:colours", inputs=["question"])
+        @pytest.mark.dspex_data("data.jsonl", inputs=["question"])
+        def test_qa(example, prediction):
+            assert prediction.answer == example.answer
+
+        def test_evaluate(evaluate, qa):
+            result = evaluate(qa, "db:colours", metric=lambda example, made: example.answer == made.answer)
+            assert (result.mean, len(result)) == (1, 2)
+        """
+    )
+    result = live()
+    result.assert_outcomes(passed=4)
+    result.stdout.fnmatch_lines(["asked for: [[]'db:colours', 'data.jsonl'[]]"])  # each once
+
+
+def test_the_lm_of_a_plugin_is_that_of_the_session(project, run, pytester):
+    project.conftest(
+        more="""
+        from dspex_core import ScriptedLM
+
+        del lm
+
+        def pytest_dspex_lm():
+            return ScriptedLM(lambda request: {"answer": "red"})
+        """
+    )
+    project.rows("red")
+    project.test()
+    run().assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    ("hook", "problem"),
+    [
+        ("pytest_dspex_metrics(): return [len]", "returned [[]<built-in function len>[]]; it must return a dict*"),
+        ("pytest_dspex_metrics(): return {'right': 1}", "returned {'right': 1}; it must return a dict*"),
+        ("pytest_dspex_metrics(): raise KeyError('x')", "raised KeyError: 'x'"),
+        ("pytest_dspex_load_dataset(): return 3", "returned 3; it must return rows*"),
+        ("pytest_dspex_load_dataset(): return ['a', 'b']", "returned rows for 'data.jsonl' that cannot be read*"),
+        ("pytest_dspex_load_dataset(): return (1 / 0 for _ in 'a')", "returned rows for * division by zero"),
+        ("pytest_dspex_load_dataset(): raise OSError('no database')", "raised OSError: no database"),
+    ],
+)
+def test_a_misbehaving_plugin_ends_the_session_with_one_message_that_names_it(project, live, hook, problem):
+    project.conftest(more=f"def {hook}")
+    project.rows("red", "blue")
+    project.test(TEST)
+    result = live()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    name = hook.partition("(")[0]
+    result.stderr.fnmatch_lines([f"*the hook {name} of the plugin '*conftest.py' {problem}"])
+    assert "Traceback" not in result.stderr.str() + result.stdout.str()
+
+
+@pytest.mark.parametrize(
+    ("made", "problem"), [("'gpt'", "returned 'gpt'; it must return an LM*"), ("1 / 0", "raised *")]
+)
+def test_a_plugin_whose_lm_is_not_an_lm_ends_the_session(project, live, made, problem):
+    project.conftest(more=f"del lm\ndef pytest_dspex_lm(): return {made}")
+    project.test("def test_it(lm): pass")
+    result = live()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stdout.fnmatch_lines([f"*the hook pytest_dspex_lm of the plugin '*conftest.py' {problem}"])
+
+
+REDACT = """
+    def pytest_dspex_redact(text):
+        return text.replace("Ann", "<name>")
+"""
+
+
+def test_plugins_redact_all_texts_of_reports(project, run, pytester):
+    project.conftest(more="    pytest_plugins = ['later']\n" + REDACT)
+    pytester.makepyfile(
+        later="""
+        import pytest
+
+        @pytest.hookimpl(trylast=True)
+        def pytest_dspex_redact(text):
+            return text.replace("<name>", "<N>")
+        """
+    )
+    project.rows("red")
+    project.test(
+        """
+        import pytest
+
+        @pytest.mark.dspex_data([{"id": 1, "question": "Say Ann", "answer": "Bob"}], inputs=["question"])
+        @pytest.mark.dspex_gate("right", min=1)
+        def test_qa(example, prediction, score):
+            print("captured", prediction.answer)
+            score("right", False, f"{prediction.answer} is wrong")
+            raise ValueError(f"It is {prediction.answer}")
+        """
+    )
+    result = run("--dspex-live", "--junitxml=junit.xml", "--dspex-partial=part.json")
+    result.assert_outcomes(failed=2)
+    written = [(project.path / name).read_text() for name in ("junit.xml", "part.json")]
+    for text in [result.stdout.str(), *written]:
+        assert "Ann" not in text
+    result.stdout.fnmatch_lines(["*ValueError: It is <N>", "captured <N>"])
+    assert "Say <N>" in written[1]
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"), [("return 3", "returned 3; it must return a text, or None"), ("1 / 0", "raised ZeroDiv*")]
+)
+def test_a_text_is_not_shown_if_its_redaction_fails(project, alone, body, problem):
+    project.conftest(more=f"def pytest_dspex_redact(text): {body}")
+    project.test("def test_it(score): score('x', 1); raise ValueError('Ann')")
+    result = alone()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stdout.fnmatch_lines([f"*the hook pytest_dspex_redact of the plugin '*conftest.py' {problem}*"])
+    assert "Ann" not in result.stdout.str()
+
+
+def test_a_failed_redaction_in_a_worker_ends_the_session_too(project, on_two_workers):
+    project.conftest(more="def pytest_dspex_redact(text): 1 / 0")
+    project.test("def test_it(score): score('x', 1); raise ValueError('Ann')")
+    result = on_two_workers()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stdout.fnmatch_lines(["ERROR: the hook pytest_dspex_redact of the plugin '*conftest.py' raised ZeroDiv*"])
+    assert "Ann" not in result.stdout.str()
+
+
+def test_a_wrapper_around_a_hook_sees_its_result(project, live):
+    project.conftest(
+        more=RIGHT
+        + """
+    import pytest
+
+    class Wrapper:
+        @pytest.hookimpl(wrapper=True)
+        def pytest_dspex_metrics(self):
+            return [{**(yield)[0], "more": lambda example, prediction: 0.5}]
+
+    def pytest_configure(config):
+        config.pluginmanager.register(Wrapper())
+    """
+    )
+    project.rows("red")
+    project.test(TEST.replace('"right"', '"more"'))
+    live().stdout.fnmatch_lines(["test_it.py::test_qa*more*0.5*"])
+
+
+def test_the_judge_is_the_lm_unless_the_ini_key_names_another(project, live, pytester):
+    project.test(
+        """
+        def test_it(judge_lm, lm, request):
+            wanted = request.config.getini("dspex_judge_lm")
+            assert judge_lm.model == wanted if wanted else judge_lm is lm
+        """
+    )
+    live().assert_outcomes(passed=1)
+    pytester.makeini("[pytest]\ndspex_judge_lm = openai/gpt-4o-mini")
+    pytester.runpytest_inprocess().assert_outcomes(passed=1)
+
+
+def test_calls_of_the_judge_are_recorded(project, alone):
+    project.test(
+        """
+        def test_it(judge_lm):
+            assert judge_lm("Say yes")[0].endswith("yes")
+        """
+    )
+    alone("--dspex-record=new").assert_outcomes(passed=1)
+    project.forget_calls()
+    alone().assert_outcomes(passed=1)
+    assert project.calls == []
