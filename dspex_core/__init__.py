@@ -107,6 +107,9 @@ if TYPE_CHECKING:
     from dspex_core.programs.code.code_act import CodeAct as CodeAct
     from dspex_core.programs.code.program_of_thought import ProgramOfThought as ProgramOfThought
     from dspex_core.programs.code.rlm import RLM as RLM
+    from dspex_core.programs.conversing import Conversation as Conversation
+    from dspex_core.programs.conversing import SimulatedUser as SimulatedUser
+    from dspex_core.programs.conversing import converse as converse
     from dspex_core.programs.demos.knn import KNN as KNN
     from dspex_core.programs.parallel import Parallel as Parallel
     from dspex_core.programs.sync_async import asyncify as asyncify
@@ -178,6 +181,7 @@ _NAMES = {
     "programs.code.code_act": "CodeAct",
     "programs.code.program_of_thought": "ProgramOfThought",
     "programs.code.rlm": "RLM",
+    "programs.conversing": "Conversation SimulatedUser converse",
     "programs.demos.knn": "KNN",
     "programs.parallel": "Parallel",
     "programs.sync_async": "asyncify syncify",

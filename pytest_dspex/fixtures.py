@@ -98,12 +98,19 @@ def prediction(
 
     case = request.node.stash[CASE]
     program: Callable[..., Any] = request.getfixturevalue(case.predictor.name)
+    if not callable(program):
+        message = (
+            f"{request.node.nodeid}: the fixture {case.predictor.name!r} must be the program of `prediction`, and is "
+            f"{program!r:.200}; if it is a parameter of the test, give the parameter another name"
+        )
+        pytest.fail(message, pytrace=False)
     try:
         made = prefetcher(request.config).made(request.node, program, name=case.predictor.name)
     except LMNotConfiguredError as error:  # LiteLLM reports a missing key only when it is called
         refuse(request.config, error)
     for name, score in made.scores.items():
         case.record(name, score.value, score.feedback)
+    case.checks.extend(made.problems)
     return made.prediction
 
 

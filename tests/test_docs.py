@@ -112,6 +112,18 @@ def test_the_code_about_other_libraries_runs(project, monkeypatch):
     assert (replayed.returncode, "2 replayed" in replayed.stdout) == (0, True), replayed.stdout
 
 
+def test_the_code_about_cases_runs(project):
+    folder = project("docs/cases.md")
+    conftest = files_in("README.md")["conftest.py"] + SCRIPTED_LM.replace('"where"', '"parcel"')
+    (folder / "conftest.py").write_text(conftest)
+    (folder / "data").mkdir()
+    rows = [{"text": "I want my money back", "intent": "refund"}, {"text": "my parcel", "intent": "delivery"}]
+    (folder / "data" / "test.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    done = run_pytest(folder)
+    assert done.returncode == 0, done.stdout
+    assert "21 passed, 1 skipped" in done.stdout
+
+
 def test_the_code_about_properties_runs(project):
     folder = project("docs/properties.md")
     intents = """

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.adapters.hooks import Hooks, as_messages
+from dspex_core.adapters.hooks import Hooks, as_messages, is_message
 from dspex_core.adapters.prompt import CompiledPrompt
 from dspex_core.adapters.shown_fields import present, without
 from dspex_core.errors import AdapterParseError, SignatureError
@@ -254,6 +254,8 @@ class Adapter(Hooks):
         self, signature: type[Signature], values: Mapping[str, Any], number: int | None
     ) -> tuple[Message, ...]:
         """Render a turn; that of a `number` is one of a conversation with native tool calls."""
+        if is_message(signature, values):
+            return (Message.from_json(values),)
         calls = _tool_calls(values)
         if not calls:
             return self._turn(signature, values)

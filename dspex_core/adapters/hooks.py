@@ -122,13 +122,22 @@ class Hooks:
         """Write the earlier turns that the input `history_field_name` holds."""
         history = inputs.get(history_field_name)
         turns = history.turns() if isinstance(history, EarlierTurns) else []
-        return [message for turn in turns for message in self._exchange(signature, turn)]
+        return [
+            message
+            for turn in turns
+            for message in ([dict(turn)] if is_message(signature, turn) else self._exchange(signature, turn))
+        ]
 
     def _exchange(self, signature: type[Signature], values: Mapping[str, Any]) -> list[dict[str, Any]]:
         return [
             {"role": "user", "content": self.format_user_message_content(signature, values)},
             {"role": "assistant", "content": self.format_assistant_message_content(signature, values)},
         ]
+
+
+def is_message(signature: type[Signature], turn: Mapping[str, Any]) -> bool:
+    """Return whether an earlier turn is a message in OpenAI's form, and not the values of fields."""
+    return turn.keys() == {"role", "content"} and not turn.keys() & signature.fields.keys()
 
 
 def as_messages(written: Sequence[Mapping[str, Any]], adapter: Hooks) -> tuple[Message, ...]:

@@ -13,7 +13,8 @@ class History(pydantic.BaseModel, EarlierTurns):
     """The earlier turns of a conversation, each a mapping of the signature's fields to their values.
 
     An input of this type is shown to the model as messages before the last one:
-    `History(messages=[{"question": "...", "answer": "..."}])`.
+    `History(messages=[{"question": "...", "answer": "..."}])`. A turn may also be a message in OpenAI's form,
+    `{"role": "user", "content": "..."}`, which is shown as it is.
     """
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
@@ -23,6 +24,14 @@ class History(pydantic.BaseModel, EarlierTurns):
     def turns(self) -> list[dict[str, Any]]:
         """Return the turns."""
         return self.messages
+
+    @pydantic.field_validator("messages")
+    @classmethod
+    def _check_roles(cls, turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        for turn in turns:
+            if turn.keys() == {"role", "content"} and turn["role"] not in {"user", "assistant", "system", "developer"}:
+                raise ValueError(f"a message of the role {turn['role']!r} cannot stand in a history")
+        return turns
 
     @pydantic.model_validator(mode="before")
     @classmethod

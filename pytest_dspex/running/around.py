@@ -118,7 +118,8 @@ def _note(item: pytest.Item, case: Case, call: pytest.CallInfo[None]) -> None:
         case.attempt += 1
     if call.excinfo is not None and not _is_assertion(call.excinfo.value):
         case.error = True
-    if case.checks:  # the test failed before its end, where `raise_checks` reports them
+    is_ready = call.when == "setup" and call.excinfo is None  # checks of its fixtures are raised after its call
+    if case.checks and not is_ready:  # the test failed before its end, where `raise_checks` reports them
         item.add_report_section(call.when, "checks", _take_checks(case))
     if case.facts is None and (call.when == "call" or call.excinfo is not None):
         recorder = item.stash.get(RECORDER, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from pytest_dspex.programs import input_names
 from pytest_dspex.running.recorders import recorder_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     import pytest
 
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A prediction, and its scores by the names of the metrics."""
+    """A prediction, its scores by the names of the metrics, and where a conversation differs from its script."""
 
     prediction: Any
     scores: Mapping[str, Score]
+    problems: Sequence[str] = ()
 
 
 def make(item: pytest.Item, program: Callable[..., Any], awaiting: Awaiting) -> Made:
@@ -38,8 +40,32 @@ def make(item: pytest.Item, program: Callable[..., Any], awaiting: Awaiting) -> 
 
     case = item.stash[CASE]
     with context(recorder=recorder_for(item)):
-        prediction = awaiting.completed(program(**_inputs(case, program)))
-        return Made(prediction, _scores(case, prediction, awaiting))
+        prediction, problems = _predicted(case, program, awaiting)
+        return Made(prediction, _scores(case, prediction, awaiting), problems)
+
+
+def _predicted(case: Case, program: Callable[..., Any], awaiting: Awaiting) -> tuple[Any, Sequence[str]]:
+    """Return the prediction; of a row with `turns` it is a conversation, with what differs from its expectations."""
+    inputs = _inputs(case, program)
+    assert case.example is not None
+    if "turns" not in case.example or "turns" in input_names(program):
+        return awaiting.completed(program(**inputs)), ()
+    from dspex_core import Module, converse
+
+    inputs.pop("turns", None)
+    called = program if isinstance(program, Module) else awaited(program, awaiting)
+    conversation = converse(called, case.example["turns"], **inputs)
+    return conversation, conversation.problems
+
+
+def awaited(program: Callable[..., Any], awaiting: Awaiting) -> Callable[..., Any]:
+    """Return a function, sync or async, as one that returns its result."""
+
+    @functools.wraps(program)  # for its parameters
+    def call(**inputs: Any) -> Any:
+        return awaiting.completed(program(**inputs))
+
+    return call
 
 
 def _scores(case: Case, prediction: Any, awaiting: Awaiting) -> dict[str, Score]:

@@ -388,6 +388,7 @@ def test_parameters_of_a_test_are_the_programs_inputs(project, run, parameters):
             '"text", ["Say red"]',
             "none of its parameters, 'text', is an input of the program; its inputs are: 'question'",
         ),
+        ('"qa", ["Say red"]', "the fixture 'qa' must be the program of `prediction`, and is 'Say red'"),
         ('"example", [1]', "its parameter `example` is 1: it must be an Example or a dict"),
     ],
 )
