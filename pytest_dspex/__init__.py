@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pytest_dspex.cassettes.entry import CassetteError as CassetteError
     from pytest_dspex.cassettes.lm_recorder import CassetteMiss as CassetteMiss
-    from pytest_dspex.cassettes.store import CassetteError as CassetteError
     from pytest_dspex.programs import program as program
 
 __all__ = ["CassetteError", "CassetteMiss", "program"]
 
-_HOMES = {"CassetteError": "cassettes.store", "CassetteMiss": "cassettes.lm_recorder", "program": "programs"}
+_HOMES = {"CassetteError": "cassettes.entry", "CassetteMiss": "cassettes.lm_recorder", "program": "programs"}
 
 
 def __getattr__(name: str) -> Any:

@@ -11,7 +11,7 @@ from dspex_core import Message
 
 if TYPE_CHECKING:
     from dspex_core.plugin_api import Json
-    from pytest_dspex.cassettes.store import Entry
+    from pytest_dspex.cassettes.entry import Entry
 
 _WIDTH = 110
 _HEADER = 2  # the lines that name the two sides

@@ -17,10 +17,11 @@ import pytest
 from dspex_core import LMResponse
 from pytest_dspex.cassettes.difference import difference
 from pytest_dspex.cassettes.elsewhere import MissElsewhereError
+from pytest_dspex.cassettes.entry import CassetteError, Entry
 from pytest_dspex.cassettes.exchange import HTTPReply
 from pytest_dspex.cassettes.http_recorder import HTTPRecorder
 from pytest_dspex.cassettes.redact import without_secrets
-from pytest_dspex.cassettes.store import CassetteError, Entry, last_message
+from pytest_dspex.cassettes.store import last_message
 from pytest_dspex.reports.shown import shown
 
 if TYPE_CHECKING:
@@ -170,9 +171,10 @@ class CassetteRecorder(HTTPRecorder):
             return
         same, stored = request.key(self._case, 0), reply.without(request.secrets).to_json()
         with self._lock:
-            key = request.key(self._case, self._equal_requests[same])
+            number = self._equal_requests[same]
+            key = request.key(self._case, number)
             self._equal_requests[same] += 1
-            if self._store.add(Entry(key, request.model, self._case, request.to_json(), stored)):
+            if self._store.add(Entry(key, request.model, self._case, request.to_json(), stored, number)):
                 self.recorded += 1
 
     def begin_again(self) -> None:

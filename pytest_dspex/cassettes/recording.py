@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_dspex.cassettes.entry import CassetteError
 from pytest_dspex.cassettes.places import folder_beside
-from pytest_dspex.cassettes.store import CassetteError
 from pytest_dspex.collecting.cases import names_of
 from pytest_dspex.options import OPTIONS, is_worker
 

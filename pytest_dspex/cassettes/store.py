@@ -1,7 +1,6 @@
-"""The cassette file: a line of JSON for each recorded call, found by its key. PYTEST_DONT_REWRITE
+"""The store of recorded calls, each found by its key. PYTEST_DONT_REWRITE
 
-A test function has one file. Its lines are sorted, so a recording gives the same bytes whatever the
-order of the calls, and a review shows the calls that changed.
+A test function has one file (`layout`). A recording gives the same bytes whatever the order of the calls.
 
 A response is written to a shard beside the file as soon as it arrives (`journal`). The shards are merged into the file
 when the test function has run; under pytest-xdist, by the controller when all workers are done. A merge reads the file
@@ -11,69 +10,30 @@ again first, under a lock, so that simultaneous runs do not overwrite each other
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import json
-import re
 import threading
-from dataclasses import dataclass
+from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dspex_core import DSPexError, Message
+from dspex_core import Message
 from dspex_core.plugin_api import foreign_code, write_atomically
+from pytest_dspex.cassettes.entry import CassetteError, Entry, line_of
 from pytest_dspex.cassettes.exchange import prompt_of
 from pytest_dspex.cassettes.journal import cassette_of, is_left_behind, is_of_run, shards_of
+from pytest_dspex.cassettes.layout import read_cassette, read_shard, write_cassette
 from pytest_dspex.cassettes.locks import exclusive, is_abandoned
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from dspex_core.plugin_api import Json
     from pytest_dspex.cassettes.journal import Journal
 
-_FIELD_TYPES = {"key": str, "model": str, "case": str, "request": dict, "response": dict}
-# JSON allows these characters unescaped, but UTF-8 has no surrogates and many tools end a line at the others.
-_ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _SIMILAR = 50.0  # percent; a request of another case that is less similar does not help
 _CANDIDATES = 8
-
-
-class CassetteError(DSPexError):
-    """A cassette cannot be read; `path` and `line` (1-based) say where."""
-
-    def __init__(self, message: str, *, path: Path, line: int | None = None) -> None:
-        self.path = path
-        self.line = line
-        super().__init__(f"{path}: {message}" if line is None else f"{path}:{line}: {message}")
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One recorded call.
-
-    Args:
-        key: The hash of the model, the case and the request.
-        model: The model of the call.
-        case: The id of the test case that made the call.
-        request: The stored form of the request.
-        response: The stored form of the response.
-    """
-
-    key: str
-    model: str
-    case: str
-    request: Json
-    response: Json
-
-    def to_json(self) -> Json:
-        """Return the stored form."""
-        return {
-            "key": self.key,
-            "model": self.model,
-            "case": self.case,
-            "request": self.request,
-            "response": self.response,
-        }
 
 
 class CassetteStore:
@@ -84,9 +44,11 @@ class CassetteStore:
 
     def __init__(self, path: Path, *, journal: Journal | None = None) -> None:
         self.path = path
+        self._today = dt.datetime.now(dt.UTC).date().isoformat()
         self._journal = journal
         self._lock = threading.RLock()
         self._loaded: dict[str, Entry] | None = None
+        self._damage: CassetteError | None = None
         self._asked: set[str] = set()
         self._added: set[str] = set()
         self._changed = False
@@ -112,12 +74,13 @@ class CassetteStore:
             if entry.key in self._added:
                 return False
             self._added.add(entry.key)
-            kept = _entry(json.loads(_line(entry.to_json())))  # equal to the entry that a later run reads
-            if self._entries().get(entry.key) != kept:
+            kept = Entry.from_json(json.loads(line_of(entry.to_json())))  # equal to the entry that a later run reads
+            if self._entries().get(entry.key) != kept:  # a date alone is no change, and no line in a diff
+                kept = replace(kept, recorded=self._today)
                 self._entries()[entry.key] = kept
                 self._changed = True
                 if self._journal is not None:
-                    self._journal.append(_line(kept.to_json()))
+                    self._journal.append(line_of(kept.to_json()))
             return True
 
     def nearest(self, request: Json, case: str) -> Entry | None:
@@ -172,7 +135,8 @@ class CassetteStore:
             try:
                 self._journal.close()
             except OSError:  # there may be room by now
-                _write(self._journal.path, (self._entries()[key].to_json() for key in sorted(self._added)))
+                lines = (line_of(self._entries()[key].to_json()) for key in sorted(self._added))
+                write_atomically(self._journal.path, "".join(f"{line}\n" for line in lines))
 
     @property
     def asked(self) -> frozenset[str]:
@@ -188,7 +152,15 @@ class CassetteStore:
             if self._journal is not None:
                 with contextlib.suppress(OSError):  # the shards stay, for a run that can write
                     _take_over(self.path, self._journal.run)
-            self._loaded = {entry.key: entry for entry in _read(self.path)}
+            if self._damage is not None:  # found at the first call; the others do not read the file again
+                raise self._damage.with_traceback(None)
+            try:
+                contents = read_cassette(self.path)
+            except CassetteError as error:
+                self._damage = error
+                raise
+            self._loaded = contents.entries
+            self._changed |= not contents.is_current  # a recording writes it in the format of today
         return self._loaded
 
 
@@ -226,7 +198,7 @@ def merge_shards(
 def _merge_shards_of(path: Path, run: str, *, used: tuple[Collection[str], Collection[str] | None] | None) -> bool:
     with exclusive(path.parent):
         shards = [shard for shard in shards_of(path) if is_of_run(shard, run) or is_left_behind(shard, run)]
-        unused = set() if used is None else _unused(_read(path), used[0], cases=used[1])
+        unused = set() if used is None else _unused(read_cassette(path).entries.values(), used[0], cases=used[1])
         return _merge(path, {}, shards, unused=unused)[1]
 
 
@@ -246,14 +218,13 @@ def _merge(
     path: Path, added: Mapping[str, Entry], shards: Sequence[Path], *, unused: Collection[str]
 ) -> tuple[dict[str, Entry], bool]:
     """Write a cassette anew from its entries, the added ones and those of the shards; then remove the shards."""
-    before = {entry.key: entry for entry in _read(path)}
-    kept = {key: entry for key, entry in before.items() if key not in unused}
-    recorded = {entry.key: entry for shard in shards for entry in _read(shard, may_be_cut=True)}
+    before = read_cassette(path)
+    kept = {key: entry for key, entry in before.entries.items() if key not in unused}
+    recorded = {entry.key: entry for shard in shards for entry in read_shard(shard)}
     entries = {**kept, **recorded, **added}
-    changed = entries != before
+    changed = entries != before.entries or not before.is_current
     if changed and entries:
-        ordered = sorted(entries.values(), key=lambda entry: (entry.case, entry.key))
-        _write(path, (entry.to_json() for entry in ordered))
+        write_cassette(path, entries.values())
     elif changed:
         path.unlink(missing_ok=True)
     for shard in shards:
@@ -267,7 +238,7 @@ def last_message(request: Json) -> str:
     messages = request.get("messages")
     if messages:
         return Message.from_json(messages[-1]).text
-    return prompt_of(request.get("body")) or _line(request)
+    return prompt_of(request.get("body")) or line_of(request)
 
 
 def _most_similar(entries: list[Entry], request: Json, at_least: float) -> Entry | None:
@@ -287,50 +258,4 @@ def _most_similar(entries: list[Entry], request: Json, at_least: float) -> Entry
 def _readable(request: Json) -> str:
     """Return a request's JSON with a short text in place of each image, sound or file: comparing these is slow."""
     messages = [[message["role"], Message.from_json(message).text] for message in request.get("messages", ())]
-    return _line({**request, "messages": messages})
-
-
-def _line(value: Json) -> str:
-    text = json.dumps(value, ensure_ascii=False, sort_keys=True, default=repr)
-    return _ESCAPED.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
-
-
-def _write(path: Path, values: Iterable[Json]) -> None:
-    write_atomically(path, "".join(f"{_line(value)}\n" for value in values))
-
-
-def _read(path: Path, *, may_be_cut: bool = False) -> Iterator[Entry]:
-    try:
-        for number, stored in _read_lines(path, may_be_cut=may_be_cut):
-            yield _checked(stored, path, number)
-    except FileNotFoundError:
-        return
-
-
-def _read_lines(path: Path, *, may_be_cut: bool) -> Iterator[tuple[int, Any]]:
-    lines = path.read_bytes().split(b"\n")
-    for number, line in enumerate(lines[:-1] if may_be_cut else lines, 1):
-        if not line.strip():
-            continue
-        try:
-            yield number, json.loads(line)
-        except ValueError as error:
-            raise _malformed(f"not a line of JSON ({error})", path, number) from error
-
-
-def _checked(stored: Any, path: Path, number: int) -> Entry:
-    try:
-        return _entry(stored)
-    except ValueError as error:
-        raise _malformed(str(error), path, number) from error
-
-
-def _entry(stored: Any) -> Entry:
-    if not isinstance(stored, dict) or {name: type(value) for name, value in stored.items()} != _FIELD_TYPES:
-        raise ValueError("not a cassette entry (key, model and case must be strings, request and response objects)")
-    return Entry(**stored)
-
-
-def _malformed(message: str, path: Path, number: int) -> CassetteError:
-    advice = "delete the line, or the whole file, and record it again with --dspex-record=new"
-    return CassetteError(f"{message}; {advice}", path=path, line=number)
+    return line_of({**request, "messages": messages})

@@ -6,6 +6,7 @@ import textwrap
 from importlib import import_module
 
 import pytest
+from cassette_files import calls_in
 
 import dspex_core
 import pytest_dspex
@@ -96,7 +97,7 @@ class Project:
         return self.path / "cassettes" / module / f"{function}.jsonl"
 
     def entries(self, function="test_qa", module="test_it"):
-        return [json.loads(line) for line in self.cassette(function, module).read_text().splitlines()]
+        return calls_in(self.cassette(function, module))
 
 
 @pytest.fixture

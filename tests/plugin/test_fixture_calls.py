@@ -1,8 +1,7 @@
 """LM calls of shared fixtures are recorded in cassettes of the fixtures, so that any test replays alone."""
 
-import json
-
 import pytest
+from cassette_files import calls_in
 
 FIXTURES = """
     import threading
@@ -86,8 +85,7 @@ def cassettes(project):
     """The cases and questions of each cassette."""
     found = {}
     for path in sorted(project.path.rglob("*.jsonl")):
-        entries = map(json.loads, path.read_text().splitlines())
-        asked = sorted((entry["case"], entry["request"]["messages"][-1]["content"]) for entry in entries)
+        asked = sorted((entry["case"], entry["request"]["messages"][-1]["content"]) for entry in calls_in(path))
         found[path.relative_to(project.path / "cassettes").as_posix()] = asked
     return found
 

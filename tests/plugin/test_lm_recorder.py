@@ -8,6 +8,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from cassette_files import calls_in, edit_calls
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,8 +16,9 @@ from dspex_core.config import context
 from dspex_core.errors import LMServerError
 from dspex_core.lm.base import BaseLM
 from dspex_core.messages import LMOutput, LMRequest, LMResponse, Message, Usage
+from pytest_dspex.cassettes.entry import CassetteError
 from pytest_dspex.cassettes.lm_recorder import CassetteMiss, CassetteRecorder
-from pytest_dspex.cassettes.store import CassetteError, CassetteStore
+from pytest_dspex.cassettes.store import CassetteStore
 
 
 class CountingLM(BaseLM):
@@ -328,8 +330,7 @@ def test_a_long_difference_is_cut(path):
 
 def test_an_edited_entry_that_reads_the_same_is_called_that(path):
     record(path, "hello")
-    stored = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps({**stored, "key": "0" * 32}), encoding="utf-8")
+    edit_calls(path, key="0" * 32)
     assert "reads the same but has another key" in str(missed(path, "hello"))
 
 
@@ -388,8 +389,8 @@ def test_a_miss_inside_threads_and_tasks_reaches_the_test(path):
 @pytest.mark.parametrize("response", [{}, {"outputs": [{"txt": "hi"}], "model": "m", "usage": {}}, {"outputs": 3}])
 def test_an_entry_with_an_unreadable_response_is_named(path, response):
     record(path, "hello")
-    stored = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps({**stored, "response": response}), encoding="utf-8")
+    (stored,) = calls_in(path)
+    edit_calls(path, reply=response)
     with pytest.raises(CassetteError) as caught:
         ask(CassetteStore(path), "hello")
     assert stored["key"] in str(caught.value)

@@ -254,7 +254,7 @@ def test_a_damaged_cassette_is_one_clear_message(project, run):
     project.cassette().write_text("{}\n{")
     result = run("--dspex-record=new")
     assert outcomes(result) == {"errors": 1}
-    result.stdout.fnmatch_lines(["CassetteError: *test_qa.jsonl:1: not a cassette entry *"])
+    result.stdout.fnmatch_lines(["CassetteError: *test_qa.jsonl:2: not a line of JSON *"])
     assert "INTERNALERROR" not in result.stdout.str()
     assert project.cassette().read_text() == "{}\n{"
 
