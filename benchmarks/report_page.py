@@ -107,7 +107,8 @@ def optimization(source: random.Random) -> OptimizationRow:
     after = "Decide what the customer wants.\nAnswer with one label.\nA message about money is a refund.\nBe brief."
     return OptimizationRow(
         program="intent",
-        outcome="improved: 0.81 to 0.86 on 100 held-out examples (p = 0.03)",
+        outcome="improved",
+        line="0.81 to 0.86 on 100 held-out examples (p = 0.03)",
         candidates=chosen,
         prompts=(PromptChange(predictor="predict", before=before, after=after),),
     )

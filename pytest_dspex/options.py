@@ -110,7 +110,25 @@ def add_options(parser: pytest.Parser) -> None:
         help="run each case of the tests that use an LM N times, in place of the N of their dspex_repeat markers",
     )
     _add_gate_options(parser, group)
+    _add_report_options(group)
     _add_ini_keys(parser)
+
+
+def _add_report_options(group: pytest.OptionGroup) -> None:
+    group.addoption(
+        "--dspex-report",
+        action="append",
+        metavar="KIND:PATH,...",
+        help="write reports, as in html:report.html,json:report.json,md:report.md; may be repeated",
+    )
+    group.addoption(
+        "--dspex-show", action="store_true", help="print the prompt and the raw reply of each LM call of the cases"
+    )
+    group.addoption(
+        "--dspex-rejudge",
+        metavar="PATH",
+        help="score the outputs in a report that --dspex-report=json:PATH has written, without running the programs",
+    )
 
 
 def _add_gate_options(parser: pytest.Parser, group: pytest.OptionGroup) -> None:
@@ -147,6 +165,12 @@ def _add_ini_keys(parser: pytest.Parser) -> None:
         "dspex_lm_hosts",
         "servers whose HTTP requests are recorded beside the known ones: host or host:port; !host for one that is not",
         type="args",
+        default=[],
+    )
+    parser.addini(
+        "dspex_report",
+        "reports to write, each as KIND:PATH relative to the root directory",
+        type="linelist",
         default=[],
     )
     parser.addini("dspex_concurrency", "how many predictions run at once (default: 32)", default="32")

@@ -12,7 +12,7 @@ from pytest_dspex.collecting.relevance import any_relevant
 from pytest_dspex.fixtures import check, dspex_context, evaluate, example, judge_lm, lm, prediction, score, scripted_lm
 from pytest_dspex.hookspecs import specs
 from pytest_dspex.keys import SIBLINGS
-from pytest_dspex.reports import alike, cleaning
+from pytest_dspex.reports import alike, cleaning, targets
 from pytest_dspex.running import around as running
 from pytest_dspex.running import routing, shared_fixtures
 
@@ -50,6 +50,11 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_dspex.gates.settings import check_settings
 
         check_settings(config)
+    targets.configure(config)
+    if config.getoption("dspex_rejudge"):
+        from pytest_dspex.running import rejudging
+
+        rejudging.configure(config)
     asked = config.stash[options.OPTIONS]
     routing.begin(config, live=asked.live, replay_only=not asked.asks)
 

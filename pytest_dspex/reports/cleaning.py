@@ -6,10 +6,12 @@ made.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
 
 import pytest
 
@@ -32,23 +34,26 @@ def clean_test_report(report: pytest.TestReport, item: pytest.Item) -> pytest.Te
     if report.outcome == "passed" and not report.sections and not report.user_properties:
         return report
     funcargs = item.funcargs if isinstance(item, pytest.Function) else {}
-    return _clean(report, item.config, secrets=_secrets(funcargs.values()))
+    return _clean(report, item.config, secrets=secrets_of(funcargs.values()))
 
 
 def clean_collect_report(report: pytest.CollectReport, collector: pytest.Collector) -> pytest.CollectReport:
     """Return the report of a collection without credentials and control characters."""
     if report.outcome == "passed" and not report.sections:
         return report
-    return _clean(report, collector.config, secrets=_secrets(()))
+    return _clean(report, collector.config, secrets=secrets_of(()))
 
 
 def _clean(report: _Report, config: pytest.Config, *, secrets: list[str]) -> _Report:
     """Clean the parts of a report in its JSON form, which is one for the many representations of failures."""
     stored = report._to_json()  # noqa: SLF001  as xdist sends it; the hook would add data that only other plugins read
-    hide = partial(_without, secrets=secrets)
+    hide = partial(without, secrets=secrets)
     terminal = config.pluginmanager.getplugin("terminalreporter")  # `None` with `-p no:terminal`
     keep_color = terminal is not None and terminal.hasmarkup
     cleaned: dict[str, Any] = {name: each_text(stored[name], hide) for name in _HIDDEN_FIELDS if name in stored}
+    if "user_properties" in stored:
+        pairs = stored["user_properties"]
+        cleaned["user_properties"] = [_clean_property(name, value, hide) for name, value in pairs]
     cleaned["longrepr"] = each_text(cleaned["longrepr"], partial(shown, keep_color=keep_color))
     if (redact := redactor(config)) is not None:
         cleaned.update(_redacted(cleaned, redact))
@@ -71,7 +76,17 @@ def _redacted(cleaned: Mapping[str, Any], redact: Callable[[str], str]) -> dict[
     return parts
 
 
-def _without(text: str, *, secrets: list[str]) -> str:
+def _clean_property(name: str, value: Any, hide: Callable[[str], str]) -> tuple[str, Any]:
+    """Clean a property; in the results of a case, each text by itself, as it is written otherwise within JSON."""
+    from pytest_dspex.gates.records import PROPERTY  # only sessions with properties need it
+
+    if name != PROPERTY or hide(value) == value:
+        return hide(name), each_text(value, hide)
+    return name, json.dumps(each_text(json.loads(value), hide), separators=(",", ":"))
+
+
+def without(text: str, *, secrets: list[str]) -> str:
+    """Return a text without some secrets, and without credentials of an unmistakable form."""
     from dspex_core.plugin_api import HIDDEN, masked  # imported only for reports with text
 
     for secret in secrets:
@@ -79,8 +94,8 @@ def _without(text: str, *, secrets: list[str]) -> str:
     return masked(text)
 
 
-def _secrets(values: Iterable[object]) -> list[str]:
-    """Return the credentials in the environment of this process, and the keys of the LMs in use."""
+def secrets_of(values: Iterable[object]) -> list[str]:
+    """Return the credentials in the environment of this process, and the keys of the LMs in use, the longest first."""
     from dspex_core.plugin_api import is_secret  # as above
 
     # A path is not a secret: neither PWD nor the path of a key's file is. A whole key may be too long for a path.
@@ -92,7 +107,19 @@ def _secrets(values: Iterable[object]) -> list[str]:
         lms = [value for value in (*values, current().lm) if isinstance(value, BaseLM)]
         found.update(secret for lm in lms for secret in _keys_of(lm))
     stripped = {secret.strip() for secret in found}
-    return sorted((secret for secret in stripped if len(secret) >= _SHORTEST), key=len, reverse=True)
+    long = (form for secret in stripped if len(secret) >= _SHORTEST for form in _forms(secret))
+    return sorted(set(long), key=len, reverse=True)
+
+
+def _forms(secret: str) -> Iterable[str]:
+    """Return the forms in which a text may hold a secret: as it is, within JSON, within a `repr`, and in a URL."""
+    return (
+        secret,
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        repr(secret)[1:-1],
+        quote(secret),
+    )
 
 
 def _keys_of(lm: BaseLM) -> Iterable[str]:

@@ -193,6 +193,8 @@ class CandidateRow(_Part):
     name: str
     score: float | None
     """Its score on the examples on which candidates are chosen."""
+    low: float | None = None
+    high: float | None = None
     n: int | None = None
     cost: float | None = None
     """Dollars for its evaluation; null if they are not known."""
@@ -212,14 +214,27 @@ class OptimizationRow(_Part):
     """One program that `--dspex-optimize` has recompiled."""
 
     program: str
-    outcome: str
-    """What became of the recompiled program, in one line."""
+    outcome: Literal["improved", "recompiled", "not better", "regressed"]
+    """How it compares with the program in use; "recompiled" replaces an artifact of an older source."""
+    line: str
+    """The outcome in one line."""
+    why: str = ""
+    """Why a program that scores better is not taken."""
+    metric: str = ""
     before: float | None = None
     """The held-out score of the program in use."""
     after: float | None = None
     """The held-out score of the recompiled program."""
     p_value: float | None = None
+    """Of the paired difference, two-sided."""
     n: int | None = None
+    """The number of held-out examples."""
+    look: int | None = None
+    """How often the held-out examples have been consulted for this program, this time included."""
+    is_stored: bool = False
+    """Whether the recompiled program is the artifact now."""
+    lost: tuple[str, ...] = ()
+    """For a regression, a line for each example on which the recompiled program scores less."""
     candidates: tuple[CandidateRow, ...] = ()
     prompts: tuple[PromptChange, ...] = ()
 

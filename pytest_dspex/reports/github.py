@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_dspex.reports import markdown
 from pytest_dspex.reports.shown import shown
 
 if TYPE_CHECKING:
@@ -63,6 +62,8 @@ def write_summary(document: Document) -> None:
     path = os.environ.get("GITHUB_STEP_SUMMARY")
     if not path:
         return
+    from pytest_dspex.reports import markdown  # only jobs with a summary need it
+
     text = markdown.text_of(document)
     written = Path(path).stat().st_size if Path(path).exists() else 0
     data = text.encode()[: max(_LARGEST - written, 0)]

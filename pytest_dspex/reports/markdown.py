@@ -5,13 +5,12 @@ Texts of rows, replies and errors cannot form markup, links or mentions.
 
 from __future__ import annotations
 
-import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_dspex.reports.document import SliceRow
 from pytest_dspex.reports.numbers import shown_interval, shown_score
-from pytest_dspex.reports.shown import shown, shown_briefly, shown_on_a_line
+from pytest_dspex.reports.shown import shown, shown_briefly, shown_fields, shown_on_a_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -91,19 +90,8 @@ def _case_cells(case: CaseRow, score: str) -> list[str]:
     recorded = case.scores.get(score)
     value = "-" if recorded is None or recorded.value is None else f"{recorded.value:.4g}"
     why = (recorded.feedback if recorded else "") or case.message
-    texts = [values(case.inputs), values(case.expected), values(case.got), why]
+    texts = [shown_fields(case.inputs), shown_fields(case.expected), shown_fields(case.got), why]
     return [escaped(case.case or case.id), value, *(escaped(shown_briefly(text)) for text in texts)]
-
-
-def values(found: Any) -> str:
-    """Return the fields of a row or an output as text."""
-    if not isinstance(found, dict):
-        return "" if found is None else _value(found)
-    return "; ".join(f"{name}: {_value(value)}" for name, value in found.items())
-
-
-def _value(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _evaluations(evaluations: Sequence[EvaluationRow]) -> Iterator[str]:
@@ -119,7 +107,9 @@ def _evaluations(evaluations: Sequence[EvaluationRow]) -> Iterator[str]:
 
 def _optimizations(optimizations: Sequence[OptimizationRow]) -> Iterator[str]:
     for each in optimizations:
-        yield f"## Optimization of {escaped(each.program)}\n\n{escaped(each.outcome)}"
+        yield f"## Optimization of {escaped(each.program)}\n\n{escaped(each.line)}"
+        if each.why:
+            yield escaped(each.why)
         if each.candidates:
             best = sorted(each.candidates, key=lambda row: (row.score is None, -(row.score or 0)))
             rows = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from pytest_dspex.gates.scoring import summarize
 from pytest_dspex.gates.verdict_groups import decide_all
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pytest_dspex.gates.baselines import Baselines
     from pytest_dspex.gates.records import CaseRecord, Evaluation
@@ -43,6 +43,15 @@ class Suite:
     cases: tuple[CaseRecord, ...] = ()
     pairings: tuple[Pairing, ...] = ()
 
+    @property
+    def silent(self) -> int:
+        """The number of cases that ran to their end and recorded no score."""
+        return sum(not case.scores for case in self.cases if case.outcome in ("pass", "miss"))
+
+    def unrecorded(self, score: str) -> int:
+        """Return the number of cases that ran and did not record a score."""
+        return sum(score not in case.scores for case in self.cases if case.outcome in ("pass", "miss"))
+
     def failed(self, reason: str) -> Suite:
         """Return the suite with all of its gates failed for one reason."""
         return replace(
@@ -52,12 +61,16 @@ class Suite:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The content of a session's reports; `notes` are further lines, such as the counts of LM calls."""
+    """The content of a session's reports.
+
+    `notes` are further lines, such as the counts of LM calls, and `lines` the line of each test function.
+    """
 
     suites: tuple[Suite, ...] = ()
     evaluations: tuple[Evaluation, ...] = ()
     notes: tuple[str, ...] = ()
     optimizations: tuple[OptimizeResult, ...] = ()
+    lines: Mapping[str, int | None] = field(default_factory=dict)
 
 
 def suite_of(

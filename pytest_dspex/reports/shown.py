@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,17 @@ def shown_briefly(text: str) -> str:
     """Return a text as one line of at most 160 characters."""
     line = shown_on_a_line(text)
     return line if len(line) <= _LINE else line[: _LINE - 3] + "..."
+
+
+def shown_fields(found: Any) -> str:
+    """Return the fields of a row or of an output as text, not yet made safe."""
+    if not isinstance(found, dict):
+        return "" if found is None else _value(found)
+    return "; ".join(f"{name}: {_value(value)}" for name, value in found.items())
+
+
+def _value(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def each_text(value: Any, change: Callable[[str], str]) -> Any:

@@ -1,4 +1,8 @@
-"""The section "dspex" at the end of pytest's output: a table of scores and gates. PYTEST_DONT_REWRITE"""
+"""The section "dspex" at the end of pytest's output: a table of scores and gates. PYTEST_DONT_REWRITE
+
+The node id of a test stands on a line of its own, whole, above the rows of its scores: at any width, tests of two files
+look different.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dspex_core.plugin_api import foreign_code
 from pytest_dspex.gates.verdicts import show
+from pytest_dspex.reports.numbers import shown_interval, shown_score
 from pytest_dspex.reports.shown import shown, shown_on_a_line
 
 if TYPE_CHECKING:
@@ -18,33 +23,33 @@ if TYPE_CHECKING:
     from pytest_dspex.gates.verdicts import Verdict
     from pytest_dspex.reports.model import Report, Suite
 
-_NARROWEST_TEST = 20  # columns that a node id keeps on a narrow terminal
+_INDENT = "  "
 
 
 class _Row(NamedTuple):
-    test: str
     score: str
     mean: str
     interval: str
     n: str
     errors: str
+    unrecorded: str
     gate: str = ""
     verdict: str = ""
 
 
-_HEADERS = _Row("test", "score", "mean", "95 % interval", "n", "errors", "gate", "verdict")
-_ALIGNMENT = _Row("left", "left", "right", "left", "right", "right", "left", "left")
+_HEADERS = _Row("score", "mean", "95 % interval", "n", "errors", "no score", "gate", "verdict")
+_ALIGNMENT = _Row("left", "right", "left", "right", "right", "right", "left", "left")
+_LEFT_OUT = ("errors", "no score")  # columns that are left out where they say nothing
 
 
 def write(terminalreporter: pytest.TerminalReporter, report: Report) -> None:
     """Write the section, if the report has rows or notes."""
-    rows = [*_rows(report)]
-    if not rows and not report.notes:
+    groups = [(test, rows) for test, rows in _groups(report) if rows]
+    if not groups and not report.notes:
         return
     terminalreporter.section("dspex")
-    if rows:
-        for line in _table(rows, width=terminalreporter.config.get_terminal_writer().fullwidth):
-            terminalreporter.write_line(line)
+    for line in _table(groups) if groups else ():
+        terminalreporter.write_line(line)
     for suite in report.suites:
         for verdict in suite.verdicts:
             if verdict.status != "passed":
@@ -59,62 +64,61 @@ def write(terminalreporter: pytest.TerminalReporter, report: Report) -> None:
         terminalreporter.write_line(shown(note))
 
 
-def _rows(report: Report) -> Iterator[_Row]:
+def _groups(report: Report) -> Iterator[tuple[str, list[_Row]]]:
+    """Yield each test with its rows."""
     for suite in report.suites:
-        yield from (_verdict_row(suite, verdict) for verdict in suite.verdicts)
         gated = {verdict.gate.name for verdict in suite.verdicts}
-        yield from (_score_row(suite, score) for score in suite.scores if score.name not in gated)
-    yield from (_evaluation_row(evaluation) for evaluation in report.evaluations)
+        rows = [_verdict_row(suite, verdict) for verdict in suite.verdicts]
+        rows += [
+            _row(score.name, score, unrecorded=score.unrecorded) for score in suite.scores if score.name not in gated
+        ]
+        yield suite.test, rows
+    evaluations: dict[str, list[_Row]] = {}
+    for each in report.evaluations:
+        evaluations.setdefault(each.test, []).append(_evaluation_row(each))
+    yield from evaluations.items()
 
 
 def _verdict_row(suite: Suite, verdict: Verdict) -> _Row:
     name = verdict.label.removeprefix("gate-") or verdict.gate.name
-    return _row(suite, name, verdict)._replace(gate=verdict.gate.condition, verdict=verdict.status)
+    row = _row(name, verdict, unrecorded=suite.unrecorded(verdict.gate.name))
+    return row._replace(gate=verdict.gate.condition, verdict=verdict.status)
 
 
-def _score_row(suite: Suite, score: ScoreSummary) -> _Row:
-    return _row(suite, score.name, score)
+def _row(name: str, measured: Verdict | ScoreSummary, *, unrecorded: int) -> _Row:
+    low, high = (None, None) if measured.interval is None else (measured.interval.low, measured.interval.high)
+    mean = shown_score(measured.mean, low=low, high=high)
+    return _Row(name, mean, shown_interval(low, high), str(measured.n), str(measured.errors), str(unrecorded))
 
 
-def _row(suite: Suite, name: str, measured: Verdict | ScoreSummary) -> _Row:
-    mean = "-" if measured.mean is None else show(measured.mean)
-    interval = "-" if measured.interval is None else _show_interval(measured.interval.low, measured.interval.high)
-    return _Row(suite.test, name, mean, interval, str(measured.n), str(measured.errors))
+def _evaluation_row(each: Evaluation) -> _Row:
+    mean = shown_score(each.mean, low=each.low, high=each.high)
+    return _Row(each.score, mean, shown_interval(each.low, each.high), str(each.n), str(each.errors), "0")
 
 
-def _evaluation_row(evaluation: Evaluation) -> _Row:
-    return _Row(
-        evaluation.test,
-        evaluation.score,
-        show(evaluation.mean),
-        _show_interval(evaluation.low, evaluation.high),
-        str(evaluation.n),
-        str(evaluation.errors),
-    )
+def _table(groups: Sequence[tuple[str, list[_Row]]]) -> Iterator[str]:
+    """Yield the lines of the table; a column of counts that are all 0 is left out."""
+    rows = [row for _, own in groups for row in own]
+    kept = [
+        place
+        for place, header in enumerate(_HEADERS)
+        if any(row[place] not in ("", "0") for row in rows) or header not in (*_LEFT_OUT, "gate", "verdict")
+    ]
+    headers, rule, *lines = _draw(rows, kept)
+    yield _INDENT + headers
+    yield _INDENT + rule
+    place = 0
+    for test, own in groups:
+        yield shown_on_a_line(test)
+        yield from (_INDENT + line for line in lines[place : place + len(own)])
+        place += len(own)
 
 
-def _show_interval(low: float, high: float) -> str:
-    return f"{show(low)} to {show(high)}"
-
-
-def _table(rows: Sequence[_Row], *, width: int) -> list[str]:
-    """Return the lines of the table; node ids are cut on the left so that it fits the width."""
-    lines = _draw(rows)
-    excess = max(map(len, lines)) - width
-    if excess <= 0:
-        return lines
-    longest = max(len(row.test) for row in rows)
-    return _draw([row._replace(test=_cut_left(row.test, max(longest - excess, _NARROWEST_TEST))) for row in rows])
-
-
-def _draw(rows: Sequence[_Row]) -> list[str]:
+def _draw(rows: Sequence[_Row], kept: Sequence[int]) -> list[str]:
     with foreign_code():
         from tabulate import tabulate  # imported only in sessions that have scores
 
-        cells = [[shown_on_a_line(cell) for cell in row] for row in rows]
-    table = tabulate(cells, headers=_HEADERS, tablefmt="simple", colalign=_ALIGNMENT, disable_numparse=True)
+    cells = [[shown_on_a_line(row[place]) for place in kept] for row in rows]
+    headers, alignment = ([each[place] for place in kept] for each in (_HEADERS, _ALIGNMENT))
+    table = tabulate(cells, headers=headers, tablefmt="simple", colalign=alignment, disable_numparse=True)
     return [line.rstrip() for line in table.splitlines()]
-
-
-def _cut_left(text: str, length: int) -> str:
-    return text if len(text) <= length else "..." + text[len(text) - length + 3 :]

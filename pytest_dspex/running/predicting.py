@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_dspex.collecting.case import CASE
 from pytest_dspex.programs import input_names
 from pytest_dspex.running.recorders import recorder_for
+from pytest_dspex.running.rejudging import REJUDGING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -40,7 +41,11 @@ def make(item: pytest.Item, program: Callable[..., Any], awaiting: Awaiting) -> 
 
     case = item.stash[CASE]
     with context(recorder=recorder_for(item)):
-        prediction, problems = _predicted(case, program, awaiting)
+        rejudging = item.config.stash.get(REJUDGING, None)
+        if rejudging is None:
+            prediction, problems = _predicted(case, program, awaiting)
+        else:
+            prediction, problems = rejudging.output(item, program), ()
         return Made(prediction, _scores(case, prediction, awaiting), problems)
 
 

@@ -15,6 +15,7 @@ from pytest_dspex.gates.records import Collected
 from pytest_dspex.keys import COLLECTED_OUTPUT, NOTES_OUTPUT, OPTIMIZED_OUTPUT, PROBLEMS_OUTPUT, RECORDING_OUTPUT
 from pytest_dspex.optimizing.results import OptimizeResult
 from pytest_dspex.options import OPTIONS, is_worker
+from pytest_dspex.reports import calls, junit, writing
 from pytest_dspex.reports.alike import AlikeFailures
 from pytest_dspex.reports.shown import shown
 from pytest_dspex.session.repeats import Repeats
@@ -56,11 +57,15 @@ class Controller:
         self._local_host: LocalHost | None = None
         self._problems: list[str] = []  # mistakes that workers have found
         self._agreement = Agreement()
+        self._lines: list[str] = []  # about the reports that were written
         self._results = config.stash[RESULTS] = SessionResults()
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Add the report of a case."""
+        """Add the report of a case; other plugins then see its scores as properties."""
         self._results.add_report(report)
+        writes_xml = self._config.getoption("xmlpath", None) is not None  # `None` with `-p no:junitxml`, too
+        junit.show_scores(report, self._results.text_of(report.nodeid), is_read=writes_xml)
 
     def pytest_internalerror(self) -> None:
         """Remember the error, as under xdist the session may still end with exit status 0."""
@@ -79,6 +84,7 @@ class Controller:
         if RECORDING in self._config.stash:
             self._recordings.add(self._config.stash[RECORDING].to_json())
         self._recordings.merge()
+        self._write_reports(session)
         if self._problems:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
         elif self._recordings.problems and session.exitstatus == pytest.ExitCode.OK:
@@ -97,18 +103,27 @@ class Controller:
             advice = f"pytest --dspex-merge={path}"
             self._results.add_note(f"results written to {written}; decide the gates over all results with `{advice}`")
 
+    def _write_reports(self, session: pytest.Session) -> None:
+        for note in (*self._recordings.notes, self._recordings.summary()):
+            if note:
+                self._results.add_note(note)
+        if writing.is_asked(self._config) and not session.config.option.collectonly:
+            lines, problems = writing.write(self._config, self._results.report())
+            self._lines += lines
+            self._recordings.problems += problems
+
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show the problems, and the table of scores and gates."""
         from pytest_dspex.reports.terminal import write
 
         for problem in [*self._problems, *self._recordings.problems]:
             terminalreporter.write_line(f"ERROR: {shown(problem)}", red=True)
-        for note in self._recordings.notes:
-            self._results.add_note(note)
-        summary = self._recordings.summary()
-        if summary:
-            self._results.add_note(summary)
-        write(terminalreporter, self._results.report())
+        report = self._results.report()
+        if self._config.getoption("dspex_show"):
+            calls.write(terminalreporter, report)
+        write(terminalreporter, report)
+        for line in self._lines:
+            terminalreporter.write_line(shown(line))
 
     def brief(self, node: Any) -> None:
         """Prepare a worker that is about to start."""

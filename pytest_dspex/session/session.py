@@ -62,6 +62,10 @@ class SessionResults:
             attempt = self._attempts[report.nodeid] = _Attempt()
         attempt.add(report)
 
+    def text_of(self, nodeid: str) -> str:
+        """Return the text of an item's `CaseReport`; empty if it has sent none."""
+        return self._attempts[nodeid].case if nodeid in self._attempts else ""
+
     def add_collected(self, collected: dict[str, Collected]) -> None:
         """Add the collected facts of test functions; the number of cases includes those that are deselected later."""
         self._expected.update(collected)
@@ -110,7 +114,13 @@ class SessionResults:
 
     def report(self) -> Report:
         """Return the content of the session's reports."""
-        return Report(tuple(self._suites), tuple(self._evaluations), tuple(self._notes), tuple(self._optimizations))
+        return Report(
+            suites=tuple(self._suites),
+            evaluations=tuple(self._evaluations),
+            notes=tuple(self._notes),
+            optimizations=tuple(self._optimizations),
+            lines=self._lines,
+        )
 
     def _cases_by_function(self) -> dict[str, list[CaseRecord]]:
         cases: dict[str, list[CaseRecord]] = {}

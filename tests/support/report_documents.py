@@ -78,7 +78,8 @@ def a_document():
     )
     optimization = OptimizationRow(
         program="intent",
-        outcome="improved: 0.81 to 0.86",
+        outcome="improved",
+        line="0.81 to 0.86",
         candidates=(
             CandidateRow(name="seed 0", score=0.8, n=50, cost=0.01),
             CandidateRow(name="seed 1", score=0.9, n=50, cost=0.03, is_chosen=True),

@@ -47,6 +47,7 @@ function shownValue(value) {
 
 const KINDS = {
   OK: "good", pass: "good", FAIL: "bad", miss: "bad", error: "bad",
+  improved: "good", recompiled: "good", "not better": "odd", regressed: "bad",
   INCONCLUSIVE: "odd", "NOT EVALUATED": "odd", skip: "odd",
 };
 

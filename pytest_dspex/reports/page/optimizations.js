@@ -6,7 +6,9 @@ function showOptimizations(report) {
 }
 
 function optimization(row) {
-  const parts = [make("h3", {}, row.program), make("p", {}, row.outcome)];
+  const parts = [make("h3", {}, row.program), make("p", {}, chip(row.outcome), ` ${row.line}`)];
+  if (row.why) parts.push(make("p", {}, row.why));
+  if (row.lost.length) parts.push(make("ul", {}, row.lost.map((line) => make("li", {}, line))));
   if (row.candidates.length) parts.push(make("div", { className: "figures" }, leaderboard(row.candidates), costPlot(row.candidates)));
   for (const prompt of row.prompts) parts.push(promptDiff(prompt));
   return make("div", {}, parts);
@@ -17,7 +19,7 @@ function leaderboard(candidates) {
   const columns = [
     ["", (row) => (row.is_chosen ? make("span", { className: "chip good" }, "chosen") : "")],
     ["Candidate", (row) => row.name, "name"],
-    ["Score", (row) => number(row.score), "number"],
+    ["Score", (row) => measured(row.score, row), "number"],
     ["n", (row) => number(row.n), "number"],
     ["Tokens", (row) => number(row.tokens), "number"],
     ["Cost", (row) => dollars(row.cost), "number"],

@@ -1,7 +1,9 @@
 """The JSON report follows its published schema, and can be read again."""
 
 import json
+import re
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -59,3 +61,10 @@ def test_a_later_field_does_not_keep_a_report_from_being_read(document, tmp_path
     path = tmp_path / "report.json"
     path.write_text(json.dumps(stored))
     assert json_report.read(path) == document
+
+
+def test_the_sample_in_the_docs_follows_the_schema_and_shows_each_field():
+    page = (Path(__file__).parents[3] / "docs" / "reports.md").read_text(encoding="utf-8")
+    [sample] = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    Draft202012Validator(SCHEMA).validate(json.loads(sample))
+    assert Document.model_validate_json(sample).model_dump(mode="json") == json.loads(sample)
