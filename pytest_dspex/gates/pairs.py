@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, replace
 from itertools import combinations as pairs_of
 from typing import TYPE_CHECKING
@@ -45,9 +46,7 @@ def compare_combinations(
 def _pairings(name: str, groups: Sequence[Group]) -> Iterator[Pairing]:
     from dspex_core.plugin_api import compare_scores  # as above
 
-    scores = [
-        {case.record.facts.row_id: case.value for case in summarize(name, group.cases).counted} for group in groups
-    ]
+    scores = [_by_row(name, group) for group in groups]
     for (first, before), (second, after) in pairs_of(zip(groups, scores, strict=True), 2):
         if before.keys().isdisjoint(after):
             continue
@@ -61,6 +60,14 @@ def _pairings(name: str, groups: Sequence[Group]) -> Iterator[Pairing]:
             n=len(compared.pairs),
             p_value=compared.p_value,
         )
+
+
+def _by_row(name: str, group: Group) -> dict[str, float]:
+    """Return the mean of each row, which several attempts may share."""
+    values: dict[str, list[float]] = {}
+    for case in summarize(name, group.cases).counted:
+        values.setdefault(case.record.facts.row_id, []).append(case.value)
+    return {row: math.fsum(found) / len(found) for row, found in values.items()}
 
 
 def _label(group: Group) -> str:
