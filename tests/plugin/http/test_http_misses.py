@@ -357,3 +357,25 @@ def test_compressed_replies_are_recorded_as_what_they_say(project, alone, server
     assert [entry["response"]["body"] for entry in project.entries("test_it")] == [json.loads(said)] * 4
     server.__exit__()
     assert outcomes(alone()) == {"passed": 1}
+
+
+def test_calls_of_other_libraries_count_for_built_in_scores(project, alone, server):
+    project.rows("red", "blue")
+    project.test(
+        source(
+            "httpx",
+            """
+            @program
+            async def answer(question):
+                return await astream(question) + await aask(question)
+
+            @pytest.mark.dspex_data("data.jsonl", inputs=["question"], program="answer")
+            @pytest.mark.dspex_gate("calls", min=2, max=2)
+            @pytest.mark.dspex_gate("tokens", min=10)
+            def test_it(prediction):
+                assert prediction
+            """,
+        )
+    )
+    for option in ("--dspex-record=new", "--dspex-record=none"):
+        assert outcomes(alone(option)) == {"passed": 5}  # three verdicts among them
