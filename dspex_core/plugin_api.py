@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dspex_core.config import REPLAY_VARIABLE, current
-    from dspex_core.contracts import Event, Recorder
+    from dspex_core.contracts import Event, FailureRecorder, Recorder
     from dspex_core.datasets.split import overlap
     from dspex_core.evaluation.compare import SIGNIFICANCE, Comparison, compare, compare_scores
     from dspex_core.evaluation.evaluate import metric_name
     from dspex_core.evaluation.result import EvaluationResult
+    from dspex_core.flow.threads import WORK
+    from dspex_core.flow.together import PIECE
     from dspex_core.lm.embedded.server import BUILT_IN, SERVER_VARIABLE, serve
     from dspex_core.messages import Json
     from dspex_core.metrics.score import as_score
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from dspex_core.programs.saving.source import source_lines, source_of
     from dspex_core.signatures.fields import SignatureField
     from dspex_core.spending.prices import list_price
+    from dspex_core.spending.usage import UsageTracker
     from dspex_core.stats import (
         Interval,
         detectable_drop,
@@ -46,19 +49,23 @@ __all__ = [
     "ARTIFACT_KIND",
     "BUILT_IN",
     "HIDDEN",
+    "PIECE",
     "REPLAY_VARIABLE",
     "SERVER_VARIABLE",
     "SIGNIFICANCE",
+    "WORK",
     "Comparison",
     "CompilePlan",
     "EvaluationResult",
     "Event",
+    "FailureRecorder",
     "Interval",
     "Json",
     "Predictor",
     "PromptValue",
     "Recorder",
     "SignatureField",
+    "UsageTracker",
     "adapter_for",
     "artifact_state",
     "as_score",
@@ -102,18 +109,22 @@ _HOMES = {
     "ARTIFACT_KIND": "programs.base",
     "BUILT_IN": "lm.embedded.server",
     "HIDDEN": "plain.secrets",
+    "PIECE": "flow.together",
     "REPLAY_VARIABLE": "config",
     "SERVER_VARIABLE": "lm.embedded.server",
     "SIGNIFICANCE": "evaluation.compare",
+    "WORK": "flow.threads",
     "Comparison": "evaluation.compare",
     "CompilePlan": "optimizers.plan",
     "EvaluationResult": "evaluation.result",
     "Event": "contracts",
+    "FailureRecorder": "contracts",
     "Interval": "stats",
     "Json": "messages",
     "Predictor": "programs.base",
     "PromptValue": "plain.prompt_values",
     "Recorder": "contracts",
+    "UsageTracker": "spending.usage",
     "SignatureField": "signatures.fields",
     "adapter_for": "programs.predict",
     "artifact_state": "storage.artifacts",

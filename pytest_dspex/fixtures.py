@@ -37,12 +37,12 @@ def dspex_context(request: pytest.FixtureRequest, lm: BaseLM) -> Iterator[None]:
     """Make `lm` the LM in the settings; the plugin adds this fixture to each test that may call the LM."""
     from dspex_core import context
     from pytest_dspex.optimizing.artifacts import check_lm
-    from pytest_dspex.session.live import connect_needed, session_cache
+    from pytest_dspex.session.live import connect_needed
 
     check_lm(request.node, lm)
     if _uses_lm(request):
         connect_needed(request.config)
-    with context(lm=lm, cache=session_cache(request.config)):
+    with context(lm=lm):
         yield
 
 

@@ -136,7 +136,7 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Begin a test without what an earlier attempt at it has recorded."""
+    """Begin an attempt at a test, which other plugins may run again."""
     running.begin(item)
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
+WORK = "dspex-work"  # the name of the threads
 
 
 def in_thread(work: Callable[[], T]) -> Future[T]:
@@ -25,5 +26,5 @@ def in_thread(work: Callable[[], T]) -> Future[T]:
             future.set_exception(error)
 
     context = contextvars.copy_context()
-    threading.Thread(target=context.run, args=(run,), name="dspex-work", daemon=True).start()
+    threading.Thread(target=context.run, args=(run,), name=WORK, daemon=True).start()
     return future

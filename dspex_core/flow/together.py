@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from dspex_core.flow.steps import Flow
 
 
+# Which of the flows that run together this one is, from 0, within those around it; empty outside of any.
+PIECE: contextvars.ContextVar[tuple[int, ...]] = contextvars.ContextVar("dspex_piece", default=())
+
+
 @dataclass(frozen=True, slots=True)
 class Together:
     """Run many flows, some at the same time: in threads, or in tasks of the event loop.
@@ -36,12 +40,12 @@ class Together:
 
     def run(self) -> None:
         """Run them in threads; in this one if they come one at a time."""
-        todo = _Shared(self.flows)
+        todo = _Shared(enumerate(self.flows))
 
         def work() -> None:
             try:
-                for flow in todo:
-                    contextvars.copy_context().run(drive, flow)
+                for number, flow in todo:
+                    contextvars.copy_context().run(_drive_piece, number, flow)
             except BaseException:
                 todo.stop()
                 raise
@@ -58,10 +62,11 @@ class Together:
 
     async def arun(self) -> None:
         """Run them in tasks."""
+        todo = enumerate(self.flows)
 
         async def work() -> None:
-            for flow in self.flows:
-                await asyncio.create_task(adrive(flow))
+            for number, flow in todo:
+                await asyncio.create_task(_adrive_piece(number, flow))
 
         workers = [asyncio.create_task(work()) for _ in range(self.width)]
         try:
@@ -70,6 +75,16 @@ class Together:
             for worker in workers:
                 worker.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
+
+
+def _drive_piece(number: int, flow: Flow[None]) -> None:
+    PIECE.set((*PIECE.get(), number))
+    drive(flow)
+
+
+async def _adrive_piece(number: int, flow: Flow[None]) -> None:
+    PIECE.set((*PIECE.get(), number))  # in the task's own context
+    await adrive(flow)
 
 
 def _wait_for(workers: list[Future[None]]) -> None:
@@ -87,7 +102,7 @@ def _wait_for(workers: list[Future[None]]) -> None:
 class _Shared:
     """An iterator that several threads take from, until one of them stops it."""
 
-    def __init__(self, items: Iterator[Flow[None]]) -> None:
+    def __init__(self, items: Iterator[tuple[int, Flow[None]]]) -> None:
         self._items = items
         self._lock = threading.Lock()
         self._stopped = False
@@ -95,7 +110,7 @@ class _Shared:
     def __iter__(self) -> _Shared:
         return self
 
-    def __next__(self) -> Flow[None]:
+    def __next__(self) -> tuple[int, Flow[None]]:
         with self._lock:
             if self._stopped:
                 raise StopIteration

@@ -34,7 +34,7 @@ class Entry:
     """One recorded call.
 
     Args:
-        key: The hash of the model, the case and the request.
+        key: The hash of the model, the case and the request; of the n-th equal request with a label (`repeats`).
         model: The model of the call.
         case: The id of the test case that made the call.
         request: The stored form of the request.

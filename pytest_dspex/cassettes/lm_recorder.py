@@ -20,7 +20,10 @@ from pytest_dspex.cassettes.elsewhere import MissElsewhereError
 from pytest_dspex.cassettes.entry import CassetteError, Entry
 from pytest_dspex.cassettes.exchange import HTTPReply
 from pytest_dspex.cassettes.http_recorder import HTTPRecorder
+from pytest_dspex.cassettes.lanes import Lanes
 from pytest_dspex.cassettes.redact import without_secrets
+from pytest_dspex.cassettes.refusals import refusal_from_json, refusal_to_json
+from pytest_dspex.cassettes.repeats import Repeats, has_replies_of_its_own, number_of
 from pytest_dspex.cassettes.store import last_message
 from pytest_dspex.reports.shown import shown
 
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dspex_core import LMError, LMRequest
-    from dspex_core.plugin_api import Json
+    from dspex_core.plugin_api import Json, UsageTracker
     from pytest_dspex.cassettes.exchange import HTTPRequest
     from pytest_dspex.cassettes.store import CassetteStore
 
@@ -50,18 +53,22 @@ class CassetteMiss(pytest.fail.Exception):  # type: ignore[name-defined,misc]  #
         model: The model of the call.
         request: The request's stored form.
         nearest: The recorded entry whose request is most like it, if there is one.
+        recorded: How many replies to equal requests of the case are recorded.
 
     `cause` says why it is not recorded, in words that are the same for all cases with one cause.
     """
 
     __module__ = "pytest_dspex"  # its public module, which pytest shows
 
-    def __init__(self, *, path: Path, case: str, model: str, request: Json, nearest: Entry | None) -> None:
+    def __init__(
+        self, *, path: Path, case: str, model: str, request: Json, nearest: Entry | None, recorded: int = 0
+    ) -> None:
         self.path = path
         self.case = case
         self.model = model
         self.request = request
         self.nearest = nearest
+        self.recorded = recorded
         self.cause, explanation = self._explained()
         last = last_message(request)
         test = f"{path.stem}[{case}]" if case else path.stem
@@ -79,6 +86,13 @@ class CassetteMiss(pytest.fail.Exception):  # type: ignore[name-defined,misc]  #
 
     def _explained(self) -> tuple[str, str]:
         """Return the cause and, for this one request, the explanation."""
+        if self.recorded:
+            replies = "reply is" if self.recorded == 1 else "replies are"
+            text = (
+                f"Only {self.recorded} {replies} recorded for this request, and this is the equal request number "
+                f"{self.recorded + 1} of the case. Each has a reply of its own, as its temperature is not 0."
+            )
+            return text, text
         if self.nearest is None:
             text = "No recorded request is like it."
             return text, text
@@ -104,15 +118,25 @@ class CassetteRecorder(HTTPRecorder):
         record: `"none"` only replays, and raises `CassetteMiss` for other calls; `"new"` sends the other
             calls to the LM and records them; `"all"` sends every call to the LM.
         process: The id of the process that runs the test, if the recorder may be made in a forked child of it.
+        lanes: The lanes of the session's threads.
+        tracker: Counts the calls that the LM or the session's cache answers.
 
-    A key has one response in a run, also with `"all"`: repeated calls, for example in a rerun of a failed
-    test, return the recorded response, as every later replay does. For another response, a program sets
-    another `rollout_id`. A failed call is not recorded.
+    The n-th equal request of a model that samples has the n-th recorded reply. At temperature 0, and with equal
+    `rollout_id`s, equal requests have one reply in a run, also with `"all"`.
 
     `replayed`, `recorded` and `missed` count calls. Threads may share a recorder.
     """
 
-    def __init__(self, store: CassetteStore, *, case: str, record: RecordMode, process: int | None = None) -> None:
+    def __init__(
+        self,
+        store: CassetteStore,
+        *,
+        case: str,
+        record: RecordMode,
+        process: int | None = None,
+        lanes: Lanes | None = None,
+        tracker: UsageTracker | None = None,
+    ) -> None:
         self.replayed = 0
         self.recorded = 0
         self.missed = 0
@@ -123,6 +147,8 @@ class CassetteRecorder(HTTPRecorder):
         self.unseen: CassetteMiss | None = None  # a miss in a forked child, which raises `MissElsewhereError` instead
         self._lock = threading.Lock()
         self._equal_requests = Counter[str]()  # by the key of the first
+        self._repeats = Repeats(lanes or Lanes())
+        self._tracker = tracker
 
     def replay(self, model: str, request: LMRequest) -> LMResponse | None:
         """Return the recorded response, or `None` if the call has to go to the LM.
@@ -131,17 +157,32 @@ class CassetteRecorder(HTTPRecorder):
             CassetteMiss: The request is not recorded, and this session only replays.
             MissElsewhereError: The same, in a forked child.
             CassetteError: The cassette is damaged.
+            LMError: The recorded answer is a refusal.
         """
-        request = _without_secrets(request)
-        entry = self._store.lookup(request.key(model, self._case), fresh=self._mode == "all")
+        sent = _without_secrets(request)
+        key = sent.key(model, self._case)
+        entry = self._next_reply(key) if has_replies_of_its_own(sent) else self._lookup(key)
         if entry is not None:
-            response = self._response(entry)
             with self._lock:
                 self.replayed += 1
-            return response
+            return self._response(entry)
+        labels = self._store.labels(key)
         if self._mode != "none":
+            if has_replies_of_its_own(sent):
+                self._lookup(self._repeats.reserve(key, request, labels if self._mode == "new" else ()))  # keeps it
             return None
-        raise self._missed(model, request.to_json())
+        raise self._missed(model, sent.to_json(), recorded=len(labels))
+
+    def _lookup(self, key: str) -> Entry | None:
+        return self._store.lookup(key, fresh=self._mode == "all")
+
+    def _next_reply(self, key: str) -> Entry | None:
+        """Return the entry of the next equal request; older cassettes have one for all of them."""
+        labels = self._store.labels(key, fresh=self._mode == "all")
+        taken = self._repeats.take(key, labels, replays=self._mode == "none")
+        if taken is None:
+            return None if labels or self._mode == "all" else self._lookup(key)
+        return self._lookup(taken)
 
     def replay_http(self, request: HTTPRequest) -> HTTPReply | None:
         """Return the recorded reply, or `None` if the request has to be sent.
@@ -181,12 +222,15 @@ class CassetteRecorder(HTTPRecorder):
         """Count equal requests anew, as the test may be run again."""
         with self._lock:
             self._equal_requests.clear()
+        self._repeats.begin_again()
 
-    def _missed(self, model: str, asked: Json) -> Exception | CassetteMiss:
+    def _missed(self, model: str, asked: Json, *, recorded: int = 0) -> Exception | CassetteMiss:
         with self._lock:
             self.missed += 1
         nearest = self._store.nearest(asked, self._case)
-        miss = CassetteMiss(path=self._store.path, case=self._case, model=model, request=asked, nearest=nearest)
+        miss = CassetteMiss(
+            path=self._store.path, case=self._case, model=model, request=asked, nearest=nearest, recorded=recorded
+        )
         if os.getpid() != self._process:
             self.unseen = miss
             return MissElsewhereError(str(miss))
@@ -194,16 +238,31 @@ class CassetteRecorder(HTTPRecorder):
 
     def record(self, model: str, request: LMRequest, response: LMResponse) -> None:
         """Record a response, unless this run has already recorded one for the same request."""
-        request = _without_secrets(request)
-        key = request.key(model, self._case)
-        if self._store.add(Entry(key, model, self._case, request.to_json(), response.to_json())):
+        if self._tracker is not None:
+            self._tracker.add(model, response)
+        self._record(model, request, response.to_json())
+
+    def fail(self, model: str, request: LMRequest, error: LMError) -> None:
+        """Record a refusal, which is an answer to the request; other failures are not recorded."""
+        refusal = refusal_to_json(error)
+        if refusal is not None:
+            self._record(model, request, refusal)
+        else:
+            self._repeats.release(request)
+
+    def _record(self, model: str, request: LMRequest, answer: Json) -> None:
+        sent = _without_secrets(request)
+        key = sent.key(model, self._case)
+        if has_replies_of_its_own(sent):
+            key = self._repeats.reserved(request) or self._repeats.reserve(key, request, self._store.labels(key))
+        if self._store.add(Entry(key, model, self._case, sent.to_json(), answer, number_of(key))):
             with self._lock:
                 self.recorded += 1
 
-    def fail(self, model: str, request: LMRequest, error: LMError) -> None:
-        """Take the error of a call that failed, which is not recorded."""
-
     def _response(self, entry: Entry) -> LMResponse:
+        refusal = refusal_from_json(entry.response)
+        if refusal is not None:
+            raise refusal
         try:
             return LMResponse.from_json(entry.response, cached=True)
         except (KeyError, TypeError) as error:

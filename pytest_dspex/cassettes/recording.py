@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dspex_core.plugin_api import UsageTracker
 from pytest_dspex.cassettes.entry import CassetteError
+from pytest_dspex.cassettes.live_recorder import spent
 from pytest_dspex.cassettes.places import folder_beside
 from pytest_dspex.collecting.cases import names_of
 from pytest_dspex.options import OPTIONS, is_worker
@@ -19,11 +21,14 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from pytest_dspex.cassettes.lanes import Lanes
+    from pytest_dspex.cassettes.live_recorder import LiveRecorder
     from pytest_dspex.cassettes.lm_recorder import CassetteRecorder
     from pytest_dspex.cassettes.places import Place
     from pytest_dspex.cassettes.store import CassetteStore
 
 _RUN_KEY = "dspex_run"
+_CENTS = 0.1  # dollars; less is shown with more digits
 
 
 @dataclass(slots=True)
@@ -54,11 +59,20 @@ class Run:
 
 
 class Recording:
-    """The cassettes of this process, one for each test function and for each fixture of a wider scope."""
+    """The cassettes of this process, one for each test function and for each fixture of a wider scope.
 
-    def __init__(self, config: pytest.Config) -> None:
+    Args:
+        config: The session's.
+        lanes: The lanes of its threads.
+        live: The recorder that counts the calls of a live session.
+    """
+
+    def __init__(self, config: pytest.Config, *, lanes: Lanes | None = None, live: LiveRecorder | None = None) -> None:
         self._config = config
         self._mode = config.stash[OPTIONS].record
+        self._lanes = lanes
+        self._live = live
+        self._tracker = UsageTracker() if self._mode != "none" else None
         self._stores: dict[str, CassetteStore] = {}
         self._runs: dict[str, Run] = {}
         self._recorders: list[CassetteRecorder] = []
@@ -76,7 +90,14 @@ class Recording:
         if place.owner not in self._stores:
             journal = Journal(run.cassette, run=self._run) if self._mode != "none" else None
             self._stores[place.owner] = CassetteStore(run.cassette, journal=journal)
-        recorder = CassetteRecorder(self._stores[place.owner], case=place.case, record=self._mode, process=process)
+        recorder = CassetteRecorder(
+            self._stores[place.owner],
+            case=place.case,
+            record=self._mode,
+            process=process,
+            lanes=self._lanes,
+            tracker=self._tracker,
+        )
         self._recorders.append(recorder)
         return recorder
 
@@ -120,10 +141,14 @@ class Recording:
         self._notes += notes
 
     def _calls(self) -> Counter[str]:
-        """Return the numbers of replayed, recorded and missed calls."""
+        """Return the numbers of calls by what became of them, and the tokens and dollars of those asked."""
         counts = Counter[str]()
         for recorder in self._recorders:
             counts.update(replayed=recorder.replayed, recorded=recorder.recorded, missed=recorder.missed)
+        if self._live is not None:
+            counts.update(spent(self._live.tracker))
+        elif self._tracker is not None:
+            counts.update(spent(self._tracker))
         return counts
 
     def to_json(self) -> dict[str, Any]:
@@ -192,8 +217,12 @@ class Recordings:
 
     def summary(self) -> str | None:
         """Return one line with the counts of LM calls, or `None` without calls."""
-        counts = [f"{count} {outcome}" for outcome, count in self._calls.items() if count]
-        return f"LM calls: {', '.join(counts)}" if counts else None
+        outcomes = ("replayed", "recorded", "missed", "asked", "cached")
+        counts = [f"{self._calls[outcome]} {outcome}" for outcome in outcomes if self._calls[outcome]]
+        paid = [f"{self._calls['tokens']:,} tokens"] if self._calls["tokens"] else []
+        dollars = self._calls["dollars"]
+        paid += [f"${dollars:.2f}" if dollars >= _CENTS else f"${dollars:.2g}"] if dollars else []
+        return "; ".join(filter(None, [f"LM calls: {', '.join(counts)}", ", ".join(paid)])) if counts else None
 
 
 def _new_run() -> str:

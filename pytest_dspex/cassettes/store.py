@@ -24,6 +24,7 @@ from pytest_dspex.cassettes.exchange import prompt_of
 from pytest_dspex.cassettes.journal import cassette_of, is_left_behind, is_of_run, shards_of
 from pytest_dspex.cassettes.layout import read_cassette, read_shard, write_cassette
 from pytest_dspex.cassettes.locks import exclusive, is_abandoned
+from pytest_dspex.cassettes.repeats import in_order, split_key
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -49,6 +50,7 @@ class CassetteStore:
         self._lock = threading.RLock()
         self._loaded: dict[str, Entry] | None = None
         self._damage: CassetteError | None = None
+        self._repeats: dict[str, dict[str, None]] = {}
         self._asked: set[str] = set()
         self._added: set[str] = set()
         self._changed = False
@@ -63,6 +65,13 @@ class CassetteStore:
             self._asked.add(key)
             return None if fresh and key not in self._added else self._entries().get(key)
 
+    def labels(self, key: str, *, fresh: bool = False) -> Collection[str]:
+        """Return the labels of the recorded replies to equal requests; with `fresh`, of those added in this run."""
+        with self._lock:
+            self._entries()
+            labels = self._repeats.get(key, {})
+            return [label for label in labels if f"{key}#{label}" in self._added] if fresh else labels
+
     def add(self, entry: Entry) -> bool:
         """Add an entry, or replace the one of an earlier run; return whether it was added.
 
@@ -76,8 +85,7 @@ class CassetteStore:
             self._added.add(entry.key)
             kept = Entry.from_json(json.loads(line_of(entry.to_json())))  # equal to the entry that a later run reads
             if self._entries().get(entry.key) != kept:  # a date alone is no change, and no line in a diff
-                kept = replace(kept, recorded=self._today)
-                self._entries()[entry.key] = kept
+                self._keep(replace(kept, recorded=self._today))
                 self._changed = True
                 if self._journal is not None:
                     self._journal.append(line_of(kept.to_json()))
@@ -117,7 +125,8 @@ class CassetteStore:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             added = {key: self._entries()[key] for key in self._added}
             with exclusive(self.path.parent):
-                self._loaded, changed = _merge(self.path, added, own, unused=unused)
+                entries, changed = _merge(self.path, added, own, unused=unused)
+            self._load(entries.values())
             if journal is not None:
                 journal.remove()
             self._changed = False
@@ -159,9 +168,22 @@ class CassetteStore:
             except CassetteError as error:
                 self._damage = error
                 raise
-            self._loaded = contents.entries
+            self._load(contents.entries.values())
             self._changed |= not contents.is_current  # a recording writes it in the format of today
+        assert self._loaded is not None, "it was just loaded"
         return self._loaded
+
+    def _load(self, entries: Iterable[Entry]) -> None:
+        loaded = {entry.key: entry for entry in entries}
+        self._loaded, self._repeats = {}, {}
+        for key in sorted(loaded, key=in_order):
+            self._keep(loaded[key])
+
+    def _keep(self, entry: Entry) -> None:
+        self._entries()[entry.key] = entry
+        key, label = split_key(entry.key)
+        if label:
+            self._repeats.setdefault(key, {})[label] = None
 
 
 def merge_shards(

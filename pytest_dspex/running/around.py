@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dspex_core import DSPexError, context
+from dspex_core import DSPexError, configure, context
 from dspex_core.plugin_api import ignore_foreign_warnings
 from pytest_dspex.cassettes.stash import RECORDING
 from pytest_dspex.collecting.case import CASE, COLLECTED
 from pytest_dspex.keys import COLLECTED_OUTPUT, NEXT_ITEM, RECORDING_OUTPUT
-from pytest_dspex.options import is_worker
+from pytest_dspex.options import OPTIONS, is_worker
 from pytest_dspex.reports.shown import shown
-from pytest_dspex.running.recorders import RECORDER, recorder_for, recording_of
-from pytest_dspex.running.routing import ROUTER
+from pytest_dspex.running.recorders import ATTEMPTED, RECORDER, recorder_for, recording_of
+from pytest_dspex.running.routing import ROUTER, SESSION_CACHE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,18 +33,25 @@ def around(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
     item.stash[NEXT_ITEM] = nextitem
     ignore_foreign_warnings()  # pytest has just reset the filters, and predictions are made ahead in other threads
     recorder, router = recorder_for(item), item.config.stash.get(ROUTER, None)
-    routed = router.running(recorder, item.nodeid) if router is not None and recorder is not None else nullcontext()
+    routed = router.running(recorder, item.nodeid) if router is not None else nullcontext()
     with context(recorder=recorder), routed:
+        if SESSION_CACHE in item.config.stash:  # in place of one that the tests' modules have set
+            configure(cache=item.config.stash[SESSION_CACHE])
         yield
     if RECORDING in item.config.stash:
         item.config.stash[RECORDING].save_early(item, nextitem)
 
 
 def begin(item: pytest.Item) -> None:
-    """Forget what an earlier attempt at the test has recorded."""
+    """Forget what an earlier attempt at the test has recorded, and in a live session the replies that it got."""
     case = item.stash.get(CASE, None)
     if case is not None:
         case.begin()
+    if ATTEMPTED in item.stash and item.config.stash[OPTIONS].live:
+        from dspex_core import ResponseCache  # only reruns in live sessions need it
+
+        configure(cache=ResponseCache())
+    item.stash[ATTEMPTED] = True
 
 
 def judged_together(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> pytest.TestReport:
@@ -85,6 +92,8 @@ def annotate(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
         router.take_unseen(item.stash[RECORDER])  # the test has failed: one reason is enough
     if call.when == "teardown" and (recorder := item.stash.get(RECORDER, None)) is not None:
         recorder.begin_again()
+        if router is not None:
+            router.lanes.begin_again(recorder)
     case = item.stash.get(CASE, None)
     if case is not None:
         _note(item, case, call)

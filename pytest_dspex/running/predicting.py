@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_dspex.collecting.case import CASE
 from pytest_dspex.programs import input_names
-from pytest_dspex.running.recorders import recorder_for
+from pytest_dspex.running.recorders import ahead, recorder_for
 from pytest_dspex.running.rejudging import REJUDGING
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def make(item: pytest.Item, program: Callable[..., Any], awaiting: Awaiting) -> 
     from dspex_core import context  # only sessions that use the core import it
 
     case = item.stash[CASE]
-    with context(recorder=recorder_for(item)):
+    with context(recorder=recorder_for(item)), ahead(item):
         rejudging = item.config.stash.get(REJUDGING, None)
         if rejudging is None:
             prediction, problems = _predicted(case, program, awaiting)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_dspex.cassettes.http_recorder import HTTPRecorder
-from pytest_dspex.cassettes.stash import RECORDING
+from pytest_dspex.cassettes.stash import LANES, LIVE, RECORDING
 from pytest_dspex.collecting.case import CASE
 from pytest_dspex.options import OPTIONS
 
@@ -18,26 +19,41 @@ if TYPE_CHECKING:
 
     from dspex_core import LMError, LMRequest, LMResponse
     from pytest_dspex.cassettes.exchange import HTTPReply, HTTPRequest
+    from pytest_dspex.cassettes.live_recorder import LiveRecorder
     from pytest_dspex.cassettes.lm_recorder import CassetteRecorder
     from pytest_dspex.cassettes.places import Place
     from pytest_dspex.cassettes.recording import Recording
     from pytest_dspex.running.trace import Trace
 
-RECORDER: pytest.StashKey[Trace | CassetteRecorder | OnDemand] = pytest.StashKey()  # of an item
+ATTEMPTED: pytest.StashKey[bool] = pytest.StashKey()  # of an item that has run before
+RECORDER: pytest.StashKey[Trace | CassetteRecorder | LiveRecorder | OnDemand] = pytest.StashKey()  # of an item
 
 
-def recorder_for(item: pytest.Item) -> Trace | CassetteRecorder | OnDemand | None:
-    """Return the recorder of an item's LM calls; in a live session `None`, unless the item is a case."""
+def recorder_for(item: pytest.Item) -> Trace | CassetteRecorder | LiveRecorder | OnDemand:
+    """Return the recorder of an item's LM calls; in a live session it only counts them."""
     if RECORDER not in item.stash:
         options = item.config.stash[OPTIONS]
-        recorder = None if options.live else OnDemand(item.config, lambda: _place_of(item))
+        recorder: CassetteRecorder | LiveRecorder | OnDemand
+        if options.live:
+            recording_of(item.config)
+            recorder = item.config.stash[LIVE].of_test()
+        else:
+            recorder = OnDemand(item.config, lambda: _place_of(item))
+            if options.record != "none" or CASE in item.stash:
+                recorder = recorder.opened
         if CASE in item.stash:
             from pytest_dspex.running.trace import Trace  # imported only in sessions that have cases
 
-            item.stash[RECORDER] = Trace(None if recorder is None else recorder.opened, keeps=item.stash[CASE].gated)
-        elif recorder is not None:
-            item.stash[RECORDER] = recorder.opened if options.record != "none" else recorder
-    return item.stash.get(RECORDER, None)
+            item.stash[RECORDER] = Trace(recorder, is_live=options.live, keeps=item.stash[CASE].gated)
+        else:
+            item.stash[RECORDER] = recorder
+    return item.stash[RECORDER]
+
+
+def ahead(item: pytest.Item) -> AbstractContextManager[None]:
+    """Set apart the calls of work that is done ahead of a test from the test's own."""
+    lanes = item.config.stash.get(LANES, None)
+    return nullcontext() if lanes is None else lanes.at(("ahead",))
 
 
 def _place_of(item: pytest.Item) -> Place:
@@ -101,6 +117,7 @@ def recording_of(config: pytest.Config) -> Recording:
     from pytest_dspex.session.controller import watch
 
     if RECORDING not in config.stash:
-        config.stash[RECORDING] = Recording(config)
+        lanes, live = config.stash.get(LANES, None), config.stash.get(LIVE, None)
+        config.stash[RECORDING] = Recording(config, lanes=lanes, live=live)
         watch(config)  # the controller shows the counts of calls at the end
     return config.stash[RECORDING]

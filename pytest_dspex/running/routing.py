@@ -18,22 +18,26 @@ from weakref import WeakKeyDictionary
 import pytest
 
 from dspex_core import DSPexError, settings
-from dspex_core.plugin_api import REPLAY_VARIABLE, current
+from dspex_core.plugin_api import REPLAY_VARIABLE, WORK, FailureRecorder, current
 from pytest_dspex.cassettes.elsewhere import MissElsewhereError
 from pytest_dspex.cassettes.http_recorder import HTTPRecorder
+from pytest_dspex.cassettes.lanes import Lanes
 from pytest_dspex.cassettes.patching import install
+from pytest_dspex.cassettes.stash import LANES, LIVE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from dspex_core import LMRequest, LMResponse
+    from dspex_core import LMError, LMRequest, LMResponse, ResponseCache
     from dspex_core.plugin_api import Recorder
     from pytest_dspex.cassettes.exchange import HTTPReply, HTTPRequest
+    from pytest_dspex.cassettes.lanes import Lane
 
 T = TypeVar("T")
 _owner: ContextVar[Recorder | None] = ContextVar("dspex_owner", default=None)
 _in_session: ContextVar[bool] = ContextVar("dspex_in_session", default=False)
 ROUTER: pytest.StashKey[Router] = pytest.StashKey()  # of the session's config; absent in a live session
+SESSION_CACHE: pytest.StashKey[ResponseCache] = pytest.StashKey()  # of a session that calls models
 _UNDO = pytest.StashKey[list["Callable[[], object]"]]()
 
 
@@ -45,16 +49,30 @@ def begin(config: pytest.Config, *, live: bool, replay_only: bool) -> None:
     is_inner = _in_session.get()  # pytester runs sessions within a test
     _in_session.set(True)
     router = None if live else Router()
+    replay_only = replay_only and not live
     restore: list[Callable[[], object]] = [
-        settings.install_recorder(router, replay_only=replay_only and not live),
+        _install(config, router, replay_only=replay_only),
         _set_variable("" if live else "1"),
     ]
     if router is not None:
         config.stash[ROUTER] = router
+        config.stash[LANES] = router.lanes
         undo.append(router.follow_threads())
         restore.append(install(config.getini("dspex_lm_hosts")))
     if is_inner or live:  # otherwise calls of threads that still run, and calls at exit, stay refused
         undo.extend(restore)
+
+
+def _install(config: pytest.Config, router: Router | None, *, replay_only: bool) -> Callable[[], None]:
+    """Set the process's recorder; a session that calls models has a cache of its own."""
+    if replay_only:
+        return settings.install_recorder(router, replay_only=True)
+    from dspex_core import ResponseCache  # only sessions that call models need it
+    from pytest_dspex.cassettes.live_recorder import LiveRecorder
+
+    cache = config.stash[SESSION_CACHE] = ResponseCache()
+    recorder = router if router is not None else config.stash.setdefault(LIVE, LiveRecorder())
+    return settings.install_recorder(recorder, replay_only=False, resample=True, cache=cache)
 
 
 def end(config: pytest.Config) -> None:
@@ -107,6 +125,7 @@ class Router(HTTPRecorder):
         self._session_thread = threading.current_thread()
         self._ended: WeakKeyDictionary[Recorder, str] = WeakKeyDictionary()
         self._threads: WeakKeyDictionary[threading.Thread, Recorder] = WeakKeyDictionary()
+        self.lanes = Lanes()
         self._asked: dict[int, tuple[object, Recorder]] = {}  # pending live calls, by the id of the request object
 
     def replay(self, model: str, request: LMRequest) -> LMResponse | None:
@@ -121,6 +140,12 @@ class Router(HTTPRecorder):
     def record(self, model: str, request: LMRequest, response: LMResponse) -> None:
         """Record a response in the cassette that was looked up for its request."""
         self._asked_of(model, request).record(model, request, response)
+
+    def fail(self, model: str, request: LMRequest, error: LMError) -> None:
+        """Pass a failure to the recorder that was asked for the request."""
+        recorder = self._asked_of(model, request)
+        if isinstance(recorder, FailureRecorder):
+            recorder.fail(model, request, error)
 
     def replay_http(self, request: HTTPRequest) -> HTTPReply | None:
         """Do the same as `replay` for an HTTP request to an LM."""
@@ -208,10 +233,15 @@ class Router(HTTPRecorder):
             owner = self._starter()
             if owner is not self:
                 self._threads[thread] = owner
+                is_ours = thread.name == WORK  # it works on pieces, which have lanes
+                lane = self.lanes.of_thread() if is_ours else self.lanes.next_of(owner, _work_of(thread))
+                self.lanes.assign(thread, lane)
             start(thread)
 
         def noted_submit(pool: ThreadPoolExecutor, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-            return submit(pool, _owned(function, self._starter()), *args, **kwargs)
+            owner = self._starter()
+            lane = self.lanes.next_of(owner, _name_of(function)) if owner is not self else ()
+            return submit(pool, _owned(function, owner, self.lanes, lane), *args, **kwargs)
 
         def undo() -> None:
             threading.Thread.start = start  # type: ignore[method-assign]
@@ -234,15 +264,26 @@ class Router(HTTPRecorder):
         return self._running if owner is self else owner
 
 
-def _owned(function: Callable[..., Any], owner: Recorder) -> Callable[..., Any]:
-    """Return a function that runs the given one in a pool's thread with this owner."""
+def _owned(function: Callable[..., Any], owner: Recorder, lanes: Lanes, lane: Lane) -> Callable[..., Any]:
+    """Return a function that runs the given one in a pool's thread with this owner and in this lane."""
 
     def run(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
         token = _owner.set(owner)
         try:
-            return function(*args, **kwargs)
+            with lanes.at(lane):
+                return function(*args, **kwargs)
         finally:
             _owner.reset(token)
 
     return run
+
+
+def _work_of(thread: threading.Thread) -> str:
+    """Return a name of the work of a thread, so that threads that a library starts count apart."""
+    target = vars(thread).get("_target")
+    return type(thread).__qualname__ if target is None else _name_of(target)
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    return str(getattr(function, "__qualname__", type(function).__qualname__))

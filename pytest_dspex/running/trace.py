@@ -10,6 +10,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from dspex_core import LMError
 from pytest_dspex.cassettes.http_recorder import HTTPRecorder
 from pytest_dspex.gates.records import LMCall, Spent
 
@@ -29,6 +30,9 @@ class Cassette(Protocol):
 
     def record(self, model: str, request: LMRequest, response: LMResponse) -> None:
         """Keep the response that the LM has just given."""
+
+    def fail(self, model: str, request: LMRequest, error: LMError) -> None:
+        """Take the error with which a call has failed."""
 
     def replay_http(self, request: HTTPRequest) -> HTTPReply | None:
         """Return the recorded reply, or `None` if the request has to be sent."""
@@ -76,13 +80,15 @@ class Trace(HTTPRecorder):
     """The recorder of one test item: notes each call, and passes it on to the item's cassette, if it has one.
 
     Args:
-        recorder: The recorder of the cassette; `None` in a live session.
+        recorder: The recorder of the cassette, or that of a live session.
+        is_live: Whether it is that of a live session.
         keeps: What recorded responses hold for gates, `"latency"` and `"cost"`: the seconds that they took differ from
             one recording to the next, and a list price changes, so that others do without.
     """
 
-    def __init__(self, recorder: Cassette | None, *, keeps: Collection[str] = ()) -> None:
+    def __init__(self, recorder: Cassette | None, *, is_live: bool = False, keeps: Collection[str] = ()) -> None:
         self._recorder = recorder
+        self._is_live = is_live
         self._keeps = keeps
         self._made: dict[int, Made | MadeByHTTP] = {}  # by their order
         self._order = itertools.count()
@@ -90,13 +96,17 @@ class Trace(HTTPRecorder):
 
     def replay(self, model: str, request: LMRequest) -> LMResponse | None:
         """Return the recorded response, or `None` if the call has to go to the LM."""
-        response = None if self._recorder is None else self._recorder.replay(model, request)
+        try:
+            response = None if self._recorder is None else self._recorder.replay(model, request)
+        except LMError:  # a refusal
+            self._made[next(self._order)] = Made(model, request, None, "failed")
+            raise
         place = next(self._order)  # threads may share the recorder
         if response is None:
             self._asked[id(request)] = place
             self._made[place] = Made(model, request, None, "failed", time.perf_counter())
         else:
-            self._made[place] = Made(model, request, response, "replayed")
+            self._made[place] = Made(model, request, response, "cached" if self._is_live else "replayed")
         return response
 
     def record(self, model: str, request: LMRequest, response: LMResponse) -> None:
@@ -109,8 +119,14 @@ class Trace(HTTPRecorder):
             timed = replace(response, latency=round(time.perf_counter() - asked.begun, 3))
         if self._recorder is not None:
             self._recorder.record(model, request, self._kept(model, timed))
-        source: Source = "cached" if response.cached else "asked" if self._recorder is None else "recorded"
+        source: Source = "cached" if response.cached else "asked" if self._is_live else "recorded"
         self._made[place] = Made(model, request, timed, source)
+
+    def fail(self, model: str, request: LMRequest, error: LMError) -> None:
+        """Pass a failure on; the call is already noted as failed."""
+        self._asked.pop(id(request), None)
+        if self._recorder is not None:
+            self._recorder.fail(model, request, error)
 
     def replay_http(self, request: HTTPRequest) -> HTTPReply | None:
         """Return the recorded reply, or `None` if the request has to be sent."""
@@ -130,7 +146,7 @@ class Trace(HTTPRecorder):
         place = self._asked.pop(id(request), None)
         if place is not None and place in self._made:
             begun = self._made[place].begun
-            source: Source = "asked" if self._recorder is None or not reply.is_kept else "recorded"
+            source: Source = "asked" if self._is_live or not reply.is_kept else "recorded"
             self._made[place] = MadeByHTTP(request, reply, source, begun, round(time.perf_counter() - begun, 3))
 
     def begin_again(self) -> None:

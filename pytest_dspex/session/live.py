@@ -19,20 +19,10 @@ from pytest_dspex.options import is_worker
 from pytest_dspex.reports.shown import shown
 
 if TYPE_CHECKING:
-    from dspex_core import LM, ResponseCache
+    from dspex_core import LM
 
-_CACHE = pytest.StashKey["ResponseCache"]()
 _NOT_CONNECTED = pytest.StashKey["LM"]()
 _HOST_KEY = "dspex_local_host"
-
-
-def session_cache(config: pytest.Config) -> ResponseCache:
-    """Return the cache of this session; it makes equal calls once, and has no responses of earlier sessions."""
-    from dspex_core import ResponseCache
-
-    if _CACHE not in config.stash:
-        config.stash[_CACHE] = ResponseCache()
-    return config.stash[_CACHE]
 
 
 def make_ready(config: pytest.Config, lm: LM) -> None:

@@ -187,13 +187,13 @@ def test_all_drops_what_is_not_asked_any_more_when_the_whole_function_ran(path):
 
 
 @pytest.mark.parametrize("mode", ["new", "all"])
-def test_who_asks_again_in_a_recording_run_gets_the_recorded_answer(path, mode):
+def test_who_asks_again_at_temperature_0_in_a_recording_run_gets_the_recorded_answer(path, mode):
     record(path, "a")
     store, lm = CassetteStore(path), _after(10)
-    first = ask(store, "a", mode=mode, lm=lm)
-    rerun = ask(store, "a", mode=mode, lm=lm)  # another recorder, as a rerun of the test has
+    first = ask(store, "a", mode=mode, lm=lm, temperature=0)
+    rerun = ask(store, "a", mode=mode, lm=lm, temperature=0)  # another recorder
     store.save()
-    assert first == rerun == ask(CassetteStore(path), "a")
+    assert first == rerun == ask(CassetteStore(path), "a", temperature=0)
 
 
 def test_a_failed_call_is_not_recorded_and_keeps_the_old_answer(path):
@@ -215,13 +215,13 @@ def test_calls_are_counted(path):
     store, response = CassetteStore(path), LMResponse((LMOutput("hi"),))
     recorder = CassetteRecorder(store, case="row-1", record="new")
     for prompt in ("a", "b", "a"):
-        if recorder.replay("m", plain(prompt)) is None:
-            recorder.record("m", plain(prompt), response)
-    recorder.record("m", plain("a"), response)  # a second thread that asked at the same time
+        if recorder.replay("m", plain(prompt, temperature=0)) is None:
+            recorder.record("m", plain(prompt, temperature=0), response)
+    recorder.record("m", plain("a", temperature=0), response)  # a second thread that asked at the same time
     assert (recorder.replayed, recorder.recorded, recorder.missed) == (1, 2, 0)
     strict = CassetteRecorder(store, case="row-1", record="none")
     with pytest.raises(CassetteMiss):
-        strict.replay("m", plain("c"))
+        strict.replay("m", plain("c", temperature=0))
     assert (strict.replayed, strict.recorded, strict.missed) == (0, 0, 1)
 
 
@@ -232,7 +232,7 @@ def test_threads_share_a_recorder(path):
 
     def work(prompt):
         with context(recorder=recorder):
-            lm(prompt)
+            lm(prompt, temperature=0)
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, prompts))
