@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 import pytest
 
+from pytest_dspex.gates.own import with_own_gates
 from pytest_dspex.partial import Part, files_of, merged
 from pytest_dspex.reports.terminal import write
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_dspex.reports.model import Report
 
 
 def merge(config: pytest.Config, paths: list[str]) -> pytest.ExitCode:
     """Show all gates; return the exit status, which is `OK` only if every gate passed."""
     files = files_of(paths)
-    report = merged([Part.read(file) for file in files], root=config.rootpath)
+    parts = [Part.read(file) for file in files]
+    report = _with_own_gates(config, merged(parts, root=config.rootpath), parts)
     verdicts = [verdict for suite in report.suites for verdict in suite.verdicts]
     reporter = pytest.TerminalReporter(config)
     config.pluginmanager.register(reporter, "terminalreporter")  # other plugins look it up by this name
@@ -23,3 +33,17 @@ def merge(config: pytest.Config, paths: list[str]) -> pytest.ExitCode:
     if any(verdict.is_usage_error for verdict in verdicts):
         return pytest.ExitCode.USAGE_ERROR
     return pytest.ExitCode.OK if is_green else pytest.ExitCode.TESTS_FAILED
+
+
+def _with_own_gates(config: pytest.Config, report: Report, parts: Sequence[Part]) -> Report:
+    expected = {function: facts.cases for part in parts for function, facts in part.collected.items()}
+    suites = [
+        replace(
+            suite,
+            verdicts=with_own_gates(
+                config, suite.test, suite.cases, verdicts=suite.verdicts, expected=expected[suite.test]
+            ),
+        )
+        for suite in report.suites
+    ]
+    return replace(report, suites=tuple(suites))

@@ -144,7 +144,7 @@ def test_the_code_about_properties_runs(project):
 def test_the_plugin_of_the_page_about_hooks_works(project):
     folder = project("docs/extending.md")
     recorded = run_pytest(folder, "--dspex-record=new")
-    assert (recorded.returncode, "3 passed" in recorded.stdout) == (0, True), recorded.stdout
+    assert (recorded.returncode, "4 passed" in recorded.stdout) == (0, True), recorded.stdout
     replayed = run_pytest(folder)
     assert (replayed.returncode, "2 replayed" in replayed.stdout) == (0, True), replayed.stdout
 

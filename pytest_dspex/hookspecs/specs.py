@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from dspex_core import BaseLM
+    from pytest_dspex.gates.own import GateDecision
+    from pytest_dspex.gates.records import CaseRecord
+    from pytest_dspex.gates.verdicts import Verdict
 
 
 @pytest.hookspec(firstresult=True)
@@ -41,4 +44,15 @@ def pytest_dspex_redact(text: str, config: pytest.Config) -> str | None:
     """Return a text without what must not be stored or shown; `None` leaves it as it is.
 
     It is called for each text that goes into a report. Several implementations work one after the other.
+    """
+
+
+@pytest.hookspec
+def pytest_dspex_gate(
+    test: str, cases: Sequence[CaseRecord], verdicts: Sequence[Verdict], config: pytest.Config
+) -> GateDecision | Iterable[GateDecision] | None:
+    """Decide gates of one's own over the cases of a test, or fail gates that the test has.
+
+    It is called once for each test function that uses the plugin, after its last case: `test` is its node id, `cases`
+    the results of its cases, `verdicts` what its gates have decided.
     """

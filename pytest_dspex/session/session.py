@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_dspex.gates.baselines import Baselines
+from pytest_dspex.gates.own import with_own_gates
 from pytest_dspex.gates.records import PROPERTY, CaseRecord, CaseReport, Collected
 from pytest_dspex.gates.settings import FLAG, gate_settings
 from pytest_dspex.partial import Part
@@ -103,10 +104,17 @@ class SessionResults:
             if function in cases or function in selected:
                 suite = self._suite(session, function, cases.get(function, []), selected.get(function, set()))
                 self._suites.append(suite)
-        self._suites = [*with_corrected(self._suites)]
+        self._suites = [self._with_own_gates(session.config, suite) for suite in with_corrected(self._suites)]
         self._report_gates(session)
         self._update_baselines(session)
         self._set_exit_status(session)
+
+    def _with_own_gates(self, config: pytest.Config, suite: Suite) -> Suite:
+        expected = self._totals[suite.test]
+        return replace(
+            suite,
+            verdicts=with_own_gates(config, suite.test, suite.cases, verdicts=suite.verdicts, expected=expected),
+        )
 
     def part(self) -> Part:
         """Return the results for `--dspex-partial`, from which `--dspex-merge` decides the gates."""

@@ -254,3 +254,83 @@ def test_calls_of_the_judge_are_recorded(project, alone):
     project.forget_calls()
     alone().assert_outcomes(passed=1)
     assert project.calls == []
+
+
+GATE = """
+    from pytest_dspex.hookspecs import GateDecision
+
+    def pytest_dspex_gate(test, cases, verdicts):
+        low = [case.name for case in cases if case.scores["right"].value < 1]
+        return GateDecision("{name}", "failed" if low else "passed", f"{{len(low)}} of {{len(cases)}} are wrong")
+"""
+SCORED = """
+    import pytest
+
+    @pytest.mark.dspex_data("data.jsonl", inputs=["question"])
+    @pytest.mark.dspex_gate("right", min=0.5)
+    def test_qa(prediction, score):
+        score("right", prediction.answer != "blue")
+"""
+
+
+def test_a_plugin_decides_a_gate_of_its_own(project, run):
+    project.conftest(more=GATE.format(name="all"))
+    project.rows("red", "blue")
+    project.test(SCORED)
+    result = run("--dspex-live")
+    result.assert_outcomes(passed=3, failed=1)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["FAILED test_it.py::test_qa[[]gate-all[]] - 1 of 2 are wrong"])
+
+
+def test_a_plugin_fails_a_gate_of_the_test_and_cannot_pass_it(project, live):
+    project.conftest(more=GATE.format(name="right"))
+    project.rows("red", "blue")
+    project.test(SCORED)
+    result = live()
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(
+        ["*test_qa*gate-right*failed: 1 of 2 are wrong (decided by the plugin '*conftest.py')*"]
+    )
+    project.conftest(more=GATE.format(name="right").replace('"failed" if low', '"passed" if low'))
+    project.test(SCORED.replace("min=0.5", "min=0.9"))
+    result = live()
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.assert_outcomes(passed=2, failed=1)
+
+
+def test_a_plugins_gate_is_not_evaluated_on_a_part_of_the_cases(project, live):
+    project.conftest(more=GATE.format(name="all"))
+    project.rows("red", "green")
+    project.test(SCORED)
+    result = live("-k", "red")
+    assert result.ret == 0
+    result.assert_outcomes(passed=1, skipped=2, deselected=1)
+
+
+def test_a_plugins_gate_is_decided_over_merged_results_too(project, live, alone):
+    project.conftest(more=GATE.format(name="all"))
+    project.rows("red", "blue")
+    project.test(SCORED)
+    live("-k", "red", "--dspex-partial=parts")
+    live("-k", "blue", "--dspex-partial=parts")
+    result = alone("--dspex-merge=parts")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*1 of 2 gates passed*"])
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ("return True", "returned True; it must return a GateDecision, or several, or None"),
+        ("return [('a', 'passed', '')]", "returned [[]('a', 'passed', '')[]]; it must return*"),
+        ("return cases[0].scores['missing']", "raised KeyError: 'missing'"),
+    ],
+)
+def test_the_mistake_of_a_plugin_in_a_gate_is_a_failed_gate_that_names_it(project, live, body, problem):
+    project.conftest(more=f"def pytest_dspex_gate(cases): {body}")
+    project.rows("red")
+    project.test(SCORED)
+    result = live()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stdout.fnmatch_lines([f"the hook pytest_dspex_gate of the plugin '*conftest.py' {problem}"])
