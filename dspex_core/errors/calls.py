@@ -46,6 +46,7 @@ class LiveCallRefusedError(DSPexError):
         self.model = model
         super().__init__(
             f"a call to {model!r} was refused: this process only replays recorded answers (a pytest session sets "
-            "DSPEX_REPLAY=1 for the processes that it starts), and no cassette stands before this call. Make the call "
+            "DSPEX_REPLAY=1 for the processes that it starts, also while it records), and no cassette stands before "
+            "this call: only calls of the session's own processes are recorded. Make the call "
             "in a test of that session, run pytest with --dspex-live, or start the process with DSPEX_REPLAY="
         )
