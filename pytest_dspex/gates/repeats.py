@@ -162,10 +162,11 @@ def decide_repeats(repeat: Repeat, cases: Sequence[RepeatedCase], *, expected: i
     Cases that are not selected do not matter to a rule for each case; a mean needs all of them.
     """
     whole = [case for case in cases if case.attempts == repeat.times]
-    low = tuple(case for case in whole if case.passed < repeat.needed)
+    # Whatever the attempts that are missing had come to.
+    low = tuple(case for case in cases if case.passed + repeat.times - case.attempts < repeat.needed)
     if repeat.min is not None:
         return _decide_mean(repeat, whole, low, expected=expected)
-    facts = f"{len(whole) - len(low)} of {len(whole)} cases passed at least {repeat.needed} of {repeat.times} attempts"
+    facts = f"{len(cases) - len(low)} of {len(cases)} cases passed at least {repeat.needed} of {repeat.times} attempts"
     if low:
         return RepeatVerdict(repeat, "failed", facts, low)
     if len(whole) < len(cases) or not whole:

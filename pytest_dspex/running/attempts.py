@@ -22,15 +22,14 @@ def judge_together(item: pytest.Item, call: pytest.CallInfo[None], report: pytes
     attempt = attempt_of(item)
     if attempt is None or not attempt.repeat.label or not item.stash.get(WHOLE, False) or report.when == "teardown":
         return report
-    if report.when == "setup" and not report.failed:
+    if report.when == "setup" and report.passed:
         return report
     from pytest_dspex.cassettes.lm_recorder import CassetteMiss  # imported only in sessions with repeats
 
     if call.excinfo is not None and isinstance(call.excinfo.value, CassetteMiss):
         return report
-    if report.skipped and not hasattr(report, "wasxfail"):
-        return report
-    passed, why = report.passed, ""
+    is_skipped = report.skipped and not hasattr(report, "wasxfail")
+    passed, why = None if is_skipped else report.passed, ""
     if report.failed:
         why = shown_briefly(str(call.excinfo.value).partition("\n")[0]) if call.excinfo is not None else "failed"
         report.outcome = "skipped"

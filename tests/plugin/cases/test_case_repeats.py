@@ -88,6 +88,33 @@ def test_attempts_that_are_selected_without_the_others_fail_by_themselves(projec
     assert outcomes(result) == {"passed": 1, "failed": 1}
 
 
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ('4, require="3/4"', {"passed": 1, "skipped": 1, "xfailed": 2, "failed": 1}),
+        ('4, require="1/4"', {"passed": 1, "skipped": 2, "xfailed": 2}),
+    ],
+)
+def test_attempts_that_are_skipped_do_not_hide_those_that_failed(project, alone, rule, expected):
+    project.rows("late")
+    project.test(
+        f"""
+        import pytest
+
+        @pytest.mark.dspex_data("data.jsonl", inputs=["question"])
+        @pytest.mark.dspex_repeat({rule})
+        def test_qa(example, request):
+            number = int(request.node.name.rpartition("-")[2].partition("/")[0])
+            if number == 4:
+                pytest.skip("too late")
+            assert number == 1
+        """
+    )
+    result = alone()
+    assert outcomes(result) == expected
+    assert (result.ret == pytest.ExitCode.TESTS_FAILED) == ("failed" in expected)
+
+
 def test_a_miss_is_a_failure_whatever_the_rule(project, alone):
     project.rows("all")
     project.test(REPEATED.format(rule="5, pass_at=1"))
