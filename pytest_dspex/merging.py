@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_dspex.gates.own import with_own_gates
+from pytest_dspex.gates.settings import gate_settings
 from pytest_dspex.partial import Part, files_of, merged
 from pytest_dspex.reports.terminal import write
 
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 
 
 def merge(config: pytest.Config, paths: list[str]) -> pytest.ExitCode:
-    """Show all gates; return the exit status, which is `OK` only if every gate passed."""
+    """Show all gates; return the exit status, which is `OK` only if every gate passed.
+
+    An inconclusive gate does what the settings say. One that is not evaluated fails: no later session decides it.
+    """
     files = files_of(paths)
     parts = [Part.read(file) for file in files]
     report = _with_own_gates(config, merged(parts, root=config.rootpath), parts)
@@ -27,7 +31,8 @@ def merge(config: pytest.Config, paths: list[str]) -> pytest.ExitCode:
     config.pluginmanager.register(reporter, "terminalreporter")  # other plugins look it up by this name
     write(reporter, report)
     passed = sum(verdict.status == "passed" for verdict in verdicts)
-    is_green = passed == len(verdicts)
+    settings = gate_settings(config)
+    is_green = not any(settings.is_red(verdict) or verdict.status == "not evaluated" for verdict in verdicts)
     line = f"{passed} of {len(verdicts)} gates passed, decided over {len(files)} results"
     reporter.write_line(line, green=is_green, red=not is_green)
     if any(verdict.is_usage_error for verdict in verdicts):
