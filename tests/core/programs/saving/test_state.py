@@ -163,7 +163,8 @@ from dspex_core import Predict
 path, form = sys.argv[1:]
 predict = Predict("question -> answer")
 predict.save(path, format=form)
-for attempt in range(50):
+attempt, saved = 0, False
+while attempt < 50 or not saved:  # on a busy machine, a first save may take longer than any wait that one would choose
     child = os.fork()
     if not child:
         while True:
@@ -171,13 +172,15 @@ for attempt in range(50):
             predict.demos = [{"question": number, "answer": number}] * 500
             predict.save(path, format=form)
     time.sleep(attempt / 1000)
+    attempt += 1
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     loaded = Predict("question -> answer")
     loaded.load(path)
     assert len({demo["answer"] for demo in loaded.demos}) == (1 if loaded.demos else 0)
     assert len(loaded.demos) in (0, 500)
-print(len(loaded.demos))
+    saved = saved or bool(loaded.demos)
+print(saved)
 """
 
 
@@ -187,7 +190,7 @@ def test_a_save_killed_at_any_moment_leaves_a_file_that_loads(path, form):
         [sys.executable, "-c", KILLED_WHILE_SAVING, path, form], capture_output=True, text=True, check=False
     )
 
-    assert (done.stdout, done.stderr) == ("500\n", "")  # so some of them had saved
+    assert (done.stdout, done.stderr) == ("True\n", "")
 
 
 def test_keys_in_a_file_are_not_taken(path):
