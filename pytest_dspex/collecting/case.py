@@ -30,6 +30,7 @@ class Case:
         checks: The messages of the failed checks of `check`.
         evaluations: The results of the fixture `evaluate`.
         error: Whether the test failed with an error that is not an assertion.
+        is_missed: Whether it failed since a request is not recorded.
         example: The row; for a test of other parameters that uses `prediction`, these.
         collected: The collected facts of the function: its cases and gates.
         repeated: Which attempt of a repeated test the item is, from 1; 0 for other tests.
@@ -46,6 +47,7 @@ class Case:
     checks: list[str] = field(default_factory=list)
     evaluations: list[Evaluation] = field(default_factory=list)
     error: bool = False
+    is_missed: bool = False
     example: Example | None = None
     collected: Collected | None = None
     repeated: int = 0

@@ -65,6 +65,9 @@ def missing_data(summary: ScoreSummary, expected: int) -> str:
         return f"{reported}/{expected} cases"
     if not summary.counted:
         return f"no case ran, {reported} skipped"
+    missed = sum(case.record.is_missed for case in summary.counted)
+    if missed:
+        return f"{missed} of {summary.n} cases made requests that are not recorded"
     if summary.skipped >= summary.n:
         return f"n={summary.n}, skipped={summary.skipped}: the cases that are left say too little about the others"
     return ""

@@ -101,6 +101,7 @@ class CaseFacts:
         columns: The fields of the row that gates name, whole.
         spent: The totals of its LM calls.
         calls: Its LM calls, if a report shows them or the case did not pass.
+        repeat: Which of the attempts at its row this is, from 1; `None` for a case that runs once.
         hashes: Of the row, the program, the metric and the LM, if a baseline needs them.
     """
 
@@ -112,6 +113,7 @@ class CaseFacts:
     columns: Mapping[str, Any] = field(default_factory=dict)
     spent: Spent = field(default_factory=Spent)
     calls: tuple[LMCall, ...] = ()
+    repeat: int | None = None
     hashes: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -179,6 +181,7 @@ class CaseReport:
         case: The id of the dataset row; empty for a test without a dataset.
         attempt: 1 for the first attempt, 2 for the first rerun.
         is_error: Whether the test failed with an error that is not an assertion.
+        is_missed: Whether it failed since a request is not recorded.
         scores: The recorded scores, by name.
         evaluations: The results of the fixture `evaluate`.
         collected: The collected facts of the function; a worker that crashes has no other way to send them.
@@ -189,6 +192,7 @@ class CaseReport:
     case: str = ""
     attempt: int = 1
     is_error: bool = False
+    is_missed: bool = False
     scores: Mapping[str, RecordedScore] = field(default_factory=dict)
     evaluations: tuple[Evaluation, ...] = ()
     collected: Collected | None = None
@@ -239,6 +243,7 @@ class CaseRecord:
         message: Why the item did not pass, in one line.
         facts: The content of the case.
         attempt: The attempt whose result this is: 1, or more after reruns.
+        is_missed: Whether it failed since a request is not recorded.
         duration: The seconds that the item took.
     """
 
@@ -250,6 +255,7 @@ class CaseRecord:
     message: str = ""
     facts: CaseFacts = field(default_factory=CaseFacts)
     attempt: int = 1
+    is_missed: bool = False
     duration: float = field(default=0.0, compare=False)  # not a result: equal results may take longer
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pytest_dspex.reports.document import Document
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from pytest_dspex.gates.records import CaseRecord
     from pytest_dspex.gates.scoring import ScoreSummary
@@ -46,7 +47,7 @@ def document_of(report: Report, surroundings: Surroundings) -> Document:
     clean = _Cleaner(surroundings.hide)
     built = {
         "mode": surroundings.mode,
-        "suites": [_suite(suite, report.lines.get(suite.test), surroundings) for suite in report.suites],
+        "suites": [_suite(suite, report, surroundings) for suite in report.suites],
         "evaluations": [asdict(each) for each in report.evaluations],
         "optimizations": [_optimization(each) for each in report.optimizations],
         "notes": report.notes,
@@ -79,7 +80,8 @@ class _Cleaner:
         return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _suite(suite: Suite, line: int | None, surroundings: Surroundings) -> dict[str, Any]:
+def _suite(suite: Suite, report: Report, surroundings: Surroundings) -> dict[str, Any]:
+    line, baseline = report.lines.get(suite.test), report.baselines.get(suite.test, {})
     return {
         "test": suite.test,
         "file": suite.test.partition("::")[0],
@@ -92,7 +94,8 @@ def _suite(suite: Suite, line: int | None, surroundings: Surroundings) -> dict[s
         "silent": suite.silent,
         "gates": [_gate(verdict, suite, surroundings) for verdict in suite.verdicts],
         "scores": [_score(score) for score in suite.scores],
-        "cases": [_case(case) for case in suite.cases],
+        "slices": [_slice(verdict, suite) for verdict in suite.verdicts if verdict.slice],
+        "cases": [_case(case, baseline) for case in suite.cases],
     }
 
 
@@ -101,10 +104,15 @@ def _gate(verdict: Verdict, suite: Suite, surroundings: Surroundings) -> dict[st
     return {
         **_measured(verdict),
         "name": verdict.gate.name,
+        "label": verdict.label,
+        "slice": dict(verdict.slice),
+        "params": dict(verdict.params),
+        "before": _number(verdict.drop.before) if verdict.drop else None,
+        "p_value": _number(verdict.drop.p_value) if verdict.drop else None,
         "condition": verdict.gate.condition,
         "verdict": word_of(verdict),
         "reason": verdict.reason,
-        "unrecorded": suite.unrecorded(verdict.gate.name),
+        "unrecorded": suite.unrecorded(verdict.gate.name, within=verdict.slice),
         "worst": worst,
         "rerun": surroundings.rerun(worst[:_RERUN]) if worst else "",
     }
@@ -125,8 +133,20 @@ def _measured(measured: Verdict | ScoreSummary) -> dict[str, Any]:
     }
 
 
-def _case(case: CaseRecord) -> dict[str, Any]:
+def _slice(verdict: Verdict, suite: Suite) -> dict[str, Any]:
+    values = [value if isinstance(value, str) else json.dumps(value) for value in verdict.slice.values()]
+    return {
+        **_measured(verdict),
+        "name": verdict.gate.name,
+        "unrecorded": suite.unrecorded(verdict.gate.name, within=verdict.slice),
+        "column": ", ".join(verdict.slice),
+        "value": ", ".join(values),
+    }
+
+
+def _case(case: CaseRecord, baseline: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
     facts = case.facts
+    before = {score: _number(values[case.case]) for score, values in baseline.items() if case.case in values}
     return {
         "id": case.nodeid,
         "case": case.case,
@@ -140,8 +160,10 @@ def _case(case: CaseRecord) -> dict[str, Any]:
         },
         "columns": facts.columns,
         "params": facts.params,
+        "repeat": facts.repeat,
         "spent": asdict(facts.spent),
         "calls": [call.to_json() for call in facts.calls],
+        "baseline": {"scores": before} if before else None,
     }
 
 

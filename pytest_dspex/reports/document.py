@@ -136,6 +136,12 @@ class GateRow(_Part):
 
     name: str
     """The score."""
+    label: str = ""
+    """The part of the gate's node id within brackets; no two gates of a test share it."""
+    slice: dict[str, Any] = {}
+    """The values of the columns that its cases have in common."""
+    params: dict[str, Any] = {}
+    """The values of the test's other parameters that its cases have in common."""
     condition: str
     """What it must reach, as in ">= 0.85"."""
     verdict: Verdict
@@ -147,6 +153,10 @@ class GateRow(_Part):
     n: int = 0
     errors: int = 0
     unrecorded: int = 0
+    before: float | None = None
+    """The mean in the baseline, over the cases that both have, for a gate that compares."""
+    p_value: float | None = None
+    """How likely chance makes such a change for the worse."""
     worst: tuple[str, ...] = ()
     """The node ids of the cases that scored lowest, the worst first."""
     rerun: str = ""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pytest_dspex.gates.drop import corrected
 from pytest_dspex.gates.pairs import Pairing, compare_combinations
 from pytest_dspex.gates.records import Collected
-from pytest_dspex.gates.scoring import summarize
+from pytest_dspex.gates.scoring import BUILT_IN, summarize
 from pytest_dspex.gates.verdict_groups import decide_all
 
 if TYPE_CHECKING:
@@ -48,9 +48,12 @@ class Suite:
         """The number of cases that ran to their end and recorded no score."""
         return sum(not case.scores for case in self.cases if case.outcome in ("pass", "miss"))
 
-    def unrecorded(self, score: str) -> int:
-        """Return the number of cases that ran and did not record a score."""
-        return sum(score not in case.scores for case in self.cases if case.outcome in ("pass", "miss"))
+    def unrecorded(self, score: str, *, within: Mapping[str, object]) -> int:
+        """Return the number of cases of a slice that ran and did not record a score, nor have it without recording."""
+        if score in BUILT_IN:
+            return 0
+        ran = (case for case in self.cases if case.outcome in ("pass", "miss"))
+        return sum(score not in case.scores for case in ran if within.items() <= case.facts.columns.items())
 
     def failed(self, reason: str) -> Suite:
         """Return the suite with all of its gates failed for one reason."""
@@ -63,7 +66,8 @@ class Suite:
 class Report:
     """The content of a session's reports.
 
-    `notes` are further lines, such as the counts of LM calls, and `lines` the line of each test function.
+    `notes` are further lines, such as the counts of LM calls, and `lines` the line of each test function. `baselines`
+    has the values of each case in the baseline, by test, score and case.
     """
 
     suites: tuple[Suite, ...] = ()
@@ -71,6 +75,7 @@ class Report:
     notes: tuple[str, ...] = ()
     optimizations: tuple[OptimizeResult, ...] = ()
     lines: Mapping[str, int | None] = field(default_factory=dict)
+    baselines: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
 
 
 def suite_of(

@@ -81,7 +81,7 @@ def _groups(report: Report) -> Iterator[tuple[str, list[_Row]]]:
 
 def _verdict_row(suite: Suite, verdict: Verdict) -> _Row:
     name = verdict.label.removeprefix("gate-") or verdict.gate.name
-    row = _row(name, verdict, unrecorded=suite.unrecorded(verdict.gate.name))
+    row = _row(name, verdict, unrecorded=suite.unrecorded(verdict.gate.name, within=verdict.slice))
     return row._replace(gate=verdict.gate.condition, verdict=verdict.status)
 
 

@@ -116,6 +116,12 @@ def _is_end(error: BaseException | None) -> bool:
     return isinstance(error, AssertionError | pytest.fail.Exception) and not isinstance(error, pytest.xfail.Exception)
 
 
+def _is_miss(error: BaseException) -> bool:
+    from pytest_dspex.cassettes.lm_recorder import CassetteMiss
+
+    return isinstance(error, CassetteMiss)
+
+
 def _note(item: pytest.Item, case: Case, call: pytest.CallInfo[None]) -> None:
     """Put the case's current results into the item's user properties, in place of earlier ones."""
     from pytest_dspex.gates.records import PROPERTY
@@ -124,10 +130,12 @@ def _note(item: pytest.Item, case: Case, call: pytest.CallInfo[None]) -> None:
     from pytest_dspex.running.trace import Trace
 
     if call.when == "setup":
-        case.error, case.facts = False, None
+        case.error = case.is_missed = False
+        case.facts = None
         case.attempt += 1
     if call.excinfo is not None and not _is_assertion(call.excinfo.value):
         case.error = True
+        case.is_missed = _is_miss(call.excinfo.value)
     is_ready = call.when == "setup" and call.excinfo is None  # checks of its fixtures are raised after its call
     if case.checks and not is_ready:  # the test failed before its end, where `raise_checks` reports them
         item.add_report_section(call.when, "checks", _take_checks(case))

@@ -19,6 +19,7 @@ from pytest_dspex.running.trace import cut, shown_call, spent_by
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from dspex_core import Example
     from pytest_dspex.collecting.case import Case
     from pytest_dspex.running.trace import Made
 
@@ -41,6 +42,7 @@ def facts_of(item: pytest.Item, made: Sequence[Made], *, has_passed: bool) -> Ca
         expected=_bounded_fields(expected, most),
         prediction=_prediction(values.get("prediction"), most),
         params=labels_of(item),
+        repeat=item.stash[CASE].repeated or None,
         row_id="" if row is None else str(row.id),
         columns=_columns(item, {**inputs, **expected}),
         spent=spent_by(made, has_prices=is_detailed or "cost" in item.stash[CASE].gated),
@@ -51,6 +53,11 @@ def facts_of(item: pytest.Item, made: Sequence[Made], *, has_passed: bool) -> Ca
     )
 
 
+def inputs_of(example: Example) -> dict[str, Any]:
+    """Return the inputs of a row as a report of all cases has them."""
+    return _bounded_fields(_split_row(example)[0], _FULL)
+
+
 def report_of(case: Case) -> CaseReport:
     """Return the results of a case so far."""
     return CaseReport(
@@ -58,6 +65,7 @@ def report_of(case: Case) -> CaseReport:
         case=case.name,
         attempt=case.repeated or max(case.attempt, 1),
         is_error=case.error,
+        is_missed=case.is_missed,
         scores=case.scores,
         evaluations=tuple(case.evaluations),
         collected=case.collected,

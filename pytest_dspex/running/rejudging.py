@@ -12,6 +12,7 @@ import pytest
 
 from pytest_dspex.collecting.case import CASE
 from pytest_dspex.reports.shown import shown_briefly
+from pytest_dspex.running.facts import inputs_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,6 +45,8 @@ class Rejudging:
         if case.got is None:
             why = f": {case.message}" if case.message else ""
             self._refuse(f"has no output of the case {item.nodeid}, which ended with outcome {case.outcome!r}{why}")
+        if example is not None and not _is_same(case.inputs, inputs_of(example)):
+            self._refuse(f"has other inputs for {item.nodeid} than its row has now")
         if _is_cut(case.got):
             self._refuse(f"holds only the beginning of the long output of {item.nodeid}")
         return _as_made_by(program, case.got)
@@ -101,6 +104,19 @@ def _typed(value: Any, annotation: Any) -> Any:
         return TypeAdapter(annotation).validate_python(value)
     except ValidationError:  # the signature has changed since
         return value
+
+
+def _is_same(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Return whether the inputs are those of the report, in which long values and credentials are not whole."""
+    if recorded.keys() != now.keys():
+        return False
+    return all(_is_cut(recorded[name]) or _hides(recorded[name]) or recorded[name] == now[name] for name in now)
+
+
+def _hides(value: Any) -> bool:
+    from dspex_core.plugin_api import HIDDEN  # as above
+
+    return HIDDEN in str(value)
 
 
 def _is_cut(value: Any) -> bool:

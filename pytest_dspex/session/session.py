@@ -128,7 +128,15 @@ class SessionResults:
             notes=tuple(self._notes),
             optimizations=tuple(self._optimizations),
             lines=self._lines,
+            baselines={suite.test: self._before(suite) for suite in self._suites},
         )
+
+    def _before(self, suite: Suite) -> dict[str, dict[str, float]]:
+        """Return the values in the baseline of a suite that can be compared with those now, by score and case."""
+        sources = [verdict.gate.vs for verdict in suite.verdicts if verdict.gate.is_paired]
+        baseline = self._baselines.of(suite.test, sources[0] if sources else "baseline")
+        names = [score.name for score in suite.scores if not baseline.difference(score.name, suite.cases)]
+        return {name: found for name in names if (found := baseline.scores(name))}
 
     def _cases_by_function(self) -> dict[str, list[CaseRecord]]:
         cases: dict[str, list[CaseRecord]] = {}
@@ -278,5 +286,6 @@ def _record(nodeid: str, attempt: _Attempt, case: CaseReport) -> CaseRecord:
         message=attempt.message,
         facts=case.facts,
         attempt=case.attempt,
+        is_missed=case.is_missed,
         duration=attempt.duration,
     )

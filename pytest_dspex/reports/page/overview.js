@@ -26,7 +26,7 @@ function showGates(report) {
   const columns = [
     ["Verdict", ({ gate }) => chip(gate.verdict)],
     ["Test", ({ suite }) => make("span", { className: "code" }, suite.test), "name"],
-    ["Score", ({ gate }) => gate.name],
+    ["Score", ({ gate }) => [gate.name, ...groupOf(gate)].join(" · "), "name"],
     ["Must be", ({ gate }) => gate.condition],
     ["Mean", ({ gate }) => measured(gate.mean, gate), "number"],
     ["95 % interval", ({ gate }) => interval(gate), "number"],
@@ -36,6 +36,10 @@ function showGates(report) {
     ["Why", ({ gate }) => gate.verdict === "OK" ? "" : whyOf(gate), "name"],
   ];
   section("gates", table(columns, rows));
+}
+
+function groupOf(gate) {
+  return Object.entries({ ...gate.params, ...gate.slice }).map(([name, value]) => `${name} = ${shownValue(value)}`);
 }
 
 function whyOf(gate) {
@@ -139,8 +143,10 @@ function slices(suite, only) {
 
 function inSlice(suite, row) {
   const found = [];
+  const names = row.column.split(", ");
   suite.cases.forEach((each, index) => {
-    if (String(each.columns[row.column]) === row.value) found.push(index);
+    const values = names.map((name) => ({ ...each.params, ...each.columns })[name]);
+    if (values.map((value) => (typeof value === "string" ? value : JSON.stringify(value))).join(", ") === row.value) found.push(index);
   });
   return found;
 }

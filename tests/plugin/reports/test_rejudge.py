@@ -60,6 +60,15 @@ def test_a_case_that_the_report_does_not_have_fails(judged, alone):
     assert judged.calls == []
 
 
+def test_a_case_whose_row_has_other_inputs_now_fails(judged, alone):
+    judged.test(LENIENT)
+    rows = (judged.path / "data.jsonl").read_text().replace("Say red", "Say red again")
+    (judged.path / "data.jsonl").write_text(rows)
+    result = alone("--dspex-rejudge=run.json")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*has other inputs for test_it.py::test_qa[[]c-red[]] than its row has now*"])
+
+
 def test_a_case_that_had_no_output_says_why(project, alone):
     project.rows("red", "broken")
     project.test(LENIENT)

@@ -184,3 +184,48 @@ def test_credentials_are_in_no_report(project, alone, monkeypatch):
         for secret in secrets:
             assert secret not in text
             assert json.dumps(secret)[1:-1] not in text
+
+
+def test_slices_repeats_and_the_baseline_are_in_the_report(project, alone):
+    project.rows("red", "blue")
+    project.test(
+        """
+        import pytest
+
+        @pytest.mark.dspex_data("data.jsonl", inputs=["question"])
+        @pytest.mark.dspex_gate("accuracy", min=0.1, by="answer")
+        @pytest.mark.dspex_gate("accuracy", max_drop=0.9)
+        def test_sliced(example, prediction, score):
+            score("accuracy", prediction.answer == example.answer)
+
+        @pytest.mark.dspex_data("data.jsonl", inputs=["question"])
+        @pytest.mark.dspex_repeat(2, require="1/2")
+        def test_repeated(example, prediction): pass
+        """
+    )
+    alone("--dspex-record=new", "--dspex-update-baseline")
+    replies = project.cassette("test_sliced").read_text()
+    assert replies.count("]]\\nblue") == 1
+    project.cassette("test_sliced").write_text(replies.replace("]]\\nblue", "]]\\nred"))
+    alone("--dspex-report=json:report.json")
+    suites = {suite["test"].rpartition("::")[2]: suite for suite in json_of(project)["suites"]}
+    sliced = suites["test_sliced"]
+    assert [(row["column"], row["value"], row["mean"]) for row in sliced["slices"]] == [
+        ("answer", "blue", 0.0),
+        ("answer", "red", 1.0),
+    ]
+    assert [case["baseline"]["scores"] for case in sliced["cases"]] == [{"accuracy": 1.0}] * 2
+    [change] = [gate for gate in sliced["gates"] if gate["before"] is not None]
+    assert (change["before"], change["mean"]) == (1.0, 0.5)
+    assert [case["repeat"] for case in suites["test_repeated"]["cases"]] == [1, 2, 1, 2]
+
+
+def test_a_gate_whose_cases_are_not_recorded_is_not_evaluated(recorded, run):
+    recorded.cassette().unlink()
+    result = run("--dspex-report=json:report.json")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED  # for the cases
+    result.stdout.fnmatch_lines(
+        ["*[[]gate-accuracy[]] not evaluated: 3 of 3 cases made requests that are not recorded"]
+    )
+    [gate] = [gate for suite in json_of(recorded)["suites"] for gate in suite["gates"]]
+    assert gate["verdict"] == "NOT EVALUATED"
