@@ -6,7 +6,12 @@ type of ours stands beside that type.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
 
 # in the output that an xdist worker sends to its controller
 COLLECTED_OUTPUT = "dspex_collected"
@@ -19,3 +24,4 @@ SIBLINGS: pytest.StashKey[list[pytest.Item]] = pytest.StashKey()  # all cases th
 NEXT_ITEM: pytest.StashKey[pytest.Item | None] = pytest.StashKey()
 # in the stash of the session's config
 DETAILED: pytest.StashKey[bool] = pytest.StashKey()  # whether a report shows each case in full, with its LM calls
+KNOWN_SECRETS: pytest.StashKey[Callable[[], Collection[str]]] = pytest.StashKey()  # of LMs that were called

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -48,6 +49,7 @@ class Options:
         max_calls: How many LM calls recompiling may make (`--dspex-max-calls`).
         max_usd: How many dollars recompiling may cost (`--dspex-max-usd`).
         repeat: How often each case of a test that uses an LM runs (`--dspex-repeat`).
+        redact: What to hide in cassettes and reports, beside credentials (ini `dspex_redact`).
     """
 
     live: bool
@@ -63,6 +65,7 @@ class Options:
     max_usd: float | None = None
     repeat: int | None = None
     judge_lm: str = ""
+    redact: tuple[re.Pattern[str], ...] = ()
 
     @property
     def asks(self) -> bool:
@@ -173,6 +176,12 @@ def _add_ini_keys(parser: pytest.Parser) -> None:
         type="linelist",
         default=[],
     )
+    parser.addini(
+        "dspex_redact",
+        "regular expressions, a line each: what they match is hidden in cassettes and reports, beside credentials",
+        type="linelist",
+        default=[],
+    )
     parser.addini("dspex_concurrency", "how many predictions run at once (default: 32)", default="32")
 
 
@@ -214,6 +223,7 @@ def configure(config: pytest.Config) -> None:
         record=config.getoption("dspex_record") if not config.getoption("dspex_plan") else "none",
         optimize=_programs_to_optimize(config),
         lm=config.getini("dspex_lm"),
+        redact=tuple(map(_pattern, config.getini("dspex_redact"))),
         concurrency=_positive(config.getini("dspex_concurrency")),
         partial=config.invocation_params.dir / partial if (partial := config.getoption("dspex_partial")) else None,
         artifacts=config.getoption("dspex_artifacts"),
@@ -275,6 +285,21 @@ def has_gates(config: pytest.Config) -> bool:
 def is_worker(config: pytest.Config) -> bool:
     """Return whether this process is a pytest-xdist worker."""
     return hasattr(config, "workerinput")
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        pattern = re.compile(text)
+    except re.error as error:
+        raise pytest.UsageError(
+            f"the ini key dspex_redact has {text!r}, which is not a regular expression ({error}); correct the line"
+        ) from error
+    if pattern.search(""):
+        raise pytest.UsageError(
+            f"the ini key dspex_redact has {text!r}, which matches the empty text and so would hide everything; "
+            "have it match at least one character"
+        )
+    return pattern
 
 
 def _positive(text: str) -> int:

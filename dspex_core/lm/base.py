@@ -230,7 +230,7 @@ class BaseLM:
         recorder = self._recorder(settings) if settings.recorder is not None or settings.replay_only else None
         answer = self.live(request)
         if recorder is not None:
-            answer = through(recorder, self.model, request, answer)
+            answer = through(recorder, self.model, self.with_keys(request), answer)
         if settings.listeners or settings.callbacks or self.callbacks:
             answer = in_span("lm", {"instance": self, "request": request}, self.callbacks, answer)
         response = yield from answer
@@ -241,6 +241,10 @@ class BaseLM:
             entry = HistoryEntry(self.model, asked, response, time.time(), self.model_type)
             note(entry, self.history, settings.max_history_size)
         return response
+
+    def with_keys(self, request: LMRequest) -> LMRequest:
+        """Return a request whose `options` name this LM's credentials, which a recorder has to hide."""
+        return request
 
     def prepared(self, request: LMRequest) -> LMRequest:
         """Return a request with this LM's defaults for parameters that it does not set."""

@@ -188,6 +188,15 @@ class LM(BaseLM):
         request = request.with_defaults(self.config)
         return self._set_apart(request) if request.config else request
 
+    def with_keys(self, request: LMRequest) -> LMRequest:
+        """Return a request whose `options` name this LM's credentials, too; it is only recorded, not sent."""
+        if self.api_key is None and not self._options:
+            return request
+        of_this_call = SecretMapping(request.options or {})
+        return replace(
+            request, options=SecretMapping({**of_this_call, "lm": {**self._options, "api_key": self.api_key}})
+        )
+
     def _set_apart(self, request: LMRequest) -> LMRequest:
         if is_plain(request.config):
             return request

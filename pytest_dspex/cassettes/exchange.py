@@ -11,7 +11,7 @@ import binascii
 import hashlib
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from dspex_core.plugin_api import Json
+    from pytest_dspex.cassettes.masking import Mask
 
 _PORTS = {"http": 80, "https": 443}
 _SHORTEST_SECRET = 8  # characters; a shorter one may well stand in a prompt
@@ -61,6 +62,10 @@ class HTTPRequest:
         return hashlib.sha256(
             json.dumps(parts, sort_keys=True, ensure_ascii=False).encode(errors="surrogatepass")
         ).hexdigest()
+
+    def masked(self, mask: Mask) -> HTTPRequest:
+        """Return the request without what a session hides."""
+        return replace(self, url=mask.text(self.url), body=mask.value(self.body))
 
     def to_json(self) -> Json:
         """Return the stored form."""

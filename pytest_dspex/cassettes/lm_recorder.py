@@ -5,7 +5,6 @@ A replayed call costs a hash and a dict lookup; no engine is imported for it.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import textwrap
 import threading
@@ -21,7 +20,7 @@ from pytest_dspex.cassettes.entry import CassetteError, Entry
 from pytest_dspex.cassettes.exchange import HTTPReply
 from pytest_dspex.cassettes.http_recorder import HTTPRecorder
 from pytest_dspex.cassettes.lanes import Lanes
-from pytest_dspex.cassettes.redact import without_secrets
+from pytest_dspex.cassettes.masking import Mask
 from pytest_dspex.cassettes.refusals import refusal_from_json, refusal_to_json
 from pytest_dspex.cassettes.repeats import Repeats, has_replies_of_its_own, number_of
 from pytest_dspex.cassettes.store import last_message
@@ -120,6 +119,7 @@ class CassetteRecorder(HTTPRecorder):
         process: The id of the process that runs the test, if the recorder may be made in a forked child of it.
         lanes: The lanes of the session's threads.
         tracker: Counts the calls that the LM or the session's cache answers.
+        mask: Hides credentials in all that is recorded or looked up.
 
     The n-th equal request of a model that samples has the n-th recorded reply. At temperature 0, and with equal
     `rollout_id`s, equal requests have one reply in a run, also with `"all"`.
@@ -136,12 +136,14 @@ class CassetteRecorder(HTTPRecorder):
         process: int | None = None,
         lanes: Lanes | None = None,
         tracker: UsageTracker | None = None,
+        mask: Mask | None = None,
     ) -> None:
         self.replayed = 0
         self.recorded = 0
         self.missed = 0
         self._store = store
-        self._case = case
+        self._mask = mask or Mask()
+        self._case = self._mask.text(case)
         self._mode = record
         self._process = process or os.getpid()
         self.unseen: CassetteMiss | None = None  # a miss in a forked child, which raises `MissElsewhereError` instead
@@ -159,9 +161,11 @@ class CassetteRecorder(HTTPRecorder):
             CassetteError: The cassette is damaged.
             LMError: The recorded answer is a refusal.
         """
-        sent = _without_secrets(request)
+        sent = self._mask.request(request)
         key = sent.key(model, self._case)
         entry = self._next_reply(key) if has_replies_of_its_own(sent) else self._lookup(key)
+        if entry is None and self._mask.add_environment():  # a test or a fixture has set a key since
+            return self.replay(model, request)
         if entry is not None:
             with self._lock:
                 self.replayed += 1
@@ -192,6 +196,9 @@ class CassetteRecorder(HTTPRecorder):
             MissElsewhereError: The same, in a forked child.
             CassetteError: The cassette is damaged.
         """
+        if self._mode != "none":
+            self._mask.add_environment()
+        request = request.masked(self._mask)
         same = request.key(self._case, 0)
         with self._lock:  # simultaneous equal requests get one reply each
             number = self._equal_requests[same]
@@ -210,7 +217,9 @@ class CassetteRecorder(HTTPRecorder):
         """Record a reply as the next of its request, unless it is a failure that may pass."""
         if not reply.is_kept:
             return
-        same, stored = request.key(self._case, 0), reply.without(request.secrets).to_json()
+        stored = self._mask.value(reply.without(request.secrets).to_json())
+        request = request.masked(self._mask)
+        same = request.key(self._case, 0)
         with self._lock:
             number = self._equal_requests[same]
             key = request.key(self._case, number)
@@ -240,22 +249,22 @@ class CassetteRecorder(HTTPRecorder):
         """Record a response, unless this run has already recorded one for the same request."""
         if self._tracker is not None:
             self._tracker.add(model, response)
-        self._record(model, request, response.to_json())
+        self._record(model, request, self._mask.response(request, response))
 
     def fail(self, model: str, request: LMRequest, error: LMError) -> None:
         """Record a refusal, which is an answer to the request; other failures are not recorded."""
         refusal = refusal_to_json(error)
         if refusal is not None:
-            self._record(model, request, refusal)
+            self._record(model, request, self._mask.value(refusal))
         else:
             self._repeats.release(request)
 
     def _record(self, model: str, request: LMRequest, answer: Json) -> None:
-        sent = _without_secrets(request)
+        sent = self._mask.request(request)
         key = sent.key(model, self._case)
         if has_replies_of_its_own(sent):
             key = self._repeats.reserved(request) or self._repeats.reserve(key, request, self._store.labels(key))
-        if self._store.add(Entry(key, model, self._case, sent.to_json(), answer, number_of(key))):
+        if self._store.add(Entry(key, model, self._case, self._mask.value(sent.to_json()), answer, number_of(key))):
             with self._lock:
                 self.recorded += 1
 
@@ -280,10 +289,6 @@ class CassetteRecorder(HTTPRecorder):
             "delete its line and record it again with --dspex-record=new"
         )
         return CassetteError(message, path=self._store.path)
-
-
-def _without_secrets(request: LMRequest) -> LMRequest:
-    return dataclasses.replace(request, config=without_secrets(request.config))
 
 
 def _indented(text: str) -> str:

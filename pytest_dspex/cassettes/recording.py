@@ -14,6 +14,8 @@ from pytest_dspex.cassettes.entry import CassetteError
 from pytest_dspex.cassettes.live_recorder import spent
 from pytest_dspex.cassettes.places import folder_beside
 from pytest_dspex.collecting.cases import names_of
+from pytest_dspex.hookspecs.redacting import redactor
+from pytest_dspex.keys import KNOWN_SECRETS
 from pytest_dspex.options import OPTIONS, is_worker
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from pytest_dspex.cassettes.lanes import Lanes
     from pytest_dspex.cassettes.live_recorder import LiveRecorder
     from pytest_dspex.cassettes.lm_recorder import CassetteRecorder
+    from pytest_dspex.cassettes.masking import Mask
     from pytest_dspex.cassettes.places import Place
     from pytest_dspex.cassettes.store import CassetteStore
 
@@ -76,6 +79,7 @@ class Recording:
         self._stores: dict[str, CassetteStore] = {}
         self._runs: dict[str, Run] = {}
         self._recorders: list[CassetteRecorder] = []
+        self._mask: Mask | None = None
         self._problems: list[str] = []
         self._notes: list[str] = []
         self._run = config.workerinput[_RUN_KEY] if is_worker(config) else _new_run()  # type: ignore[attr-defined]  # xdist's
@@ -84,12 +88,17 @@ class Recording:
         """Return a recorder for the LM calls made in this process, or in one that it was forked from."""
         from pytest_dspex.cassettes.journal import Journal
         from pytest_dspex.cassettes.lm_recorder import CassetteRecorder
+        from pytest_dspex.cassettes.masking import Mask
         from pytest_dspex.cassettes.store import CassetteStore
 
         run = self._runs.setdefault(place.owner, Run(place.cassette, place.cases))
         if place.owner not in self._stores:
             journal = Journal(run.cassette, run=self._run) if self._mode != "none" else None
             self._stores[place.owner] = CassetteStore(run.cassette, journal=journal)
+        if self._mask is None:
+            self._mask = Mask(redactor(self._config))
+            self._config.stash[KNOWN_SECRETS] = self._mask.known
+        self._mask.add_environment()
         recorder = CassetteRecorder(
             self._stores[place.owner],
             case=place.case,
@@ -97,6 +106,7 @@ class Recording:
             process=process,
             lanes=self._lanes,
             tracker=self._tracker,
+            mask=self._mask,
         )
         self._recorders.append(recorder)
         return recorder

@@ -8,20 +8,28 @@ import pytest
 
 from pytest_dspex.hookspecs.calling import each_plugin, wrong_result
 from pytest_dspex.keys import PROBLEMS_OUTPUT
-from pytest_dspex.options import is_worker
+from pytest_dspex.options import OPTIONS, is_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_HIDDEN = "[secret]"  # `dspex_core`'s, which is not imported for it
 _UNSHOWN = "<not shown, as the hook pytest_dspex_redact failed>"
 _STRUCTURE = frozenset({"lineno", "location", "path", "style", "type"})  # of pytest's representations of failures
 
 
 def redactor(config: pytest.Config) -> Callable[[str], str] | None:
-    """Return a function that removes from a text what plugins remove; `None` if no plugin does."""
-    if not config.hook.pytest_dspex_redact.get_hookimpls():
+    """Return a function that removes from a text what plugins and the ini key `dspex_redact` do; `None` without any."""
+    patterns = config.stash[OPTIONS].redact
+    if not (patterns or config.hook.pytest_dspex_redact.get_hookimpls()):
         return None
-    return lambda text: _redacted(text, config) if text else text
+
+    def redact(text: str) -> str:
+        for pattern in patterns:
+            text = pattern.sub(_HIDDEN, text)
+        return _redacted(text, config) if text else text
+
+    return redact
 
 
 def redacted(data: Any, redact: Callable[[str], str]) -> Any:

@@ -16,6 +16,7 @@ from urllib.parse import quote
 import pytest
 
 from pytest_dspex.hookspecs.redacting import redacted, redactor
+from pytest_dspex.keys import KNOWN_SECRETS
 from pytest_dspex.reports import alike
 from pytest_dspex.reports.shown import each_text, shown
 
@@ -34,14 +35,14 @@ def clean_test_report(report: pytest.TestReport, item: pytest.Item) -> pytest.Te
     if report.outcome == "passed" and not report.sections and not report.user_properties:
         return report
     funcargs = item.funcargs if isinstance(item, pytest.Function) else {}
-    return _clean(report, item.config, secrets=secrets_of(funcargs.values()))
+    return _clean(report, item.config, secrets=secrets_of(funcargs.values(), item.config))
 
 
 def clean_collect_report(report: pytest.CollectReport, collector: pytest.Collector) -> pytest.CollectReport:
     """Return the report of a collection without credentials and control characters."""
     if report.outcome == "passed" and not report.sections:
         return report
-    return _clean(report, collector.config, secrets=secrets_of(()))
+    return _clean(report, collector.config, secrets=secrets_of((), collector.config))
 
 
 def _clean(report: _Report, config: pytest.Config, *, secrets: list[str]) -> _Report:
@@ -50,7 +51,8 @@ def _clean(report: _Report, config: pytest.Config, *, secrets: list[str]) -> _Re
     hide = partial(without, secrets=secrets)
     terminal = config.pluginmanager.getplugin("terminalreporter")  # `None` with `-p no:terminal`
     keep_color = terminal is not None and terminal.hasmarkup
-    cleaned: dict[str, Any] = {name: each_text(stored[name], hide) for name in _HIDDEN_FIELDS if name in stored}
+    hidden = {**stored, "longrepr": _hidden_across_lines(stored["longrepr"], hide)}
+    cleaned: dict[str, Any] = {name: each_text(hidden[name], hide) for name in _HIDDEN_FIELDS if name in stored}
     if "user_properties" in stored:
         pairs = stored["user_properties"]
         cleaned["user_properties"] = [_clean_property(name, value, hide) for name, value in pairs]
@@ -62,6 +64,20 @@ def _clean(report: _Report, config: pytest.Config, *, secrets: list[str]) -> _Re
     result = type(report)._from_json({**stored, **cleaned})  # noqa: SLF001  as above
     result.__dict__.update({name: value for name, value in report.__dict__.items() if name not in cleaned})
     return result
+
+
+def _hidden_across_lines(data: Any, hide: Callable[[str], str]) -> Any:
+    """Return a stored failure without the credentials that go over several of its lines, such as a private key."""
+    if isinstance(data, list | tuple):
+        return [_hidden_across_lines(item, hide) for item in data]
+    if not isinstance(data, dict):
+        return data
+    return {
+        name: hide("\n".join(inner)).split("\n")
+        if name == "lines" and isinstance(inner, list)
+        else _hidden_across_lines(inner, hide)
+        for name, inner in data.items()
+    }
 
 
 def _redacted(cleaned: Mapping[str, Any], redact: Callable[[str], str]) -> dict[str, Any]:
@@ -94,7 +110,7 @@ def without(text: str, *, secrets: list[str]) -> str:
     return masked(text)
 
 
-def secrets_of(values: Iterable[object]) -> list[str]:
+def secrets_of(values: Iterable[object], config: pytest.Config) -> list[str]:
     """Return the credentials in the environment of this process, and the keys of the LMs in use, the longest first."""
     from dspex_core.plugin_api import is_secret  # as above
 
@@ -106,6 +122,8 @@ def secrets_of(values: Iterable[object]) -> list[str]:
 
         lms = [value for value in (*values, current().lm) if isinstance(value, BaseLM)]
         found.update(secret for lm in lms for secret in _keys_of(lm))
+    if KNOWN_SECRETS in config.stash:  # the keys with which LMs were called
+        found.update(config.stash[KNOWN_SECRETS]())
     stripped = {secret.strip() for secret in found}
     long = (form for secret in stripped if len(secret) >= _SHORTEST for form in _forms(secret))
     return sorted(set(long), key=len, reverse=True)

@@ -50,7 +50,7 @@ def _document(config: pytest.Config, report: Report) -> Document:
     from pytest_dspex.reports.cleaning import secrets_of, without
     from pytest_dspex.reports.rerun import Reruns
 
-    hide = partial(without, secrets=secrets_of(()))
+    hide = partial(without, secrets=secrets_of((), config))
     return document_of(report, Surroundings(_mode(config), hide, Reruns.of(config).command))
 
 
