@@ -97,7 +97,7 @@ def test_each_fixture_has_a_cassette_beside_the_file_that_defines_it(shared, run
         "conftest/fixture-packaged.jsonl": [("", "Say package")],
         "conftest/fixture-shade.jsonl": [("test_it.py-azure", "Say darkblue"), ("test_it.py-red", "Say darkred")],
         "conftest/fixture-shared.jsonl": [("", "Say session"), ("", "Say teardown")],
-        "conftest/fixture-warm.jsonl": [("", "Say thread")],
+        "conftest/fixture-warm.jsonl": [("", "Say thread"), ("", "Say thread")],
         "test_it/TestIn.test_first.jsonl": [("", "Say function")],
         "test_it/fixture-TestIn.classed.jsonl": [("TestIn", "Say class")],
         "test_it/fixture-moduled.jsonl": [("", "Say module")],
