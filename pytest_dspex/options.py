@@ -107,6 +107,11 @@ def add_options(parser: pytest.Parser) -> None:
         "written; may be repeated",
     )
     group.addoption(
+        "--dspex-init",
+        action="store_true",
+        help="run no test; write a small suite that passes into the current directory, which must not have its files",
+    )
+    group.addoption(
         "--dspex-repeat",
         type=int,
         metavar="N",

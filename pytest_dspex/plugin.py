@@ -60,7 +60,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_cmdline_main(config: pytest.Config) -> pytest.ExitCode | None:
-    """With `--dspex-merge`, decide the gates of other sessions and run no test."""
+    """With `--dspex-init`, write a suite; with `--dspex-merge`, decide the gates of other sessions; run no test."""
+    if config.getoption("dspex_init"):
+        from pytest_dspex.session.starter import write_starter
+
+        return write_starter(config)
     paths = config.getoption("dspex_merge")
     if not paths:
         return None

@@ -145,8 +145,9 @@ def test_the_plugin_of_the_page_about_hooks_works(project):
     folder = project("docs/extending.md")
     recorded = run_pytest(folder, "--dspex-record=new")
     assert (recorded.returncode, "4 passed" in recorded.stdout) == (0, True), recorded.stdout
-    replayed = run_pytest(folder)
+    replayed = run_pytest(folder, "--dspex-report=csv:cases.csv")
     assert (replayed.returncode, "2 replayed" in replayed.stdout) == (0, True), replayed.stdout
+    assert (folder / "cases.csv").read_text() == "mail1,pass\nmail2,pass\n"
 
 
 @pytest.mark.timeout(400)

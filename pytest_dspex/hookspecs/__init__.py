@@ -10,6 +10,7 @@ from pytest_dspex.hookspecs.specs import (
     pytest_dspex_load_dataset,
     pytest_dspex_metrics,
     pytest_dspex_redact,
+    pytest_dspex_report,
 )
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ __all__ = [
     "pytest_dspex_load_dataset",
     "pytest_dspex_metrics",
     "pytest_dspex_redact",
+    "pytest_dspex_report",
 ]
 
 

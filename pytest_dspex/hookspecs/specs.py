@@ -56,3 +56,11 @@ def pytest_dspex_gate(
     It is called once for each test function that uses the plugin, after its last case: `test` is its node id, `cases`
     the results of its cases, `verdicts` what its gates have decided.
     """
+
+
+@pytest.hookspec
+def pytest_dspex_report(config: pytest.Config) -> Mapping[str, Callable[[dict[str, Any]], str | bytes]]:  # type: ignore[empty-body]
+    """Return formats of reports by name, each a function from the report to the content of its file.
+
+    The report is a dict, as `--dspex-report=json:PATH` writes it. `--dspex-report=NAME:PATH` asks for a format.
+    """

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_dspex.keys import DETAILED
+from pytest_dspex.reports.own_formats import own_formats
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 KINDS = ("html", "json", "md")
 _BETWEEN = re.compile(r",\s*(?=\w+:)|\n")  # a path may hold a comma
-_FORM = "KIND:PATH with one of the kinds html, json and md, as in html:report.html,json:report.json"
+_FORM = "KIND:PATH with one of the kinds {}, as in html:report.html,json:report.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,8 @@ def configure(config: pytest.Config) -> None:
         source, folder, texts = "--dspex-report", config.invocation_params.dir, given
     else:
         source, folder, texts = "the ini key dspex_report", config.rootpath, config.getini("dspex_report")
-    targets = tuple(target for text in texts for target in _targets(text, folder, source=source))
+    kinds = (*KINDS, *own_formats(config)) if texts else KINDS
+    targets = tuple(target for text in texts for target in _targets(text, folder, source=source, kinds=kinds))
     paths = [target.path for target in targets]
     twice = next((path for path in paths if paths.count(path) > 1), None)
     if twice is not None:
@@ -51,11 +53,12 @@ def configure(config: pytest.Config) -> None:
         config.stash[DETAILED] = True
 
 
-def _targets(text: str, folder: Path, *, source: str) -> Iterator[Target]:
+def _targets(text: str, folder: Path, *, source: str, kinds: Sequence[str]) -> Iterator[Target]:
     for part in _BETWEEN.split(text):
         kind, colon, path = (each.strip() for each in part.partition(":"))
-        if kind not in KINDS or not colon or not path:
-            raise pytest.UsageError(f"{source} has {part!r}; write {_FORM}")
+        if kind not in kinds or not colon or not path:
+            known = f"{', '.join(kinds[:-1])} and {kinds[-1]}"
+            raise pytest.UsageError(f"{source} has {part!r}; write {_FORM.format(known)}")
         target = (folder / path).expanduser()
         if target.is_dir():
             raise pytest.UsageError(

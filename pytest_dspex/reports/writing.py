@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pytest_dspex.options import OPTIONS
 from pytest_dspex.reports import github
+from pytest_dspex.reports.own_formats import own_formats
 from pytest_dspex.reports.targets import TARGETS
 
 if TYPE_CHECKING:
@@ -25,13 +26,16 @@ def is_asked(config: pytest.Config) -> bool:
 
 def write(config: pytest.Config, report: Report) -> tuple[list[str], list[str]]:
     """Write all reports; return the lines for the terminal, and the problems."""
+    from dspex_core import ConfigurationError
     from dspex_core.plugin_api import write_atomically  # imported only in sessions with a report
 
     document = _document(config, report)
     lines, problems = [], []
     for target in config.stash.get(TARGETS, ()):
         try:
-            write_atomically(target.path, _writers()[target.kind](document))
+            write_atomically(target.path, _content(config, target.kind, document))
+        except ConfigurationError as error:
+            problems.append(f"--dspex-report: {target.path} is not written: {error}")
         except OSError as error:
             problems.append(f"--dspex-report: {target.path} could not be written ({error}); name another path")
         else:
@@ -59,6 +63,11 @@ def _mode(config: pytest.Config) -> Literal["replay", "record", "live"]:
     if options.live:
         return "live"
     return "replay" if options.record == "none" else "record"
+
+
+def _content(config: pytest.Config, kind: str, document: Document) -> str | bytes:
+    writer = _writers().get(kind)
+    return writer(document) if writer else own_formats(config)[kind].content_of(document.model_dump(mode="json"))
 
 
 def _writers() -> Mapping[str, Callable[[Document], str]]:

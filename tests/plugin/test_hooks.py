@@ -334,3 +334,32 @@ def test_the_mistake_of_a_plugin_in_a_gate_is_a_failed_gate_that_names_it(projec
     result = live()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stdout.fnmatch_lines([f"the hook pytest_dspex_gate of the plugin '*conftest.py' {problem}"])
+
+
+@pytest.mark.parametrize(
+    ("returned", "problem"),
+    [
+        ("[len]", "*the hook pytest_dspex_report of the plugin '*conftest.py' returned [[]<built-in function len>[]]*"),
+        ("{}", "*has 'own:out.txt'; write KIND:PATH with one of the kinds html, json and md, as in*"),
+        ("{'other': str}", "*has 'own:out.txt'; write KIND:PATH with one of the kinds html, json, md and other*"),
+    ],
+)
+def test_a_format_that_no_plugin_has_ends_the_session_at_its_start(project, live, returned, problem):
+    project.conftest(more=f"def pytest_dspex_report(): return {returned}")
+    project.test("def test_it(score): score('x', 1)")
+    result = live("--dspex-report=own:out.txt")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([problem])
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [("report['missing']", "raised KeyError: 'missing'"), ("3", "is 3; it must be a text or bytes")],
+)
+def test_a_report_that_a_plugin_cannot_make_is_a_problem_of_the_session(project, live, body, problem):
+    project.conftest(more=f"def pytest_dspex_report(): return {{'own': lambda report: {body}}}")
+    project.test("def test_it(score): score('x', 1)")
+    result = live("--dspex-report=own:out.txt")
+    assert result.ret != 0
+    result.stdout.fnmatch_lines([f"ERROR: *out.txt is not written: the report of the plugin '*conftest.py' {problem}*"])
+    assert not (project.path / "out.txt").exists()
