@@ -50,6 +50,21 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def together(session: nox.Session) -> None:
+    """Run sessions with other plugins, which would act on all other tests, too."""
+    others = {
+        "asyncio": "pytest-asyncio>=1",
+        "html": "pytest-html>=4",
+        "metadata": "pytest-metadata>=3",
+        "randomly": "pytest-randomly>=4",
+        "rerunfailures": "pytest-rerunfailures>=15",
+    }
+    session.install(*CONSTRAINTS, "-e", ".[dev]", *others.values())
+    without = [f"-pno:{name}" for name in others]  # the tests load them where they need them
+    session.run("pytest", *without, "tests/plugin/test_other_plugins.py", *session.posargs)
+
+
+@nox.session
 def fast(session: nox.Session) -> None:
     """Run the tests that one runs while working."""
     session.install(*CONSTRAINTS, "-e", ".[dev]")

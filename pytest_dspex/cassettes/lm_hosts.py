@@ -132,7 +132,8 @@ def hosts_of(entries: Iterable[str]) -> LMHosts:
 def _from_environment() -> set[tuple[str, int]]:
     """Return the servers that variables such as `OPENAI_BASE_URL` name."""
     found = set()
-    for name, value in os.environ.items():
+    for name in os.environ:  # which may change meanwhile
+        value = os.environ.get(name, "")
         if value and _VARIABLE.fullmatch(name):
             try:
                 pieces = urlsplit(value if "://" in value else f"http://{value}")

@@ -50,7 +50,9 @@ class Mask:
 
     def add_environment(self) -> bool:
         """Hide the keys that the environment holds now, too; return whether there are new ones."""
-        return self.add(value for name, value in os.environ.items() if is_secret(name) and not _is_path(value))
+        return self.add(
+            value for name in os.environ if is_secret(name) and (value := os.environ.get(name)) and not _is_path(value)
+        )
 
     def add(self, secrets: Iterable[str]) -> bool:
         """Hide more secrets; return whether there are new ones."""

@@ -115,7 +115,11 @@ def secrets_of(values: Iterable[object], config: pytest.Config) -> list[str]:
     from dspex_core.plugin_api import is_secret  # as above
 
     # A path is not a secret: neither PWD nor the path of a key's file is. A whole key may be too long for a path.
-    found = {value for name, value in os.environ.items() if is_secret(name) and not os.path.exists(value)}  # noqa: PTH110
+    found = {
+        value
+        for name in os.environ
+        if is_secret(name) and (value := os.environ.get(name)) and not os.path.exists(value)  # noqa: PTH110
+    }
     if "dspex_core.lm.client" in sys.modules:  # without it there is not an LM
         from dspex_core import BaseLM
         from dspex_core.plugin_api import current
