@@ -69,7 +69,7 @@ def _clean(report: _Report, config: pytest.Config, *, secrets: list[str]) -> _Re
 def _hidden_across_lines(data: Any, hide: Callable[[str], str]) -> Any:
     """Return a stored failure without the credentials that go over several of its lines, such as a private key."""
     if isinstance(data, list | tuple):
-        return [_hidden_across_lines(item, hide) for item in data]
+        return type(data)([_hidden_across_lines(item, hide) for item in data])  # a skip is a tuple
     if not isinstance(data, dict):
         return data
     return {

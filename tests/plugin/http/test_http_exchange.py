@@ -218,7 +218,7 @@ def test_a_request_of_any_form_is_a_call(body):
 
 
 def test_calls_of_other_libraries_are_calls_of_their_case():
-    trace = Trace(None)
+    trace = Trace(None, is_live=True)
     request = request_of("POST", "http://x.org/v1/chat/completions", headers=(), body=json.dumps(PROMPT))
     assert trace.replay_http(request) is None
     trace.record_http(request, HTTPReply(200, {}, json.dumps(OPENAI).encode()))
