@@ -37,9 +37,10 @@ def ours():
     return dspex_core
 
 
-@pytest.fixture
-def live(ours):
-    """Let calls of ours go past the session's cassette, as DSPy's do."""
-    replaying = {"replay_only": False} if "replay_only" in ours.settings else {}
-    with ours.context(recorder=None, **replaying):
+@pytest.fixture(autouse=True)
+def live():
+    """Let all calls pass the session's cassettes: they go to servers of the tests' own, from threads of DSPy's, too."""
+    undo = dspex_core.settings.install_recorder(None, replay_only=False)
+    with dspex_core.context(recorder=None, replay_only=False):
         yield
+    undo()

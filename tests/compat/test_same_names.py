@@ -69,9 +69,7 @@ MEMBERS = {
 LEFT_OUT = {  # docs/migrating-from-dspy.md says why
     "BaseLM": {"model_type", "temperature", "max_tokens", "cache", "num_retries"},
     "LM": {"provider", "finetuning_model", "launch_kwargs", "train_kwargs", "use_developer_role"},
-    "Adapter": {"use_native_function_calling", "native_response_types", "parallel_tool_calls"},
-    "ChatAdapter": {"native_response_types"},
-    "XMLAdapter": {"native_response_types"},
+    "Adapter": {"use_native_function_calling", "parallel_tool_calls"},
 }
 VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
