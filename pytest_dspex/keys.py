@@ -25,3 +25,5 @@ NEXT_ITEM: pytest.StashKey[pytest.Item | None] = pytest.StashKey()
 # in the stash of the session's config
 DETAILED: pytest.StashKey[bool] = pytest.StashKey()  # whether a report shows each case in full, with its LM calls
 KNOWN_SECRETS: pytest.StashKey[Callable[[], Collection[str]]] = pytest.StashKey()  # of LMs that were called
+COLLECTED_ITEMS: pytest.StashKey[list[pytest.Item]] = pytest.StashKey()  # before any is deselected
+SKIPPED_MODULES: pytest.StashKey[bool] = pytest.StashKey()  # whether a module was skipped while it was collected

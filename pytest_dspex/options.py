@@ -50,6 +50,8 @@ class Options:
         max_usd: How many dollars recompiling may cost (`--dspex-max-usd`).
         repeat: How often each case of a test that uses an LM runs (`--dspex-repeat`).
         redact: What to hide in cassettes and reports, beside credentials (ini `dspex_redact`).
+        prune: Whether to remove recorded calls that no test uses (`--dspex-prune`).
+        max_age: The days after which recorded replies are old (ini `dspex_max_age`).
     """
 
     live: bool
@@ -66,6 +68,8 @@ class Options:
     repeat: int | None = None
     judge_lm: str = ""
     redact: tuple[re.Pattern[str], ...] = ()
+    prune: bool = False
+    max_age: int | None = None
 
     @property
     def asks(self) -> bool:
@@ -80,13 +84,7 @@ def add_options(parser: pytest.Parser) -> None:
     """Declare the command-line options and ini keys."""
     group = parser.getgroup("dspex", "language-model tests")
     group.addoption("--dspex-live", action="store_true", help="call the LM; use no cassettes")
-    group.addoption(
-        "--dspex-record",
-        choices=("none", "new", "all"),
-        default="none",
-        help="none: replay cassettes only (default); new: call the LM for requests that are not recorded yet, and "
-        "record them; all: record every call anew",
-    )
+    _add_cassette_options(group)
     _add_optimize_options(group)
     group.addoption(
         "--dspex-artifacts",
@@ -181,6 +179,7 @@ def _add_ini_keys(parser: pytest.Parser) -> None:
         type="linelist",
         default=[],
     )
+    parser.addini("dspex_max_age", "the days after which a recorded reply is old, with a warning", default="")
     parser.addini(
         "dspex_redact",
         "regular expressions, a line each: what they match is hidden in cassettes and reports, beside credentials",
@@ -188,6 +187,21 @@ def _add_ini_keys(parser: pytest.Parser) -> None:
         default=[],
     )
     parser.addini("dspex_concurrency", "how many predictions run at once (default: 32)", default="32")
+
+
+def _add_cassette_options(group: pytest.OptionGroup) -> None:
+    group.addoption(
+        "--dspex-prune",
+        action="store_true",
+        help="after a run of all tests that passed, remove the recorded calls and cassettes that no test uses",
+    )
+    group.addoption(
+        "--dspex-record",
+        choices=("none", "new", "all"),
+        default="none",
+        help="none: replay cassettes only (default); new: call the LM for requests that are not recorded yet, and "
+        "record them; all: record every call anew",
+    )
 
 
 def _add_optimize_options(group: pytest.OptionGroup) -> None:
@@ -229,6 +243,8 @@ def configure(config: pytest.Config) -> None:
         optimize=_programs_to_optimize(config),
         lm=config.getini("dspex_lm"),
         redact=tuple(map(_pattern, config.getini("dspex_redact"))),
+        prune=config.getoption("dspex_prune"),
+        max_age=_days(config.getini("dspex_max_age")),
         concurrency=_positive(config.getini("dspex_concurrency")),
         partial=config.invocation_params.dir / partial if (partial := config.getoption("dspex_partial")) else None,
         artifacts=config.getoption("dspex_artifacts"),
@@ -290,6 +306,14 @@ def has_gates(config: pytest.Config) -> bool:
 def is_worker(config: pytest.Config) -> bool:
     """Return whether this process is a pytest-xdist worker."""
     return hasattr(config, "workerinput")
+
+
+def _days(text: str) -> int | None:
+    if text and not text.isdecimal():
+        raise pytest.UsageError(
+            f"the ini key dspex_max_age is {text!r}, not a number of days; set it to 90, for example"
+        )
+    return int(text) if text else None
 
 
 def _pattern(text: str) -> re.Pattern[str]:

@@ -11,7 +11,7 @@ from pytest_dspex.collecting.problems import with_unreadable
 from pytest_dspex.collecting.relevance import any_relevant
 from pytest_dspex.fixtures import check, dspex_context, evaluate, example, judge_lm, lm, prediction, score, scripted_lm
 from pytest_dspex.hookspecs import specs
-from pytest_dspex.keys import SIBLINGS
+from pytest_dspex.keys import COLLECTED_ITEMS, SIBLINGS, SKIPPED_MODULES
 from pytest_dspex.reports import alike, cleaning, targets
 from pytest_dspex.running import around as running
 from pytest_dspex.running import routing, shared_fixtures
@@ -114,6 +114,11 @@ def pytest_pycollect_makeitem() -> Generator[None, object, object]:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
     """Prepare the tests before other plugins deselect some; then add the items that recompile programs."""
+    config.stash[COLLECTED_ITEMS] = list(items)
+    if config.stash[options.OPTIONS].prune:
+        from pytest_dspex.session.controller import watch
+
+        watch(config)
     if not any_relevant(config, items):
         return (yield)
     from pytest_dspex.collecting.cases import prepare
@@ -187,6 +192,8 @@ def pytest_make_collect_report(
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     """Fail the collection of a module whose datasets cannot be read; remove credentials from its report."""
     report = with_unreadable((yield), collector)
+    if report.skipped:
+        collector.config.stash[SKIPPED_MODULES] = True
     return cleaning.clean_collect_report(report, collector)
 
 

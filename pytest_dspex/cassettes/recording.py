@@ -80,6 +80,7 @@ class Recording:
         self._runs: dict[str, Run] = {}
         self._recorders: list[CassetteRecorder] = []
         self._mask: Mask | None = None
+        self._upkeep: dict[str, Any] = {}
         self._problems: list[str] = []
         self._notes: list[str] = []
         self._run = config.workerinput[_RUN_KEY] if is_worker(config) else _new_run()  # type: ignore[attr-defined]  # xdist's
@@ -168,7 +169,24 @@ class Recording:
             name: [str(run.cassette), run.cases, sorted(run.ran), asked.get(name, [])]
             for name, run in self._runs.items()
         }
-        return {"runs": runs, "calls": dict(self._calls()), "problems": self._problems, "notes": self._notes}
+        counts = {"runs": runs, "calls": dict(self._calls()), "problems": self._problems, "notes": self._notes}
+        return {**counts, **self._upkeep}
+
+    def note_end(self, session: pytest.Session) -> None:
+        """Note what the tests have used, for the controller's `Upkeep`."""
+        from pytest_dspex.cassettes.answers import change_of
+        from pytest_dspex.cassettes.upkeep import note_collected, usage_of
+
+        usages, changes = {}, list[str]()
+        for owner, store in self._stores.items():
+            run = self._runs[owner]
+            with contextlib.suppress(CassetteError):  # the tests that use it have failed
+                usages[str(run.cassette)] = usage_of(
+                    store, cases=run.cases, ran=run.ran, max_age=self._config.stash[OPTIONS].max_age
+                )
+                found = [change_of(before, after) for before, after in store.changes()]
+                changes += [f"{run.cassette.stem} {change}" for change in found if change is not None]
+        self._upkeep = {"usage": usages, "changes": changes, "collected": note_collected(session)}
 
 
 class Recordings:

@@ -54,6 +54,8 @@ class CassetteStore:
         self._asked: set[str] = set()
         self._added: set[str] = set()
         self._changed = False
+        self._dropped: list[Entry] = []
+        self._first: dict[str, Entry | None] = {}  # what the entries that this run has changed were before
 
     def __len__(self) -> int:
         with self._lock:
@@ -85,7 +87,9 @@ class CassetteStore:
             self._added.add(entry.key)
             kept = Entry.from_json(json.loads(line_of(entry.to_json())))  # equal to the entry that a later run reads
             if self._entries().get(entry.key) != kept:  # a date alone is no change, and no line in a diff
-                self._keep(replace(kept, recorded=self._today))
+                self._first.setdefault(entry.key, self._entries().get(entry.key))
+                kept = replace(kept, recorded=self._today)
+                self._keep(kept)
                 self._changed = True
                 if self._journal is not None:
                     self._journal.append(line_of(kept.to_json()))
@@ -124,6 +128,7 @@ class CassetteStore:
                 return False
             self.path.parent.mkdir(parents=True, exist_ok=True)
             added = {key: self._entries()[key] for key in self._added}
+            self._dropped += [self._entries()[key] for key in unused]
             with exclusive(self.path.parent):
                 entries, changed = _merge(self.path, added, own, unused=unused)
             self._load(entries.values())
@@ -146,6 +151,31 @@ class CassetteStore:
             except OSError:  # there may be room by now
                 lines = (line_of(self._entries()[key].to_json()) for key in sorted(self._added))
                 write_atomically(self._journal.path, "".join(f"{line}\n" for line in lines))
+
+    @property
+    def used(self) -> set[str]:
+        """The keys of the entries that were looked up or added in this run."""
+        return self._asked & self._entries().keys()
+
+    def dates(self, keys: Iterable[str]) -> dict[str, str]:
+        """Return since when each of some entries has its response; an empty text if that is not known."""
+        return {key: self._entries()[key].recorded for key in keys}
+
+    def changes(self) -> list[tuple[Entry, Entry]]:
+        """Return the entries of this run that have another response than before, each after the one before.
+
+        A request that is new in a case stands for the one that the case has not asked any more, if there is one each.
+        """
+        with self._lock:
+            entries = self._entries()
+            pairs = [(before, entries[key]) for key, before in self._first.items() if before and key in entries]
+            new = [entries[key] for key, before in self._first.items() if before is None and key in entries]
+            unasked = [entry for entry in entries.values() if entry.key not in self._asked] + self._dropped
+        for entry in new:
+            left = [each for each in unasked if each.case == entry.case]
+            if len(left) == 1 and sum(each.case == entry.case for each in new) == 1:
+                pairs.append((left[0], entry))
+        return pairs
 
     @property
     def asked(self) -> frozenset[str]:
@@ -253,6 +283,17 @@ def _merge(
         if is_abandoned(shard):  # otherwise a child process may still write; the next recording merges the rest
             shard.unlink(missing_ok=True)
     return entries, changed
+
+
+def drop(path: Path, keys: Collection[str]) -> None:
+    """Remove entries from a cassette; a cassette without entries is removed.
+
+    Raises:
+        CassetteError: The cassette is damaged.
+        OSError: It cannot be written.
+    """
+    with exclusive(path.parent):
+        _merge(path, {}, (), unused=keys)
 
 
 def last_message(request: Json) -> str:

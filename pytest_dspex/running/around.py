@@ -162,7 +162,10 @@ def finish(session: pytest.Session) -> None:
     if router is not None and (strays := (router.problems(), router.notes())) != ([], []):
         recording_of(session.config).add_strays(*strays)
     recording = session.config.stash.get(RECORDING, None)
+    if recording is None and session.config.stash[OPTIONS].prune:
+        recording = recording_of(session.config)
     if recording is not None:
+        recording.note_end(session)
         recording.save()
     if is_worker(session.config):
         output = session.config.workeroutput  # type: ignore[attr-defined]  # xdist's, on workers

@@ -9,6 +9,7 @@ import pytest
 
 from pytest_dspex.cassettes.recording import Recordings
 from pytest_dspex.cassettes.stash import RECORDING
+from pytest_dspex.cassettes.upkeep import Upkeep
 from pytest_dspex.collecting.agreement import Agreement
 from pytest_dspex.collecting.case import COLLECTED
 from pytest_dspex.gates.records import Collected
@@ -54,6 +55,7 @@ class Controller:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._recordings = Recordings(config)
+        self._upkeep = Upkeep(config)
         self._local_host: LocalHost | None = None
         self._problems: list[str] = []  # mistakes that workers have found
         self._agreement = Agreement()
@@ -63,6 +65,8 @@ class Controller:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Add the report of a case; other plugins then see its scores as properties."""
+        if report.skipped:
+            self._upkeep.note_skip()
         self._results.add_report(report)
         writes_xml = self._config.getoption("xmlpath", None) is not None  # `None` with `-p no:junitxml`, too
         junit.show_scores(report, self._results.text_of(report.nodeid), is_read=writes_xml)
@@ -83,7 +87,10 @@ class Controller:
             self._local_host.close()
         if RECORDING in self._config.stash:
             self._recordings.add(self._config.stash[RECORDING].to_json())
+            self._upkeep.add(self._config.stash[RECORDING].to_json())
         self._recordings.merge()
+        for note in self._upkeep.notes(session):
+            self._results.add_note(note)
         self._write_reports(session)
         if self._problems:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
@@ -145,11 +152,13 @@ class Controller:
         """Add the output that a worker sends at its end; a killed worker sends none."""
         output = getattr(node, "workeroutput", None)  # xdist sets it only if the worker ended normally
         if output is None:
+            self._upkeep.note_crash()
             return
         collected = json.loads(output.get(COLLECTED_OUTPUT, "{}"))
         self._results.add_collected({function: Collected.from_json(facts) for function, facts in collected.items()})
         if RECORDING_OUTPUT in output:
             self._recordings.add(output[RECORDING_OUTPUT])
+            self._upkeep.add(output[RECORDING_OUTPUT])
             self._recordings.add_shards(output[RECORDING_OUTPUT])
         for note in output.get(NOTES_OUTPUT, ()):
             self._results.add_note(note)

@@ -111,7 +111,8 @@ def plant(monkeypatch):
         held = {name: change(value) for name, value in HELD_BY_CLIENTS.items()}
         monkeypatch.setenv("HELD_BY_CLIENTS", json.dumps(held))
         environment = {name: change(value) for name, value in HELD_BY_THE_ENVIRONMENT.items()}
-        monkeypatch.setenv("PLANTED", json.dumps({**environment, **OF_A_FORM, **BY_A_PATTERN}))
+        first = {"private_key": OF_A_FORM["private_key"]}  # pytest may cut off what comes later, its first line too
+        monkeypatch.setenv("PLANTED", json.dumps({**first, **environment, **OF_A_FORM, **BY_A_PATTERN}))
 
     return plant
 

@@ -1,0 +1,75 @@
+"""What the summary says of changed, unused and old recordings, and what --dspex-prune removes."""
+
+import pytest
+from cassette_files import calls_in
+
+TWO = """
+    def test_one(qa):
+        qa(question="Say red")
+    def test_two(qa):
+        qa(question="Say blue")
+"""
+
+
+@pytest.fixture
+def recorded(project, alone):
+    project.rows("red", "blue")
+    project.test()
+    project.test(TWO, name="test_other")
+    assert alone("--dspex-record=new").ret == 0
+    return project
+
+
+def test_a_recording_says_which_answers_it_changed(recorded, alone):
+    source = (recorded.path / "conftest.py").read_text()
+    (recorded.path / "conftest.py").write_text(source.replace("\\n{word}", "\\nnot {word}"))
+    result = alone("--dspex-record=all", "-k", "test_other")
+    result.stdout.fnmatch_lines(["answers that this recording changed: 2", "*test_one the answer: (nothing) -> not"])
+    assert "answers that" not in alone("--dspex-record=all", "-k", "test_other").stdout.str()
+
+
+def test_what_no_test_uses_is_listed_and_pruned_after_a_whole_run(recorded, run):
+    recorded.rows("red")
+    recorded.test(TWO.replace("test_two", "test_new").replace("Say blue", "Say red"), name="test_other")
+    assert run("--dspex-record=new").ret == 0
+    listed = run()
+    listed.stdout.fnmatch_lines(
+        [
+            "recorded calls that no test uses (--dspex-prune removes them):",
+            "*cassettes/test_it/test_qa.jsonl: 1 of c-blue",
+            "*cassettes/test_other/test_two.jsonl: the whole file",
+        ]
+    )
+    assert run("--dspex-prune").ret == 0
+    assert [call["case"] for call in calls_in(recorded.cassette())] == ["c-red"]
+    assert not recorded.cassette("test_two", "test_other").exists()
+    assert recorded.cassette("test_new", "test_other").exists()
+    assert "no test uses" not in run().stdout.str()
+
+
+@pytest.mark.parametrize(
+    "part", [["-k", "red"], ["test_it.py"], ["test_it.py::test_qa[c-red]"], ["--deselect", "test_other.py::test_one"]]
+)
+def test_a_partial_run_removes_and_lists_nothing(recorded, alone, part):
+    recorded.test("", name="test_other")
+    before = sorted(recorded.path.rglob("*.jsonl"))
+    result = alone("--dspex-prune", *part)
+    result.stdout.fnmatch_lines(["--dspex-prune has removed nothing: *"])
+    assert sorted(recorded.path.rglob("*.jsonl")) == before
+
+
+@pytest.mark.parametrize("broken", ["def test_one(: pass", "import pytest\npytest.skip(allow_module_level=True)"])
+def test_a_module_that_was_not_collected_keeps_its_cassettes(recorded, alone, broken):
+    (recorded.path / "test_other.py").write_text(broken)
+    alone("--dspex-prune")
+    assert recorded.cassette("test_two", "test_other").exists()
+
+
+def test_old_replies_are_a_warning(recorded, alone, pytester):
+    path = recorded.cassette()
+    recorded_at = next(entry for entry in path.read_text().split('"') if entry.startswith("20") and len(entry) == 10)
+    path.write_text(path.read_text().replace(recorded_at, "2020-01-31"))
+    pytester.makeini("[pytest]\ndspex_max_age = 90")
+    alone().stdout.fnmatch_lines(
+        ["WARNING: 2 recorded replies are older than *", "*test_qa.jsonl: 2, since 2020-01-31"]
+    )
