@@ -43,7 +43,7 @@ def pytest_dspex_load_dataset(source: Any, folder: Path, config: pytest.Config) 
 def pytest_dspex_redact(text: str, config: pytest.Config) -> str | None:
     """Return a text without what must not be stored or shown; `None` leaves it as it is.
 
-    It is called for each text that goes into a report. Several implementations work one after the other.
+    It is called for each text that goes into a cassette or a report. Several implementations work one after the other.
     """
 
 

@@ -103,13 +103,13 @@ def test_suites_of_a_monorepo_with_files_of_one_name_are_kept_apart(project, sui
     for folder in ("one", "two"):
         project.rows("red", "blue", name=f"{folder}/data.jsonl")
         (project.path / folder / "test_it.py").write_text("\n".join(line[4:] for line in TEST.splitlines()))
-    importing = "--import-mode=importlib"
-    suite("--dspex-record=new", importing, "one", "two").assert_outcomes(passed=10, failed=2)
+    importing = ("--import-mode=importlib", f"--confcutdir={project.path}")
+    suite("--dspex-record=new", *importing, "one", "two").assert_outcomes(passed=10, failed=2)
     project.forget_calls()
-    suite(importing, "two").assert_outcomes(passed=5, failed=1)
-    suite(importing, f"--rootdir={project.path / 'one'}", "one").assert_outcomes(passed=5, failed=1)
+    suite(*importing, "two").assert_outcomes(passed=5, failed=1)
+    suite(*importing, f"--rootdir={project.path / 'one'}", "one").assert_outcomes(passed=5, failed=1)
     (project.path / "one" / "pytest.ini").write_text("[pytest]\n")
-    suite(importing, "-c", "one/pytest.ini", "--rootdir=.", "one", "two").assert_outcomes(passed=10, failed=2)
+    suite(*importing, "-c", "one/pytest.ini", "--rootdir=.", "one", "two").assert_outcomes(passed=10, failed=2)
     assert project.calls == []
     assert (project.path / "one" / "cassettes" / "test_it" / "test_low.jsonl").exists()
 
