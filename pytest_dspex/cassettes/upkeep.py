@@ -158,7 +158,11 @@ class Upkeep:
         if not self._options.prune:
             yield _listed("recorded calls that no test uses (--dspex-prune removes them):", sorted(lines))
             return
-        self._prune({path: keys for path, (keys, _) in unused.items()}, files)
+        try:
+            self._prune({path: keys for path, (keys, _) in unused.items()}, files)
+        except (CassetteError, OSError) as error:
+            yield f"--dspex-prune: a cassette could not be written ({error}); run it again"
+            return
         yield _listed("recorded calls that no test uses, removed:", sorted(lines))
 
     def _why_partial(self, session: pytest.Session) -> str | None:
