@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from dspex_core.evaluation.compare import SIGNIFICANCE, Comparison, compare, compare_scores
     from dspex_core.evaluation.evaluate import metric_name
     from dspex_core.evaluation.result import EvaluationResult
+    from dspex_core.flow.pieces import PIECE
     from dspex_core.flow.threads import WORK
-    from dspex_core.flow.together import PIECE
     from dspex_core.lm.embedded.server import BUILT_IN, SERVER_VARIABLE, serve
     from dspex_core.messages import Json
     from dspex_core.metrics.score import as_score
@@ -109,7 +109,7 @@ _HOMES = {
     "ARTIFACT_KIND": "programs.base",
     "BUILT_IN": "lm.embedded.server",
     "HIDDEN": "plain.secrets",
-    "PIECE": "flow.together",
+    "PIECE": "flow.pieces",
     "REPLAY_VARIABLE": "config",
     "SERVER_VARIABLE": "lm.embedded.server",
     "SIGNIFICANCE": "evaluation.compare",

@@ -9,17 +9,14 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dspex_core.flow.pieces import PIECE
 from dspex_core.flow.steps import adrive, drive
 from dspex_core.flow.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dspex_core.flow.steps import Flow
-
-
-# Which of the flows that run together this one is, from 0, within those around it; empty outside of any.
-PIECE: contextvars.ContextVar[tuple[int, ...]] = contextvars.ContextVar("dspex_piece", default=())
+from dspex_core.flow.steps import Flow
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import json
 import os
 import signal
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 
 from dspex_core.errors import DSPexError
 from dspex_core.messages import LMOutput, LMRequest, LMResponse, Message, ResponseSchema, Usage
-from pytest_dspex.cassettes.entry import CassetteError, Entry
+from pytest_dspex.cassettes.entry import CassetteError, Entry, line_of
 from pytest_dspex.cassettes.journal import Journal
 from pytest_dspex.cassettes.store import CassetteStore, merge_shards
 
@@ -321,11 +322,15 @@ def recording(path, run=RUN):
     return CassetteStore(path, journal=Journal(path, run=run))
 
 
+def dated(recorded):
+    return dataclasses.replace(recorded, recorded=dt.datetime.now(dt.UTC).date().isoformat())
+
+
 def shard(path, *entries, owner):
     """Write a shard as another process does that is gone by now: nobody holds it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     left = path.with_name(f"{path.name}.{owner}.shard")
-    left.write_bytes("".join(json.dumps(one.to_json()) + "\n" for one in entries).encode())
+    left.write_bytes("".join(f"{line_of(one.to_json())}\n" for one in entries).encode())
     return left
 
 
@@ -338,7 +343,7 @@ def test_merged_shards_equal_a_serial_recording(tmp_path_factory, recorded, data
     serial, parallel = cassette(folder / "serial.jsonl", *old), cassette(folder / "test_fn.jsonl", *old)
     cassette(serial, *recorded)
     for worker in set(workers):
-        own = [one for one, owner in zip(recorded, workers, strict=True) if owner == worker]
+        own = [dated(one) for one, owner in zip(recorded, workers, strict=True) if owner == worker]
         shard(parallel, *own, owner=f"{RUN}-{worker}")
     merge_shards([folder], run=RUN)
     assert parallel.read_bytes() == serial.read_bytes()

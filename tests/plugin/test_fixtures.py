@@ -51,7 +51,7 @@ def test_a_score_does_not_fail_a_test(project, run):
     project.test("def test_it(score):\n    score('accuracy', False)")
     result = run()
     assert outcomes(result) == {"passed": 1}
-    result.stdout.re_match_lines([r"test_it\.py::test_it +accuracy +0 "])
+    result.stdout.re_match_lines([r"test_it\.py::test_it$", r" +accuracy +0\.00 "])
 
 
 def test_a_score_may_be_what_a_metric_returns(project, alone):
@@ -93,7 +93,7 @@ def test_a_program_is_evaluated_on_a_whole_dataset(project, run):
     project.test(EVALUATE.format(threshold=1.0, more=""))
     result = run("--dspex-live")
     assert outcomes(result) == {"passed": 1}
-    result.stdout.re_match_lines([r".*test_whole_set +exact_match.* 1 "])
+    result.stdout.re_match_lines([r".*test_whole_set$", r" +exact_match +1\.00 "])
 
 
 def test_an_evaluation_that_falls_short_says_which_examples_failed(project, run):

@@ -13,7 +13,7 @@ def document():
     return a_document()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
     """Debian's Chromium, or another that is installed; the tests download none."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright, which drives Chromium, is not installed")
