@@ -16,7 +16,7 @@ from dspex_core.flow.threads import in_thread
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-from dspex_core.flow.steps import Flow
+    from dspex_core.flow.steps import Flow
 
 
 @dataclass(frozen=True, slots=True)
