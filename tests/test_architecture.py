@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -176,3 +176,8 @@ def docstring(path):
 @pytest.mark.parametrize("path", FACES)
 def test_every_promised_path_can_be_imported(path):
     assert import_module(path).__doc__
+
+
+def test_no_two_test_modules_have_one_name():
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []  # pytest imports them by their bare names

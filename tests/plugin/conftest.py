@@ -113,7 +113,8 @@ def alone(pytester):
 
 
 @pytest.fixture
-def on_two_workers(pytester):
+def on_two_workers(pytester, monkeypatch):
+    monkeypatch.delenv("COVERAGE_PROCESS_START", raising=False)  # the same code is measured alone, in half of the time
     # They take most of the time that workers need to start; the last comes with langchain-core.
     without = [f"-pno:{name}" for name in ("hypothesispytest", "anyio", "langsmith_plugin")]
 

@@ -36,10 +36,10 @@ def refused(result, *messages):
 # What becomes of a dataset
 
 
-def test_each_row_is_an_item_with_the_id_of_the_row(project, run):
+def test_each_row_is_an_item_with_the_id_of_the_row(project, alone):
     project.rows("red", "blue")
     project.test()
-    result = run("--dspex-live", "-v")
+    result = alone("--dspex-live", "-v")
     assert outcomes(result) == {"passed": 2}
     result.stdout.fnmatch_lines_random(["*test_it.py::test_qa[[]c-red]*", "*test_it.py::test_qa[[]c-blue]*"])
 
@@ -100,7 +100,7 @@ def test_only_the_named_fields_are_inputs(project, alone):
     assert outcomes(alone()) == {"passed": 1}
 
 
-def test_other_parameters_multiply_the_rows(project, run):
+def test_other_parameters_multiply_the_rows(project, alone):
     project.rows("red", "blue")
     project.test(
         """
@@ -112,7 +112,7 @@ def test_other_parameters_multiply_the_rows(project, run):
             assert prediction.answer == example.answer
         """
     )
-    assert outcomes(run("--dspex-record=new")) == {"passed": 4}
+    assert outcomes(alone("--dspex-record=new")) == {"passed": 4}
     assert sorted(entry["case"] for entry in project.entries()) == [
         "c-blue-long",
         "c-blue-short",
@@ -121,7 +121,7 @@ def test_other_parameters_multiply_the_rows(project, run):
     ]
 
 
-def test_methods_of_a_class_have_data_as_well(project, run):
+def test_methods_of_a_class_have_data_as_well(project, alone):
     project.rows("red", "blue")
     project.test(
         """
@@ -133,7 +133,7 @@ def test_methods_of_a_class_have_data_as_well(project, run):
                 assert prediction.answer == example.answer
         """
     )
-    assert outcomes(run("--dspex-record=new")) == {"passed": 2}
+    assert outcomes(alone("--dspex-record=new")) == {"passed": 2}
     assert len(project.entries("TestQA.test_qa")) == 2
 
 
@@ -256,10 +256,10 @@ def test_a_dataset_that_cannot_be_read_fails_the_collection_of_its_module(projec
     assert project.calls == []
 
 
-def test_other_modules_run_where_the_collection_of_one_failed(project, run):
+def test_other_modules_run_where_the_collection_of_one_failed(project, alone):
     project.test()
     project.test("def test_other():\n    pass", name="test_other")
-    result = run("--continue-on-collection-errors")
+    result = alone("--continue-on-collection-errors")
     assert outcomes(result) == {"passed": 1, "errors": 1}
     assert result.ret == pytest.ExitCode.TESTS_FAILED
 

@@ -10,7 +10,7 @@ def outcomes(result):
 # check
 
 
-def test_failed_checks_are_all_told_at_the_end(project, run):
+def test_failed_checks_are_all_told_at_the_end(project, alone):
     project.test(
         """
         def test_it(check):
@@ -19,13 +19,13 @@ def test_failed_checks_are_all_told_at_the_end(project, run):
             check("", "three")
         """
     )
-    result = run()
+    result = alone()
     assert outcomes(result) == {"failed": 1}
     result.stdout.fnmatch_lines(["2 failed checks:", "  - two", "  - three"])
     result.stdout.no_fnmatch_line("*  - one")
 
 
-def test_checks_before_a_failed_assertion_are_told_beside_it(project, run):
+def test_checks_before_a_failed_assertion_are_told_beside_it(project, alone):
     project.test(
         """
         def test_it(check):
@@ -33,7 +33,7 @@ def test_checks_before_a_failed_assertion_are_told_beside_it(project, run):
             assert 1 == 2, "the assertion"
         """
     )
-    result = run()
+    result = alone()
     assert outcomes(result) == {"failed": 1}
     result.stdout.fnmatch_lines(["*the assertion*", "*checks*", "1 failed checks:", "  - the check"])
 
@@ -96,10 +96,10 @@ def test_a_program_is_evaluated_on_a_whole_dataset(project, run):
     result.stdout.re_match_lines([r".*test_whole_set$", r" +exact_match +1\.00 "])
 
 
-def test_an_evaluation_that_falls_short_says_which_examples_failed(project, run):
+def test_an_evaluation_that_falls_short_says_which_examples_failed(project, alone):
     project.rows("red", "blue", "silent", *(f"w{number} x" for number in range(6)))
     project.test(EVALUATE.format(threshold=0.9, more=', inputs=["question"]'))
-    result = run("--dspex-live")
+    result = alone("--dspex-live")
     assert outcomes(result) == {"failed": 1}
     result.stdout.fnmatch_lines(
         [
@@ -165,7 +165,7 @@ def test_by_default_the_lm_is_the_embedded_one_and_is_not_started(project, alone
 
 
 @pytest.mark.parametrize("scope", ["function", "module", "session"])
-def test_the_lm_may_be_overridden_at_any_scope(project, run, scope):
+def test_the_lm_may_be_overridden_at_any_scope(project, alone, scope):
     project.rows("red")
     project.test(
         f"""
@@ -190,7 +190,7 @@ def test_the_lm_may_be_overridden_at_any_scope(project, run, scope):
             assert settings.lm is lm
         """
     )
-    assert outcomes(run()) == {"passed": 4}
+    assert outcomes(alone()) == {"passed": 4}
 
 
 def test_settings_do_not_leak_into_the_next_test(project, alone):
@@ -240,7 +240,7 @@ def test_settings_of_threads_and_event_loops_are_those_of_the_test(project, alon
 # scripted_lm
 
 
-def test_a_scripted_lm_answers_for_the_rest_of_its_test(project, run):
+def test_a_scripted_lm_answers_for_the_rest_of_its_test(project, alone):
     project.test(
         """
         from dspex_core import ScriptedLM, settings
@@ -257,16 +257,16 @@ def test_a_scripted_lm_answers_for_the_rest_of_its_test(project, run):
             assert scripted_lm(["hello"])("?") == ["hello"]
         """
     )
-    assert outcomes(run()) == {"passed": 3}
+    assert outcomes(alone()) == {"passed": 3}
     assert not (project.path / "cassettes").exists()
 
 
 # example
 
 
-def test_example_without_a_dataset_says_what_is_missing(project, run):
+def test_example_without_a_dataset_says_what_is_missing(project, alone):
     project.test("def test_it(prediction):\n    pass")
-    result = run()
+    result = alone()
     assert outcomes(result) == {"errors": 1}
     result.stdout.fnmatch_lines(
         ["test_it.py::test_it uses the fixture `prediction`*mark it with @pytest.mark.dspex_data(path, inputs=[[]...])"]
@@ -294,9 +294,9 @@ def test_other_plugins_need_not_be_there(project, pytester, switched_off):
 # Failures
 
 
-def test_an_error_of_dspex_in_a_test_shows_the_line_of_the_test_and_the_message(project, run):
+def test_an_error_of_dspex_in_a_test_shows_the_line_of_the_test_and_the_message(project, alone):
     project.test("def test_it(qa):\n    assert qa(question='Say silent')")
-    result = run("--dspex-live")
+    result = alone("--dspex-live")
     result.stdout.fnmatch_lines(
         [">*assert qa(question='Say silent')", "E *AdapterParseError: *", "test_it.py:2: Adapter*"]
     )

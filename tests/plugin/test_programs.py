@@ -39,10 +39,10 @@ def test_a_program_is_a_fixture_as_it_was_built(project, alone):
     assert outcomes(alone()) == {"passed": 1}
 
 
-def test_a_compiled_artifact_is_loaded_where_there_is_one(project, run, artifact):
+def test_a_compiled_artifact_is_loaded_where_there_is_one(project, alone, artifact):
     artifact("Answer with one word.")
     project.test(INSTRUCTIONS.format(instructions="Answer with one word."))
-    assert outcomes(run()) == {"passed": 1}
+    assert outcomes(alone()) == {"passed": 1}
 
 
 def test_all_tests_share_one_program(project, alone):
@@ -73,17 +73,17 @@ def test_all_tests_share_one_program(project, alone):
         ),
     ],
 )
-def test_a_broken_artifact_is_one_clear_message(project, run, artifact, content, message):
+def test_a_broken_artifact_is_one_clear_message(project, alone, artifact, content, message):
     artifact("").write_text(content)
     project.test()
     project.rows("red")
-    result = run()
+    result = alone()
     assert outcomes(result) == {"errors": 1}
     result.stdout.fnmatch_lines([f"ArtifactError: {project.path}/artifacts/qa.json: {message}"])
     result.stdout.no_fnmatch_line("*programs.py*")
 
 
-def test_the_nearest_definition_wins(project, run):
+def test_the_nearest_definition_wins(project, alone):
     nearer = "from dspex_core import Predict\nfrom pytest_dspex import program\n\n@program\ndef qa():\n    return {}\n"
     project.rows("red", name="sub/data.jsonl")
     (project.path / "sub" / "conftest.py").write_text(nearer.format('Predict("question -> answer, nearer")'))
@@ -99,7 +99,7 @@ def test_the_nearest_definition_wins(project, run):
         nearer.format('Predict("question -> answer, own")') + test.format("own")
     )
     project.test("def test_top(qa):\n    assert list(qa.signature.output_fields) == ['answer']")
-    assert outcomes(run()) == {"passed": 3}
+    assert outcomes(alone()) == {"passed": 3}
 
 
 def test_a_prediction_is_made_by_the_nearest_program_of_the_name(project, alone):
@@ -186,10 +186,10 @@ def test_a_program_that_is_a_function_says_no_inputs(tmp_path):
     assert example.input_keys == set()
 
 
-def test_a_builder_that_returns_no_program_is_one_clear_message(project, run):
+def test_a_builder_that_returns_no_program_is_one_clear_message(project, alone):
     project.conftest(more="@program\ndef forgetful():\n    Predict('question -> answer')\n")
     project.test("def test_it(forgetful): pass")
-    result = run()
+    result = alone()
     assert outcomes(result) == {"errors": 1}
     result.stdout.fnmatch_lines(
         ["ConfigurationError: @program 'forgetful' returned None; return a Module, such as Predict(...), or another *"]
