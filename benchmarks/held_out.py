@@ -1,4 +1,4 @@
-"""What repeated runs of --dspex-optimize on an unchanged program make of noise: wrongly accepted programs, and drift.
+"""Repeated runs of --dspex-optimize on an unchanged program, with noise: wrongly accepted programs, and drift.
 
     python benchmarks/held_out.py [sequences]
 
@@ -29,7 +29,7 @@ WORSE = 0.02  # the most that a candidate is worse
 
 
 class Outcome(NamedTuple):
-    """What became of one sequence of runs.
+    """The outcome of one sequence of runs.
 
     Args:
         accepted: How many candidates were accepted; none is better than the program in use.

@@ -1,4 +1,4 @@
-"""What a replayed HTTP request costs by the size of its cassette, beside vcrpy's cassette that matches on the body.
+"""The cost of a replayed HTTP request by the size of its cassette, beside vcrpy's cassette that matches on the body.
 
 Both replay through `httpx.Client`, without a server: the same requests, each once, in a process of its own. Of vcrpy, a
 sample of the requests is enough, as each costs what its cassette's size makes it. CPU time of the process; the request
