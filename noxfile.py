@@ -1,5 +1,7 @@
 """What is checked, and how. `nox -l` lists the sessions; what follows `--` goes to pytest."""
 
+import re
+
 import nox
 
 nox.needs_version = ">=2025.2.9"
@@ -52,15 +54,10 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def together(session: nox.Session) -> None:
     """Run sessions with other plugins, which would act on all other tests, too."""
-    others = {
-        "asyncio": "pytest-asyncio>=1",
-        "html": "pytest-html>=4",
-        "metadata": "pytest-metadata>=3",
-        "randomly": "pytest-randomly>=4",
-        "rerunfailures": "pytest-rerunfailures>=15",
-    }
-    session.install(*CONSTRAINTS, "-e", ".[dev]", *others.values())
-    without = [f"-pno:{name}" for name in others]  # the tests load them where they need them
+    others = nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), "together")
+    session.install(*CONSTRAINTS, "-e", ".[dev]", *others)
+    names = [re.split(r"\W", other.removeprefix("pytest-"))[0] for other in others]
+    without = [f"-pno:{name}" for name in names]  # the tests load them where they need them
     session.run("pytest", *without, "tests/plugin/test_other_plugins.py", *session.posargs)
 
 
