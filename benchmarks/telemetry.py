@@ -25,7 +25,7 @@ import dspex_core
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from dspex_core.contracts import Event
+    from dspex_core.config.contracts import Event
 
 BAR = 0.1  # ms a call
 CALLS = 500  # of which the SDK's queue holds all spans

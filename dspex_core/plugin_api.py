@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dspex_core.config import REPLAY_VARIABLE, current
-    from dspex_core.contracts import Event, FailureRecorder, Recorder
+    from dspex_core.config.contracts import Event, FailureRecorder, Recorder
     from dspex_core.datasets.split import overlap
+    from dspex_core.errors.foreign_code import foreign_code, ignore_foreign_warnings
     from dspex_core.evaluation.compare import SIGNIFICANCE, Comparison, compare, compare_scores
     from dspex_core.evaluation.evaluate import metric_name
     from dspex_core.evaluation.result import EvaluationResult
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from dspex_core.plain.described import short_digest
     from dspex_core.plain.prompt_values import PromptValue
     from dspex_core.plain.secrets import HIDDEN, is_secret, masked, without_secrets
-    from dspex_core.process.foreign_code import foreign_code, ignore_foreign_warnings
     from dspex_core.programs.base import ARTIFACT_KIND, Predictor
     from dspex_core.programs.predict import adapter_for
     from dspex_core.programs.saving.provenance import changes_since, fingerprint_in
@@ -117,13 +117,13 @@ _HOMES = {
     "Comparison": "evaluation.compare",
     "CompilePlan": "optimizers.plan",
     "EvaluationResult": "evaluation.result",
-    "Event": "contracts",
-    "FailureRecorder": "contracts",
+    "Event": "config.contracts",
+    "FailureRecorder": "config.contracts",
     "Interval": "stats",
     "Json": "messages",
     "Predictor": "programs.base",
     "PromptValue": "plain.prompt_values",
-    "Recorder": "contracts",
+    "Recorder": "config.contracts",
     "UsageTracker": "spending.usage",
     "SignatureField": "signatures.fields",
     "adapter_for": "programs.predict",
@@ -138,9 +138,9 @@ _HOMES = {
     "detectable_shift": "stats",
     "fingerprint_in": "programs.saving.provenance",
     "fingerprint_of": "optimizers.fingerprint",
-    "foreign_code": "process.foreign_code",
+    "foreign_code": "errors.foreign_code",
     "holm": "stats",
-    "ignore_foreign_warnings": "process.foreign_code",
+    "ignore_foreign_warnings": "errors.foreign_code",
     "is_secret": "plain.secrets",
     "list_price": "spending.prices",
     "lm_data": "optimizers.fingerprint",

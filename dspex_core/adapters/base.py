@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from dspex_core.adapters.streams import FieldStream
-    from dspex_core.contracts import LanguageModel, Listener
+    from dspex_core.config.contracts import LanguageModel, Listener
     from dspex_core.flow.steps import Flow
     from dspex_core.signatures.signature import Signature, SignatureField
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dspex_core.adapters.answers import likeliest, split_answers
 from dspex_core.adapters.thinking import may_think
-from dspex_core.reading.choices import normal_name
+from dspex_core.plain.reading.choices import normal_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -10,9 +10,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.adapters.answers import is_placeholder
+from dspex_core.plain.reading.forgiving import field_names, fits
+from dspex_core.plain.reading.texts import decoded, fenced, has_bullets, literal_readings
 from dspex_core.plain.repair import mended, repaired
-from dspex_core.reading.forgiving import field_names, fits
-from dspex_core.reading.texts import decoded, fenced, has_bullets, literal_readings
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping

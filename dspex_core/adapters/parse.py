@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from dspex_core.adapters.thinking import regions
 from dspex_core.errors import AdapterParseError, SignatureError
 from dspex_core.plain.display import error_text
-from dspex_core.reading.choices import choice, choices
-from dspex_core.reading.forgiving import AmbiguousValueError, forgiven
-from dspex_core.reading.texts import literal_readings, repaired_readings
+from dspex_core.plain.reading.choices import choice, choices
+from dspex_core.plain.reading.forgiving import AmbiguousValueError, forgiven
+from dspex_core.plain.reading.texts import literal_readings, repaired_readings
 
 if TYPE_CHECKING:
     from dspex_core.signatures.signature import Signature, SignatureField

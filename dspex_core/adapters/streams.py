@@ -11,8 +11,8 @@ import re
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, NamedTuple
 
+from dspex_core.plain.reading.forgiving import field_names
 from dspex_core.plain.repair import mended
-from dspex_core.reading.forgiving import field_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

@@ -10,9 +10,9 @@ from xml.etree import ElementTree as ET
 
 from dspex_core.adapters.answers import likeliest, split_answers
 from dspex_core.adapters.parse import parse_text, parse_value
-from dspex_core.reading.annotations import bare_type, without_none
-from dspex_core.reading.choices import normal_name
-from dspex_core.reading.forgiving import field_names, fields_of, is_list
+from dspex_core.plain.reading.annotations import bare_type, without_none
+from dspex_core.plain.reading.choices import normal_name
+from dspex_core.plain.reading.forgiving import field_names, fields_of, is_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

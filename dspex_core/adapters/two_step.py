@@ -14,7 +14,7 @@ from dspex_core.signatures.signature import InputField, make_signature
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dspex_core.contracts import LanguageModel
+    from dspex_core.config.contracts import LanguageModel
     from dspex_core.signatures.signature import Signature
 
 

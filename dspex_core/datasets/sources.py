@@ -13,7 +13,7 @@ from typing import Any
 
 from dspex_core.datasets.formats import READERS, Rows, reader_of
 from dspex_core.errors import DatasetError
-from dspex_core.process.foreign_code import foreign_code
+from dspex_core.errors.foreign_code import foreign_code
 
 Source = str | os.PathLike[str] | Iterable[Any] | Callable[[], Any]
 

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import DatasetError
-from dspex_core.process.foreign_code import foreign_code
+from dspex_core.errors.foreign_code import foreign_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dspex_core.process.portable_errors import reduced
+from dspex_core.errors.portable import reduced
 
 
 class DSPexError(Exception):

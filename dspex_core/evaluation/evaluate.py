@@ -22,10 +22,10 @@ from dspex_core.errors import ConfigurationError, EvaluationError
 from dspex_core.evaluation.files import write_csv, write_json
 from dspex_core.evaluation.result import CaseError, CaseResult, EvaluationResult
 from dspex_core.evaluation.table import table_of
+from dspex_core.flow.progress import Progress
 from dspex_core.flow.runner import Finished, Runner
 from dspex_core.flow.steps import Call, Flow, adrive, drive
 from dspex_core.metrics.score import Score, as_score
-from dspex_core.process.progress import Progress
 from dspex_core.programs.base import running
 from dspex_core.programs.batch import log_failure
 from dspex_core.telemetry.spans import span

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from dspex_core.errors.foreign_code import foreign_code
 from dspex_core.evaluation.files import rows_of
-from dspex_core.process.foreign_code import foreign_code
 
 if TYPE_CHECKING:
     from dspex_core.evaluation.result import EvaluationResult

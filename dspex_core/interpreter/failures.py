@@ -9,7 +9,7 @@ from io import StringIO
 from typing import TYPE_CHECKING
 
 from dspex_core.errors import CodeExecutionError, InterpreterError
-from dspex_core.process.foreign_code import foreign_code
+from dspex_core.errors.foreign_code import foreign_code
 
 if TYPE_CHECKING:
     from pydantic_monty import Frame, MontyError, ResourceLimits

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import InterpreterError
+from dspex_core.errors.foreign_code import foreign_code
 from dspex_core.interpreter.contract import Execution
 from dspex_core.interpreter.failures import crashed, raised
 from dspex_core.interpreter.values import value_out
-from dspex_core.process.foreign_code import foreign_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

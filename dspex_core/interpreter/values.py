@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import InterpreterError
+from dspex_core.errors.foreign_code import foreign_code
 from dspex_core.plain.sets import in_order, with_ordered_sets
-from dspex_core.process.foreign_code import foreign_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping

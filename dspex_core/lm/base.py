@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 
     from dspex_core.config import Settings
-    from dspex_core.contracts import Listener, Recorder
+    from dspex_core.config.contracts import Listener, Recorder
     from dspex_core.messages import LMChunk
 
 _HISTORY_LENGTH = 10_000

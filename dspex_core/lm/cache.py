@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 
 from dspex_core.config import current
 from dspex_core.errors import BudgetExceededError
+from dspex_core.errors.foreign_code import foreign_code
+from dspex_core.flow import forks
 from dspex_core.messages import LMResponse
-from dspex_core.process import forks
-from dspex_core.process.foreign_code import foreign_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -36,7 +36,7 @@ from dspex_core.plain.secrets import SecretMapping, is_private, without_secrets
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from dspex_core.contracts import Listener
+    from dspex_core.config.contracts import Listener
     from dspex_core.lm.engines.wire import ModelType
     from dspex_core.messages import LMRequest
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dspex_core.config import context
-from dspex_core.contracts import FailureRecorder
+from dspex_core.config.contracts import FailureRecorder
 from dspex_core.errors import LiveCallRefusedError, LMError
 from dspex_core.lm.cut_off import warn_if_cut_off
 
 if TYPE_CHECKING:
     from dspex_core.config import Settings
-    from dspex_core.contracts import Recorder
+    from dspex_core.config.contracts import Recorder
     from dspex_core.flow.steps import Flow
     from dspex_core.messages import LMRequest, LMResponse
 

@@ -7,11 +7,11 @@ from functools import partial
 from typing import Any
 
 from dspex_core.errors import ConfigurationError
+from dspex_core.errors.foreign_code import foreign_code
 from dspex_core.metrics.comparison import as_text, holds, words
 from dspex_core.metrics.fields import FieldMetric, mismatch
 from dspex_core.metrics.score import Score
 from dspex_core.plain.text import normalized
-from dspex_core.process.foreign_code import foreign_code
 
 
 def fuzzy_match(field: str, *, threshold: float = 0.8) -> FieldMetric:

@@ -18,7 +18,7 @@ from dspex_core.optimizers.teacher import Teacher
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from dspex_core.contracts import Trace
+    from dspex_core.config.contracts import Trace
     from dspex_core.evaluation.evaluate import Metric
     from dspex_core.example import Example, Prediction
     from dspex_core.optimizers.demos import Demo

@@ -24,7 +24,7 @@ from dspex_core.signatures.signature import SignatureMeta
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from dspex_core.contracts import LanguageModel
+    from dspex_core.config.contracts import LanguageModel
     from dspex_core.evaluation.evaluate import Metric
     from dspex_core.programs.saving.state import Declaration
     from dspex_core.signatures.signature import Signature

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Mapping
 
-    from dspex_core.contracts import Trace
+    from dspex_core.config.contracts import Trace
     from dspex_core.example import Example, Prediction
     from dspex_core.optimizers.demos import Demo
     from dspex_core.programs.base import Module

@@ -1,1 +1,1 @@
-"""Conversion of values to plain data, to show or store. PYTEST_DONT_REWRITE"""
+"""Any value as plain data or as text, to show or store, and a text as a value. PYTEST_DONT_REWRITE"""

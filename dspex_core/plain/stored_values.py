@@ -21,8 +21,8 @@ import sys
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from dspex_core.errors.foreign_code import foreign_code
 from dspex_core.plain.sets import in_order
-from dspex_core.process.foreign_code import foreign_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from dspex_core.adapters.base import Adapter, Extraction
     from dspex_core.adapters.prompt import CompiledPrompt
-    from dspex_core.contracts import LanguageModel, Listener, ReplyReader
+    from dspex_core.config.contracts import LanguageModel, Listener, ReplyReader
     from dspex_core.flow.steps import Flow
     from dspex_core.messages import FunctionSpec, LMOutput, LMResponse
     from dspex_core.signatures.signature import Signature, SignatureField

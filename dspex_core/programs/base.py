@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from os import PathLike
 
-    from dspex_core.contracts import LanguageModel, Listener
+    from dspex_core.config.contracts import LanguageModel, Listener
     from dspex_core.example import Record
     from dspex_core.programs.batch import Work
     from dspex_core.programs.demos.selector import DemoSelector

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.config import context, current
 from dspex_core.errors import ParallelError
+from dspex_core.flow.progress import Progress
 from dspex_core.flow.runner import Finished, Runner
 from dspex_core.flow.steps import Flow
 from dspex_core.flow.together import TimeLimit
 from dspex_core.plain.display import error_text
-from dspex_core.process.progress import Progress
 
 if TYPE_CHECKING:
-    from dspex_core.contracts import Trace
+    from dspex_core.config.contracts import Trace
 
 _log = logging.getLogger("dspex")
 

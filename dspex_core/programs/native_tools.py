@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from dspex_core.adapters.base import Adapter
     from dspex_core.adapters.prompt import CompiledPrompt
-    from dspex_core.contracts import LanguageModel
+    from dspex_core.config.contracts import LanguageModel
     from dspex_core.messages import FunctionSpec, LMOutput
     from dspex_core.signatures.signature import Signature, SignatureField
 

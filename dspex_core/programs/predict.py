@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from dspex_core.adapters.base import Adapter
     from dspex_core.adapters.prompt import CompiledPrompt
-    from dspex_core.contracts import LanguageModel, Listener
+    from dspex_core.config.contracts import LanguageModel, Listener
     from dspex_core.flow.steps import Flow
 
 _log = logging.getLogger("dspex")

@@ -16,7 +16,7 @@ from dspex_core.programs.built_in import BuiltIn
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from dspex_core.contracts import Listener
+    from dspex_core.config.contracts import Listener
     from dspex_core.flow.steps import Flow
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from dspex_core.errors import ArtifactError
-from dspex_core.process.foreign_code import foreign_code
+from dspex_core.errors.foreign_code import foreign_code
 from dspex_core.retrievers.base import Retriever
 from dspex_core.retrievers.embedders import best
 from dspex_core.retrievers.words import words

@@ -7,8 +7,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dspex_core.errors import ArtifactError, ConfigurationError
+from dspex_core.errors.foreign_code import foreign_code
 from dspex_core.flow.steps import Call, adrive, drive
-from dspex_core.process.foreign_code import foreign_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -22,7 +22,7 @@ from dspex_core.plain.prompt_values import (
     PromptValue,
     classes_in,
 )
-from dspex_core.reading.annotations import bare_type, is_optional_text, portable
+from dspex_core.plain.reading.annotations import bare_type, is_optional_text, portable
 from dspex_core.signatures import schemas
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from dspex_core.errors import BudgetExceededError, ConfigurationError
-from dspex_core.process import forks
+from dspex_core.flow import forks
 from dspex_core.spending.prices import list_price
 
 if TYPE_CHECKING:

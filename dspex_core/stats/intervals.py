@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from dspex_core.errors import ConfigurationError
-from dspex_core.process.foreign_code import foreign_code
+from dspex_core.errors.foreign_code import foreign_code
 from dspex_core.stats.checks import batches, check_values, checked_confidence, normal_quantile
 
 if TYPE_CHECKING:

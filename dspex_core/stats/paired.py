@@ -7,7 +7,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from dspex_core.errors import ConfigurationError
-from dspex_core.process.foreign_code import foreign_code
+from dspex_core.errors.foreign_code import foreign_code
 from dspex_core.stats.checks import batches, check_values
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from dspex_core.telemetry.spans import ACTIVE_CALL_ID
 
 if TYPE_CHECKING:
-    from dspex_core.contracts import Event
+    from dspex_core.config.contracts import Event
 
 __all__ = ["ACTIVE_CALL_ID", "BaseCallback"]
 

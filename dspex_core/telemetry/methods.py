@@ -11,7 +11,7 @@ from dspex_core.telemetry.spans import span
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from dspex_core.contracts import Listener
+    from dspex_core.config.contracts import Listener
 
 _Function = TypeVar("_Function", bound="Callable[..., Any]")
 

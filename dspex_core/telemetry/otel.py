@@ -12,11 +12,11 @@ import json
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from dspex_core.errors.foreign_code import foreign_code
 from dspex_core.example import Record
 from dspex_core.messages import TextPart
 from dspex_core.plain.data import to_json
 from dspex_core.plain.secrets import masked, without_secrets
-from dspex_core.process.foreign_code import foreign_code
 
 try:
     with foreign_code():
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.trace import Span, TracerProvider
 
-    from dspex_core.contracts import Event
+    from dspex_core.config.contracts import Event
     from dspex_core.messages import FunctionCall, LMOutput, LMRequest, LMResponse, Message
 
     Attributes = dict[str, Any]

@@ -19,7 +19,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dspex_core.config import current
-from dspex_core.contracts import Event, Listener, Moment
+from dspex_core.config.contracts import Event, Listener, Moment
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from dspex_core.errors import ConfigurationError
 from dspex_core.plain.data import to_json
 from dspex_core.plain.display import error_text
-from dspex_core.reading.annotations import portable
-from dspex_core.reading.forgiving import AmbiguousValueError, field_names, fits, forgiven
+from dspex_core.plain.reading.annotations import portable
+from dspex_core.plain.reading.forgiving import AmbiguousValueError, field_names, fits, forgiven
 from dspex_core.signatures import schemas
 
 if TYPE_CHECKING:

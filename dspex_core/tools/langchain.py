@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.process.foreign_code import foreign_code
+from dspex_core.errors.foreign_code import foreign_code
 
 with foreign_code():
     from langchain_core.tools import StructuredTool

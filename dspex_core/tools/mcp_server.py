@@ -9,8 +9,8 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import ToolServerError
+from dspex_core.errors.foreign_code import foreign_code
 from dspex_core.plain.display import error_text
-from dspex_core.process.foreign_code import foreign_code
 from dspex_core.tools.tool import Tool
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pydantic
 
-from dspex_core.process.foreign_code import foreign_code
+from dspex_core.errors.foreign_code import foreign_code
 from dspex_core.types.base import Type
 from dspex_core.types.media import Media, only_one
 

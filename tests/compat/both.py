@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from dspex_core.process.foreign_code import foreign_code
+from dspex_core.errors.foreign_code import foreign_code
 
 
 def chat(**fields):

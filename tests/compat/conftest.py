@@ -6,7 +6,7 @@ import importlib
 import pytest
 
 import dspex_core
-from dspex_core.process.foreign_code import foreign_code
+from dspex_core.errors.foreign_code import foreign_code
 
 
 def pytest_collection_modifyitems(items):

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from dspex_core.errors import ConfigurationError, LMNotConfiguredError
+from dspex_core.errors.foreign_code import foreign_code
 from dspex_core.lm.embedded.router import Router
 from dspex_core.lm.embedded.weights import find_weights
-from dspex_core.process.foreign_code import foreign_code
 
 if TYPE_CHECKING:
     from types import ModuleType

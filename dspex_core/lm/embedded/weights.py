@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from dspex_core.errors import LMNotConfiguredError
-from dspex_core.process.foreign_code import foreign_code
+from dspex_core.errors.foreign_code import foreign_code
 
 MODEL_VARIABLE = "DSPEX_LOCAL_MODEL"
 CACHE_VARIABLE = "DSPEX_CACHE_DIR"

@@ -16,8 +16,8 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from dspex_core.errors.foreign_code import foreign_code
 from dspex_core.flow.threads import in_thread
-from dspex_core.process.foreign_code import foreign_code
 
 with foreign_code():
     import urllib3

@@ -12,9 +12,9 @@ import inspect
 import threading
 from typing import TYPE_CHECKING, Any
 
+from dspex_core.errors.foreign_code import foreign_code
+from dspex_core.flow import forks
 from dspex_core.lm.engines.per_loop import PerLoop
-from dspex_core.process import forks
-from dspex_core.process.foreign_code import foreign_code
 
 with foreign_code():
     import litellm

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from dspex_core.process import forks
+from dspex_core.flow import forks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable

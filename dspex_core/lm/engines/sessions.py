@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.process.foreign_code import foreign_code
+from dspex_core.errors.foreign_code import foreign_code
 
 with foreign_code():
     import aiohttp

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from dspex_core.process.foreign_code import foreign_code
+from dspex_core.errors.foreign_code import foreign_code
 
 with foreign_code():
     import urllib3
 
+from dspex_core.flow import forks
 from dspex_core.lm.addresses import headers_of, proxy_for
 from dspex_core.lm.engines.bodies import Body
 from dspex_core.lm.engines.connections import StaleConnectionError, connections
-from dspex_core.process import forks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

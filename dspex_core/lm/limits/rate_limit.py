@@ -6,8 +6,8 @@ import threading
 import time
 
 from dspex_core.errors import ConfigurationError
+from dspex_core.flow import forks
 from dspex_core.flow.steps import Sleep
-from dspex_core.process import forks
 
 
 class RateLimiter(forks.RenewedInChild):

@@ -18,7 +18,7 @@ from dspex_core.signatures.signature import InputField, OutputField, Signature
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from dspex_core.contracts import LanguageModel, Trace
+    from dspex_core.config.contracts import LanguageModel, Trace
     from dspex_core.flow.steps import Flow
     from dspex_core.programs.base import Predictor
 

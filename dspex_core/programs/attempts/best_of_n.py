@@ -17,7 +17,7 @@ from dspex_core.programs.base import Module, running
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from dspex_core.contracts import Trace
+    from dspex_core.config.contracts import Trace
     from dspex_core.flow.steps import Flow
     from dspex_core.programs.base import Predictor
 

@@ -38,7 +38,7 @@ from dspex_core.types import Code
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from dspex_core.contracts import LanguageModel
+    from dspex_core.config.contracts import LanguageModel
     from dspex_core.errors import ToolExecutionError
     from dspex_core.flow.steps import Flow
     from dspex_core.interpreter import CodeInterpreter

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from dspex_core.contracts import Listener
+    from dspex_core.config.contracts import Listener
 
 _ATOMS = frozenset({str, int, float, bool, bytes, type(None)})
 

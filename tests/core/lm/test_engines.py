@@ -25,9 +25,9 @@ from dspex_core.errors import (
     LMTransportError,
     LMUnsupportedFeatureError,
 )
+from dspex_core.errors.foreign_code import foreign_code
 from dspex_core.lm.client import LM
 from dspex_core.messages import LMOutput, LMRequest, Message, ResponseSchema, Usage
-from dspex_core.process.foreign_code import foreign_code
 
 MODEL = "openai/gpt-4o-mini"
 HI = LMRequest((Message("user", "hi"),))

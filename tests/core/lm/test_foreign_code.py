@@ -11,7 +11,7 @@ import pytest
 from openai_server import OpenAIServer
 
 from dspex_core import LM
-from dspex_core.process.foreign_code import foreign_code, ignore_foreign_warnings
+from dspex_core.errors.foreign_code import foreign_code, ignore_foreign_warnings
 
 LIBRARY = """
 import asyncio

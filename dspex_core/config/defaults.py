@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from os import PathLike
 
-    from dspex_core.contracts import LanguageModel, Listener, Recorder, ReplyRouter, ResponseStore, Trace
+    from dspex_core.config.contracts import LanguageModel, Listener, Recorder, ReplyRouter, ResponseStore, Trace
     from dspex_core.spending.budget import Budget
     from dspex_core.spending.usage import UsageTracker
 

@@ -21,10 +21,10 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from dspex_core.plain.prompt_values import PromptValue
-from dspex_core.reading.annotations import bare_type, portable, unwrapped
-from dspex_core.reading.choices import choice, choices, normal_name, undecorated
-from dspex_core.reading.numbers import numbers_meant
-from dspex_core.reading.texts import lines_of, literal_readings, repaired_readings
+from dspex_core.plain.reading.annotations import bare_type, portable, unwrapped
+from dspex_core.plain.reading.choices import choice, choices, normal_name, undecorated
+from dspex_core.plain.reading.numbers import numbers_meant
+from dspex_core.plain.reading.texts import lines_of, literal_readings, repaired_readings
 
 _MAX_DEPTH = 60  # no type that a person writes is deeper; a model caught in a loop is
 _NOTHING = frozenset({"null", "none", "n/a", "na", "nil", "undefined", "not applicable"})

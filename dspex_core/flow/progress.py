@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dspex_core.process.foreign_code import foreign_code
+from dspex_core.errors.foreign_code import foreign_code
 
 
 class Progress:

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from decimal import Decimal
 
-from dspex_core.reading.choices import undecorated
+from dspex_core.plain.reading.choices import undecorated
 
 _MAX_LENGTH = 60  # people do not write longer numbers
 _NUMBER = r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"

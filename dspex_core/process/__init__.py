@@ -1,1 +1,0 @@
-"""Process-wide matters: forks, and the warnings of other libraries. PYTEST_DONT_REWRITE"""
