@@ -59,13 +59,13 @@ if TYPE_CHECKING:
     from dspex_core.errors import TruncatedReplyError as TruncatedReplyError
     from dspex_core.evaluation.evaluate import Evaluate as Evaluate
     from dspex_core.evaluation.evaluate import EvaluationResult as EvaluationResult
-    from dspex_core.evaluation.judges import SemanticF1 as SemanticF1
     from dspex_core.example import Completions as Completions
     from dspex_core.example import Example as Example
     from dspex_core.example import Prediction as Prediction
     from dspex_core.interpreter import CodeInterpreter as CodeInterpreter
     from dspex_core.interpreter import FinalOutput as FinalOutput
     from dspex_core.interpreter import PythonInterpreter as PythonInterpreter
+    from dspex_core.judges.ideas import SemanticF1 as SemanticF1
     from dspex_core.lm.base import BaseLM as BaseLM
     from dspex_core.lm.base import CallResult as CallResult
     from dspex_core.lm.cache import ResponseCache as ResponseCache
@@ -158,7 +158,7 @@ _NAMES = {
         "TruncatedReplyError"
     ),
     "evaluation.evaluate": "Evaluate EvaluationResult",
-    "evaluation.judges": "SemanticF1",
+    "judges.ideas": "SemanticF1",
     "example": "Completions Example Prediction",
     "interpreter": "CodeInterpreter FinalOutput PythonInterpreter",
     "lm.base": "BaseLM CallResult",

@@ -1,6 +1,6 @@
 """DSPy's `dspy.evaluate.auto_evaluation`: judges of free text. PYTEST_DONT_REWRITE"""
 
-from dspex_core.evaluation.judges import (
+from dspex_core.judges.ideas import (
     AnswerCompleteness,
     AnswerGroundedness,
     CompleteAndGrounded,

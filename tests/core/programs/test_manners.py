@@ -38,8 +38,8 @@ from dspex_core import (
     streamify,
     track_usage,
 )
-from dspex_core.evaluation.judges import CompleteAndGrounded
 from dspex_core.example import Record
+from dspex_core.judges.ideas import CompleteAndGrounded
 from dspex_core.optimizers.ensemble import Ensemble, EnsembledProgram
 from dspex_core.programs.base import Predictor
 from dspex_core.programs.built_in import BuiltIn
