@@ -124,6 +124,7 @@ if TYPE_CHECKING:
     from dspex_core.signatures.signature import OutputField as OutputField
     from dspex_core.signatures.signature import Signature as Signature
     from dspex_core.spending.budget import Budget as Budget
+    from dspex_core.stats.sequential import decided as decided
     from dspex_core.streaming import streamify as streamify
     from dspex_core.telemetry.callbacks import BaseCallback as BaseCallback
     from dspex_core.telemetry.tracked_usage import track_usage as track_usage
@@ -189,6 +190,7 @@ _NAMES = {
     "retrievers.embedders": "Embedder LexicalEmbedder",
     "signatures.signature": "InputField OutputField Signature",
     "spending.budget": "Budget",
+    "stats.sequential": "decided",
     "streaming": "streamify",
     "telemetry.callbacks": "BaseCallback",
     "telemetry.tracked_usage": "track_usage",

@@ -1,4 +1,4 @@
-"""How sure a score is: intervals, paired tests, and the drop that a test can see. PYTEST_DONT_REWRITE
+"""How sure a score is: intervals, paired tests, the drop that a test can see, early stopping. PYTEST_DONT_REWRITE
 
 Everything that draws at random takes a seed, so that the same scores give the same verdict, with any
 release of NumPy: the draws are those of its frozen `RandomState`.
@@ -9,10 +9,15 @@ from dspex_core.stats.multiple import holm
 from dspex_core.stats.paired import mcnemar_exact, paired_p, sign_flip_test
 from dspex_core.stats.power import detectable_drop, detectable_shift
 from dspex_core.stats.repeats import pass_at_k, pass_pow_k
+from dspex_core.stats.sequential import Decided, RunningDecision, anytime_interval, decided
 
 __all__ = [
+    "Decided",
     "Interval",
+    "RunningDecision",
+    "anytime_interval",
     "bootstrap_interval",
+    "decided",
     "detectable_drop",
     "detectable_shift",
     "holm",
