@@ -7,29 +7,18 @@ dropped. What an evaluation has finished is never lost.
 from __future__ import annotations
 
 import copy
-import shutil
-import sys
-import time
-import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
 from dspex_core.config import current
 from dspex_core.datasets.checks import Row, problem_of
-from dspex_core.errors import ConfigurationError, EvaluationError
-from dspex_core.evaluation.files import write_csv, write_json
-from dspex_core.evaluation.result import CaseError, CaseResult, EvaluationResult
-from dspex_core.evaluation.table import table_of
-from dspex_core.flow.progress import Progress
-from dspex_core.flow.runner import Finished, Runner
-from dspex_core.flow.steps import Call, Flow, adrive, drive
-from dspex_core.metrics.score import Score, as_score
-from dspex_core.programs.base import running
-from dspex_core.programs.batch import log_failure
-from dspex_core.telemetry.spans import span
-from dspex_core.telemetry.tracked_usage import track_usage
+from dspex_core.errors import ConfigurationError
+from dspex_core.evaluation.case import CaseError, CaseResult
+from dspex_core.evaluation.loop import Loop, Plan
+from dspex_core.evaluation.outputs import Outputs
+from dspex_core.evaluation.result import EvaluationResult
+from dspex_core.evaluation.run import CaseRun, Metric, Program, metric_name
+from dspex_core.flow.steps import adrive, drive
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -37,9 +26,6 @@ if TYPE_CHECKING:
     from dspex_core.example import Example
 
 __all__ = ["CaseError", "CaseResult", "Evaluate", "EvaluationResult", "metric_name"]
-
-Metric = Callable[..., Any]
-Program = Callable[..., Any]  # a module, or a function
 
 
 class CallOptions(TypedDict, total=False):
@@ -145,22 +131,24 @@ class Evaluate:
         *,
         callback_metadata: Mapping[str, Any] | None = None,
         **options: Any,
-    ) -> _Run:
+    ) -> Loop:
         metric = metric or self.metric
         if metric is None:
             raise ConfigurationError("Evaluate needs a metric: metric(example, prediction, trace=None)")
-        examples = _checked(self.devset if devset is None else devset)
         settings, own = current(), self._with(options)
         metadata = {} if callback_metadata is None else {"callback_metadata": callback_metadata}
-        return _Run(
-            own,
-            program=program,
-            metric=metric,
-            devset=examples,
+        traced = own.provide_traceback
+        plan = Plan(
+            run=CaseRun(program, metric, own.failure_score),
+            devset=_checked(self.devset if devset is None else devset),
             width=own.num_threads or settings.num_threads,
             max_errors=settings.max_errors if own.max_errors is None else own.max_errors,
+            display_progress=own.display_progress,
+            provide_traceback=settings.provide_traceback if traced is None else traced,
+            outputs=Outputs(own.save_as_csv, own.save_as_json, own.display_table),
             attributes={"instance": self, "inputs": metadata},
         )
+        return Loop(plan)
 
     def _with(self, options: Mapping[str, Any]) -> Self:
         """Return this evaluation with the options of a call.
@@ -177,133 +165,6 @@ class Evaluate:
         return clone
 
 
-class _Run:
-    """One evaluation under way."""
-
-    def __init__(
-        self,
-        evaluate: Evaluate,
-        *,
-        program: Program,
-        metric: Metric,
-        devset: Sequence[Example],
-        width: int,
-        max_errors: int,
-        attributes: Mapping[str, Any],
-    ) -> None:
-        self.evaluate = evaluate
-        traced = evaluate.provide_traceback
-        self._shows_traceback = current().provide_traceback if traced is None else traced
-        self.attributes = attributes
-        self.program = program
-        self.metric = metric
-        self.devset = devset
-        self.runner = Runner[CaseResult](
-            width=min(width, len(devset)), max_errors=max_errors, on_finished=self._finished, error_of=_error_of
-        )
-        self.progress = Progress(len(devset), shown=evaluate.display_progress)
-        self._done = 0
-        self._total = 0.0
-
-    def steps(self) -> Flow[EvaluationResult]:
-        """Run all cases and return the result."""
-        with self.span():
-            try:
-                yield from self.runner.steps([partial(self.case, example) for example in self.devset])
-            except BaseException as error:
-                self._abandon(error)
-                raise
-            self._save(self._so_far())
-            self._show(self._so_far())
-            return self.result()
-
-    def _abandon(self, error: BaseException) -> None:
-        """Keep what was done and paid for when an interrupt, or another error that no case holds, ends it all."""
-        result = self._so_far()
-        error.result = result  # type: ignore[attr-defined]  # whoever catches it finds there what was done
-        try:
-            self._save(result)
-        except OSError as failed:
-            error.add_note(f"what was evaluated before could not be saved: {failed}")
-
-    @contextmanager
-    def span(self) -> Iterator[None]:
-        """Put the span of the whole evaluation, and its progress bar, around a block."""
-        inputs = {
-            "program": self.program,
-            "metric": self.metric,
-            "devset": self.devset,
-            "num_threads": self.runner.width,
-        }
-        attributes = {**self.attributes, "inputs": {**inputs, **self.attributes["inputs"]}}
-        with span("evaluate", attributes) as attributes:
-            try:
-                yield
-            finally:
-                attributes["result"] = self._so_far()
-                self.progress.close()
-
-    def case(self, example: Example) -> Flow[CaseResult]:
-        """Run and score one example; whatever the program or the metric raises becomes part of the record."""
-        started = time.perf_counter()
-        prediction, error, score = None, None, Score(self.evaluate.failure_score)
-        with track_usage() as usage:
-            phase: Literal["program", "metric"] = "program"
-            try:
-                prediction = yield from running(self.program, **example.inputs())
-                phase = "metric"
-                score = as_score((yield Call(self.metric, (example, prediction))))
-            except Exception as raised:  # noqa: BLE001  the boundary at which errors become records
-                error = CaseError(phase, raised, traceback.format_exc())
-        return CaseResult(example, prediction, score, error, time.perf_counter() - started, usage.totals())
-
-    def result(self) -> EvaluationResult:
-        """Return the result, unless too many examples failed or the budget ran out."""
-        result, runner = self._so_far(), self.runner
-        if runner.over_budget is not None:
-            message = f"stopped after {len(result)} examples: {runner.over_budget}"
-            raise EvaluationError(message, result=result) from runner.over_budget
-        if runner.gave_up:
-            first = result.errors[0]
-            message = (
-                f"stopped after {runner.failed} failed examples of {len(result)} run (max_errors={runner.max_errors}); "
-                f"the first: {first.error}"
-            )
-            raise EvaluationError(message, result=result) from _error_of(first)
-        return result
-
-    def _finished(self, finished: Finished[CaseResult]) -> None:
-        """Show the mean so far."""
-        assert finished.value is not None, finished.error  # a case that failed is a value, too
-        error = _error_of(finished.value)
-        if error is not None:
-            log_failure(finished.index, error, shows_traceback=self._shows_traceback)
-        self._done += 1
-        self._total += finished.value.score.value
-        self.progress.update(f"mean {self._total / self._done:.3f}")
-
-    def _save(self, result: EvaluationResult) -> None:
-        if self.evaluate.save_as_csv is not None:
-            write_csv(result, self.evaluate.save_as_csv)
-        if self.evaluate.save_as_json is not None:
-            write_json(result, self.evaluate.save_as_json)
-
-    def _show(self, result: EvaluationResult) -> None:
-        """Write the table that the user asked for, on a terminal; what reads a pipe or a log does not want one."""
-        wanted = self.evaluate.display_table
-        if wanted and sys.stdout.isatty():
-            rows = None if wanted is True else wanted
-            sys.stdout.write(table_of(result, rows=rows, width=shutil.get_terminal_size().columns))
-
-    def _so_far(self) -> EvaluationResult:
-        cases = tuple(finished.value for finished in self.runner.finished() if finished.value is not None)
-        return EvaluationResult(metric_name(self.metric), cases)
-
-
-def _error_of(case: CaseResult) -> Exception | None:
-    return None if case.error is None else case.error.error
-
-
 def _checked(devset: Iterable[Example]) -> list[Example]:
     """Return the examples as a list.
 
@@ -315,8 +176,3 @@ def _checked(devset: Iterable[Example]) -> list[Example]:
     if problem is not None:
         raise ConfigurationError(problem)
     return examples
-
-
-def metric_name(metric: Metric) -> str:
-    """Return the name under which a metric's score is reported."""
-    return getattr(metric, "__name__", None) or type(metric).__name__

@@ -14,7 +14,8 @@ from dspex_core.storage.files import write_atomically
 if TYPE_CHECKING:
     from os import PathLike
 
-    from dspex_core.evaluation.result import CaseResult, EvaluationResult
+    from dspex_core.evaluation.case import CaseResult
+    from dspex_core.evaluation.result import EvaluationResult
 
 
 def write_csv(result: EvaluationResult, path: str | PathLike[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sized
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -10,7 +11,7 @@ from dspex_core.errors import BudgetExceededError
 from dspex_core.flow.together import Together
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from dspex_core.flow.steps import Flow
 
@@ -29,9 +30,9 @@ class Finished(Generic[T]):
 class Runner(Generic[T]):
     """Runs each piece of work once, and begins no more when too many have failed or the budget has run out.
 
-    The thread or task that ends a piece keeps it at once, so that an interrupt of the one who waits loses
-    nothing, and a failure counts before the next piece begins. A piece that waits for another process or
-    machine is a flow whose step waits for that future; the runner need not know.
+    The thread or task that ends a piece hands it on at once, so that an interrupt of the one who waits loses
+    nothing, and a failure counts before the next piece begins. The runner keeps none of them. A piece that
+    waits for another process or machine is a flow whose step waits for that future; the runner need not know.
 
     Args:
         width: How many run at once.
@@ -52,30 +53,30 @@ class Runner(Generic[T]):
         self.max_errors = max_errors
         self.failed = 0
         self.over_budget: BudgetExceededError | None = None
+        self._stopped = False
         self._on_finished = on_finished
         self._error_of = error_of
-        self._finished: dict[int, Finished[T]] = {}
         self._lock = threading.Lock()
 
-    def steps(self, pieces: Sequence[Callable[[], Flow[T]]]) -> Flow[None]:
-        """Run the pieces, in threads or in tasks."""
-        yield Together(self._todo(pieces), max(1, min(self.width, len(pieces))))
+    def steps(self, pieces: Iterable[Callable[[], Flow[T]]]) -> Flow[None]:
+        """Run the pieces, in threads or in tasks; an iterator is read as there is room for another piece."""
+        width = min(self.width, len(pieces)) if isinstance(pieces, Sized) else self.width
+        yield Together(self._todo(pieces), max(1, width))
+
+    def stop(self) -> None:
+        """Begin no more pieces; those under way end."""
+        self._stopped = True
 
     @property
     def gave_up(self) -> bool:
         """Whether too many have failed or the budget has run out."""
         return self.over_budget is not None or self.failed > self.max_errors
 
-    def finished(self) -> list[Finished[T]]:
-        """Return what has ended so far, in the order of the pieces."""
-        with self._lock:
-            return [self._finished[index] for index in sorted(self._finished)]
-
-    def _todo(self, pieces: Sequence[Callable[[], Flow[T]]]) -> Iterator[Flow[None]]:
+    def _todo(self, pieces: Iterable[Callable[[], Flow[T]]]) -> Iterator[Flow[None]]:
         for index, begin in enumerate(pieces):
-            if self.gave_up:
-                return
             yield self._one(index, begin)
+            if self._stopped or self.gave_up:  # before another piece is read
+                return
 
     def _one(self, index: int, begin: Callable[[], Flow[T]]) -> Flow[None]:
         try:
@@ -84,11 +85,10 @@ class Runner(Generic[T]):
             finished: Finished[T] = Finished(index, error=error)
         else:
             finished = Finished(index, value, self._error_of(value))
-        self._keep(finished)
+        self._hand_on(finished)
 
-    def _keep(self, finished: Finished[T]) -> None:
+    def _hand_on(self, finished: Finished[T]) -> None:
         with self._lock:
-            self._finished[finished.index] = finished
             self.failed += finished.error is not None
             if isinstance(finished.error, BudgetExceededError):
                 self.over_budget = finished.error

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from dspex_core.config.contracts import Trace
-    from dspex_core.evaluation.evaluate import Metric
+    from dspex_core.evaluation.run import Metric
     from dspex_core.example import Example, Prediction
     from dspex_core.optimizers.demos import Demo
     from dspex_core.programs.base import Module

@@ -21,7 +21,7 @@ from dspex_core.telemetry.spans import span
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from dspex_core.evaluation.evaluate import Metric
+    from dspex_core.evaluation.run import Metric
     from dspex_core.example import Example
     from dspex_core.optimizers.plan import CompilePlan
 

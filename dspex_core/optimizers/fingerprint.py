@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from dspex_core.config.contracts import LanguageModel
-    from dspex_core.evaluation.evaluate import Metric
+    from dspex_core.evaluation.run import Metric
     from dspex_core.programs.saving.state import Declaration
     from dspex_core.signatures.signature import Signature
 

@@ -12,7 +12,7 @@ from dspex_core.optimizers.plan import CompilePlan
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dspex_core.evaluation.evaluate import Metric
+    from dspex_core.evaluation.run import Metric
     from dspex_core.example import Example
     from dspex_core.programs.base import Module
 

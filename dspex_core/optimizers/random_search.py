@@ -18,7 +18,7 @@ from dspex_core.telemetry.spans import span
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from dspex_core.evaluation.evaluate import Metric
+    from dspex_core.evaluation.run import Metric
     from dspex_core.example import Example
     from dspex_core.programs.base import Module
 

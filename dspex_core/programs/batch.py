@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -44,7 +44,10 @@ class Batch:
 
         traced = settings.provide_traceback if self.provide_traceback is None else self.provide_traceback
 
+        done: list[Finished[Any]] = []
+
         def on_finished(finished: Finished[Any]) -> None:
+            done.append(finished)
             if finished.error is not None:
                 log_failure(finished.index, finished.error, shows_traceback=traced)
             progress.update()
@@ -59,13 +62,13 @@ class Batch:
                 [partial(self._piece, begin, trace) for (_, begin), trace in zip(work, traces, strict=True)]
             )
         except BaseException as error:
-            error.results, error.exceptions = _outcomes(runner, len(work))  # type: ignore[attr-defined]  # as in ParallelError
+            error.results, error.exceptions = _outcomes(done, len(work))  # type: ignore[attr-defined]  # as in ParallelError
             raise
         finally:
             progress.close()
             if settings.trace is not None:
                 settings.trace.extend(entry for trace in traces for entry in trace)
-        results, errors = _outcomes(runner, len(work))
+        results, errors = _outcomes(done, len(work))
         if runner.gave_up:
             raise _given_up(runner, results, errors)
         if not self.return_failed_examples:
@@ -86,11 +89,11 @@ def log_failure(index: int, error: Exception, *, shows_traceback: bool) -> None:
     _log.warning("example %d failed: %s", index, error_text(error), exc_info=shown)
 
 
-def _outcomes(runner: Runner[Any], total: int) -> tuple[list[Any], dict[int, Exception]]:
+def _outcomes(done: Iterable[Finished[Any]], total: int) -> tuple[list[Any], dict[int, Exception]]:
     """Return the results, `None` for each failed example, and the errors by index."""
     results: list[Any] = [None] * total
     errors: dict[int, Exception] = {}
-    for finished in runner.finished():
+    for finished in sorted(done, key=lambda finished: finished.index):
         results[finished.index] = finished.value
         if finished.error is not None:
             errors[finished.index] = finished.error

@@ -28,7 +28,8 @@ from dspex_core import (
     track_usage,
 )
 from dspex_core.errors import DSPexError
-from dspex_core.evaluation.result import CaseError, CaseResult, EvaluationResult
+from dspex_core.evaluation.case import CaseError, CaseResult
+from dspex_core.evaluation.result import EvaluationResult
 
 QA = Signature("question -> answer")
 

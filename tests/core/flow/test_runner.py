@@ -29,18 +29,27 @@ def pieces(*values):
     return [partial(piece, value) for value in values]
 
 
-def runner(**options):
-    return Runner(**{"width": 1, "max_errors": 99, "on_finished": lambda _: None, **options})
+class Kept(Runner):
+    """A runner with a list of what it has handed on."""
+
+    def __init__(self, **options):
+        self.seen = []
+        super().__init__(**{"width": 1, "max_errors": 99, "on_finished": self.seen.append, **options})
+
+    def finished(self):
+        return sorted(self.seen, key=lambda finished: finished.index)
+
+
+runner = Kept
 
 
 @both
 @widths
 def test_each_piece_finishes_once_with_its_value_or_its_error(how, width):
-    error, seen = ZeroDivisionError("no"), []
-    under_test = runner(width=width, on_finished=seen.append)
+    error = ZeroDivisionError("no")
+    under_test = runner(width=width)
     run(how, under_test, pieces("a", error, "c"))
     assert under_test.finished() == [Finished(0, "a"), Finished(1, error=error), Finished(2, "c")]
-    assert sorted(seen, key=lambda finished: finished.index) == under_test.finished()
 
 
 @both
@@ -105,3 +114,19 @@ def test_nothing_to_do_is_not_an_error(how):
     under_test = runner()
     run(how, under_test, [])
     assert under_test.finished() == []
+
+
+@both
+@widths
+def test_an_iterator_of_pieces_is_read_as_there_is_room(how, width):
+    read = 0
+
+    def endless():
+        nonlocal read
+        while True:
+            read += 1
+            yield partial(piece, read)
+
+    under_test = Kept(width=width, on_finished=lambda finished: under_test.stop() if finished.index == 5 else None)
+    run(how, under_test, endless())
+    assert 6 <= read <= 5 + width
