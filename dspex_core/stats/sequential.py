@@ -198,7 +198,7 @@ def anytime_interval(scores: Sequence[float], *, n_total: int | None = None, con
 
 def _lower_end(scores: Sequence[float], n_total: int | None, limit: float) -> float:
     """Return the least mean that bets on a higher one do not refute; these win less, the higher the mean."""
-    from dspex_core.process.foreign_code import foreign_code
+    from dspex_core.errors.foreign_code import foreign_code
 
     with foreign_code():
         import numpy as np  # takes longer to import than the rest of an evaluation
