@@ -4,7 +4,7 @@ Everything that draws at random takes a seed, so that the same scores give the s
 release of NumPy: the draws are those of its frozen `RandomState`.
 """
 
-from dspex_core.stats.intervals import Interval, bootstrap_interval, mean_interval, wilson_interval
+from dspex_core.stats.intervals import Interval, bootstrap_interval, clustered_interval, mean_interval, wilson_interval
 from dspex_core.stats.multiple import holm
 from dspex_core.stats.paired import mcnemar_exact, paired_p, sign_flip_test
 from dspex_core.stats.power import detectable_drop, detectable_shift
@@ -17,6 +17,7 @@ __all__ = [
     "RunningDecision",
     "anytime_interval",
     "bootstrap_interval",
+    "clustered_interval",
     "decided",
     "detectable_drop",
     "detectable_shift",

@@ -1,6 +1,7 @@
 import math
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -10,6 +11,7 @@ from dspex_core.errors import ConfigurationError
 from dspex_core.stats import (
     Interval,
     bootstrap_interval,
+    clustered_interval,
     detectable_drop,
     mcnemar_exact,
     mean_interval,
@@ -17,6 +19,7 @@ from dspex_core.stats import (
     sign_flip_test,
     wilson_interval,
 )
+from dspex_core.stats.checks import normal_quantile, t_quantile
 
 counts = st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 confidences = st.floats(0.01, 0.999)
@@ -91,6 +94,43 @@ class TestBootstrap:
         assert min(values) - 1e-12 <= interval.low
         assert interval.high <= max(values) + 1e-12
 
+    @pytest.mark.parametrize("n", [8, 30, 150, 300])
+    def test_agrees_with_scipys_bca_at_the_level_that_few_values_need(self, n):
+        values = [1 - (0.37 * (index + 1) % 1) ** 3 for index in range(n)]
+        reach = scipy_stats.t.ppf(0.95, n - 1) * math.sqrt(n / (n - 1))
+        level = 1 - 2 * scipy_stats.norm.cdf(-reach)
+        expected = scipy_stats.bootstrap(
+            (values,), np.mean, confidence_level=level, method="BCa", n_resamples=20_000, rng=np.random.default_rng(1)
+        ).confidence_interval
+        width = expected.high - expected.low
+
+        interval = bootstrap_interval(values, confidence=0.9, resamples=20_000)
+
+        assert interval.low == pytest.approx(expected.low, abs=0.03 * width)
+        assert interval.high == pytest.approx(expected.high, abs=0.03 * width)
+
+    def test_computed_is_close_to_drawn(self):
+        values = [1 - (0.37 * index % 1) ** 3 for index in range(200)]
+        drawn = bootstrap_interval(values, resamples=20_000)
+
+        computed = bootstrap_interval([*values, math.fsum(values) / 200])
+
+        assert (computed.low, computed.high) == pytest.approx((drawn.low, drawn.high), abs=0.002)
+
+    def test_reaches_further_to_the_side_of_the_tail(self):
+        values = [1.0] * 25 + [0.9, 0.8, 0.2]
+        mean = math.fsum(values) / len(values)
+
+        interval = bootstrap_interval(values)
+
+        assert mean - interval.low > 1.5 * (interval.high - mean)
+
+    @pytest.mark.parametrize("values", [[0.0, 5e-324], [1e-200, 2e-200], [0.0] * 300 + [5e-324], [1.0] * 300 + [0.0]])
+    def test_stands_values_that_hardly_differ(self, values):
+        interval = bootstrap_interval(values, confidence=1 - 1e-12)
+
+        assert min(values) <= interval.low <= interval.high <= max(values)
+
     def test_is_close_to_the_normal_interval_of_many_values(self):
         values = [(37 * index % 200) / 200 for index in range(200)]
         reach = 1.96 * scipy_stats.tstd(values) / math.sqrt(len(values))
@@ -128,6 +168,70 @@ class TestMeanInterval:
     def test_of_nothing_is_refused(self):
         with pytest.raises(ConfigurationError):
             mean_interval([])
+
+
+class TestClustered:
+    def test_of_single_scores_is_that_of_their_mean(self):
+        values = [1.0, 0.5, 0.0, 0.25]
+
+        assert clustered_interval([[value] for value in values]) == mean_interval(values)
+        assert clustered_interval([[1], [0], [1]]) == wilson_interval(2, 3)
+
+    @pytest.mark.parametrize("repeats", [2, 5])
+    def test_takes_attempts_that_are_all_alike_for_one(self, repeats):
+        rows = [1, 0, 1, 1, 1, 0, 1, 1]
+
+        assert clustered_interval([[row] * repeats for row in rows]) == wilson_interval(6, 8)
+
+    def test_is_that_of_the_means_of_clusters_of_one_size(self):
+        clusters = [[1, 0, 1], [1, 1, 1], [0, 0, 1], [1, 1, 1]]
+
+        assert clustered_interval(clusters) == bootstrap_interval([2 / 3, 1, 1 / 3, 1])
+
+    def test_of_rows_that_all_pass_counts_the_rows(self):
+        assert clustered_interval([[1] * 5] * 20) == wilson_interval(20, 20)
+
+    def test_of_one_row_is_not_sure_of_its_rate(self):
+        interval = clustered_interval([[1, 1, 0, 1, 0]])
+
+        assert interval.low < 0.2
+        assert interval.high > 0.9
+
+    def test_weighs_each_score_alike_where_clusters_differ_in_size(self):
+        clusters = [[0.2, 0.4], [0.9] * 8, [0.5], [0.7, 0.1, 0.6], [0.3]] * 4
+        values = [value for cluster in clusters for value in cluster]
+        mean = math.fsum(values) / len(values)
+
+        interval = clustered_interval(clusters)
+
+        assert interval.low < mean < interval.high
+        # The cluster-robust (sandwich) error of Liang and Zeger 1986, for a mean.
+        meat = sum((math.fsum(cluster) - mean * len(cluster)) ** 2 for cluster in clusters)
+        error = math.sqrt(meat * len(clusters) / (len(clusters) - 1)) / len(values)
+        assert interval.high - interval.low == pytest.approx(2 * 2.09 * error, rel=0.15)
+
+    @given(st.lists(st.lists(st.floats(0, 1), min_size=1, max_size=4), min_size=1, max_size=8))
+    def test_holds_the_mean_and_stays_among_the_values(self, clusters):
+        values = [value for cluster in clusters for value in cluster]
+
+        interval = clustered_interval(clusters)
+
+        assert interval.low - 1e-9 <= math.fsum(values) / len(values) <= interval.high + 1e-9
+        assert interval.low >= 0
+        assert interval.high <= 1
+
+    @pytest.mark.parametrize("clusters", [[], [[]], [[1.0], []]])
+    def test_refuses_clusters_without_scores(self, clusters):
+        with pytest.raises(ConfigurationError, match="at least one value"):
+            clustered_interval(clusters)
+
+
+@pytest.mark.parametrize("freedom", [5, 6, 10, 30, 200, 5000])
+@pytest.mark.parametrize("level", [0.8, 0.9, 0.95, 0.99])
+def test_the_quantile_of_students_t_agrees_with_scipys(level, freedom):
+    expected = scipy_stats.t.ppf(0.5 + level / 2, freedom)
+
+    assert t_quantile(normal_quantile(level), freedom) == pytest.approx(expected, rel=0.01)
 
 
 class TestMcNemar:
