@@ -57,6 +57,7 @@ class Settings:
             environment variable `DSPEX_REPLAY` sets it for the process.
         resample: Whether calls at a temperature above 0 are answered by the model each time, never from the cache, as
             in a pytest session that calls models.
+        attempt: Which of the attempts at one example is made, from 1; each asks a sampled request anew, see `Evaluate`.
         stream: Receives the pieces of replies while they arrive; `streamify` sets it.
     """
 
@@ -83,13 +84,14 @@ class Settings:
     allow_tool_async_sync_conversion: bool = True
     replay_only: bool = False
     resample: bool = False
+    attempt: int = 1
     stream: ReplyRouter | None = None
 
 
 REPLAY_VARIABLE = "DSPEX_REPLAY"  # set to any value, the process calls no model
 
 _NAMES = frozenset(field.name for field in dataclasses.fields(Settings))
-_STORED = _NAMES - {"replay_only", "resample"}  # a file must not enable calls in a replaying process
+_STORED = _NAMES - {"replay_only", "resample", "attempt"}  # a file must not enable calls in a replaying process
 _DSPY_NAMES = {"usage_tracker": "usage"}
 
 

@@ -7,25 +7,29 @@ dropped. What an evaluation has finished is never lost.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
 from dspex_core.config import current
-from dspex_core.datasets.checks import Row, problem_of
 from dspex_core.errors import ConfigurationError
 from dspex_core.evaluation.case import CaseError, CaseResult
+from dspex_core.evaluation.devset import Devset, lazily
 from dspex_core.evaluation.loop import Loop, Plan
+from dspex_core.evaluation.options import check_options
 from dspex_core.evaluation.outputs import Outputs
 from dspex_core.evaluation.result import EvaluationResult
 from dspex_core.evaluation.run import CaseRun, Metric, Program, metric_name
-from dspex_core.flow.steps import adrive, drive
+from dspex_core.flow.steps import adrive, drive, in_own_loop
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from os import PathLike
 
-    from dspex_core.example import Example
+    from dspex_core.evaluation.stopping import Rule
+    from dspex_core.evaluation.tally import Keep
 
 __all__ = ["CaseError", "CaseResult", "Evaluate", "EvaluationResult", "metric_name"]
+
+DevsetLike = Any  # as `load_dataset` takes it, and iterators; None for that of the evaluation
 
 
 class CallOptions(TypedDict, total=False):
@@ -46,7 +50,9 @@ class Evaluate:
     """Runs programs on a dataset and scores them.
 
     Args:
-        devset: The examples; `with_inputs` has named their inputs.
+        devset: The examples; `with_inputs` has named their inputs. Dicts, a DataFrame, the path of a file and whatever
+            else `load_dataset` takes are read; where rows do not name their inputs, these are the fields that the
+            program takes. An iterator is read row by row, as there is room for another.
         metric: `metric(example, prediction, trace=None)`, sync or async, returning a number, a
             bool or a `Score`.
         num_threads: How many examples run at once; `settings.num_threads` by default.
@@ -58,11 +64,26 @@ class Evaluate:
         max_errors: After how many failed examples to stop; `settings.max_errors` by default.
         failure_score: The score of a failed example.
         save_as_csv, save_as_json: Files to write what was done to, a row for each example.
+        timeout: Seconds that an example may take, the metric included; what a thread is doing then goes on until its
+            step ends, and is dropped.
+        repeats: The number of attempts at each example. At a temperature above 0, each attempt asks the model anew, in
+            caches and cassettes, too. They count as their mean.
+        keep: Which cases stay in memory: `"all"`; `"failures"`, those with an error or a score below 1; or `"none"`.
+            The scores, the mean and its interval are those of all cases.
+        traces: Whether each case keeps which predictors ran, with their inputs and outputs.
+        stop_when: A rule that ends the evaluation as soon as it is settled: `decided(min=0.85)`. The examples then run
+            in a random order.
+        seed: Of that order.
 
     Raises on a call:
-        ConfigurationError: The metric is missing, or the devset is empty.
+        ConfigurationError: The metric is missing, the devset is empty, or an option cannot be used.
+        DatasetError: The file of the devset cannot be used.
         EvaluationError: More than `max_errors` examples failed, or the budget ran out; its `result` holds
             what was done.
+
+    A sync call runs examples in threads; if the program or the metric is async alone, in one event loop, and in a
+    notebook, where a loop runs already, in a thread beside it. An async call (`acall`) runs them as tasks of the
+    running loop; what is sync runs in threads, with its context.
 
     Ctrl-C ends it at once: calls under way are left behind, the files hold what was done, and so does the
     `result` of the `KeyboardInterrupt`. In an event loop that is the `result` of the `CancelledError`, which
@@ -72,7 +93,7 @@ class Evaluate:
     def __init__(  # noqa: PLR0913  DSPy's signature
         self,
         *,
-        devset: Sequence[Example],
+        devset: DevsetLike,
         metric: Metric | None = None,
         num_threads: int | None = None,
         display_progress: bool = False,
@@ -82,10 +103,14 @@ class Evaluate:
         failure_score: float = 0.0,
         save_as_csv: str | PathLike[str] | None = None,
         save_as_json: str | PathLike[str] | None = None,
+        timeout: float | None = None,
+        repeats: int = 1,
+        keep: Keep = "all",
+        traces: bool = True,
+        stop_when: Rule | None = None,
+        seed: int = 0,
     ) -> None:
-        # Anything else is refused when it runs, in one place for devsets of a call, too.
-        is_read_once = isinstance(devset, Iterable) and not isinstance(devset, Sequence)
-        self.devset = list(devset) if is_read_once else devset
+        self.devset = lazily(devset, remembers=keep == "all")
         self.metric = metric
         self.num_threads = num_threads
         self.display_progress = display_progress
@@ -95,15 +120,22 @@ class Evaluate:
         self.failure_score = failure_score
         self.save_as_csv = save_as_csv
         self.save_as_json = save_as_json
+        self.timeout = timeout
+        self.repeats = repeats
+        self.keep = keep
+        self.traces = traces
+        self.stop_when = stop_when
+        self.seed = seed
+        check_options(timeout=timeout, repeats=repeats, keep=keep, stop_when=stop_when)
 
     def __call__(
         self,
         program: Program,
         metric: Metric | None = None,
-        devset: Sequence[Example] | None = None,
+        devset: DevsetLike = None,
         **options: Unpack[CallOptions],
     ) -> EvaluationResult:
-        """Run the program on every example, in threads.
+        """Run the program on every example.
 
         Args:
             program: The module, or function.
@@ -111,13 +143,22 @@ class Evaluate:
             devset: That of this call; `None` for the evaluation's.
             **options: Other options of this call: see `CallOptions`.
         """
-        return drive(self._begin(program, metric, devset, **options).steps())
+        loop = self._begin(program, metric, devset, **options)
+        if not loop.plan.run.needs_loop:
+            return drive(loop.steps())
+        try:
+            return in_own_loop(lambda: adrive(loop.steps()))
+        except KeyboardInterrupt as interrupt:
+            if interrupt.__context__ is None:  # it came while a thread ran the loop
+                loop.abandon(interrupt)
+            interrupt.result = loop.so_far()  # type: ignore[attr-defined]  # as without a loop
+            raise
 
     async def acall(
         self,
         program: Program,
         metric: Metric | None = None,
-        devset: Sequence[Example] | None = None,
+        devset: DevsetLike = None,
         **options: Unpack[CallOptions],
     ) -> EvaluationResult:
         """Run the program on every example, in tasks of the running event loop."""
@@ -127,22 +168,26 @@ class Evaluate:
         self,
         program: Program,
         metric: Metric | None,
-        devset: Sequence[Example] | None,
+        devset: DevsetLike,
         *,
         callback_metadata: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> Loop:
-        metric = metric or self.metric
+        metric, devset = metric or self.metric, self.devset if devset is None else devset
         if metric is None:
             raise ConfigurationError("Evaluate needs a metric: metric(example, prediction, trace=None)")
         settings, own = current(), self._with(options)
         metadata = {} if callback_metadata is None else {"callback_metadata": callback_metadata}
         traced = own.provide_traceback
         plan = Plan(
-            run=CaseRun(program, metric, own.failure_score),
-            devset=_checked(self.devset if devset is None else devset),
+            run=CaseRun(program, metric, own.failure_score, own.timeout, own.traces),
+            devset=Devset(lazily(devset, remembers=False), program),
             width=own.num_threads or settings.num_threads,
             max_errors=settings.max_errors if own.max_errors is None else own.max_errors,
+            repeats=own.repeats,
+            keep=own.keep,
+            stop_when=own.stop_when,
+            seed=own.seed,
             display_progress=own.display_progress,
             provide_traceback=settings.provide_traceback if traced is None else traced,
             outputs=Outputs(own.save_as_csv, own.save_as_json, own.display_table),
@@ -163,16 +208,3 @@ class Evaluate:
         clone = copy.copy(self)
         vars(clone).update({name: value for name, value in options.items() if value is not None})
         return clone
-
-
-def _checked(devset: Iterable[Example]) -> list[Example]:
-    """Return the examples as a list.
-
-    Raises:
-        ConfigurationError: There are no examples, so there is nothing to score, or a row is not an example.
-    """
-    examples = list(devset) if isinstance(devset, Iterable) else devset
-    problem = problem_of(examples, "devset", needs_inputs=False, row_type=Row)
-    if problem is not None:
-        raise ConfigurationError(problem)
-    return examples

@@ -2,47 +2,45 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import EvaluationError
 from dspex_core.evaluation.case import CaseResult, error_of
-from dspex_core.evaluation.result import EvaluationResult
 from dspex_core.evaluation.run import metric_name
+from dspex_core.evaluation.stopping import Deciding
+from dspex_core.evaluation.tally import Collected, Keep
 from dspex_core.flow.progress import Progress
 from dspex_core.flow.runner import Finished, Runner
 from dspex_core.programs.batch import log_failure
 from dspex_core.telemetry.spans import span
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from dspex_core.evaluation.devset import Devset
     from dspex_core.evaluation.outputs import Outputs
+    from dspex_core.evaluation.result import EvaluationResult
     from dspex_core.evaluation.run import CaseRun
+    from dspex_core.evaluation.stopping import Rule
     from dspex_core.example import Example
     from dspex_core.flow.steps import Flow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is to be evaluated, and how.
-
-    Args:
-        run: Runs and scores one example.
-        devset: The examples.
-        width: How many run at once.
-        max_errors: How many may fail.
-        display_progress: Whether to show a progress bar.
-        provide_traceback: Whether the log shows where a failure came from.
-        outputs: The files and the table that were asked for.
-        attributes: What listeners are to know of this evaluation.
-    """
+    """What is to be evaluated, and how; `Evaluate` says what each is for."""
 
     run: CaseRun
-    devset: Sequence[Example]
+    devset: Devset
     width: int
     max_errors: int
+    repeats: int
+    keep: Keep
+    stop_when: Rule | None
+    seed: int
     display_progress: bool
     provide_traceback: bool
     outputs: Outputs
@@ -53,16 +51,16 @@ class Loop:
     """Runs all cases of a plan, and collects them."""
 
     def __init__(self, plan: Plan) -> None:
-        self._plan = plan
+        self.plan = plan
+        self._collected = Collected(metric_name(plan.run.metric), plan.keep, plan.repeats)
+        self._examples, size, self._deciding = _in_order(plan)
         self._runner = Runner[CaseResult](
-            width=min(plan.width, len(plan.devset)),
+            width=plan.width if size is None else min(plan.width, size * plan.repeats),
             max_errors=plan.max_errors,
             on_finished=self._collect,
             error_of=error_of,
         )
-        self._progress = Progress(len(plan.devset), shown=plan.display_progress)
-        self._cases: dict[int, CaseResult] = {}
-        self._total = 0.0
+        self._progress = Progress(None if size is None else size * plan.repeats, shown=plan.display_progress)
 
     def steps(self) -> Flow[EvaluationResult]:
         """Run all cases and return the result.
@@ -70,19 +68,17 @@ class Loop:
         Raises:
             EvaluationError: Too many cases failed, or the budget ran out; it has what was done.
         """
-        run = self._plan.run
-        pieces = [partial(run.flow, example, index=index) for index, example in enumerate(self._plan.devset)]
         with span("evaluate", self._attributes()) as attributes:
             try:
-                yield from self._runner.steps(pieces)
+                yield from self._runner.steps(self._pieces())
                 result = self.so_far()
-                self._plan.outputs.save(result)
-                self._plan.outputs.show(result)
+                self.plan.outputs.save(result)
+                self.plan.outputs.show(result)
                 self._refuse_unfinished(result)
             except EvaluationError:
                 raise
             except BaseException as error:
-                self._abandon(error)
+                self.abandon(error)
                 raise
             finally:
                 attributes["result"] = self.so_far()
@@ -91,18 +87,37 @@ class Loop:
 
     def so_far(self) -> EvaluationResult:
         """Return what has finished, in the order of the dataset."""
-        cases = self._cases.copy()
-        return EvaluationResult(metric_name(self._plan.run.metric), tuple(cases[place] for place in sorted(cases)))
+        return self._collected.result(self._deciding.stopped if self._deciding else None)
+
+    def abandon(self, error: BaseException) -> None:
+        """Keep what was done and paid for when an interrupt, or another error that no case holds, ends it all."""
+        self._runner.stop()
+        result = self.so_far()
+        error.result = result  # type: ignore[attr-defined]  # whoever catches it finds there what was done
+        try:
+            self.plan.outputs.save(result)
+        except OSError as failed:
+            error.add_note(f"what was evaluated before could not be saved: {failed}")
+
+    def _pieces(self) -> Iterator[Callable[[], Flow[CaseResult]]]:
+        run = self.plan.run
+        for index, example in self._examples:
+            for attempt in range(1, self.plan.repeats + 1):
+                yield partial(run.flow, example, attempt, index=index)
 
     def _collect(self, finished: Finished[CaseResult]) -> None:
-        """Keep a case, and show the mean so far."""
+        """Count a case, and show the figures so far."""
         case = finished.value
         assert case is not None, finished.error  # a case that failed is a value, too
         if finished.error is not None:
-            log_failure(finished.index, finished.error, shows_traceback=self._plan.provide_traceback)
-        self._cases[finished.index] = case
-        self._total += case.score.value
-        self._progress.update(f"mean {self._total / len(self._cases):.3f}")
+            log_failure(case.index or 0, finished.error, shows_traceback=self.plan.provide_traceback)
+        self._collected.add(case)
+        if self._deciding is not None and self._deciding.add(case):
+            self._runner.stop()
+        if self._progress.is_shown:
+            cost = f", ${self._collected.cost:.4f}" if self._collected.cost else ""
+            failed = f", {self._collected.errors} errors" if self._collected.errors else ""
+            self._progress.update(f"mean {self._collected.mean:.3f}{cost}{failed}")
 
     def _refuse_unfinished(self, result: EvaluationResult) -> None:
         """Raise EvaluationError if too many examples failed or the budget ran out."""
@@ -112,29 +127,32 @@ class Loop:
         if runner.over_budget is not None:
             message = f"stopped after {len(result)} examples: {runner.over_budget}"
             raise EvaluationError(message, result=result) from runner.over_budget
-        first = result.errors[0]
+        first = next(iter(result.errors), None)
+        shown = f"; the first: {first.error}" if first is not None else ""
         message = (
-            f"stopped after {runner.failed} failed examples of {len(result)} run (max_errors={runner.max_errors}); "
-            f"the first: {first.error}"
+            f"stopped after {runner.failed} failed examples of {len(result)} run "
+            f"(max_errors={runner.max_errors}){shown}"
         )
-        raise EvaluationError(message, result=result) from error_of(first)
-
-    def _abandon(self, error: BaseException) -> None:
-        """Keep what was done and paid for when an interrupt, or another error that no case holds, ends it all."""
-        self._runner.stop()
-        result = self.so_far()
-        error.result = result  # type: ignore[attr-defined]  # whoever catches it finds there what was done
-        try:
-            self._plan.outputs.save(result)
-        except OSError as failed:
-            error.add_note(f"what was evaluated before could not be saved: {failed}")
+        raise EvaluationError(message, result=result) from (None if first is None else error_of(first))
 
     def _attributes(self) -> dict[str, Any]:
-        plan = self._plan
+        plan = self.plan
+        devset = plan.devset if plan.devset.listed is None else plan.devset.listed
         inputs = {
             "program": plan.run.program,
             "metric": plan.run.metric,
-            "devset": plan.devset,
+            "devset": devset,
             "num_threads": self._runner.width,
         }
         return {**plan.attributes, "inputs": {**inputs, **plan.attributes["inputs"]}}
+
+
+def _in_order(plan: Plan) -> tuple[Iterable[tuple[int, Example]], int | None, Deciding | None]:
+    """Return the examples with their places, in the order in which they begin, and how many there are."""
+    if plan.stop_when is None:
+        listed = plan.devset.listed
+        return enumerate(plan.devset if listed is None else listed), None if listed is None else len(listed), None
+    examples = plan.devset.in_memory()  # a sample of an iterator's first rows would not be a random one
+    order = random.Random(plan.seed).sample(range(len(examples)), len(examples))  # noqa: S311  no secret
+    deciding = Deciding(plan.stop_when, order, plan.repeats)
+    return ((place, examples[place]) for place in order), len(examples), deciding

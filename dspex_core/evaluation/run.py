@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.config import context, current
 from dspex_core.errors import AdapterParseError, BudgetExceededError
 from dspex_core.evaluation.case import CaseError, CaseResult, Phase, TraceStep
-from dspex_core.flow.steps import Call, Flow, drive
+from dspex_core.flow.steps import Flow, drive, is_async
 from dspex_core.flow.together import TimeLimit
 from dspex_core.metrics.score import Score, as_score
 from dspex_core.programs.base import Module, running
@@ -64,7 +64,8 @@ class CaseRun:
         started, settings = time.perf_counter(), current()
         usage, entries = UsageTracker(parent=settings.usage), list[Any]()
         found = _Found(Score(self.failure_score))
-        with context(usage=usage, trace=entries if self.traces or settings.trace is not None else None):
+        traced = entries if self.traces or settings.trace is not None else None
+        with context(usage=usage, trace=traced, attempt=attempt):
             try:
                 scoring = self._scoring(example, found, entries)
                 yield from (_within(self.timeout, scoring) if self.timeout else scoring)
@@ -84,7 +85,7 @@ class CaseRun:
             found.prediction = yield from running(self.program, **example.inputs())
             phase = "metric"
             found.entries = tuple(entries)  # without those of a metric that asks a model
-            found.score = as_score((yield Call(self.metric, (example, found.prediction))))
+            found.score = as_score((yield from running(self.metric, example, found.prediction)))
         except Exception as raised:  # noqa: BLE001  the boundary at which errors become records
             found.error = _case_error(_phase_of(raised, phase), raised)
             found.entries = found.entries or tuple(entries)
@@ -96,6 +97,11 @@ class CaseRun:
             TraceStep(self._paths.get(id(predictor)) or predictor.signature.__name__, inputs, outputs)
             for predictor, inputs, outputs in entries
         )
+
+    @property
+    def needs_loop(self) -> bool:
+        """Whether the program or the metric is async alone: then one event loop is to run all of the examples."""
+        return _is_async_alone(self.program) or _is_async_alone(self.metric)
 
     @cached_property
     def _paths(self) -> Mapping[int, str]:
@@ -113,6 +119,13 @@ class _Found:
 
 def _within(seconds: float, scoring: Flow[None]) -> Flow[None]:
     yield TimeLimit(scoring, seconds)
+
+
+def _is_async_alone(function: Callable[..., Any]) -> bool:
+    if isinstance(function, Module):
+        kind = type(function)
+        return kind.forward is Module.forward and kind.aforward is not Module.aforward
+    return is_async(function)
 
 
 def _phase_of(error: Exception, phase: Phase) -> Phase:

@@ -11,12 +11,17 @@ class Progress:
     """Shows how many examples are done.
 
     Args:
-        total: How many there are.
+        total: How many there are; `None` if that is not known.
         shown: Whether to show a bar; `None` shows it on a terminal only.
     """
 
-    def __init__(self, total: int, *, shown: bool | None) -> None:
+    def __init__(self, total: int | None, *, shown: bool | None) -> None:
         self._bar = None if shown is False else _bar(total, disable=None if shown is None else False)
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether anybody sees it."""
+        return self._bar is not None and not self._bar.disable
 
     def update(self, note: str = "") -> None:
         """Count another example; `note` stands behind the bar."""
@@ -30,7 +35,7 @@ class Progress:
             self._bar.close()
 
 
-def _bar(total: int, *, disable: bool | None) -> Any:
+def _bar(total: int | None, *, disable: bool | None) -> Any:
     with foreign_code():
         from tqdm import tqdm  # only when a bar may be shown
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from dataclasses import dataclass, field
 from types import FunctionType, MethodType
 from typing import Any, Protocol, TypeVar
@@ -59,17 +59,11 @@ class Call:
 
     def run(self) -> Any:
         """Call it; a coroutine runs in an event loop of its own, which is in a thread where one runs already."""
-        if not _is_async(self.function):
-            return self._called()
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            return asyncio.run(self._awaited())
-        return in_thread(lambda: asyncio.run(self._awaited())).result()  # in a notebook, a loop always runs
+        return in_own_loop(self._awaited) if is_async(self.function) else self._called()
 
     async def arun(self) -> Any:
         """Call it without blocking the event loop."""
-        if _is_async(self.function):
+        if is_async(self.function):
             return await self._awaited()
         return await asyncio.wrap_future(in_thread(self._called))
 
@@ -106,10 +100,20 @@ class SyncOrAsync:
         return await self.awaited.arun()
 
 
-def _is_async(function: Callable[..., Any]) -> bool:
+def is_async(function: Callable[..., Any]) -> bool:
+    """Whether a call of a function, or of an object with a `__call__`, has to be awaited."""
     if isinstance(function, FunctionType | MethodType):
         return inspect.iscoroutinefunction(function)
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
+
+
+def in_own_loop(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run a coroutine in an event loop of its own, which is in a thread where one runs already, as in a notebook."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work())
+    return in_thread(lambda: asyncio.run(work())).result()
 
 
 def drive(flow: Flow[T]) -> T:

@@ -227,6 +227,8 @@ class BaseLM:
     def _steps(self, request: LMRequest) -> Flow[LMResponse]:
         settings = current()
         request = self.prepared(request)
+        if settings.attempt != 1:
+            request = request.of_attempt(settings.attempt)
         recorder = self._recorder(settings) if settings.recorder is not None or settings.replay_only else None
         answer = self.live(request)
         if recorder is not None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dspex_core.messages.functions import FunctionSpec, GivenTool
     from dspex_core.messages.response import LMChunk
 
+_ROLLOUTS_OF_AN_ATTEMPT = 1_000_000
 _PLACES = frozenset({"rollout_id", "timeout", "cache"})  # not sampling parameters, though users write them so
 
 
@@ -92,6 +93,15 @@ class LMRequest:
             timeout=timeout if self.timeout is None else self.timeout,
             cache=cache if self.cache is None else self.cache,
         )
+
+    def of_attempt(self, attempt: int) -> LMRequest:
+        """Return the request of the n-th attempt, from 1, at one piece of work: a rollout of its own if it is sampled.
+
+        An attempt may use many rollouts itself, as `BestOfN` does; those of different attempts are far apart.
+        """
+        if attempt == 1 or not self.is_sampled:
+            return self
+        return replace(self, rollout_id=(self.rollout_id or 0) + (attempt - 1) * _ROLLOUTS_OF_AN_ATTEMPT)
 
     def to_json(self) -> Json:
         """Return the stored form, in which absent parts are left out."""

@@ -1,0 +1,135 @@
+"""The examples of an evaluation: in memory, in a file, or read one by one. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from dspex_core.datasets.checks import Row
+from dspex_core.datasets.load import load_dataset
+from dspex_core.errors import ConfigurationError
+from dspex_core.example import Example
+from dspex_core.programs.inputs import input_names
+
+_EMPTY = "the devset is empty: pass at least one example (has a filter removed all?)"
+
+
+class ReadOnce:
+    """The rows of an iterator, which are read as they are needed.
+
+    Args:
+        rows: The iterator.
+        remembers: Whether the rows are kept for another evaluation.
+    """
+
+    def __init__(self, rows: Iterator[Any], *, remembers: bool) -> None:
+        self._rows = rows
+        self._remembers = remembers
+        self._read: list[Any] = []
+        self._is_begun = False
+
+    def __iter__(self) -> Iterator[Any]:
+        if self._is_begun and not self._remembers:
+            raise ConfigurationError(
+                "the devset is an iterator whose rows have been read and were not kept: "
+                "pass a list, or a function that returns a new iterator"
+            )
+        self._is_begun = True
+        return self._each()
+
+    def _each(self) -> Iterator[Any]:
+        yield from self._read
+        for row in self._rows:
+            if self._remembers:
+                self._read.append(row)
+            yield row
+
+
+class Devset:
+    """Examples, checked and with their inputs.
+
+    Args:
+        given: What the user passed: examples or dicts in any iterable, a table, a path, a function that returns one.
+        program: Says which fields of a row are inputs, where the row does not.
+    """
+
+    def __init__(self, given: Any, program: Callable[..., Any]) -> None:
+        self._program = program
+        self._rows = _rows_of(given)
+
+    @cached_property
+    def listed(self) -> list[Example] | None:
+        """The examples, checked; `None` if they are read one by one.
+
+        Raises:
+            ConfigurationError: There are no examples, so there is nothing to score, or a row is not an example.
+        """
+        if not isinstance(self._rows, Sequence):
+            return None
+        return list(self)
+
+    def in_memory(self) -> list[Example]:
+        """Return all examples, also of an iterator.
+
+        Raises:
+            ConfigurationError: As for `listed`.
+        """
+        return list(self) if self.listed is None else self.listed
+
+    def __iter__(self) -> Iterator[Example]:
+        """Return the examples one by one.
+
+        Raises:
+            ConfigurationError: As for `listed`.
+        """
+        rows = iter(self._rows)
+        try:
+            first = next(rows)
+        except StopIteration:
+            raise ConfigurationError(_EMPTY) from None
+        return map(self._example, itertools.count(1), itertools.chain((first,), rows))
+
+    def _example(self, number: int, row: Any) -> Example:
+        if isinstance(row, Mapping):
+            row = Example({str(name): value for name, value in row.items()})
+        if not isinstance(row, Row):
+            raise ConfigurationError(
+                f"row {number} of the devset is not an Example but {row!r:.200}: "
+                "write Example(row).with_inputs('name', ...)"
+            )
+        if not isinstance(row, Example) or "_dspex_inputs" in row.__dict__:
+            return row  # type: ignore[return-value]  # another library's, which has what an evaluation needs
+        found = self._inputs & row.keys()
+        if not found:
+            raise ConfigurationError(
+                f"row {number} of the devset has no input of the program ({', '.join(sorted(self._inputs))}), "
+                f"only {', '.join(row) or 'no fields'}: call with_inputs('name', ...) on it"
+            )
+        return row.with_inputs(*found)
+
+    @cached_property
+    def _inputs(self) -> frozenset[str]:
+        return input_names(self._program)
+
+
+def lazily(devset: Any, *, remembers: bool) -> Any:
+    """Return a devset that can be used again, if it is an iterator."""
+    return ReadOnce(devset, remembers=remembers) if isinstance(devset, Iterator) else devset
+
+
+def _rows_of(given: Any) -> Iterable[Any]:
+    is_table = hasattr(given, "columns")  # of pandas, polars, or pyarrow
+    if isinstance(given, str | os.PathLike) or is_table or (callable(given) and not isinstance(given, Iterable)):
+        produced = given() if callable(given) and not is_table else given
+        if isinstance(produced, Iterator):
+            return ReadOnce(produced, remembers=False)
+        return load_dataset(produced)
+    if isinstance(given, Mapping | bytes) or not isinstance(given, Iterable):
+        raise ConfigurationError(
+            f"the devset must be examples or dicts in a list, a DataFrame, a path, or a function that returns one, "
+            f"not {given!r:.200}"
+        )
+    return given

@@ -1,0 +1,50 @@
+"""Which fields of a row are the inputs of a program. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from dspex_core.errors import ConfigurationError
+from dspex_core.programs.base import Module
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def input_names(program: Callable[..., Any]) -> frozenset[str]:
+    """Return the inputs of a program's predictors, or its parameters where it is a function.
+
+    A module with a `forward` or `aforward` that names its parameters takes these.
+
+    Raises:
+        ConfigurationError: The parameters of the program do not say what its inputs are.
+    """
+    named = _parameters(_body(program))
+    if named is not None:
+        return named
+    if isinstance(program, Module):
+        found = {name for _, part in program.every_predictor() for name in part.signature.input_fields}
+        if found:
+            return frozenset(found)
+    raise ConfigurationError(
+        f"{program!r} takes any fields, so it is not known which of a row are inputs: "
+        "give Example(row).with_inputs('name', ...)"
+    )
+
+
+def _body(program: Callable[..., Any]) -> Callable[..., Any]:
+    if not isinstance(program, Module):
+        return program
+    return program.forward if type(program).forward is not Module.forward else program.aforward
+
+
+def _parameters(function: Callable[..., Any]) -> frozenset[str] | None:
+    """Return the names of the parameters; `None` if any name is taken, or they are not known."""
+    try:
+        parameters = tuple(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):  # of some callables that are written in C
+        return None
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters):
+        return None
+    return frozenset(one.name for one in parameters if one.kind is not inspect.Parameter.VAR_POSITIONAL)
