@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from dspex_core.errors import DSPexError as DSPexError
     from dspex_core.errors import EvaluationError as EvaluationError
     from dspex_core.errors import InterpreterError as InterpreterError
+    from dspex_core.errors import JudgeError as JudgeError
     from dspex_core.errors import LiveCallRefusedError as LiveCallRefusedError
     from dspex_core.errors import LMAuthError as LMAuthError
     from dspex_core.errors import LMBillingError as LMBillingError
@@ -66,6 +67,8 @@ if TYPE_CHECKING:
     from dspex_core.interpreter import FinalOutput as FinalOutput
     from dspex_core.interpreter import PythonInterpreter as PythonInterpreter
     from dspex_core.judges.ideas import SemanticF1 as SemanticF1
+    from dspex_core.judges.rubric import AnswerRelevance as AnswerRelevance
+    from dspex_core.judges.rubric import Judge as Judge
     from dspex_core.lm.base import BaseLM as BaseLM
     from dspex_core.lm.base import CallResult as CallResult
     from dspex_core.lm.cache import ResponseCache as ResponseCache
@@ -151,7 +154,7 @@ _NAMES = {
     "datasets.load": "load_dataset",
     "errors": (
         "AdapterParseError ArtifactError BudgetExceededError ConfigurationError ContextWindowExceededError "
-        "DSPexError DatasetError EvaluationError InterpreterError LMAuthError LMBillingError LMError "
+        "DSPexError DatasetError EvaluationError InterpreterError JudgeError LMAuthError LMBillingError LMError "
         "LMInvalidRequestError LMNotConfiguredError LMProviderError LMRateLimitError LMRefusalError "
         "LMResponseError LMServerError LMTimeoutError LMTransportError LMUnsupportedFeatureError "
         "LiveCallRefusedError OptimizationError ParallelError ScriptExhaustedError SignatureError "
@@ -160,6 +163,7 @@ _NAMES = {
     ),
     "evaluation.evaluate": "Evaluate EvaluationResult",
     "judges.ideas": "SemanticF1",
+    "judges.rubric": "AnswerRelevance Judge",
     "example": "Completions Example Prediction",
     "interpreter": "CodeInterpreter FinalOutput PythonInterpreter",
     "lm.base": "BaseLM CallResult",

@@ -34,7 +34,7 @@ def judge_lm(pytestconfig: pytest.Config, lm: BaseLM) -> BaseLM:
 
 @pytest.fixture
 def dspex_context(request: pytest.FixtureRequest, lm: BaseLM) -> Iterator[None]:
-    """Make `lm` the LM in the settings; the plugin adds this fixture to each test that may call the LM."""
+    """Make `lm` and `judge_lm` the LMs in the settings; the plugin adds this fixture to tests that may call an LM."""
     from dspex_core import context
     from pytest_dspex.optimizing.artifacts import check_lm
     from pytest_dspex.session.live import connect_needed
@@ -42,7 +42,8 @@ def dspex_context(request: pytest.FixtureRequest, lm: BaseLM) -> Iterator[None]:
     check_lm(request.node, lm)
     if _uses_lm(request):
         connect_needed(request.config)
-    with context(lm=lm):
+    judge = request.getfixturevalue("judge_lm")
+    with context(lm=lm, **({} if judge is lm else {"judge_lm": judge})):
         yield
 
 
@@ -63,7 +64,7 @@ def scripted_lm() -> Iterator[Callable[..., ScriptedLM]]:
 
     def use(script: Any, **options: Any) -> ScriptedLM:
         lm = ScriptedLM(script, **options)
-        configure(lm=lm)  # for the context below
+        configure(lm=lm, judge_lm=None)  # for the context below
         return lm
 
     with context():

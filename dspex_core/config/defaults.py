@@ -32,6 +32,7 @@ class Settings:
 
     Args:
         lm: The LM of every predictor without its own.
+        judge_lm: The LM of judges without their own; `None` for `lm`.
         adapter: How signatures become prompts; `None` means the LM's preferred adapter.
         cache: The response cache; `None` means the one shared by all processes of the user.
         recorder: Receives each LM call before the LM; cassettes are recorders.
@@ -86,6 +87,7 @@ class Settings:
     resample: bool = False
     attempt: int = 1
     stream: ReplyRouter | None = None
+    judge_lm: LanguageModel | None = None
 
 
 REPLAY_VARIABLE = "DSPEX_REPLAY"  # set to any value, the process calls no model
@@ -241,7 +243,11 @@ class _Config:
         return f"settings({', '.join(f'{name}={value!r}' for name, value in self.copy().items())})"
 
 
-_OBJECTS = {"lm": 'lm=LM("provider/model")', "adapter": "adapter=ChatAdapter() or adapter=JSONAdapter()"}
+_OBJECTS = {
+    "lm": 'lm=LM("provider/model")',
+    "judge_lm": 'judge_lm=LM("provider/model")',
+    "adapter": "adapter=ChatAdapter() or adapter=JSONAdapter()",
+}
 
 
 def _checked(values: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@
      │   └─ StaleArtifactError         a stored program that was compiled from another source
      ├─ AdapterParseError              a reply that does not hold the signature's outputs
      │   └─ TruncatedReplyError        because it was cut off before its end
+     ├─ JudgeError                     a judge whose model failed, or whose answer cannot be used
      ├─ ScriptExhaustedError           a scripted LM that has no reply left
      ├─ OptimizationError              an optimizer that cannot compile
      ├─ EvaluationError                an evaluation stopped after too many failed examples
@@ -73,6 +74,7 @@ from dspex_core.errors.programs import (
     ConfigurationError,
     DatasetError,
     EvaluationError,
+    JudgeError,
     MissingArtifactError,
     OptimizationError,
     ParallelError,
@@ -109,6 +111,7 @@ __all__ = [
     "InterpreterError",
     "InterpreterErrorKind",
     "InterpreterLimit",
+    "JudgeError",
     "LMAuthError",
     "LMBillingError",
     "LMConfigurationError",

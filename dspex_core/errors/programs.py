@@ -56,6 +56,10 @@ class StaleArtifactWarning(UserWarning):
     """A stored program was loaded that was compiled from another source than the program has now."""
 
 
+class JudgeError(DSPexError):
+    """A judge that could not score: its model failed, or its answer cannot be read or is not on the scale."""
+
+
 class AdapterParseError(DSPexError):
     """A reply from which the adapter could not read the signature's outputs.
 

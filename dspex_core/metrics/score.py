@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 import reprlib
-from dataclasses import dataclass
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from dspex_core.example import Prediction
@@ -15,22 +17,33 @@ from dspex_core.example import Prediction
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How right a prediction is (1 is right, 0 is wrong), and what was wrong with it, in words.
+    """How right a prediction is (1 is right, 0 is wrong), and what was wrong with it, in words and in numbers.
 
     A score of 0 is falsy, so that `if metric(example, prediction):` works as with bools.
+
+    Args:
+        value: A finite number.
+        feedback: What was wrong, for people and for optimizers.
+        details: More about it by name, as JSON data: precision and recall, the score of each field, ...
+
+    Raises:
+        ValueError: `value` is not a finite number, or `details` is not a mapping of names to JSON data.
     """
 
     value: float
     feedback: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         try:
             is_number = math.isfinite(self.value)
-        except TypeError:
+        except (TypeError, OverflowError):
             is_number = False
         if not is_number:
-            message = f"a score must be a finite number, not {self.value!r}"
+            message = f"a score must be a finite number, not {reprlib.repr(self.value)} ({type(self.value).__name__})"
             raise ValueError(message)
+        if self.details:
+            object.__setattr__(self, "details", _details(self.details))
 
     def __float__(self) -> float:
         return float(self.value)
@@ -46,24 +59,62 @@ class Metric(Protocol):
         """Return a number, a bool, a `Score`, or a `Prediction` with `score` and perhaps `feedback`."""
 
 
-def as_score(result: Any) -> Score:
-    """Turn what a metric returned into a `Score`.
+def as_score(result: Any, metric: str = "") -> Score:
+    """Turn the result of a metric into a `Score`.
+
+    Args:
+        result: What the metric returned.
+        metric: The metric's name, for the message of the error.
 
     Raises:
-        ValueError: The value is not a finite number and has no score; the message shows it.
+        ValueError: The result is not a finite number and has no score; the message shows it.
     """
     if isinstance(result, Score):
         return result
     if isinstance(result, Prediction) and "score" in result:
-        score = as_score(result["score"])
-        return Score(score.value, str(result.get("feedback") or score.feedback))
+        score = as_score(result["score"], metric)
+        details = result.get("details")
+        return Score(
+            score.value,
+            str(result.get("feedback") or score.feedback),
+            details if isinstance(details, Mapping) else score.details,
+        )
     if not isinstance(result, str | bytes | bytearray | Prediction):  # `float` would read the text "0.5"
         try:
             return Score(float(result))
         except (TypeError, ValueError, OverflowError):
             pass
     message = (
-        f"a metric must return a finite number, a bool, a Score, or a Prediction with a field 'score', "
-        f"not {reprlib.repr(result)} ({type(result).__name__})"
+        f"{f'the metric {metric!r}' if metric else 'a metric'} must return a finite number, a bool, a Score, or a "
+        f"Prediction with a field 'score', not {reprlib.repr(result)} ({type(result).__name__})"
     )
     raise ValueError(message)
+
+
+def _details(details: Any) -> dict[str, Any]:
+    """Return details as JSON data of their own.
+
+    Raises:
+        ValueError: They are not named, or one is not JSON data.
+    """
+    if not isinstance(details, Mapping) or not all(isinstance(name, str) for name in details):
+        raise ValueError(f"the details of a score are a mapping of names to JSON data, not {reprlib.repr(details)}")
+    return {name: _json(value, name) for name, value in details.items()}
+
+
+def _json(value: Any, name: str) -> Any:
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return float(value)
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return {key: _json(item, f"{name}.{key}") for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json(item, f"{name}[{place}]") for place, item in enumerate(value)]
+    numpy = sys.modules.get("numpy")  # a value of numpy's can only be there when numpy is
+    if numpy is not None and isinstance(value, numpy.generic | numpy.ndarray):
+        return _json(value.tolist(), name)
+    raise ValueError(
+        f"the detail {name!r} of a score must be JSON data (a finite number, a text, a list, ...), "
+        f"not {reprlib.repr(value)} ({type(value).__name__})"
+    )
