@@ -85,8 +85,8 @@ if TYPE_CHECKING:
     from dspex_core.messages import Message as Message
     from dspex_core.messages import Usage as Usage
     from dspex_core.metrics.fields import exact_match as exact_match
-    from dspex_core.metrics.fields import field_match as field_match
     from dspex_core.metrics.score import Score as Score
+    from dspex_core.metrics.structured import field_match as field_match
     from dspex_core.metrics.text import contains as contains
     from dspex_core.metrics.text import f1 as f1
     from dspex_core.metrics.text import fuzzy_match as fuzzy_match
@@ -172,8 +172,9 @@ _NAMES = {
     "lm.history": "inspect_history",
     "lm.scripted": "DummyLM ScriptedLM",
     "messages": "FunctionCall FunctionSpec LMChunk LMOutput LMRequest LMResponse Message Usage",
-    "metrics.fields": "exact_match field_match",
+    "metrics.fields": "exact_match",
     "metrics.score": "Score",
+    "metrics.structured": "field_match",
     "metrics.text": "contains f1 fuzzy_match",
     "optimizers": (
         "BootstrapFewShot BootstrapFewShotWithRandomSearch BootstrapRS KNNFewShot LabeledFewShot Optimizer Teleprompter"

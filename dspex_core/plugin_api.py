@@ -13,13 +13,12 @@ if TYPE_CHECKING:
     from dspex_core.datasets.split import overlap
     from dspex_core.errors.foreign_code import foreign_code, ignore_foreign_warnings
     from dspex_core.evaluation.compare import SIGNIFICANCE, Comparison, compare, compare_scores
-    from dspex_core.evaluation.evaluate import metric_name
     from dspex_core.evaluation.result import EvaluationResult
     from dspex_core.flow.pieces import PIECE
     from dspex_core.flow.threads import WORK
     from dspex_core.lm.embedded.server import BUILT_IN, SERVER_VARIABLE, serve
     from dspex_core.messages import Json
-    from dspex_core.metrics.score import as_score
+    from dspex_core.metrics.score import as_score, metric_name
     from dspex_core.optimizers.fingerprint import dataset_data, fingerprint_of, lm_data, part_changes, provenance
     from dspex_core.optimizers.plan import CompilePlan
     from dspex_core.plain.data import to_json
@@ -146,7 +145,7 @@ _HOMES = {
     "lm_data": "optimizers.fingerprint",
     "masked": "plain.secrets",
     "mean_interval": "stats",
-    "metric_name": "evaluation.evaluate",
+    "metric_name": "metrics.score",
     "overlap": "datasets.split",
     "pass_at_k": "stats",
     "pass_pow_k": "stats",

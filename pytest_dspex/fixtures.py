@@ -110,7 +110,7 @@ def prediction(
     except LMNotConfiguredError as error:  # LiteLLM reports a missing key only when it is called
         refuse(request.config, error)
     for name, score in made.scores.items():
-        case.record(name, score.value, score.feedback)
+        case.record(name, score.value, score.feedback, details=score.details)
     case.checks.extend(made.problems)
     return made.prediction
 
@@ -118,15 +118,13 @@ def prediction(
 @pytest.fixture
 def score(request: pytest.FixtureRequest) -> Callable[..., None]:
     """`score(name, value, feedback="")` records a score of this case, once; a low score does not fail the test."""
-    from dspex_core import Score
     from dspex_core.plugin_api import as_score
 
     case = request.node.stash[CASE]
 
     def record(name: str, value: Any, feedback: str = "") -> None:
         found = as_score(value)
-        found = Score(found.value, feedback or found.feedback)
-        case.record(name, found.value, found.feedback)
+        case.record(name, found.value, feedback or found.feedback, details=found.details)
 
     return record
 

@@ -136,7 +136,7 @@ class CaseResult:
         error = self.error
         return {
             "prediction": None if self.prediction is None else record_to_json(self.prediction),
-            "score": {"value": self.score.value, "feedback": self.score.feedback},
+            "score": self.score.to_json(),
             "error": None if error is None else error.to_json(),
             "latency": self.latency,
             "usage": self.usage.to_json(),
@@ -156,7 +156,7 @@ class CaseResult:
             return cls(
                 example=record_from_json(data["example"]) if example is None else example,
                 prediction=None if data["prediction"] is None else record_from_json(data["prediction"]),
-                score=Score(data["score"]["value"], data["score"]["feedback"]),
+                score=Score.from_json(data["score"]),
                 error=None if data["error"] is None else CaseError.from_json(data["error"]),
                 latency=data["latency"],
                 usage=UsageTotals.from_json(data["usage"]),

@@ -17,8 +17,9 @@ from dspex_core.evaluation.loop import Loop, Plan
 from dspex_core.evaluation.options import check_options
 from dspex_core.evaluation.outputs import Outputs
 from dspex_core.evaluation.result import EvaluationResult
-from dspex_core.evaluation.run import CaseRun, Metric, Program, metric_name
+from dspex_core.evaluation.run import CaseRun, Metric, Program
 from dspex_core.flow.steps import adrive, drive, in_own_loop
+from dspex_core.metrics.score import metric_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import EvaluationError
 from dspex_core.evaluation.case import CaseResult, error_of
-from dspex_core.evaluation.run import metric_name
 from dspex_core.evaluation.stopping import Deciding
 from dspex_core.evaluation.tally import Collected, Keep
 from dspex_core.flow.progress import Progress
 from dspex_core.flow.runner import Finished, Runner
+from dspex_core.metrics.score import metric_name
 from dspex_core.programs.batch import log_failure
 from dspex_core.telemetry.spans import span
 

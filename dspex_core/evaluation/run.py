@@ -14,7 +14,7 @@ from dspex_core.errors import AdapterParseError, BudgetExceededError
 from dspex_core.evaluation.case import CaseError, CaseResult, Phase, TraceStep
 from dspex_core.flow.steps import Flow, drive, is_async
 from dspex_core.flow.together import TimeLimit
-from dspex_core.metrics.score import Score, as_score
+from dspex_core.metrics.score import Score, as_score, metric_name
 from dspex_core.programs.base import Module, running
 from dspex_core.spending.usage import UsageTracker
 
@@ -85,7 +85,8 @@ class CaseRun:
             found.prediction = yield from running(self.program, **example.inputs())
             phase = "metric"
             found.entries = tuple(entries)  # without those of a metric that asks a model
-            found.score = as_score((yield from running(self.metric, example, found.prediction)))
+            result = yield from running(self.metric, example, found.prediction)
+            found.score = as_score(result, metric_name(self.metric))
         except Exception as raised:  # noqa: BLE001  the boundary at which errors become records
             found.error = _case_error(_phase_of(raised, phase), raised)
             found.entries = found.entries or tuple(entries)
@@ -136,8 +137,3 @@ def _phase_of(error: Exception, phase: Phase) -> Phase:
 
 def _case_error(phase: Phase, error: Exception) -> CaseError:
     return CaseError(phase, error, traceback.format_exc())
-
-
-def metric_name(metric: Metric) -> str:
-    """Return the name under which a metric's score is reported."""
-    return getattr(metric, "__name__", None) or type(metric).__name__

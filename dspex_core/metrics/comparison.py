@@ -1,27 +1,27 @@
-"""When a predicted value is the expected one, and what words two texts share: for metrics. PYTEST_DONT_REWRITE
+"""When a predicted value is the expected one. PYTEST_DONT_REWRITE
 
-Data files hold texts where programs return dates, enums and numbers, so a value and its text are the same.
+Data files hold texts where programs return dates, enums, numbers and models, so a value and its text are the same. All
+metrics compare values here.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import decimal
 import enum
-import re
-import string
-import unicodedata
+import sys
+from collections.abc import Iterable, Mapping
 from numbers import Number
 from typing import Any
 
+from dspex_core.example import Record
+from dspex_core.plain.reading.numbers import numbers_meant
+from dspex_core.plain.reading.texts import decoded
 from dspex_core.plain.text import normalized
 
-_COLLECTIONS = (list, tuple, set, frozenset)
-_ARTICLES = frozenset({"a", "an", "the"})
-# Scripts that write words without spaces between them: Thai and Lao, kana, Han, Hangul with its particles.
-_UNSPACED = "\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_CHARACTER = re.compile(f"[{_UNSPACED}]")
-_LETTER = f"[^\\W{_UNSPACED}\uac00-\ud7af]"  # of a word that ends where letters end
+_SETS = (set, frozenset)
+_COLLECTIONS = (list, tuple, *_SETS)
 
 
 def is_missing(value: Any) -> bool:
@@ -40,18 +40,34 @@ def as_text(value: Any) -> str:
     return value.isoformat() if isinstance(value, dt.date | dt.time) else str(value)
 
 
-def same(expected: Any, predicted: Any, *, normalize: bool) -> bool:
-    """Whether two values are equal, or one is the text of the other."""
+def same(expected: Any, predicted: Any, *, normalize: bool) -> bool:  # noqa: PLR0911  one return per kind of value
+    """Whether two values are equal, or one is the text of the other. Parts are compared as the whole is.
+
+    A mapping, a record, a model and a dataclass are compared by their fields; one that is not there is missing.
+
+    Args:
+        expected: One value.
+        predicted: The other; the order does not matter.
+        normalize: Whether case and white space do not count, and a value is its text.
+    """
     if is_missing(expected) or is_missing(predicted):
         return is_missing(expected) and is_missing(predicted)
-    if isinstance(expected, str) and isinstance(predicted, str) and normalize:
-        return normalized(as_text(expected)) == normalized(as_text(predicted))
-    if expected == predicted:
-        return True
-    if normalize and isinstance(expected, str) != isinstance(predicted, str):
+    if isinstance(expected, enum.Enum) or isinstance(predicted, enum.Enum):
+        return _same_choices(expected, predicted, normalize=normalize)
+    if isinstance(expected, str) and isinstance(predicted, str):
+        return normalized(expected) == normalized(predicted) if normalize else expected == predicted
+    if isinstance(expected, str) or isinstance(predicted, str):
         text, value = (expected, predicted) if isinstance(expected, str) else (predicted, expected)
-        return _is_text_of(text, value)
-    return False
+        return normalize and _is_text_of(text, value)
+    one, other = parts(expected), parts(predicted)
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        one, other = ({as_text(name): item for name, item in fields.items()} for fields in (one, other))
+        return all(same(one.get(name), other.get(name), normalize=normalize) for name in {**one, **other})
+    if isinstance(one, _COLLECTIONS) and isinstance(other, _COLLECTIONS):
+        if isinstance(one, _SETS) or isinstance(other, _SETS):
+            return len(one) == len(other) and not unmatched(one, other, normalize=normalize)
+        return len(one) == len(other) and all(same(*pair, normalize=normalize) for pair in zip(one, other, strict=True))
+    return _is_equal(one, other)
 
 
 def alternatives(expected: Any, predicted: Any) -> list[Any] | None:
@@ -60,47 +76,100 @@ def alternatives(expected: Any, predicted: Any) -> list[Any] | None:
     return list(expected) or None if several else None
 
 
-def holds(text: str, part: str) -> bool:
-    """Whether a text has another in it as whole words, both normalized."""
-    before = f"(?<!{_LETTER})" if re.match(_LETTER, part) else ""
-    after = f"(?!{_LETTER})" if re.search(f"{_LETTER}$", part) else ""
-    return re.search(before + re.escape(part) + after, text) is not None
+def parts(value: Any) -> Any:
+    """Return the fields of a record, a model or a dataclass as a dict, a value of numpy as Python's, others as is."""
+    if isinstance(value, str | int | float | Mapping | list | tuple | set | frozenset | None):
+        return value
+    if isinstance(value, Record):
+        return dict(value.items())
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {each.name: getattr(value, each.name) for each in dataclasses.fields(value)}
+    numpy = sys.modules.get("numpy")  # a value of numpy's can only be there when numpy is
+    if numpy is not None and isinstance(value, numpy.generic | numpy.ndarray):
+        return value.tolist()
+    dump = getattr(value, "model_dump", None)  # pydantic is not imported here
+    return dump() if callable(dump) else value
 
 
-def words(text: str) -> list[str]:
-    """Return the words of a text without punctuation and English articles; characters where no spaces part words.
-
-    The text "A" alone is a choice, and not an article.
-    """
-    plain = "".join(character for character in normalized(text) if not _is_punctuation(character))
-    found = _CHARACTER.sub(r" \g<0> ", plain).split()
-    return found if found == ["a"] else [word for word in found if word not in _ARTICLES]
+def from_json_text(value: Any) -> Any:
+    """Return the object or list that a JSON text holds; any other value as it is."""
+    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+        return next((found for found in decoded(value.strip()) if isinstance(found, dict | list)), value)
+    return value
 
 
-def _is_punctuation(character: str) -> bool:
-    return character in string.punctuation or unicodedata.category(character).startswith("P")
+def unmatched(wanted: Iterable[Any], found: Iterable[Any], *, normalize: bool = True) -> list[Any]:
+    """Return the wanted items for which none of the found ones is left, each of which matches one."""
+    left = list(found)
+    missing = []
+    for item in wanted:
+        place = next((place for place, other in enumerate(left) if same(item, other, normalize=normalize)), None)
+        if place is None:
+            missing.append(item)
+        else:
+            del left[place]
+    return missing
+
+
+def _same_choices(expected: Any, predicted: Any, *, normalize: bool) -> bool:
+    if isinstance(expected, enum.Enum) and isinstance(predicted, enum.Enum):
+        if type(expected) is type(predicted):
+            return expected is predicted
+        # A class that another process has made again.
+        return expected.name == predicted.name and same(expected.value, predicted.value, normalize=normalize)
+    member, value = (expected, predicted) if isinstance(expected, enum.Enum) else (predicted, expected)
+    if not normalize:
+        return _is_equal(member, value)
+    is_named = isinstance(value, str) and normalized(value) == normalized(member.name)
+    return is_named or same(member.value, value, normalize=True)
 
 
 def _is_text_of(text: str, value: Any) -> bool:
-    if isinstance(value, enum.Enum):
-        return normalized(text) == normalized(value.name) or _is_text_of(text, value.value)
     if isinstance(value, Number | decimal.Decimal) and not isinstance(value, bool):
         return _is_number(text, value)
     if isinstance(value, dt.date | dt.time):
         return _is_moment(text, value)
-    scalar = not isinstance(value, (*_COLLECTIONS, dict))
-    return scalar and normalized(text) == normalized(as_text(value))
+    if not isinstance(value, (*_COLLECTIONS, Mapping)) and normalized(text) == normalized(as_text(value)):
+        return True
+    held = from_json_text(text)
+    return not isinstance(held, str) and same(held, value, normalize=True)
 
 
 def _is_number(text: str, value: Any) -> bool:
     try:
-        return decimal.Decimal(text.strip()) == decimal.Decimal(str(value))
+        return _decimal(text.strip()) == _decimal(value)
     except (decimal.InvalidOperation, ValueError):
-        return normalized(text) == normalized(str(value))
+        meant = numbers_meant(text, whole=False)  # of several, which is meant is a guess
+        return normalized(text) == normalized(str(value)) or (len(meant) == 1 and _is_equal(meant[0], value))
 
 
 def _is_moment(text: str, value: dt.date | dt.time) -> bool:
+    text = text.strip()
+    for kind in (type(value), dt.datetime, dt.date):
+        if not isinstance(value, dt.time) or kind is type(value):
+            try:
+                return _is_equal(kind.fromisoformat(text), value)
+            except ValueError:
+                continue
+    return False
+
+
+def _is_equal(one: Any, other: Any) -> bool:
+    numbers = (int, float, decimal.Decimal)
+    if isinstance(one, numbers) and isinstance(other, numbers):
+        is_mixed = isinstance(one, decimal.Decimal) != isinstance(other, decimal.Decimal)
+        return _decimal(one) == _decimal(other) if is_mixed else one == other
+    if isinstance(one, dt.date) and isinstance(other, dt.date) and type(one) is not type(other):
+        return _at_midnight(one) == _at_midnight(other)
     try:
-        return type(value).fromisoformat(text.strip()) == value
-    except ValueError:
+        return bool(one == other)
+    except (TypeError, ValueError):  # of types that compare otherwise, such as tables
         return False
+
+
+def _at_midnight(day: dt.date) -> dt.datetime:
+    return day if isinstance(day, dt.datetime) else dt.datetime(day.year, day.month, day.day)  # noqa: DTZ001  has none
+
+
+def _decimal(value: Any) -> decimal.Decimal:
+    return decimal.Decimal(value if isinstance(value, int | str | decimal.Decimal) else str(value))

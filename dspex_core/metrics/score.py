@@ -5,12 +5,13 @@ A metric is any callable `metric(example, prediction, trace=None)`; what it retu
 
 from __future__ import annotations
 
+import functools
 import math
 import reprlib
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from dspex_core.example import Prediction
 
@@ -51,12 +52,27 @@ class Score:
     def __bool__(self) -> bool:
         return self.value != 0
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the score as JSON data that `from_json` reads; `details` only if there are any."""
+        return {"value": self.value, "feedback": self.feedback, **({"details": self.details} if self.details else {})}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Return the score that `to_json` wrote."""
+        return cls(data["value"], data["feedback"], data.get("details", {}))
+
 
 class Metric(Protocol):
     """A function that scores a prediction; `trace` is set while an optimizer collects demos."""
 
     def __call__(self, example: Any, prediction: Any, trace: Any = None) -> Any:
         """Return a number, a bool, a `Score`, or a `Prediction` with `score` and perhaps `feedback`."""
+
+
+def metric_name(metric: Any) -> str:
+    """Return the name under which a metric's score is reported."""
+    inner = metric.func if isinstance(metric, functools.partial) else metric
+    return getattr(inner, "__name__", None) or type(inner).__name__
 
 
 def as_score(result: Any, metric: str = "") -> Score:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from dspex_core.config import current
 from dspex_core.flow.steps import Call
-from dspex_core.metrics.score import as_score
+from dspex_core.metrics.score import as_score, metric_name
 from dspex_core.optimizers.contract import Optimizer, Student
 from dspex_core.optimizers.demos import drawn, labeled_demos, seeded, without_demos
 from dspex_core.optimizers.plan import CompilePlan
@@ -154,7 +154,7 @@ class BootstrapFewShot(Optimizer):
     def _accepts(self, example: Example, prediction: Prediction, trace: Trace) -> bool:
         if self.metric is None:
             return True
-        score = as_score(Call(self.metric, (example, prediction, trace)).run())
+        score = as_score(Call(self.metric, (example, prediction, trace)).run(), metric_name(self.metric))
         return bool(score) if self.metric_threshold is None else score.value >= self.metric_threshold
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dspex_core import Example
     from pytest_dspex.collecting.source import DataSource
     from pytest_dspex.gates.records import CaseFacts, Collected, Evaluation, RecordedScore
@@ -65,7 +67,7 @@ class Case:
         self.checks.clear()
         self.evaluations.clear()
 
-    def record(self, name: str, value: float, feedback: str = "", *, details: dict[str, Any] | None = None) -> None:
+    def record(self, name: str, value: float, feedback: str = "", *, details: Mapping[str, Any] | None = None) -> None:
         """Record a score; `details` is more about it, as JSON data.
 
         Raises:
@@ -79,7 +81,7 @@ class Case:
                 f"the score {name!r} is recorded twice in {self.function}, case {self.name or '(its only one)'!r}: "
                 "give the second another name; the scores of `dspex_data(metrics=...)` are recorded already"
             )
-        self.scores[name] = RecordedScore(value, feedback, details)
+        self.scores[name] = RecordedScore(value, feedback, details or None)
 
 
 CASE = pytest.StashKey[Case]()  # of an item

@@ -156,7 +156,8 @@ def _case(case: CaseRecord, baseline: Mapping[str, Mapping[str, float]]) -> dict
         "expected": facts.expected,
         "got": facts.prediction,
         "scores": {
-            name: {"value": _number(score.value), "feedback": score.feedback} for name, score in case.scores.items()
+            name: {"value": _number(score.value), "feedback": score.feedback, "details": dict(score.details or {})}
+            for name, score in case.scores.items()
         },
         "columns": facts.columns,
         "params": facts.params,

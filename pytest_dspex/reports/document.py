@@ -30,6 +30,8 @@ class ScoreValue(_Part):
     """The value; null stands for one that is not a finite number."""
     feedback: str = ""
     """What explains the value."""
+    details: dict[str, Any] = {}
+    """More about the value by name, such as the precision and the recall; empty for most scores."""
 
 
 class Turn(_Part):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pytest_dspex.reports.document import SliceRow
 from pytest_dspex.reports.numbers import shown_interval, shown_score
-from pytest_dspex.reports.shown import shown, shown_briefly, shown_fields, shown_on_a_line
+from pytest_dspex.reports.shown import shown, shown_briefly, shown_fields, shown_numbers, shown_on_a_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -89,8 +89,8 @@ def _cases(document: Document) -> Iterator[str]:
 def _case_cells(case: CaseRow, score: str) -> list[str]:
     recorded = case.scores.get(score)
     value = "-" if recorded is None or recorded.value is None else f"{recorded.value:.4g}"
-    why = (recorded.feedback if recorded else "") or case.message
-    texts = [shown_fields(case.inputs), shown_fields(case.expected), shown_fields(case.got), why]
+    why = " ".join(filter(None, [recorded.feedback, shown_numbers(recorded.details)])) if recorded else ""
+    texts = [shown_fields(case.inputs), shown_fields(case.expected), shown_fields(case.got), why or case.message]
     return [escaped(case.case or case.id), value, *(escaped(shown_briefly(text)) for text in texts)]
 
 

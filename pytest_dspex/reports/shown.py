@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 # Controls (C0 but tab and line feed, DEL, C1), marks that change the direction of text, line ends that only some
 # programs know, and lone surrogates, which can be neither printed nor sent from an xdist worker.
@@ -47,6 +47,12 @@ def shown_fields(found: Any) -> str:
     if not isinstance(found, dict):
         return "" if found is None else _value(found)
     return "; ".join(f"{name}: {_value(value)}" for name, value in found.items())
+
+
+def shown_numbers(details: Mapping[str, Any]) -> str:
+    """Return the numbers among the details of a score, not yet made safe."""
+    numbers = {name: value for name, value in details.items() if isinstance(value, int | float)}
+    return f"({', '.join(f'{name} {value:.4g}' for name, value in numbers.items())})" if numbers else ""
 
 
 def _value(value: Any) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from dspex_core import Example
     from pytest_dspex.collecting.case import Case
+    from pytest_dspex.gates.records import RecordedScore
     from pytest_dspex.running.trace import Made
 
 _BRIEF, _FULL = 2_000, 20_000  # characters of a row or a prediction: for the terminal, and for a report of all cases
@@ -66,7 +67,7 @@ def report_of(case: Case) -> CaseReport:
         attempt=case.repeated or max(case.attempt, 1),
         is_error=case.error,
         is_missed=case.is_missed,
-        scores=case.scores,
+        scores={name: _bounded_score(score) for name, score in case.scores.items()},
         evaluations=tuple(case.evaluations),
         collected=case.collected,
         facts=case.facts or CaseFacts(),
@@ -76,6 +77,10 @@ def report_of(case: Case) -> CaseReport:
 def bounded(value: Any, most: int) -> Any:
     """Return any value as JSON data whose texts have about so many characters at most."""
     return _cut(_plain(value), _Room(most))
+
+
+def _bounded_score(score: RecordedScore) -> RecordedScore:
+    return score._replace(details=bounded(score.details, _FULL)) if score.details else score
 
 
 class _Room:

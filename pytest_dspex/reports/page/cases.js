@@ -221,7 +221,9 @@ function scoreSide(row) {
   const lines = Object.entries(row.scores).flatMap(([name, score]) => {
     const before = row.baseline?.scores[name];
     const was = before === undefined ? "" : `, ${number(before)} in the baseline`;
-    return [make("dt", {}, name), make("dd", {}, make("b", {}, number(score.value)), was, make("div", {}, score.feedback))];
+    const details = Object.entries(score.details).map(([label, value]) => `${label}: ${shownValue(value)}`);
+    const more = details.map((line) => make("div", { className: "quiet" }, line));
+    return [make("dt", {}, name), make("dd", {}, make("b", {}, number(score.value)), was, make("div", {}, score.feedback), more)];
   });
   const columns = Object.entries(row.columns).flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, shownValue(value))]);
   const shown = lines.length ? make("dl", {}, lines) : make("span", { className: "quiet" }, "recorded nothing");

@@ -59,7 +59,7 @@ def test_the_json_report_holds_what_each_case_asked_and_got_and_follows_the_sche
         {"id": "c-green", "answer": "lime"},
         {"answer": "green"},
     )
-    assert green["scores"]["accuracy"] == {"value": 0.0, "feedback": "wants lime"}
+    assert green["scores"]["accuracy"] == {"value": 0.0, "feedback": "wants lime", "details": {}}
     assert (blue["outcome"], blue["message"]) == ("miss", "AssertionError: never blue")
     [call] = red["calls"]
     assert call["source"] == "replayed"

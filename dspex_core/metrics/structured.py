@@ -1,0 +1,182 @@
+"""Metrics of fields that have parts: records field by field, JSON as a tree, sets. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from dspex_core.errors import ConfigurationError
+from dspex_core.metrics.comparison import from_json_text, is_missing, parts, same, unmatched
+from dspex_core.metrics.fields import FieldMetric, mismatch, options_text, shown
+from dspex_core.metrics.score import Score
+from dspex_core.metrics.text import overlap
+from dspex_core.metrics.trees import Comparison, compare_trees
+from dspex_core.plain.text import normalized
+
+_LISTS = (list, tuple, set, frozenset)
+_MOST_NAMED = 8  # differences that feedback names
+
+
+def field_match(field: str | None = None, *, normalize: bool = True, expected: str | None = None) -> FieldMetric:
+    """Make a metric of a structured field: the share of the expected sub-fields that are right.
+
+    Either side may be a dict, a pydantic model, a record or JSON text. Sub-fields are compared as `exact_match` does;
+    those that only the prediction has are not judged. `details` has the score of each of the `fields`, and names those
+    that are `missing` and `additional`.
+    """
+    options = options_text(normalize=(normalize, True), expected=(expected, None))
+    return FieldMetric("field_match", field, partial(_fields, normalize=normalize), options, expected)
+
+
+def json_match(
+    field: str | None = None,
+    *,
+    ordered: bool = True,
+    additional: bool = True,
+    normalize: bool = True,
+    expected: str | None = None,
+) -> FieldMetric:
+    """Make a metric of JSON as a tree: the F1 of the values at its leaves, each at its place.
+
+    Either side may be JSON text, or objects, lists, models and records of any depth. Values are compared as
+    `exact_match` does. `details` has the score of each of the `fields` at the top, `precision` and `recall`, and the
+    paths that are `wrong`, `missing` and `additional`, such as `items[0].price`.
+
+    Args:
+        field: The field of the prediction; by default the only output that the example has a value for.
+        ordered: Whether the order of lists counts; otherwise their items are paired so that most is right.
+        additional: Whether values that only the prediction has count as wrong.
+        normalize: Whether a value is its text, and case and white space do not count.
+        expected: The field of the example, if it has another name.
+    """
+    options = options_text(
+        ordered=(ordered, True), additional=(additional, True), normalize=(normalize, True), expected=(expected, None)
+    )
+    judge = partial(_json, ordered=ordered, additional=additional, normalize=normalize)
+    return FieldMetric("json_match", field, judge, options, expected, takes_several=True)
+
+
+def set_f1(field: str | None = None, *, expected: str | None = None) -> FieldMetric:
+    """Make a metric of a field with several values: the F1 of those expected and those predicted.
+
+    Order and repetitions do not count, and values are compared as `exact_match` does. `details` has `precision` and
+    `recall`, and the values that are `missing` and `additional`.
+    """
+    return _of_sets("set_f1", field, expected, lambda score: score.value)
+
+
+def set_precision(field: str | None = None, *, expected: str | None = None) -> FieldMetric:
+    """Make a metric of a field with several values: the share of the predicted ones that are expected."""
+    return _of_sets("set_precision", field, expected, lambda score: score.details["precision"])
+
+
+def set_recall(field: str | None = None, *, expected: str | None = None) -> FieldMetric:
+    """Make a metric of a field with several values: the share of the expected ones that are predicted."""
+    return _of_sets("set_recall", field, expected, lambda score: score.details["recall"])
+
+
+def _fields(expected: Any, predicted: Any, *, normalize: bool) -> Score:
+    wanted, found = parts(from_json_text(expected)), parts(from_json_text(predicted))
+    if not wanted or not isinstance(wanted, Mapping):
+        message = f"field_match needs a dict, a model or a record with sub-fields in the example, not {expected!r}"
+        raise ConfigurationError(message)
+    if not isinstance(found, Mapping):
+        return Score(0.0, mismatch(expected, predicted), {"fields": dict.fromkeys(map(str, wanted), 0.0)})
+    right = {name: same(value, found.get(name), normalize=normalize) for name, value in wanted.items()}
+    wrong = [f"{name} {mismatch(wanted[name], found.get(name))}" for name, is_right in right.items() if not is_right]
+    details = {
+        "fields": {str(name): float(is_right) for name, is_right in right.items()},
+        "missing": [str(name) for name in wanted if name not in found],
+        "additional": [str(name) for name, value in found.items() if name not in wanted and not is_missing(value)],
+    }
+    value = 1 - len(wrong) / len(wanted)
+    return Score(value, f"is wrong in part: {_listed(wrong, '; ')}" if wrong else "", details)
+
+
+def _json(expected: Any, predicted: Any, *, ordered: bool, additional: bool, normalize: bool) -> Score:
+    wanted, found = parts(from_json_text(expected)), parts(from_json_text(predicted))
+    judge = partial(_tree, ordered=ordered, additional=additional, normalize=normalize)
+    if wanted and isinstance(wanted, _LISTS) and isinstance(found, Mapping):  # several right answers
+        return max((judge(parts(from_json_text(one)), found) for one in wanted), key=float)
+    return judge(wanted, found)
+
+
+def _tree(wanted: Any, found: Any, *, ordered: bool, additional: bool, normalize: bool) -> Score:
+    compare = partial(compare_trees, ordered=ordered, normalize=normalize)
+    whole = compare(wanted, found)
+    score = _of_tree(whole, additional=additional)
+    if isinstance(wanted, Mapping) and isinstance(found, Mapping):
+        names = [name for name in {**wanted, **found} if name in wanted or additional]
+        each = {str(name): _of_field(compare, wanted, found, name, additional=additional) for name in names}
+        return Score(score.value, score.feedback, {"fields": each, **score.details})
+    return score
+
+
+def _of_field(
+    compare: Callable[[Any, Any], Comparison], wanted: Any, found: Any, name: Any, *, additional: bool
+) -> float:
+    if name not in wanted or name not in found:
+        return float(is_missing(wanted.get(name)) and is_missing(found.get(name)))
+    return _of_tree(compare(wanted[name], found[name]), additional=additional).value
+
+
+def _of_tree(whole: Comparison, *, additional: bool) -> Score:
+    found = whole.found if additional else whole.found - whole.only_found
+    feedback = [
+        *(f"{path or 'it'} {mismatch(*values)}" for path, values in whole.wrong.items()),
+        *(f"{path} is missing" for path in whole.missing),
+        *(f"{path} is not expected" for path in whole.additional if additional),
+    ]
+    score = overlap(whole.shared, whole.wanted, found, lambda: f"is wrong in part: {_listed(feedback, '; ')}")
+    places = {"wrong": [path or "$" for path in whole.wrong], "missing": whole.missing, "additional": whole.additional}
+    return Score(score.value, score.feedback, {**score.details, **places})
+
+
+def _of_sets(name: str, field: str | None, expected: str | None, measure: Callable[[Score], float]) -> FieldMetric:
+    judge = partial(_sets, measure=measure)
+    return FieldMetric(name, field, judge, options_text(expected=(expected, None)), expected, takes_several=True)
+
+
+def _sets(expected: Any, predicted: Any, *, measure: Callable[[Score], float]) -> Score:
+    wanted, found = distinct(expected), distinct(predicted)
+    missing, additional = without(wanted, found), without(found, wanted)
+    feedback = [
+        *([f"lacks {_listed(map(shown, missing))}"] if missing else []),
+        *([f"has {_listed(map(shown, additional))} too much"] if additional else []),
+    ]
+    score = overlap(len(wanted) - len(missing), len(wanted), len(found), lambda: " and ".join(feedback))
+    named = {"missing": [str(item) for item in missing], "additional": [str(item) for item in additional]}
+    return Score(measure(score), score.feedback, {**score.details, **named})
+
+
+def distinct(value: Any) -> list[Any]:
+    """Return the different items of a field with several values; one that is not a list is the only one."""
+    items = parts(from_json_text(value))
+    if is_missing(items):
+        return []
+    if not isinstance(items, _LISTS):
+        return [value]
+    found: dict[Any, Any] = {}
+    others: list[Any] = []
+    for item in items:
+        if isinstance(item, str):
+            found.setdefault(normalized(item), item)
+        elif not any(same(item, other, normalize=True) for other in others):
+            others.append(item)
+    return [*found.values(), *without(others, list(found.values()))]
+
+
+def without(items: list[Any], others: list[Any]) -> list[Any]:
+    """Return those of different items that are not among others. Most are texts, which are found at once."""
+    known = {normalized(other) for other in others if isinstance(other, str)}
+    left = [item for item in items if not (isinstance(item, str) and normalized(item) in known)]
+    mine = {normalized(item) for item in items if isinstance(item, str)}
+    return unmatched(left, (other for other in others if not (isinstance(other, str) and normalized(other) in mine)))
+
+
+def _listed(texts: Any, separator: str = ", ") -> str:
+    """Return the first few texts, and how many more there are."""
+    found = list(texts)
+    more = len(found) - _MOST_NAMED
+    return separator.join([*found[:_MOST_NAMED], *([f"and {more} more"] if more > 0 else [])])
