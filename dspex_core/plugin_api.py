@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dspex_core.config import REPLAY_VARIABLE, current
-    from dspex_core.config.contracts import Event, FailureRecorder, Recorder
+    from dspex_core.config.contracts import Event, FailureRecorder, Recorder, WorkerRecorder
     from dspex_core.datasets.split import overlap
     from dspex_core.errors.foreign_code import foreign_code, ignore_foreign_warnings
     from dspex_core.evaluation.compare import SIGNIFICANCE, Comparison, compare, compare_scores
@@ -65,6 +65,7 @@ __all__ = [
     "Recorder",
     "SignatureField",
     "UsageTracker",
+    "WorkerRecorder",
     "adapter_for",
     "artifact_state",
     "as_score",
@@ -124,6 +125,7 @@ _HOMES = {
     "PromptValue": "plain.prompt_values",
     "Recorder": "config.contracts",
     "UsageTracker": "spending.usage",
+    "WorkerRecorder": "config.contracts",
     "SignatureField": "signatures.fields",
     "adapter_for": "programs.predict",
     "artifact_state": "storage.artifacts",

@@ -100,6 +100,31 @@ class FailureRecorder(Recorder, Protocol):
         """Take the error with which the call has just failed; the program gets it in any case."""
 
 
+class WorkerRecorder(Protocol):
+    """Stands for a recorder in other processes, where it is sent; it can be pickled."""
+
+    def begin(self) -> NotingRecorder:
+        """Return the recorder of one piece of work, from any thread."""
+
+
+class NotingRecorder(Recorder, Protocol):
+    """The recorder of one piece of work in another process."""
+
+    def notes(self) -> Any:
+        """Return what the recorder that it stands for has to learn of the calls; a value that can be pickled."""
+
+
+@runtime_checkable
+class PortableRecorder(Recorder, Protocol):
+    """A recorder that also stands before calls in the workers of an executor."""
+
+    def for_worker(self) -> WorkerRecorder | None:
+        """Return what stands for it in other processes; `None` where calls there need no recorder."""
+
+    def take_in(self, notes: Any) -> None:
+        """Learn of the calls of one piece of work, from the notes that its recorder made."""
+
+
 class ResponseStore(Protocol):
     """Where the answers of LMs are kept; `ResponseCache` provides it."""
 

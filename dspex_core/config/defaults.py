@@ -19,6 +19,7 @@ from dspex_core.storage.settings_files import read_settings, write_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from concurrent.futures import Executor
     from os import PathLike
 
     from dspex_core.config.contracts import LanguageModel, Listener, Recorder, ReplyRouter, ResponseStore, Trace
@@ -60,6 +61,7 @@ class Settings:
             in a pytest session that calls models.
         attempt: Which of the attempts at one example is made, from 1; each asks a sampled request anew, see `Evaluate`.
         stream: Receives the pieces of replies while they arrive; `streamify` sets it.
+        executor: Whose workers run the examples of `Evaluate`, `Parallel` and `batch`; `None` for this process.
     """
 
     lm: LanguageModel | None = None
@@ -88,6 +90,7 @@ class Settings:
     attempt: int = 1
     stream: ReplyRouter | None = None
     judge_lm: LanguageModel | None = None
+    executor: Executor | None = None
 
 
 REPLAY_VARIABLE = "DSPEX_REPLAY"  # set to any value, the process calls no model

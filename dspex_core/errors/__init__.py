@@ -15,6 +15,7 @@
      ├─ OptimizationError              an optimizer that cannot compile
      ├─ EvaluationError                an evaluation stopped after too many failed examples
      ├─ RecordedError                  an error of another process or an earlier run, in words
+     ├─ WorkerError                    a worker of an executor that cannot do its work
      ├─ ParallelError                  a batch stopped after too many failed examples
      ├─ BudgetExceededError            a call that the budget has nothing left for
      ├─ LiveCallRefusedError           a call to a model in a process that only replays recorded answers
@@ -85,6 +86,7 @@ from dspex_core.errors.programs import (
     StraySignalError,
     TruncatedReplyError,
     UndeclaredFieldError,
+    WorkerError,
 )
 from dspex_core.errors.tools import (
     CodeExecutionError,
@@ -144,5 +146,6 @@ __all__ = [
     "ToolServerError",
     "TruncatedReplyError",
     "UndeclaredFieldError",
+    "WorkerError",
     "is_retryable_lm_error",
 ]

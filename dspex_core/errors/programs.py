@@ -125,6 +125,10 @@ class RecordedError(DSPexError):
     """An error of another process or an earlier run, of which the class and the message are known in words."""
 
 
+class WorkerError(DSPexError):
+    """Work of an executor that its worker could not do, or whose result could not leave the worker."""
+
+
 class ParallelError(DSPexError):
     """A batch that stopped early.
 

@@ -17,7 +17,7 @@ from dspex_core.spending.usage import UsageTotals
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Phase = Literal["program", "adapter", "metric", "timeout", "budget"]
+Phase = Literal["program", "adapter", "metric", "timeout", "budget", "worker"]
 Json = dict[str, Any]
 
 _WORDS: Mapping[Phase, str] = {
@@ -26,6 +26,7 @@ _WORDS: Mapping[Phase, str] = {
     "metric": "metric failed",
     "timeout": "timeout",
     "budget": "budget",
+    "worker": "worker failed",
 }
 
 
@@ -35,7 +36,8 @@ class CaseError:
 
     Args:
         phase: Where it failed: in the program's code or its model, in an adapter that could not read the model's
-            reply, in the metric, at the time limit of an example, or at the limits of the budget.
+            reply, in the metric, at the time limit of an example, at the limits of the budget, or on the way to a
+            worker of an executor.
         error: The exception.
         traceback: Where it came from, as text.
     """

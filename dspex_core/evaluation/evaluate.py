@@ -23,6 +23,7 @@ from dspex_core.metrics.score import metric_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from concurrent.futures import Executor
     from os import PathLike
 
     from dspex_core.evaluation.stopping import Rule
@@ -43,6 +44,7 @@ class CallOptions(TypedDict, total=False):
     display_progress: bool | None
     display_table: bool | int | None
     callback_metadata: Mapping[str, Any] | None
+    executor: Executor | None
     save_as_csv: str | PathLike[str] | None
     save_as_json: str | PathLike[str] | None
 
@@ -75,6 +77,9 @@ class Evaluate:
         stop_when: A rule that ends the evaluation as soon as it is settled: `decided(min=0.85)`. The examples then run
             in a random order.
         seed: Of that order.
+        executor: Whose workers run the examples: any `concurrent.futures.Executor`, such as that of a Dask client.
+            `settings.executor` by default; without one, this process runs them. `num_threads` is then how many are
+            with workers at once.
 
     Raises on a call:
         ConfigurationError: The metric is missing, the devset is empty, or an option cannot be used.
@@ -110,6 +115,7 @@ class Evaluate:
         traces: bool = True,
         stop_when: Rule | None = None,
         seed: int = 0,
+        executor: Executor | None = None,
     ) -> None:
         self.devset = lazily(devset, remembers=keep == "all")
         self.metric = metric
@@ -128,6 +134,7 @@ class Evaluate:
         self.stop_when = stop_when
         self.seed = seed
         check_options(timeout=timeout, repeats=repeats, keep=keep, stop_when=stop_when)
+        self.executor = executor
 
     def __call__(
         self,
@@ -193,6 +200,7 @@ class Evaluate:
             provide_traceback=settings.provide_traceback if traced is None else traced,
             outputs=Outputs(own.save_as_csv, own.save_as_json, own.display_table),
             attributes={"instance": self, "inputs": metadata},
+            executor=own.executor or settings.executor,
         )
         return Loop(plan)
 

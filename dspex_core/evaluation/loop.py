@@ -19,6 +19,7 @@ from dspex_core.telemetry.spans import span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from concurrent.futures import Executor
 
     from dspex_core.evaluation.devset import Devset
     from dspex_core.evaluation.outputs import Outputs
@@ -45,6 +46,7 @@ class Plan:
     provide_traceback: bool
     outputs: Outputs
     attributes: Mapping[str, Any]
+    executor: Executor | None
 
 
 class Loop:
@@ -68,9 +70,10 @@ class Loop:
         Raises:
             EvaluationError: Too many cases failed, or the budget ran out; it has what was done.
         """
+        flow = self._flow()
         with span("evaluate", self._attributes()) as attributes:
             try:
-                yield from self._runner.steps(self._pieces())
+                yield from self._runner.steps(self._pieces(flow))
                 result = self.so_far()
                 self.plan.outputs.save(result)
                 self.plan.outputs.show(result)
@@ -84,6 +87,14 @@ class Loop:
                 attributes["result"] = self.so_far()
                 self._progress.close()
         return result
+
+    def _flow(self) -> Callable[..., Flow[CaseResult]]:
+        """Return what runs one example: here, or in a worker."""
+        if self.plan.executor is None:
+            return self.plan.run.flow
+        from dspex_core.evaluation.elsewhere import RemoteCases  # imports what only work in other processes needs
+
+        return RemoteCases(self.plan.run, self.plan.executor).flow
 
     def so_far(self) -> EvaluationResult:
         """Return what has finished, in the order of the dataset."""
@@ -99,11 +110,10 @@ class Loop:
         except OSError as failed:
             error.add_note(f"what was evaluated before could not be saved: {failed}")
 
-    def _pieces(self) -> Iterator[Callable[[], Flow[CaseResult]]]:
-        run = self.plan.run
+    def _pieces(self, flow: Callable[..., Flow[CaseResult]]) -> Iterator[Callable[[], Flow[CaseResult]]]:
         for index, example in self._examples:
             for attempt in range(1, self.plan.repeats + 1):
-                yield partial(run.flow, example, attempt, index=index)
+                yield partial(flow, example, attempt, index=index)
 
     def _collect(self, finished: Finished[CaseResult]) -> None:
         """Count a case, and show the figures so far."""

@@ -14,8 +14,9 @@ import weakref
 from collections import OrderedDict
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dspex_core.config import current
 from dspex_core.errors import BudgetExceededError
@@ -41,7 +42,8 @@ class ResponseCache(forks.RenewedInChild):
         memory_entries: How many responses are kept in memory; the least recently used are evicted.
 
     Threads, event loops and processes may share it. It never fails a call: a file that cannot
-    be used is reported once to the `dspex` logger and left alone from then on.
+    be used is reported once to the `dspex` logger and left alone from then on. A pickle names the file; it does not
+    hold the responses.
     """
 
     def __init__(self, path: Path | None = None, *, memory_entries: int = 100_000) -> None:
@@ -52,6 +54,9 @@ class ResponseCache(forks.RenewedInChild):
         self._file = _File(path) if path is not None else None
         self._flights: dict[str, _Flight] = {}
         forks.watch(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(ResponseCache, memory_entries=self._memory_entries), (self.path,)
 
     def in_child(self) -> None:
         """Forget the parent's calls under way: they never end here."""

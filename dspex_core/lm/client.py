@@ -217,6 +217,13 @@ class LM(BaseLM):
         kept = SecretMapping(without_secrets(self._options))
         return {**self.__dict__, "_target": None, "_engine": None, "api_key": None, "_options": kept}
 
+    def credentials(self) -> dict[str, Any]:
+        """Return the part of the state that a pickle leaves out, for a worker that calls the model in this one's place.
+
+        Never write it to a file.
+        """
+        return {"api_key": self.api_key, "_options": self._options}
+
     def __copy__(self) -> Self:
         clone = type(self).__new__(type(self))
         clone.__dict__.update(self.__dict__)

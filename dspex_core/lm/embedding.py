@@ -19,7 +19,7 @@ from dspex_core.lm.providers import EngineChoice, Target, checked_key, connect, 
 from dspex_core.lm.recorded import recorder_of
 from dspex_core.lm.tries import Engine, engine_for
 from dspex_core.messages import LMRequest, LMResponse, Message, Usage
-from dspex_core.plain.secrets import SecretMapping
+from dspex_core.plain.secrets import SecretMapping, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -59,6 +59,14 @@ class EmbeddingModel:
         self._choice = engine
         self._timeout = timeout_seconds(timeout)
         self._engine: Engine | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = SecretMapping(without_secrets(self._options))  # as of an LM
+        return {**self.__dict__, "_engine": None, "_api_key": None, "_options": kept}
+
+    def credentials(self) -> dict[str, Any]:
+        """Return the part of the state that a pickle leaves out, as that of an LM does."""
+        return {"_api_key": self._api_key, "_options": self._options}
 
     def vectors(self, texts: list[str], config: Mapping[str, Any], *, cached: bool) -> Flow[list[list[float]]]:
         """Return a vector for each text; only texts missing in the cassette and the cache are sent.

@@ -114,6 +114,11 @@ class noting_in:  # noqa: N801  used like a function; a generator-based one woul
         _programs.reset(self._token)
 
 
+def histories() -> tuple[CallLog, ...]:
+    """Return the histories of the programs that are running here, the outermost first."""
+    return _programs.get()
+
+
 def note(entry: HistoryEntry, own: CallLog, most: int) -> None:
     """Keep a call in the history of its LM, in those of its programs (`most` each), and in the process's."""
     programs = _programs.get()

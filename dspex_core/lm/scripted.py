@@ -70,11 +70,20 @@ class ScriptedLM(BaseLM):
         self.preferred_adapter: Literal["chat", "json"] = adapter
         self._lock = threading.Lock()
         self._calls = 0
+        self._in_order = not callable(script) and not isinstance(script, Mapping)
         self._reply = (
             self._by_order(script)
             if not callable(script) and not isinstance(script, Mapping)
             else (script if callable(script) else self._by_content(script))
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._in_order:
+            raise TypeError("processes cannot share replies in order; give ScriptedLM a mapping or a function")
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=threading.Lock())
 
     @property
     def supports_function_calling(self) -> bool:

@@ -125,7 +125,7 @@ class Module(Storable):
             examples: The examples; `with_inputs` has named their inputs.
             num_threads: How many run at once; `settings.num_threads` by default.
             **options: `max_errors`, `return_failed_examples`, `provide_traceback`,
-                `disable_progress_bar` and `timeout`, as for `Parallel`.
+                `disable_progress_bar`, `timeout` and `executor`, as for `Parallel`.
 
         Returns and raises what `Parallel` does.
         """

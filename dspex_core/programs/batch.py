@@ -17,11 +17,13 @@ from dspex_core.flow.together import TimeLimit
 from dspex_core.plain.display import error_text
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from dspex_core.config.contracts import Trace
 
 _log = logging.getLogger("dspex")
 
-Work = Sequence[tuple[Any, Callable[[], Flow[Any]]]]  # each example with the function that begins the work on it
+Work = Sequence[tuple[Any, partial[Flow[Any]]]]  # each example with what begins the work on it: `running` on a program
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Batch:
     disable_progress_bar: bool = False
     timeout: float | None = None
     straggler_limit: int | None = None
+    executor: Executor | None = None
 
     def steps(self, work: Work) -> Flow[Any]:
         """Do all of the work; return what `Parallel` returns, or raise as it does."""
@@ -57,9 +60,10 @@ class Batch:
             max_errors=settings.max_errors if self.max_errors is None else self.max_errors,
             on_finished=on_finished,
         )
+        begun = self._sent([begin for _, begin in work], self.executor or settings.executor)
         try:
             yield from runner.steps(
-                [partial(self._piece, begin, trace) for (_, begin), trace in zip(work, traces, strict=True)]
+                [partial(self._piece, begin, trace) for begin, trace in zip(begun, traces, strict=True)]
             )
         except BaseException as error:
             error.results, error.exceptions = _outcomes(done, len(work))  # type: ignore[attr-defined]  # as in ParallelError
@@ -75,12 +79,27 @@ class Batch:
             return results
         return results, [work[index][0] for index in errors], list(errors.values())
 
+    def _sent(self, work: Sequence[partial[Flow[Any]]], executor: Executor | None) -> Sequence[partial[Flow[Any]]]:
+        """Return what begins each piece of the work: in a worker of the executor, if there is one."""
+        if executor is None or not work:
+            return work
+        from dspex_core.programs.remote.remote import Remote  # imports what only work in other processes needs
+
+        programs = {id(begin.args[0]): begin.args[0] for begin in work}
+        parts = {f"program {number}": program for number, program in enumerate(programs.values())}
+        remote = Remote(executor, _begun, parts=parts)
+        return [partial(remote.piece, begin) for begin in work]
+
     def _piece(self, begin: Callable[[], Flow[Any]], trace: Trace) -> Flow[Any]:
         traced = {} if current().trace is None else {"trace": trace}
         with context(**traced):
             if self.timeout:
                 return (yield TimeLimit(begin(), self.timeout))
             return (yield from begin())
+
+
+def _begun(begin: Callable[[], Flow[Any]]) -> Flow[Any]:
+    return begin()
 
 
 def log_failure(index: int, error: Exception, *, shows_traceback: bool) -> None:

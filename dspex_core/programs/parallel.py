@@ -13,6 +13,7 @@ from dspex_core.programs.batch import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from concurrent.futures import Executor
 
     from dspex_core.flow.steps import Flow
 
@@ -34,13 +35,15 @@ class Parallel(Module):
         timeout: After how many seconds a pair fails with `TimeoutError`. What a thread is doing
             then goes on until its step ends, and is dropped.
         straggler_limit: Has no effect; DSPy's code may give it.
+        executor: Whose workers run the pairs: any `concurrent.futures.Executor`; `settings.executor` by default.
+            `num_threads` is then how many are with workers at once.
 
     Raises on a call:
         ParallelError: More than `max_errors` failed, or the budget ran out; it holds what was done.
         ConfigurationError: An item is not a pair, or its inputs are neither an `Example`, a dict nor a tuple.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  DSPy's signature, and ours
         self,
         num_threads: int | None = None,
         max_errors: int | None = None,
@@ -50,6 +53,8 @@ class Parallel(Module):
         disable_progress_bar: bool = False,  # noqa: FBT001, FBT002  DSPy's signature
         timeout: float | None = None,
         straggler_limit: int | None = None,
+        *,
+        executor: Executor | None = None,
     ) -> None:
         self.num_threads = num_threads
         self.max_errors = max_errors
@@ -59,6 +64,7 @@ class Parallel(Module):
         self.disable_progress_bar = disable_progress_bar
         self.timeout = timeout
         self.straggler_limit = straggler_limit
+        self.executor = executor
 
     def flow(self, exec_pairs: Sequence[tuple[Callable[..., Any], Any]], num_threads: int | None = None) -> Flow[Any]:
         """Run each program on its inputs: an `Example`, a dict of them by name, or a tuple by position.
@@ -71,10 +77,11 @@ class Parallel(Module):
         return (yield from batch.steps([(inputs, self._begin(program, inputs)) for program, inputs in pairs]))
 
     def constructor_arguments(self) -> dict[str, Any]:
-        """Return the arguments as they were given."""
-        return {name: value for name, value in vars(self).items() if name in _OPTIONS or name == "access_examples"}
+        """Return the arguments as they were given, but for the executor, which files cannot hold."""
+        stored = (_OPTIONS | {"access_examples"}) - {"executor"}
+        return {name: value for name, value in vars(self).items() if name in stored}
 
-    def _begin(self, program: Callable[..., Any], inputs: Any) -> Callable[[], Flow[Any]]:
+    def _begin(self, program: Callable[..., Any], inputs: Any) -> partial[Flow[Any]]:
         if isinstance(inputs, Example) and self.access_examples:
             return partial(running, program, **inputs.inputs())
         if isinstance(inputs, Example) or (isinstance(inputs, list) and isinstance(program, Parallel)):

@@ -85,6 +85,12 @@ class Budget(forks.RenewedInChild):
                 self._spent["tokens"] += response.usage.total_tokens
                 self._spent["dollars"] += dollars
 
+    def charge(self, spent: Mapping[BudgetKind, float]) -> None:
+        """Count usage from elsewhere, such as another process."""
+        with self._lock:
+            for kind, amount in spent.items():
+                self._spent[kind] += amount
+
     def _expected(self, kind: BudgetKind) -> float:
         """Return the expected usage of the next call and those under way."""
         if kind == "calls":

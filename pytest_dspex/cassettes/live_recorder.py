@@ -8,14 +8,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dspex_core.plugin_api import UsageTracker
-from pytest_dspex.cassettes.http_recorder import HTTPRecorder
+from pytest_dspex.cassettes.session_recorder import SessionRecorder
 
 if TYPE_CHECKING:
     from dspex_core import LMError, LMRequest, LMResponse
+    from dspex_core.plugin_api import WorkerRecorder
     from pytest_dspex.cassettes.exchange import HTTPReply, HTTPRequest
 
 
-class LiveRecorder(HTTPRecorder):
+class LiveRecorder(SessionRecorder):
     """Counts the calls of one test, or of all that no test's context reaches.
 
     Equal requests with equal `rollout_id`s get one reply in a test, as the id names the reply that is wanted. They are
@@ -51,6 +52,12 @@ class LiveRecorder(HTTPRecorder):
 
     def fail(self, model: str, request: LMRequest, error: LMError) -> None:
         """Take the error of a call that failed."""
+
+    def for_worker(self) -> WorkerRecorder:
+        """Return what notes the calls in the workers of an executor."""
+        from pytest_dspex.cassettes.in_workers import LiveInWorkers  # only tests with an executor need it
+
+        return LiveInWorkers()
 
     def replay_http(self, request: HTTPRequest) -> HTTPReply | None:
         """Return `None`: the request has to be sent."""

@@ -18,11 +18,11 @@ from pytest_dspex.cassettes.difference import difference
 from pytest_dspex.cassettes.elsewhere import MissElsewhereError
 from pytest_dspex.cassettes.entry import CassetteError, Entry
 from pytest_dspex.cassettes.exchange import HTTPReply
-from pytest_dspex.cassettes.http_recorder import HTTPRecorder
 from pytest_dspex.cassettes.lanes import Lanes
 from pytest_dspex.cassettes.masking import Mask
 from pytest_dspex.cassettes.refusals import refusal_from_json, refusal_to_json
 from pytest_dspex.cassettes.repeats import Repeats, has_replies_of_its_own, number_of
+from pytest_dspex.cassettes.session_recorder import SessionRecorder
 from pytest_dspex.cassettes.store import last_message
 from pytest_dspex.reports.shown import shown
 
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dspex_core import LMError, LMRequest
-    from dspex_core.plugin_api import Json, UsageTracker
+    from dspex_core.plugin_api import Json, UsageTracker, WorkerRecorder
     from pytest_dspex.cassettes.exchange import HTTPRequest
+    from pytest_dspex.cassettes.repeats import Taken
     from pytest_dspex.cassettes.store import CassetteStore
 
 RecordMode = Literal["none", "new", "all"]
@@ -106,7 +107,7 @@ class CassetteMiss(pytest.fail.Exception):  # type: ignore[name-defined,misc]  #
         return f"{difference_of}\n{_indented(changed)}", f"{difference_of}\n{_indented(changes)}"
 
 
-class CassetteRecorder(HTTPRecorder):
+class CassetteRecorder(SessionRecorder):
     """Replays and records the LM calls of one test case; it implements `dspex_core`'s `Recorder`.
 
     It does the same for HTTP requests to LMs, where the n-th equal request of a case has the n-th recorded reply.
@@ -120,6 +121,7 @@ class CassetteRecorder(HTTPRecorder):
         lanes: The lanes of the session's threads.
         tracker: Counts the calls that the LM or the session's cache answers.
         mask: Hides credentials in all that is recorded or looked up.
+        taken: Which replies equal requests have had before, where this recorder goes on for another one.
 
     The n-th equal request of a model that samples has the n-th recorded reply. At temperature 0, and with equal
     `rollout_id`s, equal requests have one reply in a run, also with `"all"`.
@@ -137,6 +139,7 @@ class CassetteRecorder(HTTPRecorder):
         lanes: Lanes | None = None,
         tracker: UsageTracker | None = None,
         mask: Mask | None = None,
+        taken: Taken | None = None,
     ) -> None:
         self.replayed = 0
         self.recorded = 0
@@ -149,7 +152,7 @@ class CassetteRecorder(HTTPRecorder):
         self.unseen: CassetteMiss | None = None  # a miss in a forked child, which raises `MissElsewhereError` instead
         self._lock = threading.Lock()
         self._equal_requests = Counter[str]()  # by the key of the first
-        self._repeats = Repeats(lanes or Lanes())
+        self._repeats = Repeats(lanes or Lanes(), taken)
         self._tracker = tracker
 
     def replay(self, model: str, request: LMRequest) -> LMResponse | None:
@@ -226,6 +229,21 @@ class CassetteRecorder(HTTPRecorder):
             self._equal_requests[same] += 1
             if self._store.add(Entry(key, request.model, self._case, request.to_json(), stored, number)):
                 self.recorded += 1
+
+    def for_worker(self) -> WorkerRecorder:
+        """Return what answers in the workers of an executor with the entries of this case."""
+        from pytest_dspex.cassettes.in_workers import CassetteInWorkers  # only tests with an executor need it
+
+        return CassetteInWorkers(
+            make=CassetteRecorder,
+            path=self._store.path,
+            case=self._case,
+            record=self._mode,
+            entries=self._store.of_case(self._case, fresh=self._mode == "all"),
+            taken=self._repeats.taken(),
+            secrets=self._mask.known(),
+            redact=self._mask.redact,
+        )
 
     def begin_again(self) -> None:
         """Count equal requests anew, as the test may be run again."""

@@ -41,7 +41,7 @@ class Mask:
     """
 
     def __init__(self, redact: Callable[[str], str] | None = None) -> None:
-        self._redact = redact
+        self.redact = redact
         self._lock = threading.Lock()
         self._known: tuple[str, ...] = ()
         self._found: frozenset[str] = frozenset()
@@ -112,7 +112,7 @@ class Mask:
             text = text.replace(secret, HIDDEN)
         if text.startswith(_DATA):
             return text
-        return masked(text if self._redact is None else self._redact(text))
+        return masked(text if self.redact is None else self.redact(text))
 
 
 def _is_path(value: str) -> bool:

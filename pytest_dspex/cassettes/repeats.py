@@ -11,11 +11,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from dspex_core import LMRequest
     from pytest_dspex.cassettes.lanes import Lane, Lanes
@@ -45,14 +46,33 @@ def in_order(key: str) -> tuple[str, list[tuple[int, str]]]:
     return first, [(len(part), part) for part in label.split(".")]
 
 
-class Repeats:
-    """The equal requests of one case, in the order of its program. Threads may share it."""
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Which replies equal requests have had.
 
-    def __init__(self, lanes: Lanes) -> None:
+    Args:
+        labels: The labels of the replies, by key.
+        numbers: How many requests there were, by key and lane.
+    """
+
+    labels: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    numbers: Mapping[tuple[str, Lane], int] = field(default_factory=dict)
+
+
+class Repeats:
+    """The equal requests of one case, in the order of its program. Threads may share it.
+
+    Args:
+        lanes: The lanes of the session's threads.
+        taken: Which replies were taken before, in another process.
+    """
+
+    def __init__(self, lanes: Lanes, taken: Taken | None = None) -> None:
+        taken = taken or Taken()
         self._lanes = lanes
         self._lock = threading.Lock()
-        self._taken: dict[str, set[str]] = {}  # the labels, by key
-        self._numbers: Counter[tuple[str, Lane]] = Counter()
+        self._taken = {key: set(labels) for key, labels in taken.labels.items()}
+        self._numbers: Counter[tuple[str, Lane]] = Counter(taken.numbers)
         self._reserved: dict[int, tuple[object, str, Lane]] = {}  # by the id of the request object
         self._is_rerun = False
         self._seen: set[str] = set()  # the keys of this attempt
@@ -109,6 +129,11 @@ class Repeats:
             self._taken.get(key, set()).discard(label)
             if label == _label(lane, self._numbers[key, lane]):
                 self._numbers[key, lane] -= 1
+
+    def taken(self) -> Taken:
+        """Return which replies were taken so far."""
+        with self._lock:
+            return Taken({key: frozenset(labels) for key, labels in self._taken.items()}, dict(self._numbers))
 
     def count(self, key: str) -> int:
         """Return how many equal requests there were."""

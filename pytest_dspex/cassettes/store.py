@@ -41,9 +41,14 @@ class CassetteStore:
     """The entries of one cassette file, which is read at the first use; without a file the store is empty.
 
     Threads may share a store.
+
+    Args:
+        path: The file.
+        journal: Where entries that are added are written at once.
+        entries: What a store in another process has read of the file, which is then left alone.
     """
 
-    def __init__(self, path: Path, *, journal: Journal | None = None) -> None:
+    def __init__(self, path: Path, *, journal: Journal | None = None, entries: Iterable[Entry] | None = None) -> None:
         self.path = path
         self._today = dt.datetime.now(dt.UTC).date().isoformat()
         self._journal = journal
@@ -56,6 +61,8 @@ class CassetteStore:
         self._changed = False
         self._dropped: list[Entry] = []
         self._first: dict[str, Entry | None] = {}  # what the entries that this run has changed were before
+        if entries is not None:
+            self._load(entries)
 
     def __len__(self) -> int:
         with self._lock:
@@ -73,6 +80,12 @@ class CassetteStore:
             self._entries()
             labels = self._repeats.get(key, {})
             return [label for label in labels if f"{key}#{label}" in self._added] if fresh else labels
+
+    def of_case(self, case: str, *, fresh: bool = False) -> tuple[Entry, ...]:
+        """Return the entries of a case; with `fresh`, those that were added in this run."""
+        with self._lock:
+            entries = self._entries().values()
+            return tuple(each for each in entries if each.case == case and (not fresh or each.key in self._added))
 
     def add(self, entry: Entry) -> bool:
         """Add an entry, or replace the one of an earlier run; return whether it was added.

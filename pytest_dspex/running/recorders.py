@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_dspex.cassettes.http_recorder import HTTPRecorder
+from pytest_dspex.cassettes.session_recorder import SessionRecorder
 from pytest_dspex.cassettes.stash import LANES, LIVE, RECORDING
 from pytest_dspex.collecting.case import CASE
 from pytest_dspex.options import OPTIONS
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dspex_core import LMError, LMRequest, LMResponse
+    from dspex_core.plugin_api import WorkerRecorder
     from pytest_dspex.cassettes.exchange import HTTPReply, HTTPRequest
     from pytest_dspex.cassettes.live_recorder import LiveRecorder
     from pytest_dspex.cassettes.lm_recorder import CassetteRecorder
@@ -62,7 +63,7 @@ def _place_of(item: pytest.Item) -> Place:
     return place_of_test(item)
 
 
-class OnDemand(HTTPRecorder):
+class OnDemand(SessionRecorder):
     """The recorder of a test or fixture that may not use the plugin; it opens the cassette at the first LM call."""
 
     def __init__(self, config: pytest.Config, place: Callable[[], Place]) -> None:
@@ -89,6 +90,10 @@ class OnDemand(HTTPRecorder):
     def record_http(self, request: HTTPRequest, reply: HTTPReply) -> None:
         """Record the reply of a server."""
         self.opened.record_http(request, reply)
+
+    def for_worker(self) -> WorkerRecorder:
+        """Return what stands for the cassette in the workers of an executor."""
+        return self.opened.for_worker()
 
     def begin_again(self) -> None:
         """Count equal requests anew."""

@@ -23,13 +23,14 @@ from pytest_dspex.cassettes.elsewhere import MissElsewhereError
 from pytest_dspex.cassettes.http_recorder import HTTPRecorder
 from pytest_dspex.cassettes.lanes import Lanes
 from pytest_dspex.cassettes.patching import install
+from pytest_dspex.cassettes.session_recorder import SessionRecorder
 from pytest_dspex.cassettes.stash import LANES, LIVE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from dspex_core import LMError, LMRequest, LMResponse, ResponseCache
-    from dspex_core.plugin_api import Recorder
+    from dspex_core.plugin_api import Recorder, WorkerRecorder
     from pytest_dspex.cassettes.exchange import HTTPReply, HTTPRequest
     from pytest_dspex.cassettes.lanes import Lane
 
@@ -106,7 +107,7 @@ class CallOutsideTestsError(DSPexError):
         )
 
 
-class Router(HTTPRecorder):
+class Router(SessionRecorder):
     """The recorder of the process while a session does not run live.
 
     A call belongs to the test that started its thread, or else to the running test; between tests it is refused.
@@ -160,6 +161,17 @@ class Router(HTTPRecorder):
         recorder = self._asked_of(request.model, request)
         if isinstance(recorder, HTTPRecorder):
             recorder.record_http(request, reply)
+
+    def for_worker(self) -> WorkerRecorder:
+        """Return what stands for the recorder of this call's test in the workers of an executor.
+
+        Raises:
+            CallOutsideTestsError: The call does not belong to a test.
+        """
+        recorder = self._recorder()
+        if not isinstance(recorder, SessionRecorder):
+            raise CallOutsideTestsError("an executor")
+        return recorder.for_worker()
 
     def _routed(self, name: str, request: object, ask: Callable[[Recorder], T | None]) -> T | None:
         recorder = self._recorder()

@@ -11,13 +11,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from dspex_core import LMError
-from pytest_dspex.cassettes.http_recorder import HTTPRecorder
+from pytest_dspex.cassettes.session_recorder import SessionRecorder
 from pytest_dspex.gates.records import LMCall, Spent
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from dspex_core import LMRequest, LMResponse
+    from dspex_core.plugin_api import WorkerRecorder
     from pytest_dspex.cassettes.exchange import HTTPReply, HTTPRequest
     from pytest_dspex.gates.records import Source
 
@@ -42,6 +43,9 @@ class Cassette(Protocol):
 
     def begin_again(self) -> None:
         """Count equal requests anew."""
+
+    def for_worker(self) -> WorkerRecorder:
+        """Return what stands for this recorder in the workers of an executor."""
 
     @property
     def unseen(self) -> BaseException | None:
@@ -76,7 +80,7 @@ class MadeByHTTP(NamedTuple):
         return Made(model, as_request(request), response, self.source, self.begun)
 
 
-class Trace(HTTPRecorder):
+class Trace(SessionRecorder):
     """The recorder of one test item: notes each call, and passes it on to the item's cassette, if it has one.
 
     Args:
@@ -115,7 +119,7 @@ class Trace(HTTPRecorder):
         place = next(self._order) if place is None else place
         asked = self._made.get(place)  # `None` if the item has ended before its call
         timed = response
-        if asked is not None and not response.cached:
+        if asked is not None and not response.cached and response.latency is None:  # else another process took the time
             timed = replace(response, latency=round(time.perf_counter() - asked.begun, 3))
         if self._recorder is not None:
             self._recorder.record(model, request, self._kept(model, timed))
@@ -148,6 +152,14 @@ class Trace(HTTPRecorder):
             begun = self._made[place].begun
             source: Source = "asked" if self._is_live or not reply.is_kept else "recorded"
             self._made[place] = MadeByHTTP(request, reply, source, begun, round(time.perf_counter() - begun, 3))
+
+    def for_worker(self) -> WorkerRecorder:
+        """Return what stands for the cassette in the workers of an executor."""
+        if self._recorder is None:
+            from pytest_dspex.cassettes.in_workers import LiveInWorkers  # only tests with an executor need it
+
+            return LiveInWorkers()
+        return self._recorder.for_worker()
 
     def begin_again(self) -> None:
         """Count equal requests anew."""

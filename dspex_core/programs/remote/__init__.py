@@ -1,0 +1,1 @@
+"""Work in other processes, through any `concurrent.futures.Executor`. PYTEST_DONT_REWRITE"""

@@ -1,0 +1,182 @@
+"""The caller's side: send pieces of work to an executor, and take in what came of them. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dspex_core.config import current
+from dspex_core.config import settings as every_setting
+from dspex_core.config.contracts import PortableRecorder
+from dspex_core.errors import BudgetExceededError, ConfigurationError
+from dspex_core.flow.pieces import PIECE
+from dspex_core.lm.base import BaseLM
+from dspex_core.lm.history import CallLog, note, noting_in
+from dspex_core.programs.remote.leases import Lease, Leases, Turn
+from dspex_core.programs.remote.packing import Parcel, named, pack, unpack
+from dspex_core.programs.remote.worker import Answer, Job, Order, fulfil
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Executor, Future
+
+    from dspex_core.config import Settings
+    from dspex_core.flow.steps import Flow
+
+# Settings of this process: what watches, counts or limits. All others travel, so that a worker works as it would.
+_STAYING = frozenset(("listeners", "callbacks", "recorder", "trace", "usage", "budget", "stream", "executor"))
+
+
+class Remote:
+    """Work that an executor's processes do under the settings of this call.
+
+    Args:
+        executor: Any `concurrent.futures.Executor`, such as a `ProcessPoolExecutor` or that of a Dask client.
+        work: Begins a piece, from its arguments; it and what it holds travel by cloudpickle.
+        parts: The programs in the work, by any names.
+        error_of: Returns the error of a value that stands for a failure, if the work returns such values.
+
+    Predictions, usage, histories, traces and recordings come back. Callbacks and other listeners do not hear of calls
+    in workers.
+
+    Raises:
+        ConfigurationError: The executor is not one, or a part of the work cannot leave the process.
+    """
+
+    def __init__(
+        self,
+        executor: Executor,
+        work: Callable[..., Flow[Any]],
+        *,
+        parts: Mapping[str, Any],
+        error_of: Callable[[Any], Exception | None] = lambda _: None,
+    ) -> None:
+        if not callable(getattr(executor, "submit", None)):
+            message = (
+                f"an executor must have a method `submit`, as those of concurrent.futures have; {executor!r} has none"
+            )
+            raise ConfigurationError(message)
+        self._executor = executor
+        self._error_of = error_of
+        settings = current()
+        self._leases = Leases(settings.budget) if settings.budget is not None else None
+        travelling = {name: value for name, value in every_setting.copy().items() if name not in _STAYING}
+        recorder = _recorder_of(settings)
+        self._shared = named({**parts, "lm": settings.lm, "judge_lm": settings.judge_lm})
+        job = Job(work, self._shared, travelling, recorder, traced=settings.trace is not None)
+        self._job = pack(job)
+        self._digest = hashlib.sha256(self._job.data).hexdigest()
+        self._is_known = False  # whether a worker has the job
+        self._lms = [each for each in self._shared.values() if isinstance(each, BaseLM)]
+
+    def piece(self, *arguments: Any, **options: Any) -> Flow[Any]:
+        """Do one piece of the work in a worker.
+
+        Raises:
+            WorkerError: The worker cannot load the program, or what came of it cannot leave the worker.
+            BudgetExceededError: The budget has no room.
+            Exception: What the work raises, or the executor, when it has lost its workers.
+        """
+        lease = None if self._leases is None else (yield Turn(self._leases, whole=False))
+        answer = yield from self._answer(arguments, options, lease)
+        if self._is_over_budget(answer) and lease is not None and not lease.is_all:
+            assert self._leases is not None, "it gave the part"
+            lease = yield Turn(self._leases, whole=True)  # its part was too small, so it begins again, alone
+            answer = yield from self._answer(arguments, options, lease)
+        if answer.error is not None:
+            raise answer.error
+        return answer.value
+
+    def _is_over_budget(self, answer: Answer) -> bool:
+        error = answer.error or (None if answer.value is None else self._error_of(answer.value))
+        return isinstance(error, BudgetExceededError)
+
+    def _answer(self, arguments: tuple[Any, ...], options: Mapping[str, Any], lease: Lease | None) -> Flow[Answer]:
+        shared = {**self._shared, **{f"argument {index}": value for index, value in enumerate(arguments)}}
+        spent: Mapping[Any, float] = {}
+        given = pack((arguments, options), self._shared)
+        try:
+            parcel = yield _Submitted(self._executor, self._order(given, lease, whole=not self._is_known))
+            if parcel is None:  # a worker that has not had the job yet
+                parcel = yield _Submitted(self._executor, self._order(given, lease, whole=True))
+            answer: Answer = unpack(parcel, shared)
+            spent = answer.spent
+        finally:
+            if lease is not None and self._leases is not None:
+                self._leases.give_back(lease, spent)
+        self._is_known = True
+        self._take_in(answer, shared)
+        return answer
+
+    def _order(self, given: Parcel, lease: Lease | None, *, whole: bool) -> Order:
+        limits = None if lease is None else lease.limits
+        return Order(self._digest, self._job if whole else None, given, PIECE.get(), limits, _import_paths())
+
+    def _take_in(self, answer: Answer, shared: Mapping[str, Any]) -> None:
+        """Let the settings of this call learn of a piece's calls, as if they had been made here."""
+        settings = current()
+        if isinstance(settings.recorder, PortableRecorder) and answer.recorded is not None:
+            settings.recorder.take_in(answer.recorded)
+        if settings.usage is not None:
+            for model, entry in answer.usage:
+                if isinstance(entry, Mapping):
+                    settings.usage.add_usage(model, entry)
+                else:
+                    settings.usage.add(model, entry)
+        if settings.trace is not None:
+            settings.trace.extend(answer.trace)
+        for call in answer.calls:
+            lm = next((each for each in self._lms if each.model == call.entry.model), None)
+            logs = [shared[name] for name in call.histories]
+            _note(call.entry, CallLog() if lm is None else lm.history, logs, settings.max_history_size)
+
+
+def _import_paths() -> tuple[str, ...]:
+    return tuple(path or os.getcwd() for path in sys.path)  # noqa: PTH109  paths are texts here
+
+
+def _note(entry: Any, own: CallLog, logs: list[CallLog], most: int) -> None:
+    if not logs:
+        note(entry, own, most)
+        return
+    with noting_in(logs[0]):
+        _note(entry, own, logs[1:], most)
+
+
+def _recorder_of(settings: Settings) -> Any:
+    recorder = settings.recorder
+    if recorder is None:
+        return None
+    if not isinstance(recorder, PortableRecorder):
+        message = f"the recorder {recorder!r} cannot stand before calls in other processes: it has no `for_worker`"
+        raise ConfigurationError(message)
+    return recorder.for_worker()
+
+
+@dataclass(frozen=True, slots=True)
+class _Submitted:
+    """The step of waiting for a worker."""
+
+    executor: Executor
+    order: Order
+
+    def run(self) -> Parcel | None:
+        """Submit the order and wait; an interrupt of the waiting cancels it."""
+        future = self._submitted()
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    async def arun(self) -> Parcel | None:
+        """Submit the order and wait without blocking the event loop."""
+        return await asyncio.wrap_future(self._submitted())
+
+    def _submitted(self) -> Future[Parcel | None]:
+        return self.executor.submit(fulfil, self.order)

@@ -1,0 +1,212 @@
+"""The worker's side: do a piece of work and send back all that came of it. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import contextvars
+import sys
+import threading
+import traceback
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from dspex_core.config import context
+from dspex_core.errors import ConfigurationError, WorkerError
+from dspex_core.flow.pieces import PIECE
+from dspex_core.flow.steps import drive
+from dspex_core.lm.history import CallLog, histories, noting_in
+from dspex_core.plain.display import error_text
+from dspex_core.programs.remote.packing import Parcel, pack, unpack
+from dspex_core.spending.budget import Budget
+from dspex_core.spending.usage import UsageTracker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from dspex_core.config.contracts import Trace, WorkerRecorder
+    from dspex_core.errors import BudgetKind
+    from dspex_core.flow.steps import Flow
+    from dspex_core.lm.history import HistoryEntry
+    from dspex_core.messages import LMResponse
+
+_JOBS = 4  # kept by a worker: an optimizer's program changes with every candidate
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all pieces of one run have in common.
+
+    Args:
+        work: Begins a piece, from its arguments.
+        shared: What of it both sides have, by name.
+        settings: Those of the caller that can travel.
+        recorder: Stands for the caller's recorder; `None` without one.
+        traced: Whether the caller's settings have a trace.
+    """
+
+    work: Callable[..., Flow[Any]]
+    shared: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    recorder: WorkerRecorder | None
+    traced: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One piece of work.
+
+    Args:
+        job: The digest of the job.
+        parcel: The job; `None` where the worker is likely to have it.
+        given: The packed arguments of the work, by position and by name.
+        piece: Which piece it is of those around it (`flow.pieces`).
+        limits: What it may spend, by kind; `None` without a budget.
+        paths: Where the caller imports from; a worker on the same machine, or with the same folders, does so, too.
+    """
+
+    job: str
+    parcel: Parcel | None
+    given: Parcel
+    piece: tuple[int, ...]
+    limits: Mapping[BudgetKind, float] | None
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """An answered LM call: its entry, and the names of the histories of the programs that made it."""
+
+    entry: HistoryEntry
+    histories: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Answer:
+    """What came of a piece: its value or its error, and what the caller's settings have to learn of its calls."""
+
+    value: Any = None
+    error: BaseException | None = None
+    usage: list[tuple[str, LMResponse | Mapping[str, Any]]] = field(default_factory=list)
+    calls: list[Noted] = field(default_factory=list)
+    trace: Trace = field(default_factory=list)
+    spent: Mapping[BudgetKind, float] = field(default_factory=dict)
+    recorded: Any = None
+
+
+def fulfil(order: Order) -> Parcel | None:
+    """Do a piece of work; return its packed `Answer`, or `None` where the job is not known here."""
+    sys.path.extend(path for path in order.paths if path not in sys.path)
+    try:
+        job = _jobs.find(order)
+        if job is None:
+            return None
+        arguments, options = unpack(order.given, job.shared)
+    except Exception as error:  # noqa: BLE001  whatever a module of the user raises while it is imported
+        message = (
+            f"a worker cannot load the program: {error_text(error)}. Install your project where the workers run, or "
+            "give them its folder in PYTHONPATH"
+        )
+        return pack(Answer(error=WorkerError(message)))
+    shared = {**job.shared, **{f"argument {index}": value for index, value in enumerate(arguments)}}
+    answer = contextvars.copy_context().run(_answered, job, order, partial(job.work, *arguments, **options), shared)
+    return _packed(answer, shared)
+
+
+def _answered(job: Job, order: Order, work: Callable[[], Flow[Any]], shared: Mapping[str, Any]) -> Answer:
+    PIECE.set(order.piece)
+    answer = Answer()
+    budget = Budget(**order.limits) if order.limits else None  # type: ignore[arg-type]  # kinds are its parameters
+    recorder = None if job.recorder is None else job.recorder.begin()
+    log = _Calls(shared)
+    given = {
+        **job.settings,
+        "usage": _Usage(answer.usage),
+        "budget": budget,
+        "recorder": recorder,
+        "trace": answer.trace if job.traced else None,
+    }
+    with context(**given), noting_in(log):
+        try:
+            answer.value = drive(work())
+        except BaseException as error:  # noqa: BLE001  the caller gets it
+            error.add_note(f"in a worker:\n{''.join(traceback.format_exception(error))}")
+            answer.error = error
+    answer.calls = log.noted
+    answer.spent = budget.spent if budget is not None else {}
+    answer.recorded = None if recorder is None else recorder.notes()
+    return answer
+
+
+def _packed(answer: Answer, shared: Mapping[str, Any]) -> Parcel:
+    """Pack an answer; a value or an error that cannot leave the process becomes an error that says so."""
+    if answer.error is not None:
+        answer.error = _portable(answer.error)
+    try:
+        return pack(answer, shared)
+    except ConfigurationError as error:
+        known = replace(answer, value=None, trace=[], error=WorkerError(f"the result of a worker is lost: {error}"))
+        return pack(known, shared)
+
+
+def _portable(error: BaseException) -> BaseException:
+    """Return the error, or what is known of it where the caller could not read it."""
+    try:
+        unpack(pack(error))
+    except Exception:  # noqa: BLE001  the error's class is the user's, and so is what it holds
+        return WorkerError(error_text(error))
+    return error
+
+
+class _Usage(UsageTracker):
+    """Counts nothing: the caller's trackers do, each call in turn."""
+
+    def __init__(self, entries: list[tuple[str, LMResponse | Mapping[str, Any]]]) -> None:
+        super().__init__()
+        self._all = entries
+
+    def add(self, model: str, response: LMResponse) -> None:
+        """Keep an answered call."""
+        self._all.append((model, response))
+
+    def add_usage(self, lm: str, usage_entry: Mapping[str, Any]) -> None:
+        """Keep a call that the program made by itself."""
+        self._all.append((lm, usage_entry))
+
+
+class _Calls(CallLog):
+    """The calls of one piece, with the names of the programs that made each."""
+
+    def __init__(self, shared: Mapping[str, Any]) -> None:
+        super().__init__(maxlen=None)
+        self._names = {id(each): name for name, each in shared.items() if isinstance(each, CallLog)}
+        self.noted: list[Noted] = []
+
+    def append(self, entry: HistoryEntry) -> None:
+        """Keep a call."""
+        names = (self._names.get(id(log)) for log in histories())
+        self.noted.append(Noted(entry, tuple(name for name in names if name is not None)))
+
+
+class _Jobs:
+    """The jobs that this worker has got lately."""
+
+    def __init__(self) -> None:
+        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def find(self, order: Order) -> Job | None:
+        """Return the job of an order; `None` if it neither brings it nor was brought before."""
+        with self._lock:
+            job = self._jobs.pop(order.job, None)
+            if job is None and order.parcel is not None:
+                job = unpack(order.parcel)
+            if job is None:
+                return None
+            self._jobs[order.job] = job
+            while len(self._jobs) > _JOBS:
+                self._jobs.popitem(last=False)
+            return job
+
+
+_jobs = _Jobs()  # the one thing that a worker process keeps between pieces: connections of its LMs live in it

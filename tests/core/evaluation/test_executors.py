@@ -1,0 +1,222 @@
+"""Evaluate, Parallel and batch on the workers of an executor."""
+
+import asyncio
+import logging
+import multiprocessing
+import pickle
+import threading
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
+
+import pytest
+import remote_programs as programs
+from openai_server import OpenAIServer, Reply
+
+from dspex_core import (
+    LM,
+    Budget,
+    BudgetExceededError,
+    ConfigurationError,
+    Evaluate,
+    EvaluationError,
+    Example,
+    Parallel,
+    Predict,
+    ScriptedLM,
+    context,
+    settings,
+    track_usage,
+)
+from dspex_core.errors import WorkerError
+
+LIVE = {"recorder": None, "replay_only": False}
+
+
+@pytest.fixture(scope="module")
+def processes():
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as executor:
+        yield executor
+
+
+@pytest.fixture
+def threads():  # an executor, too: what it gets and returns is packed as for processes
+    with ThreadPoolExecutor(2) as executor:
+        yield executor
+
+
+def outcome(result):
+    return [
+        (case.index, case.example, case.prediction, case.score, str(case.error), case.usage) for case in result.cases
+    ]
+
+
+def test_an_evaluation_in_processes_equals_one_at_home(processes):
+    devset = [*programs.rows(6), Example(question="fails").with_inputs("question")]
+    evaluate = Evaluate(devset=devset, metric=programs.mentions)
+    with context(lm=programs.lm()):
+        at_home = evaluate(programs.Short())
+        away = evaluate(programs.Short(), executor=processes)
+        awaited = asyncio.run(evaluate.acall(programs.Short(), executor=processes))
+    assert outcome(away) == outcome(at_home) == outcome(awaited)
+    assert away.score == round(100 * 6 / 7, 2)
+    assert all(case.example is example for case, example in zip(away.cases, devset, strict=True))
+
+
+def test_usage_histories_and_traces_come_back(processes):
+    program, lm = programs.Short(), programs.lm()
+    with context(lm=lm, trace=[]), track_usage() as usage:
+        Evaluate(devset=programs.rows(4), metric=programs.mentions, executor=processes)(program)
+        predictors = [predictor for predictor, _, _ in settings.trace]
+    assert usage.totals().calls == len(lm.history) == len(program.history) == 8
+    assert len(program.draft.history) == len(program.final.history) == 4
+    assert sorted(map(id, predictors)) == sorted([id(program.draft), id(program.final)] * 4)
+
+
+def test_parallel_and_batch_run_in_processes(processes):
+    program, other = programs.Short(), Predict("question -> answer")
+    pairs = [(program, programs.rows(1)[0]), (other, {"question": "why"}), (len, ("abc",))]
+    with context(lm=programs.lm(), trace=[]):
+        results = Parallel(executor=processes)(pairs)
+        batch = program.batch(programs.rows(2), executor=processes)
+        assert settings.trace[2][0] is other
+    assert [results[0].answer, results[1].answer, results[2]] == [
+        "question 0 has 10 characters",
+        "why has 3 characters",
+        3,
+    ]
+    assert [prediction.answer[:10] for prediction in batch] == ["question 0", "question 1"]
+
+
+def test_the_settings_can_name_the_executor(threads):
+    seen = set()
+
+    def program(question):
+        seen.add(threading.current_thread().name)
+        return Example(answer=question)
+
+    with context(executor=threads, lm=programs.lm()):
+        result = Evaluate(devset=programs.rows(3), metric=programs.same)(program)
+    assert result.score == 100.0
+    assert not seen, "the program that ran was the caller's own, not one that travelled"
+
+
+def test_a_program_defined_in_place_travels_by_value(processes):
+    def shout(question):
+        return Example(answer=question.upper())
+
+    result = Evaluate(devset=programs.rows(2), metric=lambda example, made: made.answer.isupper())(
+        shout, executor=processes
+    )
+    assert result.score == 100.0
+
+
+@pytest.mark.parametrize("limit", [1, 5, 8])
+def test_a_budget_holds_over_all_workers(threads, limit):
+    calls = []
+
+    def counted(question):
+        return programs.Short()(question=question)
+
+    budget = Budget(calls=limit)
+    with context(lm=programs.lm(), budget=budget), pytest.raises(EvaluationError) as raised:
+        Evaluate(devset=programs.rows(12), metric=programs.mentions, executor=threads, max_errors=99)(counted)
+    assert isinstance(raised.value.__cause__, BudgetExceededError)
+    assert budget.spent["calls"] == limit
+    assert sum(case.error is None for case in raised.value.result.cases) == limit // 2
+    assert not calls
+
+
+def test_a_piece_whose_part_of_the_budget_was_too_small_runs_again_with_all_of_it(threads):
+    def uneven(question):
+        short = programs.Short()
+        for _ in range(4 if question == "question 3" else 1):
+            made = short(question=question)
+        return made
+
+    budget = Budget(calls=40)
+    with context(lm=programs.lm(), budget=budget):
+        result = Evaluate(devset=programs.rows(4), metric=programs.mentions, executor=threads)(uneven)
+    assert result.score == 100.0
+    assert budget.spent["calls"] <= 40
+
+
+def test_the_key_of_an_lm_reaches_workers_and_no_pickle_of_its_own(processes):
+    with OpenAIServer(script=lambda body: "[[ ## answer ## ]]\nyes\n[[ ## completed ## ]]") as server:
+        lm = LM("openai/x", api_base=server.base_url, api_key="sk-travels-with-the-work", cache=False)
+        with context(lm=lm, **LIVE):
+            result = Evaluate(devset=programs.rows(3), metric=lambda example, made: made.answer == "yes")(
+                Predict("question -> answer"), executor=processes
+            )
+        assert result.score == 100.0, result.errors
+        assert {each.headers["authorization"] for each in server.requests} == {"Bearer sk-travels-with-the-work"}
+    assert b"sk-travels" not in pickle.dumps(lm)
+
+
+def test_what_cannot_travel_is_one_message(threads):
+    lock = threading.Lock()
+
+    def guarded(question):
+        with lock:
+            return Example(answer=question)
+
+    with pytest.raises(ConfigurationError, match=r"cannot be sent to another process: .*lock"):
+        Evaluate(devset=programs.rows(2), metric=programs.same, executor=threads)(guarded)
+    with (
+        context(lm=ScriptedLM(["one", "two"])),
+        pytest.raises(ConfigurationError, match=r"cannot share replies in order"),
+    ):
+        Evaluate(devset=programs.rows(2), metric=programs.same, executor=threads)(programs.Short())
+
+
+def test_a_result_that_cannot_leave_its_worker_fails_its_case_alone(processes):
+    result = Evaluate(devset=programs.rows(2), metric=lambda *_: 1)(programs.locks, executor=processes)
+    assert [case.error.phase for case in result.cases] == ["worker", "worker"]
+    assert isinstance(result.cases[0].error.error, WorkerError)
+    assert "cannot pickle" in str(result.cases[0].error)
+
+
+def test_a_worker_that_cannot_import_the_program_says_what_to_do(processes, tmp_path, monkeypatch):
+    (tmp_path / "only_here.py").write_text("def program(question):\n    return question\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    import only_here
+
+    (tmp_path / "only_here.py").unlink()
+    result = Evaluate(devset=programs.rows(1), metric=programs.same)(only_here.program, executor=processes)
+    assert "a worker cannot load the program: ModuleNotFoundError: No module named 'only_here'" in str(
+        result.cases[0].error
+    )
+
+
+def test_a_pool_that_loses_its_workers_ends_with_what_was_done():
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as executor:
+        result = Evaluate(devset=programs.rows(3), metric=programs.same, num_threads=1)(
+            programs.exits, executor=executor
+        )
+    assert {case.error.phase for case in result.cases} == {"worker"}
+    assert "terminated abruptly" in str(result.cases[0].error)
+
+
+def test_what_is_no_executor_is_refused():
+    with pytest.raises(ConfigurationError, match=r"must have a method `submit`.*'dask://here'"):
+        Evaluate(devset=programs.rows(1), metric=programs.same, executor="dask://here")(programs.Short())
+
+
+def test_an_error_of_the_provider_comes_back_as_it_was(processes):
+    with OpenAIServer(Reply(status=401, body={"error": {"message": "wrong key"}})) as server:
+        lm = LM("openai/x", api_base=server.base_url, api_key="k", cache=False, num_retries=0)
+        with context(lm=lm, **LIVE):
+            result = Evaluate(devset=programs.rows(1), metric=programs.same)(
+                Predict("question -> answer"), executor=processes
+            )
+    assert type(result.cases[0].error.error).__name__ == "LMAuthError"
+
+
+def test_dask_loses_no_case_when_a_worker_is_killed(tmp_path):
+    distributed = pytest.importorskip("distributed")
+    program = partial(programs.kills_its_worker_once, marks=str(tmp_path))
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "silence_logs": logging.CRITICAL}
+    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
+        result = Evaluate(devset=programs.rows(12), metric=programs.same, executor=client.get_executor())(program)
+    assert (tmp_path / "killed").exists()
+    assert result.score == 100.0, result.errors
+    assert [case.index for case in result.cases] == list(range(12))
