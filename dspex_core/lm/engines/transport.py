@@ -20,7 +20,7 @@ with foreign_code():
 from dspex_core.flow import forks
 from dspex_core.lm.addresses import headers_of, proxy_for
 from dspex_core.lm.engines.bodies import Body
-from dspex_core.lm.engines.connections import StaleConnectionError, connections
+from dspex_core.lm.engines.connections import Head, StaleConnectionError, connections
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -66,9 +66,9 @@ class HTTPClient(forks.RenewedInChild):
     def __init__(self, address: Address, *, headers: Mapping[str, str]) -> None:
         self._url = address.url
         self._path = address.target
-        self._headers = headers_of(headers)
+        self._headers = Head(headers_of(headers))
         self._proxy = proxy_for(address.url)
-        self._async_headers = self._headers
+        self._async_headers: Mapping[str, str] = self._headers
         if self._proxy is not None and address.url.startswith("http://"):  # no tunnel: sent with each request
             self._async_headers = headers_of(self._headers, self._proxy.headers)
         self.in_child()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import pickle
 
@@ -197,6 +198,16 @@ def test_a_line_break_after_a_key_in_the_environment_is_no_part_of_it(server, mo
     monkeypatch.setenv("OPENAI_API_KEY", f"{SECRET}\n")
     LM("openai/m", api_base=server.base_url, cache=False)("hi")
     assert server.requests[0].headers["authorization"] == f"Bearer {SECRET}"
+
+
+@pytest.mark.parametrize("given", [{}, {"Host": "elsewhere.example"}, {"user-agent": "ours", "X-Name": "a, b"}])
+def test_each_request_of_a_client_has_the_same_headers_sync_or_async(answering, given):
+    lm = at(answering, extra_headers=given, engine="direct")
+    assert lm("one") == lm("two, longer") == asyncio.run(lm.acall("three"))
+    first, second, awaited = (dict(request.headers) for request in answering.requests)
+    assert {**first, "content-length": ""} == {**second, "content-length": ""} == {**awaited, "content-length": ""}
+    assert first["content-length"] != second["content-length"]
+    assert {name: first[name.lower()] for name in given} == given
 
 
 @pytest.mark.parametrize(

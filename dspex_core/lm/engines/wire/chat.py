@@ -72,6 +72,8 @@ def _output(choice: Json, data: Json) -> tuple[LMOutput, str]:
 def _apart(choice: Json, message: Json) -> tuple[Json | None, tuple[Json, ...]]:
     """Return the probabilities of a choice's tokens, and the citations that LiteLLM puts beside the text."""
     logprobs, of_provider = choice.get("logprobs"), message.get("provider_specific_fields")
+    if logprobs is None and of_provider is None:  # nearly always
+        return None, ()
     citations = of_provider.get("citations") if isinstance(of_provider, dict) else None
     cited = [each for group in _list(citations) for each in (group if isinstance(group, list) else [group])]
     found = logprobs if isinstance(logprobs, dict) and logprobs else None
