@@ -80,12 +80,17 @@ class Evaluate:
         executor: Whose workers run the examples: any `concurrent.futures.Executor`, such as that of a Dask client.
             `settings.executor` by default; without one, this process runs them. `num_threads` is then how many are
             with workers at once.
+        journal: A file to which each finished case is appended. A run that was killed, or that stopped, goes on from
+            it, and asks nothing that is in it; so does a call after a whole run. It refuses another program, LM,
+            metric or devset.
+        retry_errors: Whether cases of the journal that failed are asked again, or stay as they are.
 
     Raises on a call:
-        ConfigurationError: The metric is missing, the devset is empty, or an option cannot be used.
+        ConfigurationError: The metric is missing, the devset is empty, an option cannot be used, or the journal is of
+            another evaluation, damaged, or in use.
         DatasetError: The file of the devset cannot be used.
-        EvaluationError: More than `max_errors` examples failed, or the budget ran out; its `result` holds
-            what was done.
+        EvaluationError: More than `max_errors` examples failed, the budget ran out, or the journal cannot be written;
+            its `result` holds what was done.
 
     A sync call runs examples in threads; if the program or the metric is async alone, in one event loop, and in a
     notebook, where a loop runs already, in a thread beside it. An async call (`acall`) runs them as tasks of the
@@ -116,6 +121,8 @@ class Evaluate:
         stop_when: Rule | None = None,
         seed: int = 0,
         executor: Executor | None = None,
+        journal: str | PathLike[str] | None = None,
+        retry_errors: bool = True,
     ) -> None:
         self.devset = lazily(devset, remembers=keep == "all")
         self.metric = metric
@@ -133,6 +140,8 @@ class Evaluate:
         self.traces = traces
         self.stop_when = stop_when
         self.seed = seed
+        self.journal = journal
+        self.retry_errors = retry_errors
         check_options(timeout=timeout, repeats=repeats, keep=keep, stop_when=stop_when)
         self.executor = executor
 
@@ -196,6 +205,8 @@ class Evaluate:
             keep=own.keep,
             stop_when=own.stop_when,
             seed=own.seed,
+            journal=own.journal,
+            retry_errors=own.retry_errors,
             display_progress=own.display_progress,
             provide_traceback=settings.provide_traceback if traced is None else traced,
             outputs=Outputs(own.save_as_csv, own.save_as_json, own.display_table),

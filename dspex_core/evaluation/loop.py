@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from dspex_core.config import current
 from dspex_core.errors import EvaluationError
 from dspex_core.evaluation.case import CaseResult, error_of
+from dspex_core.evaluation.fingerprint import fingerprint_of
+from dspex_core.evaluation.journal import CaseJournal
 from dspex_core.evaluation.stopping import Deciding
 from dspex_core.evaluation.tally import Collected, Keep
 from dspex_core.flow.progress import Progress
 from dspex_core.flow.runner import Finished, Runner
-from dspex_core.metrics.score import metric_name
+from dspex_core.metrics.score import Score, metric_name
 from dspex_core.programs.batch import log_failure
 from dspex_core.telemetry.spans import span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from concurrent.futures import Executor
+    from os import PathLike
 
     from dspex_core.evaluation.devset import Devset
     from dspex_core.evaluation.outputs import Outputs
@@ -45,6 +49,8 @@ class Plan:
     display_progress: bool
     provide_traceback: bool
     outputs: Outputs
+    journal: str | PathLike[str] | None
+    retry_errors: bool
     attributes: Mapping[str, Any]
     executor: Executor | None
 
@@ -62,15 +68,19 @@ class Loop:
             on_finished=self._collect,
             error_of=error_of,
         )
+        self._journal: CaseJournal | None = None
         self._progress = Progress(None if size is None else size * plan.repeats, shown=plan.display_progress)
 
     def steps(self) -> Flow[EvaluationResult]:
         """Run all cases and return the result.
 
         Raises:
-            EvaluationError: Too many cases failed, or the budget ran out; it has what was done.
+            EvaluationError: Too many cases failed, the budget ran out, or the journal cannot be written; it has what
+                was done.
+            ConfigurationError: The journal cannot be continued.
         """
         flow = self._flow()
+        self._open_journal()
         with span("evaluate", self._attributes()) as attributes:
             try:
                 yield from self._runner.steps(self._pieces(flow))
@@ -86,6 +96,8 @@ class Loop:
             finally:
                 attributes["result"] = self.so_far()
                 self._progress.close()
+                if self._journal is not None:
+                    self._journal.close()
         return result
 
     def _flow(self) -> Callable[..., Flow[CaseResult]]:
@@ -110,10 +122,38 @@ class Loop:
         except OSError as failed:
             error.add_note(f"what was evaluated before could not be saved: {failed}")
 
+    def _open_journal(self) -> None:
+        plan = self.plan
+        if plan.journal is not None:
+            found = fingerprint_of(plan.run, current().lm)
+            self._journal = CaseJournal(plan.journal, fingerprint=found, examples=plan.devset.listed)
+
     def _pieces(self, flow: Callable[..., Flow[CaseResult]]) -> Iterator[Callable[[], Flow[CaseResult]]]:
         for index, example in self._examples:
             for attempt in range(1, self.plan.repeats + 1):
-                yield partial(flow, example, attempt, index=index)
+                begin = partial(flow, example, attempt, index=index)
+                if self._journal is not None:
+                    begin = partial(self._kept, self._journal, self._finished(example, attempt, index=index), begin)
+                yield begin
+
+    def _finished(self, example: Example, attempt: int, *, index: int) -> CaseResult | None:
+        """Return a case that an earlier run has finished; with `retry_errors`, not one that failed."""
+        assert self._journal is not None, "there is a journal to look into"
+        case = self._journal.case(example, attempt, index=index)
+        if case is None or case.error is None:
+            return case
+        return None if self.plan.retry_errors else replace(case, score=Score(self.plan.run.failure_score))
+
+    def _kept(
+        self, journal: CaseJournal, finished: CaseResult | None, begin: Callable[[], Flow[CaseResult]]
+    ) -> Flow[CaseResult]:
+        if finished is not None:
+            return finished
+        case = yield from begin()
+        journal.add(case)
+        if journal.error is not None:
+            self._runner.stop()
+        return case
 
     def _collect(self, finished: Finished[CaseResult]) -> None:
         """Count a case, and show the figures so far."""
@@ -130,8 +170,14 @@ class Loop:
             self._progress.update(f"mean {self._collected.mean:.3f}{cost}{failed}")
 
     def _refuse_unfinished(self, result: EvaluationResult) -> None:
-        """Raise EvaluationError if too many examples failed or the budget ran out."""
+        """Raise EvaluationError if the journal is full, too many examples failed or the budget ran out."""
         runner = self._runner
+        if self._journal is not None and self._journal.error is not None:
+            message = (
+                f"the journal {str(self.plan.journal)!r} cannot be written ({self._journal.error.strerror}): stopped "
+                f"after {len(result)} cases, which this error's result has; make room and run it again to go on"
+            )
+            raise EvaluationError(message, result=result) from self._journal.error
         if not runner.gave_up:
             return
         if runner.over_budget is not None:

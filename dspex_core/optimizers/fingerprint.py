@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
 from dspex_core.config import current
+from dspex_core.evaluation.fingerprint import lm_data as lm_of
 from dspex_core.example import Example
 from dspex_core.lm.base import BaseLM
 from dspex_core.plain.described import described, short_digest
-from dspex_core.plain.secrets import is_private, without_secrets
 from dspex_core.programs.base import Module
 from dspex_core.programs.saving.provenance import source_fingerprint
 from dspex_core.programs.saving.source import signature_data, source_of
@@ -132,8 +132,8 @@ def dataset_data(examples: Iterable[Example] | None) -> Json | None:
 
 def lm_data(program: Module, lm: LanguageModel | None) -> Json | None:
     """Return the model and the sampling parameters of the LM, and of the LMs that predictors have of their own."""
-    own = {path: _lm(predictor.lm) for path, predictor in program.every_predictor() if predictor.lm is not None}
-    default = {} if lm is None else _lm(lm)
+    own = {path: lm_of(predictor.lm) for path, predictor in program.every_predictor() if predictor.lm is not None}
+    default = {} if lm is None else lm_of(lm)
     return {**default, **({"own": own} if own else {})} or None
 
 
@@ -174,17 +174,12 @@ def _param(value: Any) -> Any:
     return described(value, _special)
 
 
-def _lm(lm: LanguageModel) -> Json:
-    config = described(without_secrets(dict(lm.config), is_private))
-    return {"class": type(lm).__name__, "model": lm.model, **({"config": config} if config else {})}
-
-
 def _special(value: Any) -> Any:
     match value:
         case Example():
             return described(value.toDict(), _special)
         case BaseLM():
-            return _lm(value)
+            return lm_of(value)
         case Module():
             return {"class": type(value).__name__, **source_of(value)}
         case SignatureMeta():

@@ -1,0 +1,123 @@
+"""What an evaluation is of: its program, LM, metric and rows, so that a journal is not continued with others.
+
+Code and words are compared, numbers and collections that a program holds are not: they may well change while it runs.
+PYTEST_DONT_REWRITE
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+from dspex_core.example import Example
+from dspex_core.plain.described import described, short_digest
+from dspex_core.plain.secrets import is_private, without_secrets
+from dspex_core.plain.stored_values import is_plain
+from dspex_core.programs.base import Module
+from dspex_core.programs.saving.source import source_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from dspex_core.config.contracts import LanguageModel
+    from dspex_core.evaluation.run import CaseRun
+
+Json = dict[str, Any]
+
+_LINES_SHOWN = 6
+_CODE = ("flow", "forward", "aforward", "__call__")
+
+
+def fingerprint_of(run: CaseRun, lm: LanguageModel | None) -> Json:
+    """Return what makes the results of two runs comparable, as JSON data."""
+    return {"program": _callable_data(run.program), "metric": _callable_data(run.metric), "lm": _lms(run.program, lm)}
+
+
+def row_digest(example: Any) -> str:
+    """Return a hash of a row: its fields and which of them are inputs."""
+    fields = dict(example.items()) if hasattr(example, "items") else example.inputs()
+    data = [fields if is_plain(fields) else described(fields)]
+    if isinstance(example, Example):
+        data.append(sorted(example.input_keys))
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+
+def rows_data(digests: Iterable[str]) -> Json:
+    """Return the number and the hash of all rows."""
+    rows = list(digests)
+    return {"n": len(rows), "digest": short_digest(rows)}
+
+
+def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return how two fingerprints differ, a text for each part."""
+    return [
+        f"another {'LM' if name == 'lm' else name}{_diff(then.get(name), now[name])}"
+        for name in now
+        if then.get(name) != now[name]
+    ]
+
+
+def lm_data(lm: LanguageModel) -> Json:
+    """Return the model and the sampling parameters of an LM."""
+    config = described(without_secrets(dict(lm.config), is_private))
+    return {"class": type(lm).__name__, "model": lm.model, **({"config": config} if config else {})}
+
+
+def _lms(program: Callable[..., Any], default: LanguageModel | None) -> Json:
+    parts = program.every_predictor() if isinstance(program, Module) else []
+    own = {path: lm_data(predictor.lm) for path, predictor in parts if predictor.lm is not None}
+    return {**({} if default is None else lm_data(default)), **({"own": own} if own else {})}
+
+
+def _callable_data(function: Callable[..., Any]) -> Any:
+    if not isinstance(function, Module):
+        return _lasting(described(function, _module_data))
+    return _module_data(function)
+
+
+def _module_data(value: Any) -> Any:
+    if not isinstance(value, Module):
+        return NotImplemented
+    modules = dict(value.named_modules())
+    return {
+        "class": type(value).__name__,
+        "source": source_of(value),
+        "state": {path: described(part.dump_state()) for path, part in value.every_predictor()},
+        "values": {path: _lasting(described(_own(part))) for path, part in modules.items()},
+        "code": {path: _class_code(type(part)) for path, part in modules.items()},
+    }
+
+
+def _own(module: Module) -> Json:
+    """Return the attributes of a module that are not modules themselves, or about its calls."""
+    aside = {"callbacks", "history", "signature", "demos", "config", "lm", "demo_selector"}
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if name[:1] != "_" and name not in aside and isinstance(value, str | bool | float | None | type)
+    }
+
+
+def _class_code(kind: type) -> Json:
+    found = {name: function for parent in kind.__mro__[::-1] for name, function in vars(parent).items()}
+    return {name: _lasting(described(found[name])) for name in _CODE if name in found}
+
+
+def _lasting(data: Any) -> Any:
+    """Return a description without what may change while a program runs: numbers, and what collections hold."""
+    if isinstance(data, dict):
+        kept = {name: _lasting(value) for name, value in data.items()}
+        return {name: value for name, value in kept.items() if value is not None}
+    return data if isinstance(data, str | bool | float) else None
+
+
+def _diff(then: Any, now: Any) -> str:
+    """Return the lines of two parts that differ."""
+    old, new = (json.dumps(part, indent=0, sort_keys=True, ensure_ascii=False).splitlines() for part in (then, now))
+    lines = [line for line in difflib.unified_diff(old, new, n=0, lineterm="") if line[:2] not in ("--", "++", "@@")]
+    shown = "".join(f"\n    {line:.200}" for line in lines[:_LINES_SHOWN])
+    more = len(lines) - _LINES_SHOWN
+    return f" (- then, + now):{shown}" + (f"\n    and {more} more lines" if more > 0 else "")
