@@ -169,10 +169,10 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     """Import a name at its first use."""
+    if name not in _HOMES:  # each import of a name asks for `__path__`, too
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(f"dspex_core.{_HOMES[name]}"), name)
     return value
 

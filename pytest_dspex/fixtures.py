@@ -36,10 +36,13 @@ def judge_lm(pytestconfig: pytest.Config, lm: BaseLM) -> BaseLM:
 def dspex_context(request: pytest.FixtureRequest, lm: BaseLM) -> Iterator[None]:
     """Make `lm` and `judge_lm` the LMs in the settings; the plugin adds this fixture to tests that may call an LM."""
     from dspex_core import context
-    from pytest_dspex.optimizing.artifacts import check_lm
+    from pytest_dspex.optimizing.in_use import USED
     from pytest_dspex.session.live import connect_needed
 
-    check_lm(request.node, lm)
+    if USED in request.config.stash:
+        from pytest_dspex.optimizing.artifacts import check_lm
+
+        check_lm(request.node, lm)
     if _uses_lm(request):
         connect_needed(request.config)
     judge = request.getfixturevalue("judge_lm")

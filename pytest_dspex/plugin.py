@@ -124,7 +124,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     from pytest_dspex.collecting.cases import prepare
     from pytest_dspex.collecting.problems import raise_problems
     from pytest_dspex.collecting.repeats import note_whole_cases
-    from pytest_dspex.optimizing.artifacts import check_artifacts
+    from pytest_dspex.optimizing.in_use import with_artifact
     from pytest_dspex.optimizing.item import add_optimizations
     from pytest_dspex.session.controller import watch
 
@@ -132,7 +132,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     prepare(config, items)
     yield
     note_whole_cases(items)
-    check_artifacts(config, items, recompiled=add_optimizations(config, items))
+    recompiled = add_optimizations(config, items)
+    if compiled := with_artifact(items):
+        from pytest_dspex.optimizing.artifacts import check_artifacts  # with the optimizers, which few sessions need
+
+        check_artifacts(config, compiled, recompiled=recompiled)
     raise_problems(config, items)
 
 

@@ -10,11 +10,8 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import pytest
 
 from dspex_core import ArtifactError, DSPexError, Module, context
 from dspex_core.plugin_api import (
@@ -28,6 +25,7 @@ from dspex_core.plugin_api import (
 )
 from pytest_dspex.collecting.case import CASE
 from pytest_dspex.collecting.problems import report_problem
+from pytest_dspex.optimizing.in_use import USED, Used
 from pytest_dspex.options import OPTIONS, is_worker
 from pytest_dspex.programs import BUILT
 from pytest_dspex.reports.shown import shown
@@ -36,36 +34,24 @@ from pytest_dspex.session.controller import add_note
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    import pytest
+
     from dspex_core import BaseLM, LMRequest, LMResponse
     from pytest_dspex.programs import Dataset, ProgramSpec
 
 
-@dataclass(frozen=True, slots=True)
-class _Used:
-    """An artifact in use: its path as it is shown, and what it was compiled from, if it says so."""
-
-    path: str
-    fingerprint: Mapping[str, Any] | None
-    own_lms: Mapping[str, Any]
-
-
-_USED = pytest.StashKey[dict["ProgramSpec", _Used]]()
-
-
-def check_artifacts(config: pytest.Config, items: Iterable[pytest.Item], *, recompiled: Iterable[ProgramSpec]) -> None:
+def check_artifacts(config: pytest.Config, specs: Iterable[ProgramSpec], *, recompiled: Iterable[ProgramSpec]) -> None:
     """Report each stale artifact of the programs that the tests use as a problem, and note what the header says.
 
     Args:
         config: The session's.
-        items: The tests that will run.
+        specs: The programs that have an artifact.
         recompiled: The programs that are compiled anew before the tests: their artifacts may be stale.
     """
-    used = dict.fromkeys(spec for item in items if CASE in item.stash for spec in item.stash[CASE].programs)
     header: list[str] = []
     spared = set(recompiled)
-    for spec in used:
-        if spec.artifact.exists():
-            header += _check(config, spec, may_be_stale=spec in spared or config.option.collectonly)
+    for spec in specs:
+        header += _check(config, spec, may_be_stale=spec in spared or config.option.collectonly)
     if not header:
         return
     if is_worker(config):  # its controller has printed the header by now
@@ -77,7 +63,7 @@ def check_artifacts(config: pytest.Config, items: Iterable[pytest.Item], *, reco
 
 def check_lm(item: pytest.Item, lm: BaseLM) -> None:
     """Note once for each artifact that it was compiled with another LM than a test now asks."""
-    used = item.config.stash.get(_USED, None)
+    used = item.config.stash.get(USED, None)
     if not used or CASE not in item.stash:
         return
     for spec in item.stash[CASE].programs:
@@ -132,7 +118,7 @@ def _check(config: pytest.Config, spec: ProgramSpec, *, may_be_stale: bool) -> l
         return lines
     if fingerprint is None:
         return [f"{lines[0]}; {_unknown(content, built)}"]
-    config.stash.setdefault(_USED, {})[spec] = _Used(path, fingerprint, lm_data(built, None) or {})
+    config.stash.setdefault(USED, {})[spec] = Used(path, fingerprint, lm_data(built, None) or {})
     if changes := changes_since(built, provenance):
         if may_be_stale:
             lines.append(f"{path}: is stale: its program's source has changed since")
@@ -253,4 +239,4 @@ def is_stale(spec: ProgramSpec, program: Module) -> bool:
 
 def forget(config: pytest.Config, spec: ProgramSpec) -> None:
     """Forget what an artifact was compiled from: it has just been replaced."""
-    config.stash.get(_USED, {}).pop(spec, None)
+    config.stash.get(USED, {}).pop(spec, None)

@@ -146,14 +146,14 @@ def _forms(secret: str) -> Iterable[str]:
 
 def _keys_of(lm: BaseLM) -> Iterable[str]:
     """Return the credentials among an LM's attributes and sampling parameters, in dictionaries too."""
-    return _secret_texts({**vars(lm), **lm.config}, name="")
-
-
-def _secret_texts(value: object, *, name: str) -> Iterable[str]:
     from dspex_core.plugin_api import is_secret  # as above
 
-    if isinstance(value, dict):
-        for inner, each in value.items():
-            yield from _secret_texts(each, name=str(inner) if not is_secret(name) else name)
-    elif isinstance(value, str) and is_secret(name):
-        yield value
+    levels: list[tuple[Mapping[Any, Any], bool]] = [({**vars(lm), **lm.config}, False)]
+    seen = set()  # a dictionary may hold itself
+    for values, is_secret_within in levels:
+        for name, value in values.items():
+            if isinstance(value, dict) and id(value) not in seen:
+                seen.add(id(value))
+                levels.append((value, is_secret_within or is_secret(str(name))))
+            elif isinstance(value, str) and (is_secret_within or is_secret(str(name))):
+                yield value
