@@ -66,9 +66,16 @@ if TYPE_CHECKING:
     from dspex_core.interpreter import CodeInterpreter as CodeInterpreter
     from dspex_core.interpreter import FinalOutput as FinalOutput
     from dspex_core.interpreter import PythonInterpreter as PythonInterpreter
-    from dspex_core.judges.ideas import SemanticF1 as SemanticF1
-    from dspex_core.judges.rubric import AnswerRelevance as AnswerRelevance
-    from dspex_core.judges.rubric import Judge as Judge
+    from dspex_core.judges import AnswerRelevance as AnswerRelevance
+    from dspex_core.judges import CompleteAndGrounded as CompleteAndGrounded
+    from dspex_core.judges import ConversationJudge as ConversationJudge
+    from dspex_core.judges import Faithfulness as Faithfulness
+    from dspex_core.judges import GEval as GEval
+    from dspex_core.judges import Judge as Judge
+    from dspex_core.judges import PairwiseJudge as PairwiseJudge
+    from dspex_core.judges import SemanticF1 as SemanticF1
+    from dspex_core.judges import calibrate as calibrate
+    from dspex_core.judges import win_rate as win_rate
     from dspex_core.lm.base import BaseLM as BaseLM
     from dspex_core.lm.base import CallResult as CallResult
     from dspex_core.lm.cache import ResponseCache as ResponseCache
@@ -162,10 +169,12 @@ _NAMES = {
         "TruncatedReplyError"
     ),
     "evaluation.evaluate": "Evaluate EvaluationResult",
-    "judges.ideas": "SemanticF1",
-    "judges.rubric": "AnswerRelevance Judge",
     "example": "Completions Example Prediction",
     "interpreter": "CodeInterpreter FinalOutput PythonInterpreter",
+    "judges": (
+        "AnswerRelevance CompleteAndGrounded ConversationJudge Faithfulness GEval Judge PairwiseJudge SemanticF1 "
+        "calibrate win_rate"
+    ),
     "lm.base": "BaseLM CallResult",
     "lm.cache": "ResponseCache",
     "lm.client": "LM",

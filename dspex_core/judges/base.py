@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dspex_core.judges.scale import Scale
 
 _VOTING = 1.0  # the temperature of votes
-_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 @dataclass(frozen=True, slots=True)

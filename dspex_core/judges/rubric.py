@@ -49,10 +49,15 @@ class Judge(BaseJudge):
         self.scale = Scale.of(scale)
         self.given_scale = given_scale(scale)
         self.fields = checked_fields(fields)
-        outputs = {"reasoning": OutputField(), "score": (self.scale.answer_type, self.scale.output())}
+        fields_asked = {"material": InputField(), **self.outputs(self.scale)}
         task = _TASK.format(criteria=self.criteria, fenced=FENCED)
-        self.judge = Predict(make_signature({"material": InputField(), **outputs}, task, "Judging"))
+        self.judge = Predict(make_signature(fields_asked, task, "Judging"))
         super().__init__(**options)
+
+    @staticmethod
+    def outputs(scale: Scale) -> dict[str, Any]:
+        """Return the outputs of the model, in their order."""
+        return {"reasoning": OutputField(), "score": (scale.answer_type, scale.output())}
 
     def opinion(self, example: Any, prediction: Any, config: Mapping[str, Any]) -> Flow[Opinion]:
         """Ask once."""
