@@ -113,6 +113,8 @@ def clustered_interval(clusters: Sequence[Sequence[float]], *, confidence: float
             0 and 1.
     """
     values = [value for cluster in clusters for value in cluster]
+    if len(values) == len(clusters) and all(clusters):
+        return mean_interval(values, confidence=confidence, seed=seed)
     check_values(values)
     if not all(clusters):
         raise ConfigurationError(f"each cluster needs at least one value: {list(map(list, clusters))!r}")

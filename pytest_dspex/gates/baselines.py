@@ -8,9 +8,10 @@ are what is measured, so that a change of them is noted and compared. PYTEST_DON
 from __future__ import annotations
 
 import json
+import math
 import re
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.plugin_api import write_atomically
@@ -31,7 +32,7 @@ _TIME_LIMIT = 60  # seconds for git
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """The score of one case, and the hashes of the row, the program, the code of the test and the LM."""
+    """The score of one case (of several attempts, their mean), and the hashes of what it was measured on."""
 
     case: str
     score: str
@@ -124,9 +125,15 @@ def baseline_path(root: Path, function: str) -> Path:
 
 
 def _lines(cases: Iterable[CaseRecord]) -> Iterator[Line]:
+    """Yield a line for each case and score; that of several attempts at a case has their mean."""
+    values: dict[tuple[str, str], list[float]] = {}
+    hashes: dict[tuple[str, str], Mapping[str, str]] = {}
     for case in cases:
         for name, score in case.scores.items():
-            yield Line(case.case, name, score.value, case.facts.hashes)
+            values.setdefault((case.case, name), []).append(score.value)
+            hashes.setdefault((case.case, name), case.facts.hashes)
+    for (case_name, name), found in values.items():
+        yield Line(case_name, name, math.fsum(found) / len(found), hashes[case_name, name])
 
 
 def _from_file(path: Path) -> Baseline:
@@ -155,11 +162,16 @@ def _from_git(path: Path, revision: str) -> Baseline:
 
 
 def _parsed(text: str, source: str) -> Baseline:
-    lines = {}
+    lines: dict[tuple[str, str], list[Line]] = {}
     for number, stored in enumerate(text.splitlines(), 1):
         try:
             line = Line.from_json(json.loads(stored))
         except (ValueError, KeyError, TypeError) as error:
             return Baseline(source, f"line {number} of the baseline {source} is damaged ({error!r}); {_ADVICE}")
-        lines[line.score, line.case] = line
-    return Baseline(source, lines=lines)
+        lines.setdefault((line.score, line.case), []).append(line)
+    return Baseline(source, lines={key: _mean(found) for key, found in lines.items()})
+
+
+def _mean(lines: Sequence[Line]) -> Line:
+    """Return the line of a case; earlier versions wrote one for each of several attempts."""
+    return replace(lines[-1], value=math.fsum(line.value for line in lines) / len(lines))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_dspex.gates.scoring import BUILT_IN, statistic
+from pytest_dspex.gates.scoring import BUILT_IN, row_of, statistic
 from pytest_dspex.gates.verdicts import Verdict, show
 
 if TYPE_CHECKING:
@@ -92,9 +92,9 @@ def _judge(gate: Gate, summary: ScoreSummary, expected: int) -> tuple[Status, st
     compared = value if gate.confidence is None else _end(gate, summary)
     passed = compared <= gate.bound + _ROUNDING if gate.wants_less else compared >= gate.bound - _ROUNDING
     if passed and not _has_values(summary):  # a bound of 0 or less, which errors alone would keep to
-        return "failed", f"no case recorded {summary.name!r}, n={summary.n}, {', '.join(exceptions(summary))}"
+        return "failed", f"no case recorded {summary.name!r}, {summary.shown_n}, {', '.join(exceptions(summary))}"
     return "passed" if passed else "failed", ", ".join(
-        [_measured(gate, summary, value, passed=passed), f"n={summary.n}", *exceptions(summary)]
+        [_measured(gate, summary, value, passed=passed), summary.shown_n, *exceptions(summary)]
     )
 
 
@@ -122,7 +122,7 @@ def _end(gate: Gate, summary: ScoreSummary) -> float:
 def _worst(gate: Gate, summary: ScoreSummary, drop: Drop | None) -> tuple[CountedCase, ...]:
     if gate.is_paired:
         lost = set(drop.lost) if drop is not None else set()
-        return tuple(case for case in summary.counted if case.record.case in lost)
+        return tuple(case for case in summary.counted if row_of(case.record) in lost)
     if gate.wants_less:
         above = (case for case in summary.counted if case.value > gate.bound)
         return tuple(sorted(above, key=lambda case: -case.value))

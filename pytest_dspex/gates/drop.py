@@ -7,15 +7,17 @@ their p-values are adjusted by Holm's method. Where so few cases cannot show any
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_dspex.gates.decide import missing_data, verdict_of
-from pytest_dspex.gates.scoring import summarize
+from pytest_dspex.gates.scoring import by_row, summarize
 from pytest_dspex.gates.verdicts import Drop, show
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Sequence
+    from collections.abc import Set as AbstractSet
 
     from dspex_core.plugin_api import Comparison
     from pytest_dspex.gates.baselines import Baseline
@@ -65,17 +67,24 @@ def _drop(gate: Gate, summary: ScoreSummary, baseline: Baseline) -> Drop | None:
     from dspex_core.plugin_api import compare_scores  # as above
 
     before = baseline.scores(gate.name)
-    after = {case.record.case: case.value for case in summary.counted}
-    if before.keys().isdisjoint(after):
+    paired = [case for case in summary.counted if case.record.case in before]
+    if not paired:
         return None
-    comparison = compare_scores(before, after, metric=gate.name)
+    # The attempts at a row are alike: only rows are independent of each other, as a paired test assumes.
+    comparison = compare_scores(
+        _of_rows((case.record, before[case.record.case]) for case in paired),
+        _of_rows((case.record, case.value) for case in paired),
+        metric=gate.name,
+    )
     lost, gained = comparison.lost, comparison.gained
     is_worse = comparison.difference > 0 if gate.wants_less else comparison.difference < 0
-    notes = [*_alone(before, after), *baseline.changes(gate.name, [case.record for case in summary.counted])]
+    names = {case.record.case for case in summary.counted}
+    notes = [*_alone(before.keys(), names), *baseline.changes(gate.name, [case.record for case in summary.counted])]
     return Drop(
         before=comparison.before,
         after=comparison.after,
         n=len(comparison.pairs),
+        attempts=len(paired),
         lost=gained if gate.wants_less else lost,
         gained=lost if gate.wants_less else gained,
         p_value=comparison.p_value / 2 if is_worse else 1.0,
@@ -84,8 +93,12 @@ def _drop(gate: Gate, summary: ScoreSummary, baseline: Baseline) -> Drop | None:
     )
 
 
-def _alone(before: Mapping[str, float], after: Mapping[str, float]) -> list[str]:
-    gone, new = len(before.keys() - after.keys()), len(after.keys() - before.keys())
+def _of_rows(values: Iterable[tuple[CaseRecord, float]]) -> dict[str, float]:
+    return {row: math.fsum(found) / len(found) for row, found in by_row(values).items()}
+
+
+def _alone(before: AbstractSet[str], after: AbstractSet[str]) -> list[str]:
+    gone, new = len(before - after), len(after - before)
     return [*([f"{gone} cases of the baseline are gone"] if gone else []), *([f"{new} cases are new"] if new else [])]
 
 
@@ -119,10 +132,12 @@ def _measured(gate: Gate, drop: Drop, worse: float) -> str:
 
 
 def _evidence(drop: Drop, p_value: float, tests: int, *, can_show: bool) -> list[str]:
+    rows = "cases" if drop.n == drop.attempts else "rows"
     holm = f" after Holm's correction for {tests} gates" if tests > 1 else ""
-    facts = [f"n={drop.n}", f"{len(drop.lost)} worse, {len(drop.gained)} better", f"p={show(p_value)}{holm}"]
+    n = f"n={drop.n}" if rows == "cases" else f"n={drop.n} rows, {drop.attempts} attempts"
+    facts = [n, f"{len(drop.lost)} worse, {len(drop.gained)} better", f"p={show(p_value)}{holm}"]
     if not can_show:
         return [*facts, "so few cases cannot show any change, so that the drop alone decides"]
     if drop.detectable is None:
-        return [*facts, f"{drop.n} cases cannot show a change reliably"]
-    return [*facts, f"{drop.n} cases can show a change of {show(drop.detectable)}"]
+        return [*facts, f"{drop.n} {rows} cannot show a change reliably"]
+    return [*facts, f"{drop.n} {rows} can show a change of {show(drop.detectable)}"]

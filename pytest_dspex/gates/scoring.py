@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from dspex_core.plugin_api import Interval
     from pytest_dspex.gates.records import CaseRecord
@@ -45,19 +45,26 @@ class ScoreSummary:
     """One score over the cases of a test; `mean` and `interval` (95 %) are `None` if all cases were skipped.
 
     `n` is the number of cases in the mean: all but the `skipped` ones. It includes the `errors` and the
-    cases that ran and did not record this score (`unrecorded`), each with the worst value. `unknown` is why a score
-    that is not recorded by the test cannot be computed.
+    cases that ran and did not record this score (`unrecorded`), each with the worst value. `rows` is smaller if some of
+    them are attempts at one row: the interval is that of the rows. `unknown` is why a score that is not recorded by the
+    test cannot be computed.
     """
 
     name: str
     mean: float | None
     interval: Interval | None
     n: int
+    rows: int
     errors: int
     unrecorded: int
     skipped: int
     counted: tuple[CountedCase, ...]
     unknown: str = ""
+
+    @property
+    def shown_n(self) -> str:
+        """The number of cases, as a reason has it: rows and attempts, where these differ."""
+        return f"n={self.n}" if self.rows == self.n else f"n={self.rows} rows, {self.n} attempts"
 
     @property
     def values(self) -> list[float]:
@@ -80,11 +87,13 @@ def summarize(
         unrecorded = sum(name not in case.scores for case in ran if case.outcome != "error")
     values = [case.value for case in counted]
     is_finite = bool(values) and all(map(math.isfinite, values))
+    rows = by_row((case.record, case.value) for case in counted)
     return ScoreSummary(
         name=name,
         mean=statistic("mean", values) if values else None,
-        interval=_interval(tuple(values), confidence) if is_finite else None,
+        interval=_interval(tuple(map(tuple, rows.values())), confidence) if is_finite else None,
         n=len(counted),
+        rows=len(rows),
         errors=errors,
         unrecorded=unrecorded,
         skipped=len(cases) - len(ran),
@@ -93,12 +102,25 @@ def summarize(
     )
 
 
-@lru_cache(maxsize=32)
-def _interval(values: tuple[float, ...], confidence: float) -> Interval:
-    """Return the interval of a mean: once for a gate and the table of scores, as a bootstrap takes long."""
-    from dspex_core.plugin_api import mean_interval  # imported only in sessions that have scores
+def row_of(record: CaseRecord) -> str:
+    """Return what all attempts at one row of a test have in common."""
+    return record.facts.row_id or record.case
 
-    return mean_interval(values, confidence=confidence)
+
+def by_row(values: Iterable[tuple[CaseRecord, float]]) -> dict[str, list[float]]:
+    """Return the values of each row, of which a test may make several attempts, in the order of the first of each."""
+    rows: dict[str, list[float]] = {}
+    for record, value in values:
+        rows.setdefault(row_of(record), []).append(value)
+    return rows
+
+
+@lru_cache(maxsize=32)
+def _interval(rows: tuple[tuple[float, ...], ...], confidence: float) -> Interval:
+    """Return the interval of a mean: once for a gate and the table of scores, as a bootstrap takes long."""
+    from dspex_core.plugin_api import clustered_interval  # imported only in sessions that have scores
+
+    return clustered_interval(rows, confidence=confidence)
 
 
 def statistic(stat: str, values: Sequence[float]) -> float:

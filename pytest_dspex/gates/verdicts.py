@@ -22,9 +22,10 @@ class Drop:
     Args:
         before: The mean in the baseline, over the cases that both have.
         after: The mean now.
-        n: The number of these cases.
-        lost: The names of the cases that are worse now.
-        gained: The names of the cases that are better now.
+        n: The number of the rows of these cases, as several may be attempts at one row.
+        attempts: The number of these cases.
+        lost: The rows that are worse now.
+        gained: The rows that are better now.
         p_value: How likely chance makes such a change for the worse, one-sided.
         detectable: The smallest change that so many cases would most likely show; `None` if they cannot show any.
         notes: What else differs: cases on one side alone, another program or LM.
@@ -33,6 +34,7 @@ class Drop:
     before: float
     after: float
     n: int
+    attempts: int
     lost: tuple[str, ...]
     gained: tuple[str, ...]
     p_value: float

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_dspex.collecting.case import CASE, labels_of
+from pytest_dspex.collecting.parametrize import row_of
 from pytest_dspex.gates.records import CaseFacts, CaseReport
 from pytest_dspex.gates.settings import gate_settings
 from pytest_dspex.keys import DETAILED
@@ -44,7 +45,7 @@ def facts_of(item: pytest.Item, made: Sequence[Made], *, has_passed: bool) -> Ca
         prediction=_prediction(values.get("prediction"), most),
         params=labels_of(item),
         repeat=item.stash[CASE].repeated or None,
-        row_id="" if row is None else str(row.id),
+        row_id=_row_id(item, row),
         columns=_columns(item, {**inputs, **expected}),
         spent=spent_by(made, has_prices=is_detailed or "cost" in item.stash[CASE].gated),
         calls=tuple(shown_call(each, most=most) for each in made[:_MOST_CALLS])
@@ -96,6 +97,14 @@ def _columns(item: pytest.Item, row: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields that gates name, whole: of two long texts, each is a slice of its own."""
     collected = item.stash[CASE].collected
     return {name: _plain(row[name]) for name in (collected.columns if collected is not None else ()) if name in row}
+
+
+def _row_id(item: pytest.Item, example: Any) -> str:
+    """Return the id of a dataset's row, in which the dataset's name stands if there are several."""
+    row = row_of(item) if isinstance(item, pytest.Function) else None
+    if row is not None:
+        return row.id
+    return "" if example is None or example.id is None else str(example.id)
 
 
 def _hashes(item: pytest.Item, made: Sequence[Made], row: Mapping[str, Any]) -> dict[str, str]:

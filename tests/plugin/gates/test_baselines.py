@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from dataclasses import replace
 
 import pytest
 
@@ -72,7 +73,45 @@ def test_several_drops_share_the_risk_of_a_false_alarm():
     assert "after Holm's correction for 3 gates" in corrected(verdicts)[0].reason
 
 
-# What cannot be compared
+# Attempts at one row
+
+
+def attempts(*rows):
+    """Return a record for each attempt; each row is a list of the scores of its attempts."""
+    return [
+        replace(record, nodeid=f"{record.nodeid[:-1]}-{number}/{len(values)}]", scores={"s": RecordedScore(value)})
+        for record, values in zip(records(*[0] * len(rows)), rows, strict=True)
+        for number, value in enumerate(values, 1)
+    ]
+
+
+def test_a_row_that_flips_with_all_its_attempts_is_one_change():
+    verdict = decide(baseline(*[1] * 20), attempts(*[[1] * 5] * 18, *[[0] * 5] * 2))
+
+    assert (verdict.status, verdict.drop.n, verdict.drop.p_value) == ("inconclusive", 20, 0.25)  # not 2 ** -10
+    assert "n=20 rows, 100 attempts, 2 worse, 0 better" in verdict.reason
+
+
+def test_all_attempts_at_a_row_are_compared_not_the_last_alone():
+    verdict = decide(baseline(*[0.8] * 10), attempts(*[[1, 1, 1, 1, 0]] * 10))
+
+    assert (verdict.status, verdict.drop.lost) == ("passed", ())
+    assert verdict.drop.after == pytest.approx(0.8)
+
+
+def test_a_baseline_has_the_mean_of_the_attempts_at_a_case(tmp_path):
+    path = Baselines(tmp_path).write(WHERE, attempts([1, 1, 0, 1], [0, 0, 0, 1]))
+
+    assert [json.loads(line)["value"] for line in path.read_text().splitlines()] == [0.75, 0.25]
+    assert Baselines(tmp_path).of(WHERE, "baseline").scores("s") == {"c0": 0.75, "c1": 0.25}
+
+
+def test_a_baseline_with_a_line_for_each_attempt_counts_them_all(tmp_path):
+    path = Baselines(tmp_path).write(WHERE, records(1))
+    (line,) = path.read_text().splitlines()
+    path.write_text("".join(line.replace('"value": 1', f'"value": {value}') + "\n" for value in (1, 1, 0, 0)))
+
+    assert Baselines(tmp_path).of(WHERE, "baseline").scores("s") == {"c0": 0.5}
 
 
 # What cannot be compared

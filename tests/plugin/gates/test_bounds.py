@@ -1,12 +1,14 @@
 """Gates on a value of this session: less is better, confidence, statistics, slices, combinations, what is not known."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dspex_core.stats import wilson_interval
 from pytest_dspex.gates.baselines import Baselines
 from pytest_dspex.gates.grammar import Gate
 from pytest_dspex.gates.records import CaseFacts, CaseRecord, Collected, RecordedScore, Spent
@@ -242,3 +244,56 @@ def test_ten_thousand_fractional_scores_are_decided_without_a_bootstrap():
     verdict = only(decide(Gate("s", min=0.4, confidence=0.95), cases))
     assert verdict.interval.low < 0.4949 < verdict.interval.high
     assert verdict.interval.high - verdict.interval.low < 0.02
+
+
+# Attempts at one row
+
+
+def attempts_of(*rows):
+    """Return a record for each attempt; each row is a list of the scores of its attempts."""
+    return [
+        replace(case(f"c{row}", s=value), nodeid=f"{WHERE}[c{row}-{number}/{len(values)}]", attempt=number)
+        for row, values in enumerate(rows)
+        for number, value in enumerate(values, 1)
+    ]
+
+
+def test_attempts_at_a_row_are_not_cases_of_their_own():
+    alike = attempts_of(*[[1] * 5] * 18, *[[0] * 5] * 2)  # five attempts that say what one says
+
+    verdict = only(decide(Gate("s", min=0.85), alike))
+
+    assert verdict.interval == only(decide(Gate("s", min=0.85), cases_of(*[1] * 18, *[0] * 2))).interval
+    assert "n=20 rows, 100 attempts" in verdict.reason
+
+
+def test_the_end_of_an_interval_over_attempts_is_that_of_the_rows():
+    alike = attempts_of(*[[1] * 5] * 45, *[[0] * 5] * 5)
+    sure = Gate("s", min=0.85, confidence=0.95)
+
+    assert only(decide(sure, alike)).status == "failed"  # .90 of 50 rows
+    assert only(decide(sure, cases_of(*[1] * 225, *[0] * 25))).status == "passed"  # .90 of 250 rows
+
+
+def test_pooled_parameters_of_one_row_are_attempts_at_it():
+    pooled = [case(f"c{row}", params={"attempt": k}, s=row % 2) for row in range(20) for k in range(3)]
+    combinations = tuple(({"attempt": k}, 20) for k in range(3))
+
+    verdict = only(decide(Gate("s", min=0.4, pool=("attempt",)), pooled, combinations=combinations))
+
+    assert "n=20 rows, 60 attempts" in verdict.reason
+    assert verdict.interval == wilson_interval(10, 20)
+
+
+def test_cases_without_rows_are_cases_of_their_own():
+    plain = [replace(each, facts=CaseFacts()) for each in cases_of(1, 0, 1, 1)]
+
+    assert only(decide(Gate("s", min=0.5), plain)).interval == wilson_interval(3, 4)
+
+
+@given(rows=st.lists(st.lists(st.sampled_from([0, 0.5, 1]), min_size=1, max_size=4), min_size=1, max_size=6))
+def test_the_interval_holds_the_mean_of_all_attempts(rows):
+    verdict = only(decide(Gate("s", min=0.5), attempts_of(*rows)))
+
+    assert verdict.interval.low - 1e-9 <= verdict.mean <= verdict.interval.high + 1e-9
+    assert verdict.n == sum(map(len, rows))
