@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from dspex_core.errors import ConfigurationError
 from dspex_core.stats import paired_p
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from dspex_core.evaluation.result import EvaluationResult
 
 TOLERANCE = 0.02  # a drop of up to two points is never called a regression
 SIGNIFICANCE = 0.05
@@ -106,7 +104,27 @@ class Comparison:
         }
 
 
-def compare(before: EvaluationResult, after: EvaluationResult) -> Comparison:
+class Evaluated(Protocol):
+    """The part of an evaluation's result that a comparison needs."""
+
+    @property
+    def metric(self) -> str:
+        """The name of the score."""
+
+    @property
+    def n(self) -> int:
+        """The number of examples."""
+
+    @property
+    def has_ids(self) -> bool:
+        """Whether each example has an id of its own."""
+
+    @property
+    def scores(self) -> Mapping[str, float]:
+        """The score of each example by its name."""
+
+
+def compare(before: Evaluated, after: Evaluated) -> Comparison:
     """Compare two evaluations, paired by the ids of their examples.
 
     Examples without an id, or with that of another, are paired by their places.
@@ -115,9 +133,9 @@ def compare(before: EvaluationResult, after: EvaluationResult) -> Comparison:
         ConfigurationError: They have no example in common, or not as many where places count; or a score is
             not finite.
     """
-    if len(before) != len(after) and not (before.has_ids and after.has_ids):
+    if before.n != after.n and not (before.has_ids and after.has_ids):
         raise ConfigurationError(
-            f"evaluations of {len(before)} and {len(after)} examples cannot be paired, since some examples "
+            f"evaluations of {before.n} and {after.n} examples cannot be paired, since some examples "
             "have no id of their own: give each an `id` field, or evaluate both on the same examples"
         )
     return compare_scores(before.scores, after.scores, metric=after.metric)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.example import Example
 from dspex_core.plain.described import described, short_digest
 from dspex_core.plain.secrets import is_private, without_secrets
-from dspex_core.plain.stored_values import is_plain
+from dspex_core.plain.stored_values import is_plain, stored
 from dspex_core.programs.base import Module
 from dspex_core.programs.saving.source import source_of
 
@@ -38,7 +38,7 @@ def fingerprint_of(run: CaseRun, lm: LanguageModel | None) -> Json:
 def row_digest(example: Any) -> str:
     """Return a hash of a row: its fields and which of them are inputs."""
     fields = dict(example.items()) if hasattr(example, "items") else example.inputs()
-    data = [fields if is_plain(fields) else described(fields)]
+    data = [fields if is_plain(fields) else _stable(fields)]
     if isinstance(example, Example):
         data.append(sorted(example.input_keys))
     text = json.dumps(data, sort_keys=True, separators=(",", ":"))
@@ -64,6 +64,13 @@ def lm_data(lm: LanguageModel) -> Json:
     """Return the model and the sampling parameters of an LM."""
     config = described(without_secrets(dict(lm.config), is_private))
     return {"class": type(lm).__name__, "model": lm.model, **({"config": config} if config else {})}
+
+
+def _stable(value: Any) -> Any:
+    try:
+        return stored(value, described)
+    except ValueError:  # it holds itself
+        return described(value)
 
 
 def _lms(program: Callable[..., Any], default: LanguageModel | None) -> Json:

@@ -27,12 +27,13 @@ class Outputs:
     def save(self, result: EvaluationResult) -> None:
         """Write the files."""
         if self.save_as_csv is not None:
-            write_csv(result, self.save_as_csv)
+            write_csv(result.metric, result.cases, self.save_as_csv)
         if self.save_as_json is not None:
-            write_json(result, self.save_as_json)
+            write_json(result.metric, result.cases, self.save_as_json)
 
     def show(self, result: EvaluationResult) -> None:
         """Write the table, on a terminal only; what reads a pipe or a log does not want one."""
         if self.display_table and sys.stdout.isatty():
             rows = None if self.display_table is True else self.display_table
-            sys.stdout.write(table_of(result, rows=rows, width=shutil.get_terminal_size().columns))
+            width = shutil.get_terminal_size().columns
+            sys.stdout.write(table_of(result.metric, result.cases, rows=rows, width=width))

@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import math
 from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import ConfigurationError
+from dspex_core.errors.foreign_code import foreign_code
+from dspex_core.evaluation.compare import compare
+from dspex_core.evaluation.files import load, save
 from dspex_core.evaluation.grouped import ExampleResult, by_example, id_of
-from dspex_core.stats import Interval, mean_interval
+from dspex_core.evaluation.rejudge import CaseJudge, rejudging
+from dspex_core.evaluation.rows import records_of
+from dspex_core.evaluation.slices import slices_by
+from dspex_core.evaluation.stopping import Stopped
+from dspex_core.evaluation.table import table_of
+from dspex_core.flow.steps import adrive, drive, in_own_loop
+from dspex_core.metrics.score import metric_name
+from dspex_core.programs.inputs import is_async_alone
+from dspex_core.stats import Interval, clustered_interval, mean_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from os import PathLike
 
     from dspex_core.evaluation.case import CaseResult, Phase
-    from dspex_core.evaluation.stopping import Stopped
+    from dspex_core.evaluation.compare import Comparison
+    from dspex_core.evaluation.run import Metric
+    from dspex_core.evaluation.slices import Slices
     from dspex_core.example import Example, Prediction
 
 
@@ -87,6 +101,8 @@ class EvaluationResult:
     @cached_property
     def interval(self) -> Interval:
         """The 95 % confidence interval of the mean score; attempts at one example are not independent."""
+        if self.is_repeated and self.figures is None:
+            return clustered_interval([example.scores for example in self.examples])
         return mean_interval(self.means)
 
     @property
@@ -151,6 +167,109 @@ class EvaluationResult:
     def results(self) -> list[tuple[Example, Prediction | None, float]]:
         """`(example, prediction, score)` of each case, as in DSPy."""
         return [(case.example, case.prediction, case.score.value) for case in self.cases]
+
+    def by(self, key: str | Callable[[Example], Any]) -> Slices:
+        """Return the examples in slices, a table of n, mean and interval: `print(result.by("language"))`.
+
+        Args:
+            key: A field of the examples, or a function of an example. A list of values is a set of tags: the example
+                is in the slice of each.
+
+        Raises:
+            ConfigurationError: No example has the field, or not all cases are kept.
+        """
+        return slices_by(self.examples, key)
+
+    def compare(self, other: EvaluationResult) -> Comparison:
+        """Compare this evaluation (before) with another (after) of the same examples, paired by their ids.
+
+        Raises:
+            ConfigurationError: They have no example in common, or not as many where ids are missing; or not all cases
+                are kept.
+        """
+        return compare(self, other)
+
+    def rejudge(
+        self, metric: Metric, *, num_threads: int | None = None, failure_score: float = 0.0
+    ) -> EvaluationResult:
+        """Score the predictions by another metric, sync or async, without a call of the program.
+
+        Cases whose program failed stay as they are, and so do the time and the usage of all.
+
+        Args:
+            metric: `metric(example, prediction, trace=None)`.
+            num_threads: How many run at once; `settings.num_threads` by default.
+            failure_score: The score of a case where the metric fails.
+
+        Raises:
+            BudgetExceededError: The metric asks a model, and the budget ran out.
+            ConfigurationError: Not all cases are kept.
+        """
+        flow = rejudging(self._whole(), CaseJudge(metric, failure_score), num_threads=num_threads)
+        cases = in_own_loop(lambda: adrive(flow)) if is_async_alone(metric) else drive(flow)
+        return replace(self, metric=metric_name(metric), cases=cases, stopped=None)
+
+    async def arejudge(
+        self, metric: Metric, *, num_threads: int | None = None, failure_score: float = 0.0
+    ) -> EvaluationResult:
+        """Score the predictions as `rejudge` does, in the running event loop."""
+        flow = rejudging(self._whole(), CaseJudge(metric, failure_score), num_threads=num_threads)
+        return replace(self, metric=metric_name(metric), cases=await adrive(flow), stopped=None)
+
+    def to_table(self, rows: int | None = None, *, width: int = 100) -> str:
+        """Return a line of text for each case that is kept, or for the first so many; long values are cut."""
+        return table_of(self.metric, self.cases, rows=rows, width=width)
+
+    def to_pandas(self) -> Any:
+        """Return a `DataFrame` with a row for each case that is kept: fields, score, feedback, error, time and cost.
+
+        Raises:
+            ConfigurationError: pandas is not installed.
+        """
+        try:
+            with foreign_code():
+                import pandas as pd  # type: ignore[import-untyped]  # not needed otherwise, and large
+        except ImportError:
+            raise ConfigurationError("to_pandas needs pandas: pip install pandas") from None
+        return pd.DataFrame(records_of(self.metric, self.cases))
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the cases that are kept to a `.json`, `.jsonl`, `.csv` or `.parquet` file, as a whole or not at all.
+
+        `load` reads `.json` and `.jsonl`; the other two are tables. No value of a reply makes this fail: what a format
+        does not hold is written as its text. In a `.csv` file a text that begins with `=` stays as it is, and a
+        spreadsheet may take it for a formula.
+
+        Raises:
+            ConfigurationError: The suffix is of another format, or its library is not installed.
+            ArtifactError: The file cannot be written.
+        """
+        figures = None if self.figures is None else self.figures.to_json()
+        stopped = None if self.stopped is None else self.stopped.to_json()
+        save({"metric": self.metric, "mean": self.mean, "figures": figures, "stopped": stopped}, self.cases, path)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> EvaluationResult:
+        """Return the result in a `.json` or `.jsonl` file that `save` wrote.
+
+        Values of Python's own types come back as they were, others, such as models, as the data that prompts show; an
+        error comes back as a `RecordedError`.
+
+        Raises:
+            ArtifactError: The file cannot be read, or is damaged.
+        """
+        header, cases = load(path)
+        figures, stopped = header.get("figures"), header.get("stopped")
+        return cls(
+            header["metric"],
+            cases,
+            None if figures is None else Figures.from_json(figures),
+            None if stopped is None else Stopped.from_json(stopped),
+        )
+
+    def _whole(self) -> tuple[CaseResult, ...]:
+        _ = self.examples  # which refuses a part of the cases
+        return self.cases
 
     def __len__(self) -> int:
         return self.figures.n_cases if self.figures else len(self.cases)

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.config import context, current
 from dspex_core.errors import AdapterParseError, BudgetExceededError
 from dspex_core.evaluation.case import CaseError, CaseResult, Phase, TraceStep
-from dspex_core.flow.steps import Flow, drive, is_async
+from dspex_core.flow.steps import Flow, drive
 from dspex_core.flow.together import TimeLimit
 from dspex_core.metrics.score import Score, as_score, metric_name
 from dspex_core.programs.base import Module, running
+from dspex_core.programs.inputs import is_async_alone
 from dspex_core.spending.usage import UsageTracker
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class CaseRun:
     @property
     def needs_loop(self) -> bool:
         """Whether the program or the metric is async alone: then one event loop is to run all of the examples."""
-        return _is_async_alone(self.program) or _is_async_alone(self.metric)
+        return is_async_alone(self.program) or is_async_alone(self.metric)
 
     @cached_property
     def _paths(self) -> Mapping[int, str]:
@@ -120,13 +121,6 @@ class _Found:
 
 def _within(seconds: float, scoring: Flow[None]) -> Flow[None]:
     yield TimeLimit(scoring, seconds)
-
-
-def _is_async_alone(function: Callable[..., Any]) -> bool:
-    if isinstance(function, Module):
-        kind = type(function)
-        return kind.forward is Module.forward and kind.aforward is not Module.aforward
-    return is_async(function)
 
 
 def _phase_of(error: Exception, phase: Phase) -> Phase:

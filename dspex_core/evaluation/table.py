@@ -6,27 +6,28 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors.foreign_code import foreign_code
-from dspex_core.evaluation.files import rows_of
+from dspex_core.evaluation.rows import rows_of
 
 if TYPE_CHECKING:
-    from dspex_core.evaluation.result import EvaluationResult
+    from collections.abc import Sequence
+
+    from dspex_core.evaluation.case import CaseResult
 
 _BORDERS = 3  # characters between two columns
 _NARROWEST = 8
 
 
-def table_of(result: EvaluationResult, *, rows: int | None = None, width: int = 100) -> str:
+def table_of(metric: str, cases: Sequence[CaseResult], *, rows: int | None = None, width: int = 100) -> str:
     """Return a line for each case, or for the first so many; long values are cut to fit the width."""
     with foreign_code():
         from tabulate import tabulate  # only when a table is asked for
 
-    found = rows_of(result)
-    shown = found[:rows]
+    shown = rows_of(metric, cases[:rows])
     names = dict.fromkeys(name for row in shown for name in row)
     room = max(_NARROWEST, width // max(1, len(names)) - _BORDERS)
     cells = [[_cell(row.get(name, ""), room) for name in names] for row in shown]
     table = tabulate(cells, [_cell(name, room) for name in names], tablefmt="presto", disable_numparse=True)
-    more = len(found) - len(shown)
+    more = len(cases) - len(shown)
     return f"{table}\n" + (f"and {more} more\n" if more > 0 else "")
 
 

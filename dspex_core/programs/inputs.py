@@ -1,4 +1,4 @@
-"""Which fields of a row are the inputs of a program. PYTEST_DONT_REWRITE"""
+"""Which inputs a program takes, and whether it has to be awaited. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import ConfigurationError
+from dspex_core.flow.steps import is_async
 from dspex_core.programs.base import Module
 
 if TYPE_CHECKING:
@@ -31,6 +32,14 @@ def input_names(program: Callable[..., Any]) -> frozenset[str]:
         f"{program!r} takes any fields, so it is not known which of a row are inputs: "
         "give Example(row).with_inputs('name', ...)"
     )
+
+
+def is_async_alone(function: Callable[..., Any]) -> bool:
+    """Whether a program or a metric is async and has no sync form."""
+    if isinstance(function, Module):
+        kind = type(function)
+        return kind.forward is Module.forward and kind.aforward is not Module.aforward
+    return is_async(function)
 
 
 def _body(program: Callable[..., Any]) -> Callable[..., Any]:
