@@ -39,7 +39,7 @@ from dspex_core.errors import (
     LMUnsupportedFeatureError,
 )
 from dspex_core.flow.threads import in_thread
-from dspex_core.lm.engines.litellm_cleanup import clients, keep_event_loop
+from dspex_core.lm.engines.litellm_cleanup import clients, loops
 from dspex_core.lm.engines.refusals import error_class, error_in_reply, refusal
 from dspex_core.lm.engines.vectors import to_vectors
 from dspex_core.lm.engines.wire import MISREAD, DeclinedError, RefusedError, wire_format
@@ -144,7 +144,7 @@ class LiteLLMEngine:
 
     def _complete(self, request: LMRequest, timeout: float) -> LMResponse:
         deadline = time.monotonic() + timeout
-        with self._foreseen(), foreign_code():
+        with self._foreseen(), foreign_code(), loops.one_for_this_thread():
             reply = self._call(**self._fixed, **self._arguments(request), timeout=timeout)
         pieces = self._pieces(request)
         return self._response(reply) if pieces is None else self._streamed(reply, pieces, deadline)
@@ -158,8 +158,6 @@ class LiteLLMEngine:
             raise
         except _FAILURES as error:
             raise self._error(error, timeout) from error
-        finally:
-            keep_event_loop()
 
     async def acomplete(self, request: LMRequest, *, timeout: float) -> LMResponse:  # noqa: ASYNC109  LiteLLM uses it
         """`complete` without blocking the event loop."""
@@ -185,7 +183,7 @@ class LiteLLMEngine:
         return self._in_time(partial(self._embed, list(texts), config, timeout), timeout)
 
     def _embed(self, texts: list[str], config: Mapping[str, Any], timeout: float) -> LMResponse:
-        with foreign_code():
+        with foreign_code(), loops.one_for_this_thread():
             reply = litellm.embedding(**self._fixed, **config, input=texts, timeout=timeout)
         return self._vectors(reply, len(texts))
 

@@ -1,4 +1,4 @@
-"""Closes clients and loops that LiteLLM leaves open, and drops them in a fork. PYTEST_DONT_REWRITE
+"""Lends LiteLLM event loops, closes clients that it leaves open, and drops both in a fork. PYTEST_DONT_REWRITE
 
 Only `litellm`, the engine, imports this module: it loads LiteLLM.
 """
@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import functools
 import inspect
-import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors.foreign_code import foreign_code
@@ -21,7 +20,7 @@ with foreign_code():
     from litellm.litellm_core_utils.logging_worker import GLOBAL_LOGGING_WORKER
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Iterator
 
 
 async def _at_the_end_of_a_loop() -> AsyncGenerator[None, None]:
@@ -58,24 +57,46 @@ class _Children(forks.RenewedInChild):
 _children = _Children()
 
 
-def keep_event_loop() -> None:
-    """Keep the event loop that LiteLLM makes for the first sync call in the main thread, until the process ends.
+class _Loops(forks.RenewedInChild):
+    """Event loops for sync calls.
 
-    The next `asyncio.run` would drop it while it is open, which warns at some later point.
+    LiteLLM runs some of its callbacks in the event loop of the thread that makes a sync call. A thread that has none
+    costs it a new loop in each call, which is a tenth of the call.
     """
-    if threading.current_thread() is threading.main_thread():
-        _close_event_loop_at_exit()
+
+    def __init__(self) -> None:
+        self._idle: list[asyncio.AbstractEventLoop] = []
+        self._parents: list[Any] = []  # closing them would affect the parent
+        forks.watch(self)
+
+    def in_child(self) -> None:
+        """Forget the parent's loops."""
+        self._parents.append(self._idle)
+        self._idle = []
+
+    @contextmanager
+    def one_for_this_thread(self) -> Iterator[None]:
+        """Lend this thread, which makes one call and ends, an event loop."""
+        idle = self._idle
+        try:
+            loop = idle.pop()
+        except IndexError:
+            loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        try:
+            yield
+        finally:
+            asyncio.set_event_loop(None)
+            idle.append(loop)
+
+    def close(self) -> None:
+        """Close those that no call uses."""
+        while self._idle:
+            self._idle.pop().close()
 
 
-@functools.cache  # once: from then on asyncio makes no loop by itself
-def _close_event_loop_at_exit() -> None:
-    try:
-        with foreign_code():
-            loop = asyncio.get_event_loop()
-    except RuntimeError:  # no current loop: `asyncio.run` has been used before
-        return
-    if not loop.is_running():
-        atexit.register(loop.close)
+loops = _Loops()
+atexit.register(loops.close)
 
 
 @atexit.register
