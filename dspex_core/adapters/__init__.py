@@ -9,9 +9,9 @@ from dspex_core.adapters.prompt import CompiledPrompt
 from dspex_core.adapters.two_step import TwoStepAdapter
 from dspex_core.adapters.xml import XMLAdapter
 from dspex_core.dspy_paths import folder_of, submodules
-from dspex_core.tools.tool import Tool
 
 if TYPE_CHECKING:
+    from dspex_core.tools import Tool
     from dspex_core.types import (
         Audio,
         Code,
@@ -47,4 +47,4 @@ __all__ = [
 __path__.append(folder_of(__name__))  # DSPy's submodules
 if not TYPE_CHECKING:  # type checkers find them by themselves
     _TYPES = ("Audio", "Code", "File", "History", "Image", "Reasoning", "ToolCallResults", "ToolCalls", "Type")
-    __getattr__ = submodules(__name__, **dict.fromkeys(_TYPES, "types"))  # they load pydantic
+    __getattr__ = submodules(__name__, **dict.fromkeys(_TYPES, "types"), Tool="types")  # they load pydantic

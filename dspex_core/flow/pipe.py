@@ -7,7 +7,6 @@ for item in pipe.during(partial(work, pipe.emit)):
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections import deque
 from concurrent.futures import Future
@@ -16,6 +15,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 
 _END = object()
@@ -84,6 +84,8 @@ class AsyncPipe:
     """Work that runs in a task of the event loop in which its items are taken."""
 
     def __init__(self) -> None:
+        import asyncio  # as in flow/steps
+
         self._items: deque[Any] = deque()
         self._closed = False
         self._arrived = asyncio.Event()
@@ -109,6 +111,8 @@ class AsyncPipe:
         return self._during(work, copy_context())
 
     async def _during(self, work: Coroutine[Any, Any, object], context: Context) -> AsyncGenerator[Any, None]:
+        import asyncio  # as in flow/steps
+
         loop = self._loop = asyncio.get_running_loop()
         self._home = threading.get_ident()
         task = loop.create_task(work, context=context)

@@ -7,16 +7,19 @@ Flows compose with `yield from`. The idea is that of httpx's auth flows.
 
 from __future__ import annotations
 
-import asyncio
 import inspect
+import sys
 import time
 from collections.abc import Callable, Coroutine, Generator, Mapping
 from dataclasses import dataclass, field
 from types import FunctionType, MethodType
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from dspex_core.errors import StraySignalError
 from dspex_core.flow.threads import in_thread
+
+if TYPE_CHECKING:
+    import asyncio
 
 T = TypeVar("T")
 
@@ -46,6 +49,8 @@ class Sleep:
 
     async def arun(self) -> None:
         """Let other tasks run for the time."""
+        import asyncio  # takes 20 ms to import, which a sync program need not spend
+
         await asyncio.sleep(self.seconds)
 
 
@@ -65,6 +70,8 @@ class Call:
         """Call it without blocking the event loop."""
         if is_async(self.function):
             return await self._awaited()
+        import asyncio  # as for Sleep
+
         return await asyncio.wrap_future(in_thread(self._called))
 
     def _called(self) -> Any:
@@ -109,11 +116,23 @@ def is_async(function: Callable[..., Any]) -> bool:
 
 def in_own_loop(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run a coroutine in an event loop of its own, which is in a thread where one runs already, as in a notebook."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    import asyncio  # as for Sleep
+
+    if running_loop() is None:
         return asyncio.run(work())
     return in_thread(lambda: asyncio.run(work())).result()
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the event loop that runs in this thread, or `None`."""
+    if "asyncio" not in sys.modules:
+        return None
+    import asyncio  # as for Sleep
+
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def drive(flow: Flow[T]) -> T:

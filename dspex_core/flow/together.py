@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import threading
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -59,6 +58,8 @@ class Together:
 
     async def arun(self) -> None:
         """Run them in tasks."""
+        import asyncio  # takes 20 ms to import, which a sync program need not spend
+
         todo = enumerate(self.flows)
 
         async def work() -> None:
@@ -143,6 +144,8 @@ class TimeLimit:
 
     async def arun(self) -> Any:
         """Run it in a task and wait; one that is late is cancelled."""
+        import asyncio  # as for Together
+
         limit = asyncio.timeout(self.seconds)
         try:
             async with limit:

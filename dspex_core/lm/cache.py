@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import functools
 import json
@@ -22,12 +21,11 @@ from dspex_core.config import current
 from dspex_core.errors import BudgetExceededError
 from dspex_core.errors.foreign_code import foreign_code
 from dspex_core.flow import forks
+from dspex_core.flow.steps import Flow, running_loop
 from dspex_core.messages import LMResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from dspex_core.flow.steps import Flow
 
 _log = logging.getLogger("dspex")
 _BUSY_SECONDS = 5.0  # how long another process may hold the database before it counts as locked
@@ -143,7 +141,7 @@ class _Flight:
     def __init__(self) -> None:
         self.landed: Future[None] = Future()
         self.landed.set_running_or_notify_cancel()  # a waiting task that is cancelled must not cancel it
-        self.loop = _running_loop()
+        self.loop = running_loop()
         self.not_kept: LMResponse | None = None  # a response for waiting callers only, not for the cache
 
     def land(self, failure: Exception | None) -> None:
@@ -176,7 +174,7 @@ class _Wait:
 
     def run(self) -> bool:
         """Wait in this thread."""
-        if self.flight.loop is not None and self.flight.loop is _running_loop():
+        if self.flight.loop is not None and self.flight.loop is running_loop():
             return False
         while True:
             beat = self.flight.loop_beat()
@@ -192,6 +190,8 @@ class _Wait:
 
     async def arun(self) -> bool:
         """Wait in this task."""
+        import asyncio  # as in flow/steps
+
         landed = asyncio.wrap_future(self.flight.landed)
         try:
             while True:
@@ -204,13 +204,6 @@ class _Wait:
                     return False
         finally:
             landed.cancel()  # else asyncio warns about an exception that was never retrieved
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
 
 
 class _File:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -52,6 +51,8 @@ class Try:
         """Try without blocking the event loop."""
         engine = self.engine
         if engine is None:  # connecting may take seconds: LiteLLM's import, or the embedded server's start
+            import asyncio  # as in flow/steps
+
             engine = await asyncio.to_thread(self.connect)
         return await engine.acomplete(self.request, timeout=self.timeout)
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import ToolServerError
+from dspex_core.flow.steps import running_loop
 from dspex_core.flow.threads import in_thread
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Awaitable, Callable
     from concurrent.futures import Future
 
@@ -57,6 +58,8 @@ class Invocation:
 
     async def arun(self, seconds: float | None) -> Outcome:
         """Make the call without blocking the event loop; sync code runs in a thread."""
+        import asyncio  # as in flow/steps
+
         if self.call is not None and self.acall is None:
             call = self.call
             outcome = await _unwrapped(
@@ -78,7 +81,9 @@ class Invocation:
         return self.acall()
 
     def _run_async(self, awaitable: Callable[[], Awaitable[Any]], seconds: float | None) -> Outcome:
-        here = _running_loop()
+        import asyncio  # as in flow/steps
+
+        here = running_loop()
         if self.loop is not None and self.loop is not here:
             if not self.loop.is_running():
                 return _LOOP_ENDED
@@ -102,6 +107,8 @@ def _attempt(call: Callable[[], Any]) -> Outcome:
 
 async def _limited(awaitable: Callable[[], Awaitable[Any]], seconds: float | None) -> Outcome:
     """Await something, cancelled at the time limit."""
+    import asyncio  # as in flow/steps
+
     limit = asyncio.timeout(seconds)
     try:
         async with limit:
@@ -127,13 +134,6 @@ def _result(future: Future[Outcome], seconds: float | None, *, grace: float = 0.
 
 def _late(seconds: float | None) -> Outcome:
     return Outcome(error=TimeoutError(f"it was not done within {seconds:g} s"), kind="timeout")
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
 
 
 _IN_A_LOOP = Outcome(
