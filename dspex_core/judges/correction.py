@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from dspex_core.errors import ConfigurationError
 from dspex_core.judges.agreement import Calibration
 from dspex_core.metrics.score import as_score
-from dspex_core.stats import Interval, mean_interval
-from dspex_core.stats.ppi import prediction_powered_mean
+from dspex_core.stats import Interval, mean_interval, prediction_powered_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

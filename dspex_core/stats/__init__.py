@@ -8,12 +8,14 @@ from dspex_core.stats.intervals import Interval, bootstrap_interval, clustered_i
 from dspex_core.stats.multiple import holm
 from dspex_core.stats.paired import mcnemar_exact, paired_p, sign_flip_test
 from dspex_core.stats.power import detectable_drop, detectable_shift
+from dspex_core.stats.ppi import PoweredMean, prediction_powered_mean
 from dspex_core.stats.repeats import pass_at_k, pass_pow_k
 from dspex_core.stats.sequential import Decided, RunningDecision, anytime_interval, decided
 
 __all__ = [
     "Decided",
     "Interval",
+    "PoweredMean",
     "RunningDecision",
     "anytime_interval",
     "bootstrap_interval",
@@ -27,6 +29,7 @@ __all__ = [
     "paired_p",
     "pass_at_k",
     "pass_pow_k",
+    "prediction_powered_mean",
     "sign_flip_test",
     "wilson_interval",
 ]
