@@ -91,12 +91,33 @@ if TYPE_CHECKING:
     from dspex_core.messages import LMResponse as LMResponse
     from dspex_core.messages import Message as Message
     from dspex_core.messages import Usage as Usage
+    from dspex_core.metrics.agents import trajectory_match as trajectory_match
+    from dspex_core.metrics.classification import classification_report as classification_report
+    from dspex_core.metrics.combined import all_of as all_of
+    from dspex_core.metrics.combined import at_least as at_least
+    from dspex_core.metrics.combined import weighted as weighted
     from dspex_core.metrics.fields import exact_match as exact_match
+    from dspex_core.metrics.generated import bleu as bleu
+    from dspex_core.metrics.generated import chrf as chrf
+    from dspex_core.metrics.generated import rouge_l as rouge_l
+    from dspex_core.metrics.numbers import number_match as number_match
+    from dspex_core.metrics.retrieval import mrr as mrr
+    from dspex_core.metrics.retrieval import ndcg as ndcg
+    from dspex_core.metrics.retrieval import precision_at_k as precision_at_k
+    from dspex_core.metrics.retrieval import recall_at_k as recall_at_k
     from dspex_core.metrics.score import Score as Score
+    from dspex_core.metrics.similarity import embedding_similarity as embedding_similarity
     from dspex_core.metrics.structured import field_match as field_match
+    from dspex_core.metrics.structured import json_match as json_match
+    from dspex_core.metrics.structured import set_f1 as set_f1
+    from dspex_core.metrics.structured import set_precision as set_precision
+    from dspex_core.metrics.structured import set_recall as set_recall
     from dspex_core.metrics.text import contains as contains
     from dspex_core.metrics.text import f1 as f1
     from dspex_core.metrics.text import fuzzy_match as fuzzy_match
+    from dspex_core.metrics.text import hotpot_f1 as hotpot_f1
+    from dspex_core.metrics.text import normalized_match as normalized_match
+    from dspex_core.metrics.text import regex_match as regex_match
     from dspex_core.optimizers import BootstrapFewShot as BootstrapFewShot
     from dspex_core.optimizers import BootstrapFewShotWithRandomSearch as BootstrapFewShotWithRandomSearch
     from dspex_core.optimizers import BootstrapRS as BootstrapRS
@@ -181,10 +202,17 @@ _NAMES = {
     "lm.history": "inspect_history",
     "lm.scripted": "DummyLM ScriptedLM",
     "messages": "FunctionCall FunctionSpec LMChunk LMOutput LMRequest LMResponse Message Usage",
+    "metrics.agents": "trajectory_match",
+    "metrics.classification": "classification_report",
+    "metrics.combined": "all_of at_least weighted",
     "metrics.fields": "exact_match",
+    "metrics.generated": "bleu chrf rouge_l",
+    "metrics.numbers": "number_match",
+    "metrics.retrieval": "mrr ndcg precision_at_k recall_at_k",
     "metrics.score": "Score",
-    "metrics.structured": "field_match",
-    "metrics.text": "contains f1 fuzzy_match",
+    "metrics.similarity": "embedding_similarity",
+    "metrics.structured": "field_match json_match set_f1 set_precision set_recall",
+    "metrics.text": "contains f1 fuzzy_match hotpot_f1 normalized_match regex_match",
     "optimizers": (
         "BootstrapFewShot BootstrapFewShotWithRandomSearch BootstrapRS KNNFewShot LabeledFewShot Optimizer Teleprompter"
     ),

@@ -264,6 +264,16 @@ class Prediction(Record):
         """Note the tokens of each model that it took."""
         self.__dict__["_lm_usage"] = usage
 
+    def get_spent(self) -> object:
+        """Return what it took, while an evaluation scores it; otherwise `None`."""
+        return self.__dict__.get("_spent")
+
+    def set_spent(self, spent: object) -> None:
+        """Note what it took; `None` removes the note."""
+        self.__dict__["_spent"] = spent
+        if spent is None:
+            del self.__dict__["_spent"]
+
     def get_tool_errors(self) -> Sequence[ToolExecutionError]:
         """Return what went wrong with the tools that an agent called, in order; each was an observation, too."""
         errors: Sequence[ToolExecutionError] = self.__dict__.get("_tool_errors", ())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -12,15 +13,16 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.config import context, current
 from dspex_core.errors import AdapterParseError, BudgetExceededError
 from dspex_core.evaluation.case import CaseError, CaseResult, Phase, TraceStep
+from dspex_core.example import Prediction
 from dspex_core.flow.steps import Flow, drive
 from dspex_core.flow.together import TimeLimit
 from dspex_core.metrics.score import Score, as_score, metric_name
 from dspex_core.programs.base import Module, running
 from dspex_core.programs.inputs import is_async_alone
-from dspex_core.spending.usage import UsageTracker
+from dspex_core.spending.usage import Spent, UsageTracker
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from dspex_core.config.contracts import Trace
     from dspex_core.example import Example
@@ -82,11 +84,13 @@ class CaseRun:
     def _scoring(self, example: Example, found: _Found, entries: Trace) -> Flow[None]:
         """Note things as they are found: a time limit may end it at any step."""
         phase: Phase = "program"
+        started = time.perf_counter()
         try:
             found.prediction = yield from running(self.program, **example.inputs())
             phase = "metric"
             found.entries = tuple(entries)  # without those of a metric that asks a model
-            result = yield from running(self.metric, example, found.prediction)
+            with _spent_noted(found.prediction, time.perf_counter() - started):
+                result = yield from running(self.metric, example, found.prediction)
             found.score = as_score(result, metric_name(self.metric))
         except Exception as raised:  # noqa: BLE001  the boundary at which errors become records
             found.error = _case_error(_phase_of(raised, phase), raised)
@@ -109,6 +113,20 @@ class CaseRun:
     def _paths(self) -> Mapping[int, str]:
         program = self.program
         return {id(part): path for path, part in program.every_predictor()} if isinstance(program, Module) else {}
+
+
+@contextmanager
+def _spent_noted(prediction: Any, seconds: float) -> Iterator[None]:
+    """Let a prediction know what it took while it is scored."""
+    usage = current().usage
+    if not isinstance(prediction, Prediction) or usage is None:
+        yield
+        return
+    prediction.set_spent(Spent(seconds, usage))
+    try:
+        yield
+    finally:
+        prediction.set_spent(None)
 
 
 @dataclass(slots=True)

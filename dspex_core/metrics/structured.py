@@ -63,17 +63,17 @@ def set_f1(field: str | None = None, *, expected: str | None = None) -> FieldMet
     Order and repetitions do not count, and values are compared as `exact_match` does. `details` has `precision` and
     `recall`, and the values that are `missing` and `additional`.
     """
-    return _of_sets("set_f1", field, expected, lambda score: score.value)
+    return _of_sets("set_f1", field, expected)
 
 
 def set_precision(field: str | None = None, *, expected: str | None = None) -> FieldMetric:
     """Make a metric of a field with several values: the share of the predicted ones that are expected."""
-    return _of_sets("set_precision", field, expected, lambda score: score.details["precision"])
+    return _of_sets("set_precision", field, expected)
 
 
 def set_recall(field: str | None = None, *, expected: str | None = None) -> FieldMetric:
     """Make a metric of a field with several values: the share of the expected ones that are predicted."""
-    return _of_sets("set_recall", field, expected, lambda score: score.details["recall"])
+    return _of_sets("set_recall", field, expected)
 
 
 def _fields(expected: Any, predicted: Any, *, normalize: bool) -> Score:
@@ -122,23 +122,26 @@ def _of_field(
 
 
 def _of_tree(whole: Comparison, *, additional: bool) -> Score:
+    filled = 0 if additional else whole.filled
     found = whole.found if additional else whole.found - whole.only_found
     feedback = [
         *(f"{path or 'it'} {mismatch(*values)}" for path, values in whole.wrong.items()),
         *(f"{path} is missing" for path in whole.missing),
         *(f"{path} is not expected" for path in whole.additional if additional),
     ]
-    score = overlap(whole.shared, whole.wanted, found, lambda: f"is wrong in part: {_listed(feedback, '; ')}")
+    score = overlap(
+        whole.shared + filled, whole.wanted, found + filled, lambda: f"is wrong in part: {_listed(feedback, '; ')}"
+    )
     places = {"wrong": [path or "$" for path in whole.wrong], "missing": whole.missing, "additional": whole.additional}
     return Score(score.value, score.feedback, {**score.details, **places})
 
 
-def _of_sets(name: str, field: str | None, expected: str | None, measure: Callable[[Score], float]) -> FieldMetric:
-    judge = partial(_sets, measure=measure)
+def _of_sets(name: str, field: str | None, expected: str | None) -> FieldMetric:
+    judge = partial(_sets, measure=name.removeprefix("set_"))
     return FieldMetric(name, field, judge, options_text(expected=(expected, None)), expected, takes_several=True)
 
 
-def _sets(expected: Any, predicted: Any, *, measure: Callable[[Score], float]) -> Score:
+def _sets(expected: Any, predicted: Any, *, measure: str) -> Score:
     wanted, found = distinct(expected), distinct(predicted)
     missing, additional = without(wanted, found), without(found, wanted)
     feedback = [
@@ -147,7 +150,7 @@ def _sets(expected: Any, predicted: Any, *, measure: Callable[[Score], float]) -
     ]
     score = overlap(len(wanted) - len(missing), len(wanted), len(found), lambda: " and ".join(feedback))
     named = {"missing": [str(item) for item in missing], "additional": [str(item) for item in additional]}
-    return Score(measure(score), score.feedback, {**score.details, **named})
+    return Score(score.details.get(measure, score.value), score.feedback, {**score.details, **named})
 
 
 def distinct(value: Any) -> list[Any]:

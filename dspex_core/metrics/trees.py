@@ -22,6 +22,7 @@ class Comparison:
         wanted: How many leaves the expected tree has.
         found: How many leaves the other one has.
         only_found: How many leaves are at places that only the other one has.
+        filled: How many empty lists and objects of the expected tree have something in the other one.
         wrong: The expected and the other value at each path where both have one and they differ.
         missing: The paths that only the expected tree has.
         additional: The paths that only the other one has.
@@ -31,6 +32,7 @@ class Comparison:
     wanted: int = 0
     found: int = 0
     only_found: int = 0
+    filled: int = 0
     wrong: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     additional: list[str] = field(default_factory=list)
@@ -41,6 +43,7 @@ class Comparison:
         self.wanted += other.wanted
         self.found += other.found
         self.only_found += other.only_found
+        self.filled += other.filled
         self.wrong |= other.wrong
         self.missing += other.missing
         self.additional += other.additional
@@ -70,13 +73,19 @@ class _Comparing:
     normalize: bool
 
     def of(self, wanted: Any, found: Any, path: str) -> Comparison:
-        one, other = parts(wanted), parts(found)
+        one, other = _present(wanted), _present(found)
+        whole = None
         if isinstance(one, Mapping) and isinstance(other, Mapping) and (one or other):
-            return self._of_fields(one, other, path)
-        if isinstance(one, _LISTS) and isinstance(other, _LISTS) and (one or other):
+            whole = self._of_fields(one, other, path)
+        elif isinstance(one, _LISTS) and isinstance(other, _LISTS) and (one or other):
             is_set = isinstance(one, _SETS) or isinstance(other, _SETS)
             compare = self._of_items if self.ordered and not is_set else self._of_bags
-            return compare(list(one), list(other), path)
+            whole = compare(list(one), list(other), path)
+        if whole is not None:  # an empty list or object is a leaf, beside those that the other tree has there
+            whole.wanted += not one
+            whole.filled += not one
+            whole.found += not other
+            return whole
         if same(one, other, normalize=self.normalize):
             return Comparison(shared=1, wanted=1, found=1)
         return Comparison(wanted=_leaves(one), found=_leaves(other), wrong={path: (wanted, found)})
@@ -120,34 +129,38 @@ class _Comparing:
 
     def _is_same(self, one: Any, other: Any) -> bool:
         """Whether two items are equal; lists in them may be in another order."""
-        if isinstance(parts(one), (Mapping, *_LISTS)):
+        if isinstance(_present(one), (Mapping, *_LISTS)):
             found = self.of(one, other, "")
             return found.shared == found.wanted == found.found
         return same(one, other, normalize=self.normalize)
 
     def _add_rest(self, whole: Comparison, wanted: Mapping[int, Any], found: Mapping[int, Any], path: str) -> None:
         for number, one in wanted.items():
-            whole.add(_missing(one, f"{path}[{number}]", is_item=True))
+            whole.add(_missing(one, f"{path}[{number}]"))
         for number, other in found.items():
-            whole.add(_additional(other, f"{path}[{number}]", is_item=True))
+            whole.add(_additional(other, f"{path}[{number}]"))
 
 
-def _missing(value: Any, path: str, *, is_item: bool = False) -> Comparison:
-    """Return what a place that only the expected tree has adds; a field without a value is as one that is not there."""
-    if is_missing(value) and not is_item:
-        return Comparison()
+def _present(value: Any) -> Any:
+    """Return the parts of a value; a field without a value is as one that is not there."""
+    inner = parts(value)
+    if isinstance(inner, Mapping):
+        return {name: item for name, item in inner.items() if not is_missing(item)}
+    return inner
+
+
+def _missing(value: Any, path: str) -> Comparison:
+    """Return what a place that only the expected tree has adds."""
     return Comparison(wanted=_leaves(value), missing=[path])
 
 
-def _additional(value: Any, path: str, *, is_item: bool = False) -> Comparison:
-    if is_missing(value) and not is_item:
-        return Comparison()
+def _additional(value: Any, path: str) -> Comparison:
     return Comparison(found=_leaves(value), only_found=_leaves(value), additional=[path])
 
 
 def _leaves(value: Any) -> int:
-    """Return how many values without parts a tree has; an empty list is one."""
-    inner = parts(value)
-    if isinstance(inner, Mapping) and inner:
+    """Return how many values without parts a tree has; an empty list or object is one."""
+    inner = _present(value)
+    if isinstance(inner, Mapping):
         return sum(map(_leaves, inner.values())) or 1
-    return sum(map(_leaves, inner)) or 1 if isinstance(inner, _LISTS) and inner else 1
+    return sum(map(_leaves, inner)) or 1 if isinstance(inner, _LISTS) else 1

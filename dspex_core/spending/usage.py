@@ -55,6 +55,14 @@ class UsageTotals:
         return cls(data["calls"], data["cached_calls"], cost=data["cost"], **tokens)
 
 
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a run of a program took: seconds, and the usage of its LM calls so far."""
+
+    seconds: float
+    usage: UsageTotals | UsageTracker
+
+
 @dataclass(slots=True)
 class UsageTracker:
     """The usage of the calls inside one `track_usage` block.
