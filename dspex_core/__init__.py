@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dspex_core.config import context as context
     from dspex_core.config import settings as settings
     from dspex_core.datasets.load import load_dataset as load_dataset
+    from dspex_core.datasets.load import stream_dataset as stream_dataset
     from dspex_core.dspy_paths import clients as clients
     from dspex_core.dspy_paths import core as core
     from dspex_core.dspy_paths import dsp as dsp
@@ -179,7 +180,7 @@ if TYPE_CHECKING:
 _NAMES = {
     "adapters": "Adapter ChatAdapter JSONAdapter TwoStepAdapter XMLAdapter",
     "config": "configure context settings",
-    "datasets.load": "load_dataset",
+    "datasets.load": "load_dataset stream_dataset",
     "errors": (
         "AdapterParseError ArtifactError BudgetExceededError ConfigurationError ContextWindowExceededError "
         "DSPexError DatasetError EvaluationError InterpreterError JudgeError LMAuthError LMBillingError LMError "

@@ -167,6 +167,15 @@ class Example(Record):
         return self.without(*self.inputs().keys())
 
 
+def as_row(values: Record | Mapping[str, Any], row_id: str, *, inputs: frozenset[str] | None = None) -> Example:
+    """Return values as an example with this id, and with these inputs unless they are `None`."""
+    row = values.copy() if isinstance(values, Example) else Example(values)
+    row.__dict__["_dspex_id"] = row_id
+    if inputs is not None:
+        row.__dict__["_dspex_inputs"] = inputs
+    return row
+
+
 class Completions:
     """The candidates of one call, field by field: `completions.answer[1]`, `completions[1].answer`.
 

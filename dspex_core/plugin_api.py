@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dspex_core.config import REPLAY_VARIABLE, current
     from dspex_core.config.contracts import Event, FailureRecorder, Recorder, WorkerRecorder
-    from dspex_core.datasets.split import overlap
+    from dspex_core.datasets.splitting import overlap
     from dspex_core.errors.foreign_code import foreign_code, ignore_foreign_warnings
     from dspex_core.evaluation.compare import SIGNIFICANCE, Comparison, compare, compare_scores
     from dspex_core.evaluation.result import EvaluationResult
@@ -148,7 +148,7 @@ _HOMES = {
     "lm_data": "optimizers.fingerprint",
     "masked": "plain.secrets",
     "metric_name": "metrics.score",
-    "overlap": "datasets.split",
+    "overlap": "datasets.splitting",
     "pass_at_k": "stats",
     "pass_pow_k": "stats",
     "part_changes": "optimizers.fingerprint",

@@ -1,5 +1,9 @@
-"""Datasets: examples from files, with stable ids; seeded splits; the check for overlap. PYTEST_DONT_REWRITE"""
+"""Datasets: examples from files and memory, with stable ids; samples, splits and leaks. PYTEST_DONT_REWRITE
 
-from dspex_core.datasets.load import load_dataset
+DSPy's `dspy.datasets` is here, too: `DataLoader`, `Dataset` and its built-in datasets.
+"""
 
-__all__ = ["load_dataset"]
+from dspex_core.datasets.load import load_dataset, stream_dataset
+from dspex_core.datasets.splitting import overlap, split
+
+__all__ = ["load_dataset", "overlap", "split", "stream_dataset"]

@@ -2,113 +2,79 @@
 
 from __future__ import annotations
 
-import gzip
 import os
-import re
-import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dspex_core.datasets.formats import READERS, Rows, reader_of
+from dspex_core.datasets import hub
+from dspex_core.datasets.cells import row_of
+from dspex_core.datasets.folders import files_of, no_split
+from dspex_core.datasets.formats import KNOWN, reader_of
+from dspex_core.datasets.places import Place, placed
 from dspex_core.errors import DatasetError
-from dspex_core.errors.foreign_code import foreign_code
 
 Source = str | os.PathLike[str] | Iterable[Any] | Callable[[], Any]
 
-_HUB = "hf:"
-_HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
-_FORMATS = f"a dataset's name ends in {', '.join(READERS)}, each also with .gz"
+_BATCH = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Rows, each with its line where it has one.
+    """Rows with their places; a row that cannot be read is a `DatasetError` in its place.
 
-    `path` is that of their file, and `is_split` whether the source itself has taken the asked split.
+    `path` is that of their file or folder, `is_split` whether the source itself has taken the asked split, and
+    `is_made` whether the rows are objects of the user's own, which may hold anything.
     """
 
-    rows: Rows
+    rows: Iterator[tuple[Place, Any]]
     path: str | None
     is_split: bool = False
+    is_made: bool = False
 
 
-def find(source: Source, *, split: str | None, delimiter: str | None) -> Found:
+def find(source: Source, *, split: str | None, delimiter: str | None, is_stream: bool = False) -> Found:
     """Return the rows of a source, read while they are taken.
+
+    Args:
+        source: As for `load_dataset`.
+        split: The split to read.
+        delimiter: What parts the cells of a table.
+        is_stream: Whether a dataset of the hub is read while it is downloaded.
 
     Raises:
         DatasetError: The source is not one, or cannot be read.
     """
     if isinstance(source, str | os.PathLike):
-        return _named(os.fspath(source), split=split, delimiter=delimiter, is_text=isinstance(source, str))
+        name = os.fspath(source)
+        on_hub = hub.hub_name(name) if isinstance(source, str) and delimiter is None else None
+        if on_hub and reader_of(name, delimiter=None) is None:
+            options = {"streaming": True} if is_stream else {}
+            found = _of_library(hub.from_hub(on_hub, split=split, **options), on_hub, split)
+            return replace(found, is_split=True)
+        return _file(name, delimiter) if not Path(name).is_dir() else _folder(Path(name), split, delimiter)
     if delimiter is not None:
         raise DatasetError(f"delimiter={delimiter!r} is for tables in files: leave it out")
     if isinstance(source, Mapping):
         return _chosen(source, split)
-    return Found(((None, row) for row in _in_memory(source)), None)
+    return Found(_unread(_in_memory(source)), None, is_made=True)
 
 
-def _named(name: str, *, split: str | None, delimiter: str | None, is_text: bool) -> Found:
-    if name.startswith(_HUB):
-        return _from_hub(name.removeprefix(_HUB).removeprefix("//"), split)
-    path = Path(name)
-    if path.is_dir() and _suffix(name) not in READERS:
-        return _folder(path, split, delimiter)
-    read = reader_of(_suffix(name), delimiter=delimiter)
-    if read is None and is_text and not path.exists() and _HUB_NAME.fullmatch(name):
-        return _from_hub(name, split)
+def _file(name: str, delimiter: str | None) -> Found:
+    read = reader_of(name, delimiter=delimiter)
     if read is None:
-        raise DatasetError(f"is of no known format; {_FORMATS}", path=name)
-    return Found(read(_text(name), name), name)
-
-
-def _suffix(name: str) -> str:
-    return Path(name.lower().removesuffix(".gz")).suffix
-
-
-def _text(path: str) -> str:
-    try:
-        content = Path(path).read_bytes()
-        if path.lower().endswith(".gz"):
-            content = gzip.decompress(content)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DatasetError(f"is not a whole gzip file: {error}", path=path) from error
-    except OSError as error:
-        raise DatasetError(f"cannot be read: {error.strerror}", path=path) from error
-    except ValueError as error:  # a zero byte in the name
-        raise DatasetError(f"the path {path!r} cannot be used: {error}") from error
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        message = f"is not UTF-8 (byte 0x{content[error.start]:02x}); save it as UTF-8"
-        raise DatasetError(message, path=path, line=content.count(b"\n", 0, error.start) + 1) from error
+        raise DatasetError(f"is of no known format; {KNOWN}", path=name)
+    return Found(placed(read(name), name), name)
 
 
 def _folder(path: Path, split: str | None, delimiter: str | None) -> Found:
-    """Return the rows of a folder's one dataset, or of the file that is called as the split."""
-    if (path / "dataset_dict.json").exists() or (path / "dataset_info.json").exists():
-        return _saved(path, split)
-    files = {file.name.partition(".")[0]: file for file in sorted(path.iterdir()) if _suffix(file.name) in READERS}
-    if split in files:
-        return _file(files[split], delimiter)
-    if len(files) == 1 and split is None:
-        return _file(next(iter(files.values())), delimiter)
-    if not files:
-        raise DatasetError(f"is a folder without a dataset; {_FORMATS}", path=str(path))
-    raise DatasetError(_no_split(split, files), path=str(path))
-
-
-def _file(path: Path, delimiter: str | None) -> Found:
-    found = _named(str(path), split=None, delimiter=delimiter, is_text=False)
-    return Found(found.rows, found.path, is_split=True)
-
-
-def _no_split(split: str | None, names: Iterable[str]) -> str:
-    known = ", ".join(map(repr, map(str, names)))
-    if split is None:
-        return f"has several splits, {known}; choose one: split=..."
-    return f"has no split {split!r}; it has: {known or 'none'}"
+    if hub.is_saved(path):
+        return _of_library(hub.saved(path), str(path), split)
+    files, is_split = files_of(path, split)
+    rows = (row for file in files for row in _file(str(file), delimiter).rows)
+    return Found(rows, str(files[0] if len(files) == 1 else path), is_split=is_split)
 
 
 def _chosen(splits: Mapping[Any, Any], split: str | None) -> Found:
@@ -119,70 +85,83 @@ def _chosen(splits: Mapping[Any, Any], split: str | None) -> Found:
     if split is None and len(sets) == 1:
         split = next(iter(sets))
     if split not in sets:
-        raise DatasetError(f"the dataset {_no_split(split, sets)}")
-    return Found(((None, row) for row in _in_memory(sets[split])), None, is_split=True)
+        raise DatasetError(f"the dataset {no_split(split, sets)}")
+    return Found(_unread(_in_memory(sets[split])), None, is_split=True, is_made=True)
 
 
-def _from_hub(name: str, split: str | None) -> Found:
-    try:
-        with foreign_code():
-            from datasets import load_dataset  # optional, and heavy
-    except ImportError as error:
-        message = (
-            f"the file {name!r} does not exist; if it is the name of a dataset on the Hugging Face hub, install the "
-            "library that reads it: pip install datasets"
-        )
-        raise DatasetError(message) from error
-    found = _read(lambda: load_dataset(name, split=split), name, split)
-    return replace(found, is_split=True)
-
-
-def _saved(path: Path, split: str | None) -> Found:
-    try:
-        with foreign_code():
-            from datasets import load_from_disk  # optional, and heavy
-    except ImportError as error:
-        raise DatasetError("was saved by the library `datasets`: pip install datasets", path=str(path)) from error
-    return _read(lambda: load_from_disk(str(path)), str(path), split)
-
-
-def _read(load: Callable[[], Any], name: str, split: str | None) -> Found:
-    try:
-        found = load()
-    except Exception as error:  # the library raises all kinds: for a missing name, a network that is down, ...
-        raise DatasetError(f"`datasets` cannot read {name!r}: {type(error).__name__}: {error}") from error
+def _of_library(found: Any, name: str, split: str | None) -> Found:
+    """Return the rows of a dataset of Hugging Face's library, or of a dict of them."""
     if isinstance(found, Mapping):
-        chosen = _chosen(found, split)
-        return Found(chosen.rows, name, is_split=True)
-    return Found(((None, row) for row in found), name)
+        return replace(_chosen(found, split), path=name)
+    return Found(_unread(map(row_of, found), path=name), name)
 
 
-def _in_memory(source: Any) -> Iterator[Any]:
+def _in_memory(source: Any) -> Iterable[Any]:
     """Return the rows of a table, an iterable, or of what a function returns."""
     if callable(source) and not isinstance(source, Iterable):
-        source = source()
-        if callable(source) and not isinstance(source, Iterable):
-            raise DatasetError(f"the function of a dataset must return its rows, not {source!r:.200}")
-    for method, arguments in _TABLES.items():
-        if hasattr(source, "columns") and hasattr(source, method):  # of pandas, polars or pyarrow, which are not loaded
-            return map(_row, getattr(source, method)(**arguments))
+        made = _called(source)
+        if made is None or (callable(made) and not isinstance(made, Iterable)):
+            name = getattr(source, "__qualname__", repr(source))
+            raise DatasetError(f"the function of a dataset must return its rows; {name} returned {made!r:.200}")
+        source = made
+    if hasattr(source, "columns"):
+        for method, arguments in _TABLES.items():  # of pandas, polars or pyarrow, which are not loaded
+            if hasattr(source, method):
+                return _table(source, method, arguments)
     if isinstance(source, str | bytes | Mapping) or not isinstance(source, Iterable):
         raise DatasetError(
             f"a dataset is a path, a list of rows, a DataFrame, or a function that returns one, not {source!r:.200}"
         )
-    return iter(source)
+    return source
+
+
+def _called(function: Callable[[], Any]) -> Any:
+    try:
+        return function()
+    except DatasetError:
+        raise
+    except Exception as error:  # the function is the user's
+        name = getattr(function, "__qualname__", repr(function))
+        raise DatasetError(f"the function {name} of a dataset raised {type(error).__name__}: {error}") from error
 
 
 _TABLES: Mapping[str, Mapping[str, Any]] = {"to_dicts": {}, "to_pylist": {}, "to_dict": {"orient": "records"}}
 
 
-def _row(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return a table's row by the columns' names; what is missing is `None`."""
-    return {str(name): _cell(value) for name, value in row.items()}
+def _table(table: Any, method: str, arguments: Mapping[str, Any]) -> Iterator[Any]:
+    index = getattr(table, "index", None)
+    if any(name is not None for name in getattr(index, "names", ())):
+        table = table.reset_index()  # an index with a name is a column, perhaps that of the ids
+    names = getattr(table, "column_names", table.columns)  # pyarrow's columns are their values
+    twice = [name for name, count in Counter(map(str, names)).items() if count > 1]
+    if twice:
+        raise DatasetError(f"the table has two columns with the name {twice[0]!r}: rename one of them")
+    for part in _parts(table):
+        for row in getattr(part, method)(**arguments):
+            try:
+                yield row_of(row)
+            except ValueError as error:
+                yield DatasetError(str(error))
 
 
-def _cell(value: Any) -> Any:
-    if type(value).__name__ in {"NAType", "NaTType"} or (isinstance(value, float) and value != value):  # noqa: PLR0124
-        return None
-    convert = getattr(value, "tolist", None)  # of NumPy's values and arrays
-    return convert() if callable(convert) else value
+def _parts(table: Any) -> Iterator[Any]:
+    """Return some rows of a table at a time, so that not all of them are copied at once."""
+    rows = getattr(table, "iloc", None)
+    if rows is not None:
+        return (rows[start : start + _BATCH] for start in range(0, len(table), _BATCH))
+    slices = getattr(table, "iter_slices", None) or getattr(table, "to_batches", None)
+    return iter(slices(_BATCH)) if callable(slices) else iter((table,))
+
+
+def _unread(rows: Iterable[Any], *, path: str | None = None) -> Iterator[tuple[Place, Any]]:
+    """Return rows with their places. An error of what makes them is one that says after which row."""
+    number = 0
+    try:
+        for number, row in enumerate(rows, 1):
+            yield Place(number, None, path), row
+    except DatasetError:
+        raise
+    except Exception as error:  # the rows are made by the user's code
+        after = f"after row {number}" if number else "before the first row"
+        message = f"the rows end {after} with an error: {type(error).__name__}: {error}"
+        raise DatasetError(message, path=path) from error

@@ -6,6 +6,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
+from dspex_core.datasets.files import read_text
 from dspex_core.errors import DatasetError
 from dspex_core.errors.foreign_code import foreign_code
 
@@ -17,36 +18,57 @@ if TYPE_CHECKING:
 _MOST_VALUES = 10_000_000  # after aliases are followed: a few lines of them can stand for billions
 
 
-def yaml_rows(text: str, path: str) -> Iterator[tuple[int | None, Any]]:
+def yaml_rows(path: str) -> Iterator[tuple[int | None, Any]]:
     """Return the items of a list, alone or under `data`, or else the documents of a stream.
 
-    Dates are texts, as in JSON, and NaN is `None`.
+    Dates are texts, as in JSON. A row with values that JSON does not have is a `DatasetError`.
 
     Raises:
-        DatasetError: The text is not YAML, or has values that JSON does not have.
+        DatasetError: The file is not YAML.
     """
     with foreign_code():
         import yaml  # only those who have such files load it
 
-    loader = _loader()(text)
+    text = read_text(path)
+    try:
+        loader = _loader()(text)
+    except yaml.YAMLError as error:  # a character that YAML does not have
+        raise _fault(error, path) from error
     try:
         documents = []
         while loader.check_node():
             documents.append(loader.get_node())
-        for node in _items(documents):
-            _refuse_bombs(node, path)
-            yield node.start_mark.line + 1, loader.construct_document(node)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        reason = getattr(error, "problem", None) or getattr(error, "reason", None) or error
-        raise DatasetError(f"is not YAML: {reason}", path=path, line=mark and mark.line + 1) from error
-    except DatasetError:
-        raise
-    except (RecursionError, ValueError) as error:
-        reason = "is nested too deeply" if isinstance(error, RecursionError) else f"is not YAML: {error}"
-        raise DatasetError(reason, path=path) from error
+        items = _items(documents)
+    except (yaml.YAMLError, RecursionError) as error:
+        loader.dispose()
+        raise _fault(error, path) from error
+    try:
+        for node in items:
+            yield node.start_mark.line + 1, _value(loader, node, path)
     finally:
         loader.dispose()
+
+
+def _value(loader: Any, node: yaml.Node, path: str) -> Any:
+    import yaml  # loaded by now
+
+    line = node.start_mark.line + 1
+    try:
+        _refuse_bombs(node, path)
+        return loader.construct_document(node)
+    except DatasetError as error:
+        return error
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        loader.recursive_objects = {}  # or a later row with an alias of this one is refused
+        return _fault(error, path, line)
+
+
+def _fault(error: Any, path: str, line: int | None = None) -> DatasetError:
+    mark = getattr(error, "problem_mark", None)  # of some of the library's errors
+    if isinstance(error, RecursionError):
+        return DatasetError("is nested too deeply", path=path, line=line)
+    reason = getattr(error, "problem", None) or getattr(error, "reason", None) or error
+    return DatasetError(f"is not YAML: {reason}", path=path, line=mark.line + 1 if mark else line)
 
 
 def _loader() -> type[yaml.SafeLoader]:
@@ -71,11 +93,11 @@ def _loader() -> type[yaml.SafeLoader]:
 
         def construct_yaml_float(self, node: Any) -> Any:
             number = super().construct_yaml_float(node)
-            if math.isinf(number):
+            if not math.isfinite(number):
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the number {node.value} is not finite: write null or a finite number", node.start_mark
                 )
-            return None if math.isnan(number) else number
+            return number
 
     Loader.add_constructor("tag:yaml.org,2002:float", Loader.construct_yaml_float)
     Loader.add_implicit_resolver(_BOOL, re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))

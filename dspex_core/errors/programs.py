@@ -24,12 +24,19 @@ class ConfigurationError(DSPexError, ValueError):
 
 
 class DatasetError(DSPexError, ValueError):
-    """A dataset that cannot be used; `path` and `line` (1-based) say where, when known."""
+    """A dataset that cannot be used; `path` and `line` (1-based) say where, when known.
 
-    def __init__(self, message: str, *, path: str | None = None, line: int | None = None) -> None:
+    Where several rows cannot be used, `problems` says for each what is wrong and where, and `line` is the first.
+    """
+
+    def __init__(
+        self, message: str, *, path: str | None = None, line: int | None = None, problems: Sequence[str] = ()
+    ) -> None:
+        self.reason = message
         self.path = path
         self.line = line
-        where = ":".join(str(part) for part in (path, line) if part is not None)
+        self.problems = tuple(problems)
+        where = ":".join(str(part) for part in (path, None if problems else line) if part is not None)
         super().__init__(f"{where}: {message}" if where else message)
 
 

@@ -44,11 +44,11 @@ def test_each_row_is_an_item_with_the_id_of_the_row(project, alone):
     result.stdout.fnmatch_lines_random(["*test_it.py::test_qa[[]c-red]*", "*test_it.py::test_qa[[]c-blue]*"])
 
 
-def test_rows_without_an_id_are_numbered(project, alone):
+def test_rows_without_an_id_have_one_made_of_their_content(project, alone):
     (project.path / "data.jsonl").write_text('{"question": "Say a", "answer": "a"}\n' * 2)
     project.test()
     result = alone("--dspex-live", "-v")
-    result.stdout.fnmatch_lines(["*test_qa[[]row-1] PASSED*", "*test_qa[[]row-2] PASSED*"])
+    result.stdout.fnmatch_lines(["*test_qa[[]row-3b493234f9a9] PASSED*", "*test_qa[[]row-3b493234f9a9-2] PASSED*"])
 
 
 @pytest.mark.parametrize(

@@ -60,13 +60,11 @@ def test_an_empty_cell_is_no_empty_row(tmp_path):
     assert read(tmp_path, "a.csv", 'q\n""\nx\n') == [{"q": ""}, {"q": "x"}]
 
 
-def test_nan_is_a_missing_value(tmp_path):
-    assert read(tmp_path, "a.jsonl", '{"q": NaN, "a": [NaN, 1.5]}') == [{"q": None, "a": [None, 1.5]}]
-
-
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
+        ('{"a": NaN}', "the number NaN"),
+        ('{"a": [{"b": NaN}]}', "the number NaN"),
         ('{"a": Infinity}', "the number Infinity"),
         ('{"a": -Infinity}', "the number -Infinity"),
         ('{"a": 1e999}', "too large"),

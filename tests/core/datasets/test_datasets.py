@@ -1,6 +1,8 @@
 import contextlib
+import datetime as dt
 import json
 import os
+import re
 import unicodedata
 
 import pytest
@@ -8,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dspex_core.datasets.load import load_dataset
-from dspex_core.datasets.split import overlap, split
+from dspex_core.datasets.splitting import overlap, split
 from dspex_core.errors import ConfigurationError, DatasetError
 from dspex_core.example import Example
 
@@ -41,7 +43,7 @@ class TestFormats:
         examples = load_dataset(dataset(name, content), inputs=["text"])
 
         assert [example.toDict() for example in examples] == ROWS
-        assert [example.id for example in examples] == ["row-1", "row-2"]
+        assert [example.id for example in examples] == ["row-c21c82518cab", "row-2cdbc7a57605"]
         assert all(example.input_keys == {"text"} for example in examples)
 
     @pytest.mark.parametrize(("name", "content"), FORMATS)
@@ -92,10 +94,10 @@ class TestBrokenFiles:
         with pytest.raises(DatasetError, match=r"nowhere\.jsonl: cannot be read: No such file"):
             load_dataset(tmp_path / "nowhere.jsonl")
 
-    def test_a_directory_is_no_dataset(self, tmp_path):
+    def test_an_empty_folder_is_not_a_dataset(self, tmp_path):
         (tmp_path / "rows.json").mkdir()
 
-        with pytest.raises(DatasetError, match="cannot be read"):
+        with pytest.raises(DatasetError, match="a folder without a dataset"):
             load_dataset(tmp_path / "rows.json")
 
     def test_another_encoding_is_told_with_its_line(self, dataset):
@@ -113,12 +115,13 @@ class TestBrokenFiles:
             ("rows.jsonl", '{"a": 1}\n\n{"a": \n', 3, "is not JSON: Expecting value"),
             ("rows.json", '[{"a": 1},\n{"a" 2}]', 2, "is not JSON"),
             ("rows.jsonl", '{"a": 1}\n[1]\n', 2, r"row 2 is not an object of named fields but \[1\]"),
-            ("rows.json", '[{"a": 1}, "b"]', None, "row 2 is not an object of named fields but 'b'"),
+            ("rows.json", '[{"a": 1}, "b"]', 1, "row 2 is not an object of named fields but 'b'"),
             ("rows.csv", 'a,b\n"x\ny",2\n3\n', 4, "has 1 cells where the header has 2"),
             ("rows.csv", "a,b\n1,2,3\n", 2, "has 3 cells where the header has 2"),
             ("rows.csv", 'a,b\n1,"2\n3,4\n', 2, "is not CSV"),
             ("rows.csv", "a,a\n1,2\n", 1, "a header of different names"),
-            ("rows.csv", "a,\n1,2\n", 1, "a header of different names"),
+            ("rows.csv", "a,,b\n1,2,3\n", 1, "a header of different names"),
+            ("rows.csv", "a,\n1,2\n", 2, "has 2 cells where the header has 1"),
         ],
     )
     def test_a_broken_row_is_told_with_its_line(self, dataset, name, content, line, reason):
@@ -144,13 +147,36 @@ class TestIds:
         ("name", "content"),
         [("rows.jsonl", '{"id": "a"}\n{"id": 7}\n{"x": 1}'), ("rows.json", '[{"id": "a"}, {"id": 7}, {"x": 1}]')],
     )
-    def test_come_from_the_field_id_else_from_the_place(self, dataset, name, content):
-        assert [example.id for example in load_dataset(dataset(name, content))] == ["a", "7", "row-3"]
+    def test_come_from_the_field_id_else_from_the_content(self, dataset, name, content):
+        assert [example.id for example in load_dataset(dataset(name, content))] == ["a", "7", "row-0375032b3de7"]
 
-    def test_count_rows_not_lines(self, dataset):
-        examples = load_dataset(dataset("rows.jsonl", '\n{"x": 1}\n\n{"x": 2}\n'))
+    def test_do_not_depend_on_the_place_or_on_how_a_row_is_written(self, dataset):
+        one, two = load_dataset([{"x": 1, "y": {"b": 1, "a": None}}, {"x": 2}])
+        again = load_dataset(dataset("rows.jsonl", '{"x":3}\n{"x": 2}\n\n{"y": {"a":null, "b":1},"x":1}\n'))
 
-        assert [example.id for example in examples] == ["row-1", "row-2"]
+        assert [example.id for example in again][1:] == [two.id, one.id]
+
+    def test_of_equal_rows_are_numbered(self):
+        first, second, other, third = load_dataset([{"x": 1}, {"x": 1}, {"x": 2}, {"x": 1}])
+
+        assert (second.id, third.id) == (f"{first.id}-2", f"{first.id}-3")
+        assert other.id != first.id
+
+    def test_of_many_equal_rows_do_not_take_quadratic_time(self):
+        assert len({example.id for example in load_dataset([{"x": 1}] * 20_000)}) == 20_000
+
+    def test_of_objects_are_the_same_in_each_process(self):
+        (example,) = load_dataset([{"when": dt.date(2024, 3, 1), "tags": {"a", "b"}, "what": re.compile("x")}])
+
+        assert example.id == "row-2778f84786df"
+
+    def test_do_not_depend_on_the_random_ids_of_dspys_datasets(self):
+        assert len({load_dataset([Example(x=1, dspy_uuid=str(n))])[0].id for n in range(2)}) == 1
+
+    @pytest.mark.parametrize("own", ["[1]", "true", '{"a": 1}'])
+    def test_must_be_texts_or_numbers(self, dataset, own):
+        with pytest.raises(DatasetError, match="neither a text nor a number"):
+            load_dataset(dataset("rows.jsonl", f'{{"id": {own}}}'))
 
     def test_are_no_inputs(self, dataset):
         (example,) = load_dataset(dataset("rows.csv", "id,text\na,hello\n"), inputs=["text"])
@@ -165,9 +191,9 @@ class TestIds:
 
         assert caught.value.line == 4
 
-    def test_must_differ_from_those_given_by_place(self, dataset):
-        with pytest.raises(DatasetError, match="row 2 has the id 'row-1' of row 1"):
-            load_dataset(dataset("rows.json", '[{"x": 1}, {"id": "row-1"}]'))
+    def test_must_differ_from_those_made_of_content(self, dataset):
+        with pytest.raises(DatasetError, match="line 1 has the id 'row-0375032b3de7' of line 1"):
+            load_dataset(dataset("rows.json", '[{"x": 1}, {"id": "row-0375032b3de7"}]'))
 
     @pytest.mark.parametrize(("name", "content"), [("rows.jsonl", '{"id": null}'), ("rows.csv", "id,x\n,1\n")])
     def test_must_not_be_empty(self, dataset, name, content):

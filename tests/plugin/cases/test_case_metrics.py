@@ -19,8 +19,8 @@ JUDGED = """
         return len(prediction.answer) / 10
 
     ROWS = [
-        {"question": "Say red", "answer": "red", "verdict": "good"},
-        {"question": "Say blue", "answer": "green", "verdict": "bad"},
+        {"id": "row-1", "question": "Say red", "answer": "red", "verdict": "good"},
+        {"id": "row-2", "question": "Say blue", "answer": "green", "verdict": "bad"},
     ]
 
     @pytest.mark.dspex_data(ROWS, inputs=["question"], metrics=[exact_match("answer"), judge, length])

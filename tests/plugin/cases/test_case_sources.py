@@ -208,11 +208,11 @@ def test_examples_without_inputs_are_one_message(refuse):
     source = """
         import pytest
 
-        @pytest.mark.dspex_data([{"question": "Say red"}])
+        @pytest.mark.dspex_data([{"id": "r1", "question": "Say red"}])
         def test_qa(example, prediction):
             pass
     """
-    refuse(source, "the inputs of the row 'row-1' are not known: name them, inputs=", status=2)
+    refuse(source, "the inputs of the row 'r1' are not known: name them, inputs=", status=2)
 
 
 def test_workers_that_have_other_rows_are_found(project, pytester):
@@ -281,15 +281,15 @@ def test_columns_that_are_inputs_are_not_marks(project, alone):
 @pytest.mark.parametrize(
     ("column", "message"),
     [
-        ({"tags": ["skip"]}, "the row 'row-1' has the tag 'skip', which is a marker of its own: use the column 'skip'"),
+        ({"tags": ["skip"]}, "the row 'r1' has the tag 'skip', which is a marker of its own: use the column 'skip'"),
         ({"tags": ["parametrize"]}, "has the tag 'parametrize', which is a marker of its own: give it another name"),
-        ({"tags": 5}, "the column 'tags' of the row 'row-1' must be a list of texts, not 5"),
-        ({"skip": [1]}, "the column 'skip' of the row 'row-1' must be true, false, or a reason, not [1]"),
-        ({"xfail": 7}, "the column 'xfail' of the row 'row-1' must be true, false, or a reason, not 7"),
+        ({"tags": 5}, "the column 'tags' of the row 'r1' must be a list of texts, not 5"),
+        ({"skip": [1]}, "the column 'skip' of the row 'r1' must be true, false, or a reason, not [1]"),
+        ({"xfail": 7}, "the column 'xfail' of the row 'r1' must be true, false, or a reason, not 7"),
     ],
 )
 def test_marks_that_a_row_cannot_have_are_one_message(project, refuse, column, message):
-    (project.path / "data.jsonl").write_text(json.dumps({"question": "Say a", **column}))
+    (project.path / "data.jsonl").write_text(json.dumps({"id": "r1", "question": "Say a", **column}))
     refuse(CHOSEN.format(""), message, status=2)
 
 
