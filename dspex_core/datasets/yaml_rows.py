@@ -50,7 +50,8 @@ def yaml_rows(path: str) -> Iterator[tuple[int | None, Any]]:
 
 
 def _value(loader: Any, node: yaml.Node, path: str) -> Any:
-    import yaml  # loaded by now
+    with foreign_code():
+        import yaml  # loaded by now
 
     line = node.start_mark.line + 1
     try:
