@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from dspex_core.lm.embedded.server import BUILT_IN, SERVER_VARIABLE, serve
     from dspex_core.messages import Json
     from dspex_core.metrics.score import as_score, metric_name
-    from dspex_core.optimizers.fingerprint import dataset_data, fingerprint_of, lm_data, part_changes, provenance
+    from dspex_core.optimizers.fingerprint import (
+        dataset_data,
+        fingerprint_of,
+        lm_data,
+        metric_data,
+        part_changes,
+        provenance,
+    )
     from dspex_core.optimizers.plan import CompilePlan
     from dspex_core.plain.data import to_json
     from dspex_core.plain.described import short_digest
@@ -86,6 +93,7 @@ __all__ = [
     "list_price",
     "lm_data",
     "masked",
+    "metric_data",
     "metric_name",
     "overlap",
     "part_changes",
@@ -147,6 +155,7 @@ _HOMES = {
     "list_price": "spending.prices",
     "lm_data": "optimizers.fingerprint",
     "masked": "plain.secrets",
+    "metric_data": "optimizers.fingerprint",
     "metric_name": "metrics.score",
     "overlap": "datasets.splitting",
     "pass_at_k": "stats",

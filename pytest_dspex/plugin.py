@@ -50,6 +50,14 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_dspex.gates.settings import check_settings
 
         check_settings(config)
+    if any("[" in argument for argument in config.args):
+        from pytest_dspex.gates.selection import run_tests_of_verdicts
+
+        run_tests_of_verdicts(config)
+    if hosts := config.getini("dspex_lm_hosts"):
+        from pytest_dspex.cassettes.lm_hosts import check_hosts
+
+        check_hosts(hosts)
     targets.configure(config)
     if config.getoption("dspex_rejudge"):
         from pytest_dspex.running import rejudging

@@ -88,7 +88,7 @@ def fingerprint_of(
     """Return the fingerprint of what is compiled: `program` is as its source makes it."""
     parts = {
         "optimizer": optimizer_data(optimizer, metric),
-        "metric": described(metric, _special),
+        "metric": metric_data(metric),
         "trainset": dataset_data(trainset),
         "valset": dataset_data(valset),
         "lm": lm_data(program, lm),
@@ -111,6 +111,11 @@ def part_changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return [
         f"{name} ({text_of(then.get(name))} then, {_told_apart(then.get(name), now[name])} now)" for name in changed
     ]
+
+
+def metric_data(metric: Any) -> Any:
+    """Return a metric as JSON data, with its own options; that of a program, too, which may judge."""
+    return described(metric, _special)
 
 
 def optimizer_data(optimizer: Parameterized, metric: Metric | None) -> Json:

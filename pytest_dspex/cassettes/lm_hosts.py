@@ -15,6 +15,8 @@ from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import pytest
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -122,11 +124,38 @@ def _is_known(host: str) -> bool:
 
 def hosts_of(entries: Iterable[str]) -> LMHosts:
     """Return the hosts of the ini key's entries; of an entry that is a URL, its host and port count."""
-    named = []
+    return LMHosts(tuple(("!" if entry.startswith("!") else "") + _server(entry) for entry in entries))
+
+
+def check_hosts(entries: Iterable[str]) -> None:
+    """Refuse entries of the ini key that no server has for its name.
+
+    Raises:
+        pytest.UsageError: An entry names no host, or has a path or a port that is not a number.
+    """
     for entry in entries:
-        mark, name = ("!", entry[1:]) if entry.startswith("!") else ("", entry)
-        named.append(mark + (urlsplit(name).netloc.rpartition("@")[2] if "://" in name else name.rstrip("/")).lower())
-    return LMHosts(tuple(named))
+        if problem := _problem_of(entry):
+            raise pytest.UsageError(
+                f"the ini key dspex_lm_hosts: {entry!r} {problem}; write HOST or HOST:PORT, and !HOST (no space) "
+                "for one that is not an LM's"
+            )
+
+
+def _problem_of(entry: str) -> str:
+    server = _server(entry)
+    host, colon, port = server.rpartition(":")
+    if not server or server.startswith((":", "!")):
+        return "names no host"
+    if "/" in server:
+        return "has a path, but a server is all that counts"
+    if colon and ":" not in host and not re.fullmatch(r"[\d*?\[\]-]+", port):
+        return f"has the port {port!r}, which is not a number"
+    return ""
+
+
+def _server(entry: str) -> str:
+    name = entry.removeprefix("!")
+    return (urlsplit(name).netloc.rpartition("@")[2] if "://" in name else name.rstrip("/")).lower()
 
 
 def _from_environment() -> set[tuple[str, int]]:

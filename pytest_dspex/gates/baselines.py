@@ -1,8 +1,8 @@
 """Baselines in the repository: the scores of a test function's cases, with hashes of what they were measured on.
 
 `baselines/<test file>/<test function>.jsonl`, beside the tests, has a line for each case and score, sorted. The row of
-the case and the code of the test are the measure: scores by another measure are not comparable. The program and the LM
-are what is measured, so that a change of them is noted and compared. PYTEST_DONT_REWRITE
+the case and the code that makes its scores are the measure: scores by another measure are not comparable. The program
+and the LM are what is measured, so that a change of them is noted and compared. PYTEST_DONT_REWRITE
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ class Baseline:
             changed = self._changed(name, cases, kind)
             if changed:
                 which = f" of {len(changed)} cases, such as {changed[0]!r}," if kind == "row" else ""
-                return f"{shown}{which} has changed since {self.source}; {_ADVICE}"
+                more = ", or that of a metric or a function that it scores with" if kind == "metric" else ""
+                return f"{shown}{which} has changed since {self.source}{more}; {_ADVICE}"
         return ""
 
     def changes(self, name: str, cases: Sequence[CaseRecord]) -> list[str]:

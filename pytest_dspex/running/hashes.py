@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
 import json
-import textwrap
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_dspex.gates.records import digest
+from pytest_dspex.running.code_texts import code_text
+from pytest_dspex.running.measures import measure_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
     from pytest_dspex.running.trace import Made
 
 _SHORT = 12  # characters of a hash
+_FIXTURES = ("example", "prediction", "score", "check", "evaluate")  # which are not part of how a test scores
+_MEASURES = pytest.StashKey[dict[tuple[Any, ...], tuple[object, str]]]()  # with the metrics, which are kept alive
 _KNOWN = pytest.StashKey[dict[int, tuple[object, str]]]()  # by the id of the program or function, which is kept alive
 
 
@@ -29,9 +30,31 @@ def hashes_of(item: pytest.Item, case: Case, made: Sequence[Made], *, row: Mappi
     return {
         "row": _hash(_json(row)),
         "program": _hash(*(_known(item, program, _program_text) for program in programs)) if programs else "",
-        "metric": _known(item, item.function, _code) if isinstance(item, pytest.Function) else "",
+        "metric": _measure(item, case) if isinstance(item, pytest.Function) else "",
         "lm": ", ".join(sorted({f"{call.model} {_hash(_json(dict(call.request.config)))[:6]}" for call in made})),
     }
+
+
+def _measure(item: pytest.Function, case: Case) -> str:
+    """Return the hash of what makes the scores of a case, which the cases of one test and dataset share."""
+    known = item.config.stash.setdefault(_MEASURES, {})
+    metrics = case.source.metrics if case.source is not None else {}
+    key = (case.function, *map(id, metrics.values()))
+    if key not in known:
+        aside = {spec.name for spec in case.programs}.union(_FIXTURES)
+        fixtures = {name: value for name, value in item.funcargs.items() if name not in aside}
+        texts = measure_texts(item.function, metrics.values(), fixtures=fixtures, data_text=_data_text)
+        known[key] = (metrics, _hash(*metrics, *texts))
+    return known[key][1]
+
+
+def _data_text(value: Any) -> str:
+    from dspex_core.plugin_api import metric_data  # imported only in sessions with baselines
+
+    try:
+        return json.dumps(metric_data(value), sort_keys=True)
+    except Exception:  # noqa: BLE001  the values are the user's, and so is the code that shows them
+        return type(value).__qualname__
 
 
 def _known(item: pytest.Item, value: Any, text_of: Callable[[Any], str]) -> str:
@@ -61,16 +84,4 @@ def _program_text(program: Any) -> str:
 
     if isinstance(program, Module):
         return f"{type(program).__qualname__} {_json(program.dump_state())}"
-    return _code(program)
-
-
-def _code(function: Any) -> str:
-    """Return a function's code without its decorators, comments and layout."""
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(function))))
-    except (OSError, TypeError, SyntaxError):  # made at run time, or no function
-        return getattr(function, "__qualname__", type(function).__qualname__)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            node.decorator_list = []
-    return ast.dump(tree)
+    return code_text(program)

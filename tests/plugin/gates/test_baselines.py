@@ -207,6 +207,34 @@ def test_another_code_of_the_test_is_not_comparable_and_other_gates_are(suite, a
     result.stdout.fnmatch_lines(["SKIPPED *not evaluated: not comparable: the code of the test has changed since *"])
 
 
+def test_another_metric_is_not_comparable(alone, project):
+    def write(sign):
+        project.test(
+            f"""
+            import pytest
+
+            def same(one, other):
+                return one {sign} other
+
+            def right(example, prediction, trace=None):
+                return same(prediction.answer, "Paris")
+
+            @pytest.mark.dspex_data("data.jsonl", inputs=["question"], metrics=[right])
+            @pytest.mark.dspex_gate("right", max_drop=0.02)
+            def test_qa(prediction):
+                pass
+            """
+        )
+
+    project.rows("a", "b", "c")
+    write("==")
+    assert alone("--dspex-live", "--dspex-update-baseline").ret == 0
+    assert "not evaluated" not in alone("--dspex-live", "-rs").stdout.str()
+    write("!=")
+    result = alone("--dspex-live", "-rs")
+    result.stdout.fnmatch_lines(["SKIPPED *not comparable: the code of the test has changed * or that of a metric *"])
+
+
 def test_without_a_baseline_the_gate_is_not_evaluated_which_fails_on_ci(suite, alone, monkeypatch):
     suite(1, 1)
     result = alone("-rs")

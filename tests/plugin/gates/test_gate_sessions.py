@@ -57,6 +57,36 @@ def test_gates_are_reported_in_the_order_of_the_decorators(project, alone):
     assert [line.partition("[gate-")[2].partition("]")[0] for line in lines] == ["first", "second"]
 
 
+def test_the_node_id_of_a_gate_runs_its_test(project, run):
+    project.rows("a", "b", "c", "d")
+    project.test(MODELS)
+    result = run("test_it.py::test_qa[gate-accuracy-model=bad]", "./test_it.py::test_qa[gate-accuracy-model=good]")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.assert_outcomes(passed=9, failed=1)
+    result.stdout.fnmatch_lines(
+        ["test_it.py::test_qa[[]gate-accuracy-model=bad[]]: decided on all cases of its test, which run"]
+    )
+
+
+@pytest.mark.parametrize("label", ["gate-acuracy", "repeat-3/5", "pass@1"])
+def test_the_node_id_of_a_verdict_that_a_test_does_not_have_ends_in_one_message(project, alone, label):
+    project.rows("a")
+    project.test(MODELS)
+    result = alone(f"test_it.py::test_qa[{label}]")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    known = "'gate-accuracy-model=good', 'gate-accuracy-model=bad'"
+    lines = [line for line in result.outlines if line.startswith("ERROR")]
+    assert lines == [f"ERROR: test_it.py::test_qa has no verdict {label!r}; it has: {known}"]
+
+
+def test_a_gate_of_a_test_that_is_not_there_is_not_found(project, alone):
+    project.rows("a")
+    project.test(MODELS)
+    result = alone("test_it.py::test_no[gate-accuracy]")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: not found: *::test_no"])
+
+
 def test_a_row_may_have_the_id_of_a_gate(project, alone):
     (project.path / "data.jsonl").write_text('{"id": "gate-accuracy", "question": "?"}\n')
     project.test(

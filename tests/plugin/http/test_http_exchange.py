@@ -1,6 +1,7 @@
 """Requests and replies as cassettes keep them, and which of them go to a language model."""
 
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from pytest_dspex.cassettes.exchange import HTTPReply, request_of
 from pytest_dspex.cassettes.http_calls import as_request, as_response
-from pytest_dspex.cassettes.lm_hosts import LMHosts, hosts_of
+from pytest_dspex.cassettes.lm_hosts import LMHosts, check_hosts, hosts_of
 from pytest_dspex.running.trace import Trace, spent_by
 
 JSON = st.recursive(
@@ -140,6 +141,22 @@ def test_variables_name_servers(monkeypatch, variable, value, expected):
 def test_the_ini_key_names_servers(entries, expected):
     assert hosts_of(entries).is_lm("GET", "https://llm.example:8443/x", lambda: None) is expected
     assert hosts_of(["!api.openai.com"]).is_lm("POST", "https://api.openai.com/v1/chat/completions", dict) is False
+
+
+@pytest.mark.parametrize(
+    "entry",
+    ["!", "", "/", "http://", "!https://", "!!llm.example", ":8000", "llm.example/v1", "!llm.example:http", "a:"],
+)
+def test_an_entry_of_the_ini_key_that_names_no_server_is_refused(entry):
+    with pytest.raises(pytest.UsageError, match=re.escape(f"dspex_lm_hosts: {entry!r}")):
+        check_hosts(["llm.example", entry])
+
+
+@pytest.mark.parametrize(
+    "entry", ["llm.example", "*.example", "!llm.example:8000", "http://llm.example/v1", "llm.example:*", "[::1]:8000"]
+)
+def test_an_entry_that_names_a_server_is_taken(entry):
+    check_hosts([entry])
 
 
 def sse(*events):
