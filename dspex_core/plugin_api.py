@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from dspex_core.plain.secrets import HIDDEN, is_secret, masked, without_secrets
     from dspex_core.programs.base import ARTIFACT_KIND, Predictor
     from dspex_core.programs.predict import adapter_for
+    from dspex_core.programs.remote.calling import call_in_worker
     from dspex_core.programs.saving.provenance import changes_since, fingerprint_in
     from dspex_core.programs.saving.source import source_lines, source_of
     from dspex_core.signatures.fields import SignatureField
@@ -76,6 +77,7 @@ __all__ = [
     "adapter_for",
     "artifact_state",
     "as_score",
+    "call_in_worker",
     "changes_since",
     "clustered_interval",
     "compare",
@@ -138,6 +140,7 @@ _HOMES = {
     "adapter_for": "programs.predict",
     "artifact_state": "storage.artifacts",
     "as_score": "metrics.score",
+    "call_in_worker": "programs.remote.calling",
     "changes_since": "programs.saving.provenance",
     "compare": "evaluation.compare",
     "compare_scores": "evaluation.compare",

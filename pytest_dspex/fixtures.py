@@ -46,7 +46,12 @@ def dspex_context(request: pytest.FixtureRequest, lm: BaseLM) -> Iterator[None]:
     if _uses_lm(request):
         connect_needed(request.config)
     judge = request.getfixturevalue("judge_lm")
-    with context(lm=lm, **({} if judge is lm else {"judge_lm": judge})):
+    chosen: dict[str, Any] = {"lm": lm, **({} if judge is lm else {"judge_lm": judge})}
+    if request.config.stash[OPTIONS].executor:
+        from pytest_dspex.running.executor import executor_of
+
+        chosen["executor"] = executor_of(request.config)
+    with context(**chosen):
         yield
 
 

@@ -52,6 +52,7 @@ class Options:
         redact: What to hide in cassettes and reports, beside credentials (ini `dspex_redact`).
         prune: Whether to remove recorded calls that no test uses (`--dspex-prune`).
         max_age: The days after which recorded replies are old (ini `dspex_max_age`).
+        executor: Where programs run instead of in this process (`--dspex-executor`); empty for nowhere else.
     """
 
     live: bool
@@ -70,6 +71,7 @@ class Options:
     redact: tuple[re.Pattern[str], ...] = ()
     prune: bool = False
     max_age: int | None = None
+    executor: str = ""
 
     @property
     def asks(self) -> bool:
@@ -114,6 +116,12 @@ def add_options(parser: pytest.Parser) -> None:
         type=int,
         metavar="N",
         help="run each case of the tests that use an LM N times, in place of the N of their dspex_repeat markers",
+    )
+    group.addoption(
+        "--dspex-executor",
+        default="",
+        metavar="dask://HOST:PORT",
+        help="run programs, evaluations and --dspex-optimize in the workers of a Dask cluster",
     )
     _add_gate_options(parser, group)
     _add_report_options(group)
@@ -254,6 +262,7 @@ def configure(config: pytest.Config) -> None:
         max_usd=_limit(config, "max-usd"),
         repeat=config.getoption("dspex_repeat"),
         judge_lm=config.getini("dspex_judge_lm"),
+        executor=_executor(config.getoption("dspex_executor")),
     )
     options = config.stash[OPTIONS]
     if options.repeat is not None and options.repeat < 1:
@@ -287,6 +296,12 @@ def _programs_to_optimize(config: pytest.Config) -> str | None:
     named: str | None = config.getoption("dspex_optimize")
     wanted = config.getoption("dspex_optimize_check") or config.getoption("dspex_plan")
     return "" if named is None and wanted else named
+
+
+def _executor(address: str) -> str:
+    if address and not re.fullmatch(r"dask://[^/\s]+:\d+", address):
+        raise pytest.UsageError(f"--dspex-executor is {address!r}; give the scheduler of a cluster as dask://HOST:PORT")
+    return address
 
 
 def _limit(config: pytest.Config, name: str) -> Any:

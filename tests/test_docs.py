@@ -141,6 +141,12 @@ def test_the_code_about_properties_runs(project):
     assert (done.returncode, "2 passed" in done.stdout) == (0, True), done.stdout
 
 
+def test_the_code_about_executors_runs(project):
+    folder = project("docs/scaling.md")
+    done = subprocess.run([sys.executable, "scale.py"], cwd=folder, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "EvaluationResult(exact: 1.000, n=100)\n"), done.stderr
+
+
 def test_the_plugin_of_the_page_about_hooks_works(project):
     folder = project("docs/extending.md")
     recorded = run_pytest(folder, "--dspex-record=new")

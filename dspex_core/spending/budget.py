@@ -71,7 +71,7 @@ class Budget(forks.RenewedInChild):
             for kind, limit in self._limits.items():
                 spent = self._spent[kind]
                 if spent >= limit or spent + self._expected(kind) > limit:
-                    raise BudgetExceededError(kind=kind, limit=limit, spent=spent)
+                    raise self.refusal(kind, spent)
             self._spent["calls"] += 1
             self._under_way += 1
 
@@ -84,6 +84,10 @@ class Budget(forks.RenewedInChild):
                 self._answered += 1
                 self._spent["tokens"] += response.usage.total_tokens
                 self._spent["dollars"] += dollars
+
+    def refusal(self, kind: BudgetKind, spent: float) -> BudgetExceededError:
+        """Return the error with which a call is refused."""
+        return BudgetExceededError(kind=kind, limit=self._limits[kind], spent=spent)
 
     def charge(self, spent: Mapping[BudgetKind, float]) -> None:
         """Count usage from elsewhere, such as another process."""

@@ -22,6 +22,7 @@ from pytest_dspex.optimizing.watching import Limit, Watcher
 from pytest_dspex.options import OPTIONS
 from pytest_dspex.programs import BUILT
 from pytest_dspex.reports.shown import shown
+from pytest_dspex.running.executor import executor_of
 from pytest_dspex.session.controller import add_note, add_optimization
 from pytest_dspex.session.live import visible
 
@@ -96,7 +97,8 @@ class _Run:
             self._say(f"continuing an interrupted run: {journal.found} answers are in {where}, and are not asked again")
         listeners = (*current().listeners, self._watcher.listen)
         recorder = journal or current().recorder
-        with context(listeners=listeners, recorder=recorder, budget=self._limit or current().budget):
+        budget, executor = self._limit or current().budget, executor_of(self._config)
+        with context(listeners=listeners, recorder=recorder, budget=budget, executor=executor):
             result = optimization.run(writes=not self._options.optimize_check)
         if journal is not None:
             journal.remove()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from dspex_core import Budget, BudgetExceededError
 from dspex_core.plugin_api import EvaluationResult, list_price
@@ -82,13 +82,11 @@ class Limit(Budget):
         super().__init__(calls=calls, dollars=dollars)
         self.refused: BudgetExceededError | None = None
 
-    def open_call(self) -> None:
-        """Count a call that is about to be made, or refuse it."""
-        try:
-            super().open_call()
-        except BudgetExceededError as error:
-            self.refused = self.refused or error
-            raise
+    def refusal(self, kind: Literal["calls", "tokens", "dollars"], spent: float) -> BudgetExceededError:
+        """Return the error with which a call is refused, and note the first."""
+        error = super().refusal(kind, spent)
+        self.refused = self.refused or error
+        return error
 
     def check(self) -> None:
         """Raise the error with which a call was refused, also one that an optimizer has swallowed."""

@@ -82,9 +82,14 @@ def for_evaluation(config: pytest.Config, program: Callable[..., Any]) -> Callab
     A `Module` is returned as it is.
     """
     from dspex_core import Module, Prediction  # only sessions that use the core import it
+    from dspex_core.plugin_api import current
 
     if isinstance(program, Module):
         return program
+    if current().executor is not None:  # this process's event loop stays here
+        from pytest_dspex.running.executor import ForWorkers
+
+        return ForWorkers(program)
     loop = awaiting(config)
 
     def call(*args: Any, **inputs: Any) -> Any:

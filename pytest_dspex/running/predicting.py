@@ -13,6 +13,7 @@ from pytest_dspex.running.rejudging import REJUDGING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from concurrent.futures import Executor
 
     import pytest
 
@@ -40,20 +41,26 @@ def make(item: pytest.Item, program: Callable[..., Any], awaiting: Awaiting) -> 
     from dspex_core import context  # only sessions that use the core import it
 
     case = item.stash[CASE]
-    with context(recorder=recorder_for(item)), ahead(item):
+    with context(recorder=recorder_for(item)) as settings, ahead(item):
         rejudging = item.config.stash.get(REJUDGING, None)
         if rejudging is None:
-            prediction, problems = _predicted(case, program, awaiting)
+            prediction, problems = _predicted(case, program, awaiting, settings.executor)
         else:
             prediction, problems = rejudging.output(item, program), ()
         return Made(prediction, _scores(case, prediction, awaiting), problems)
 
 
-def _predicted(case: Case, program: Callable[..., Any], awaiting: Awaiting) -> tuple[Any, Sequence[str]]:
+def _predicted(
+    case: Case, program: Callable[..., Any], awaiting: Awaiting, executor: Executor | None
+) -> tuple[Any, Sequence[str]]:
     """Return the prediction; of a row with `turns` it is a conversation, with what differs from its expectations."""
     inputs = _inputs(case, program)
     assert case.example is not None
     if "turns" not in case.example or "turns" in input_names(program):
+        if executor is not None:
+            from dspex_core.plugin_api import call_in_worker  # imports what only work in other processes needs
+
+            return call_in_worker(executor, program, inputs), ()
         return awaiting.completed(program(**inputs)), ()
     from dspex_core import Module, converse
 

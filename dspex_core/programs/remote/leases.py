@@ -12,13 +12,12 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dspex_core.errors import BudgetExceededError
 from dspex_core.flow.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dspex_core.errors import BudgetKind
+    from dspex_core.errors import BudgetExceededError, BudgetKind
     from dspex_core.spending.budget import Budget
 
 _FACTOR = 2  # what a piece gets, by the dearest piece so far
@@ -71,6 +70,10 @@ class Leases:
             self._dearest = {kind: max(before.get(kind, 0), spent.get(kind, 0)) for kind in lease.limits}
             self._changed.notify_all()
 
+    def refuse(self, error: BudgetExceededError) -> None:
+        """Note that a worker that had all that was left has refused a call."""
+        self._budget.refusal(error.kind, self._budget.spent[error.kind])
+
     def _available(self, *, whole: bool) -> Lease | None:
         left = self._left()
         if not self._out:
@@ -98,7 +101,7 @@ class Leases:
     def _raise_if_empty(self, left: Mapping[BudgetKind, float]) -> None:
         for kind, amount in left.items():
             if amount <= 0:
-                raise BudgetExceededError(kind=kind, limit=self._budget.limits[kind], spent=self._budget.spent[kind])
+                raise self._budget.refusal(kind, self._budget.spent[kind])
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import io
 import pickle
+import sys
+import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from dspex_core.errors import ConfigurationError
@@ -20,7 +23,10 @@ from dspex_core.plain.display import error_text
 from dspex_core.programs.saving.storable import Storable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+    from types import ModuleType
+
+_registering = threading.RLock()  # cloudpickle has one list of modules
 
 
 class Parcel:
@@ -38,12 +44,13 @@ class Parcel:
         return f"<Parcel of {len(self.data)} bytes>"
 
 
-def pack(value: Any, shared: Mapping[str, Any] | None = None) -> Parcel:
+def pack(value: Any, shared: Mapping[str, Any] | None = None, *, by_value: Iterable[ModuleType] = ()) -> Parcel:
     """Pack a value; the keys of LMs go with it, their histories do not.
 
     Args:
         value: Any value that cloudpickle can write.
         shared: Objects that the other side has, too, by name.
+        by_value: Modules whose functions and classes travel as they are here, and are not imported there.
 
     Raises:
         ConfigurationError: A part of the value cannot leave the process.
@@ -67,7 +74,8 @@ def pack(value: Any, shared: Mapping[str, Any] | None = None) -> Parcel:
 
     buffer = io.BytesIO()
     try:
-        Packer(buffer).dump(value)
+        with _by_value(by_value):
+            Packer(buffer).dump(value)
     except Exception as error:
         message = (
             f"it cannot be sent to another process: {error_text(error)}. Open files, connections, locks and generators "
@@ -75,6 +83,22 @@ def pack(value: Any, shared: Mapping[str, Any] | None = None) -> Parcel:
         )
         raise ConfigurationError(message) from error
     return Parcel(buffer.getvalue())
+
+
+@contextmanager
+def _by_value(modules: Iterable[ModuleType]) -> Iterator[None]:
+    with foreign_code():
+        from cloudpickle import register_pickle_by_value, unregister_pickle_by_value  # as above
+
+    with _registering:
+        known = [module for module in modules if sys.modules.get(module.__name__) is module]
+        for module in known:
+            register_pickle_by_value(module)
+        try:
+            yield
+        finally:
+            for module in known:
+                unregister_pickle_by_value(module)
 
 
 def unpack(parcel: Parcel, shared: Mapping[str, Any] | None = None) -> Any:

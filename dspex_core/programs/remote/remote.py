@@ -7,7 +7,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.config import current
@@ -18,8 +18,9 @@ from dspex_core.flow.pieces import PIECE
 from dspex_core.lm.base import BaseLM
 from dspex_core.lm.history import CallLog, note, noting_in
 from dspex_core.programs.remote.leases import Lease, Leases, Turn
+from dspex_core.programs.remote.own_code import SourceFile, own_modules, sources_of
 from dspex_core.programs.remote.packing import Parcel, named, pack, unpack
-from dspex_core.programs.remote.worker import Answer, Job, Order, fulfil
+from dspex_core.programs.remote.worker import Answer, Common, Job, Order, fulfil
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,11 +67,10 @@ class Remote:
         settings = current()
         self._leases = Leases(settings.budget) if settings.budget is not None else None
         travelling = {name: value for name, value in every_setting.copy().items() if name not in _STAYING}
-        recorder = _recorder_of(settings)
         self._shared = named({**parts, "lm": settings.lm, "judge_lm": settings.judge_lm})
-        job = Job(work, self._shared, travelling, recorder, traced=settings.trace is not None)
-        self._job = pack(job)
-        self._digest = hashlib.sha256(self._job.data).hexdigest()
+        self._modules = own_modules()
+        self._job, self._imports = self._packed(Job(work, self._shared, travelling, traced=settings.trace is not None))
+        self._recorder = _common(pack(_recorder_of(settings)))
         self._is_known = False  # whether a worker has the job
         self._lms = [each for each in self._shared.values() if isinstance(each, BaseLM)]
 
@@ -84,22 +84,34 @@ class Remote:
         """
         lease = None if self._leases is None else (yield Turn(self._leases, whole=False))
         answer = yield from self._answer(arguments, options, lease)
-        if self._is_over_budget(answer) and lease is not None and not lease.is_all:
+        refused = self._refusal(answer)
+        if refused is not None and lease is not None and not lease.is_all:
             assert self._leases is not None, "it gave the part"
             lease = yield Turn(self._leases, whole=True)  # its part was too small, so it begins again, alone
             answer = yield from self._answer(arguments, options, lease)
+            refused = self._refusal(answer)
+        if refused is not None and self._leases is not None:
+            self._leases.refuse(refused)
         if answer.error is not None:
             raise answer.error
         return answer.value
 
-    def _is_over_budget(self, answer: Answer) -> bool:
+    def _packed(self, job: Job) -> tuple[Common, Mapping[str, SourceFile]]:
+        """Return the job, and the files of the modules that a worker has to import."""
+        try:
+            return _common(pack(job, by_value=self._modules)), {}
+        except ConfigurationError:  # such as a module that holds a client; by reference the rest may travel
+            sources = sources_of(self._modules)
+            return _common(pack(job), repr(sorted(sources.items(), key=lambda each: each[0]))), sources
+
+    def _refusal(self, answer: Answer) -> BudgetExceededError | None:
         error = answer.error or (None if answer.value is None else self._error_of(answer.value))
-        return isinstance(error, BudgetExceededError)
+        return error if isinstance(error, BudgetExceededError) else None
 
     def _answer(self, arguments: tuple[Any, ...], options: Mapping[str, Any], lease: Lease | None) -> Flow[Answer]:
         shared = {**self._shared, **{f"argument {index}": value for index, value in enumerate(arguments)}}
         spent: Mapping[Any, float] = {}
-        given = pack((arguments, options), self._shared)
+        given = pack((arguments, options), self._shared, by_value=() if self._imports else self._modules)
         try:
             parcel = yield _Submitted(self._executor, self._order(given, lease, whole=not self._is_known))
             if parcel is None:  # a worker that has not had the job yet
@@ -115,7 +127,10 @@ class Remote:
 
     def _order(self, given: Parcel, lease: Lease | None, *, whole: bool) -> Order:
         limits = None if lease is None else lease.limits
-        return Order(self._digest, self._job if whole else None, given, PIECE.get(), limits, _import_paths())
+        job, recorder = self._job, self._recorder
+        if not whole:
+            job, recorder = replace(job, parcel=None), replace(recorder, parcel=None)
+        return Order(job, recorder, given, PIECE.get(), limits, _import_paths(), self._imports)
 
     def _take_in(self, answer: Answer, shared: Mapping[str, Any]) -> None:
         """Let the settings of this call learn of a piece's calls, as if they had been made here."""
@@ -134,6 +149,10 @@ class Remote:
             lm = next((each for each in self._lms if each.model == call.entry.model), None)
             logs = [shared[name] for name in call.histories]
             _note(call.entry, CallLog() if lm is None else lm.history, logs, settings.max_history_size)
+
+
+def _common(parcel: Parcel, imported: str = "") -> Common:
+    return Common(hashlib.sha256(parcel.data + imported.encode()).hexdigest(), parcel)
 
 
 def _import_paths() -> tuple[str, ...]:

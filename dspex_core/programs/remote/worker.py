@@ -17,6 +17,7 @@ from dspex_core.flow.pieces import PIECE
 from dspex_core.flow.steps import drive
 from dspex_core.lm.history import CallLog, histories, noting_in
 from dspex_core.plain.display import error_text
+from dspex_core.programs.remote.own_code import CallersModules, SourceFile
 from dspex_core.programs.remote.packing import Parcel, pack, unpack
 from dspex_core.spending.budget import Budget
 from dspex_core.spending.usage import UsageTracker
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from dspex_core.lm.history import HistoryEntry
     from dspex_core.messages import LMResponse
 
-_JOBS = 4  # kept by a worker: an optimizer's program changes with every candidate
+_KEPT = 8  # by a worker: an optimizer's program changes with every candidate
 
 
 @dataclass(frozen=True)
@@ -41,15 +42,21 @@ class Job:
         work: Begins a piece, from its arguments.
         shared: What of it both sides have, by name.
         settings: Those of the caller that can travel.
-        recorder: Stands for the caller's recorder; `None` without one.
         traced: Whether the caller's settings have a trace.
     """
 
     work: Callable[..., Flow[Any]]
     shared: Mapping[str, Any]
     settings: Mapping[str, Any]
-    recorder: WorkerRecorder | None
     traced: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What many pieces need: its digest, and the packed value or `None` where the worker is likely to have it."""
+
+    digest: str
+    parcel: Parcel | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +64,22 @@ class Order:
     """One piece of work.
 
     Args:
-        job: The digest of the job.
-        parcel: The job; `None` where the worker is likely to have it.
+        job: The `Job`.
+        recorder: What stands for the caller's recorder, or `None`.
         given: The packed arguments of the work, by position and by name.
         piece: Which piece it is of those around it (`flow.pieces`).
         limits: What it may spend, by kind; `None` without a budget.
         paths: Where the caller imports from; a worker on the same machine, or with the same folders, does so, too.
+        imports: The files of the caller's own modules that the worker imports, by name.
     """
 
-    job: str
-    parcel: Parcel | None
+    job: Common
+    recorder: Common
     given: Parcel
     piece: tuple[int, ...]
     limits: Mapping[BudgetKind, float] | None
     paths: tuple[str, ...]
+    imports: Mapping[str, SourceFile]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +104,16 @@ class Answer:
 
 
 def fulfil(order: Order) -> Parcel | None:
-    """Do a piece of work; return its packed `Answer`, or `None` where the job is not known here."""
+    """Do a piece of work; return its packed `Answer`, or `None` where what it needs is not known here."""
     sys.path.extend(path for path in order.paths if path not in sys.path)
     try:
-        job = _jobs.find(order)
-        if job is None:
+        _imported.renew(order.imports)
+        has_job, job = _jobs.take(order.job)
+        has_recorder, recorder = _recorders.take(order.recorder)
+        if not (has_job and has_recorder):
             return None
         arguments, options = unpack(order.given, job.shared)
+        _imported.check(order.imports)
     except Exception as error:  # noqa: BLE001  whatever a module of the user raises while it is imported
         message = (
             f"a worker cannot load the program: {error_text(error)}. Install your project where the workers run, or "
@@ -109,15 +121,21 @@ def fulfil(order: Order) -> Parcel | None:
         )
         return pack(Answer(error=WorkerError(message)))
     shared = {**job.shared, **{f"argument {index}": value for index, value in enumerate(arguments)}}
-    answer = contextvars.copy_context().run(_answered, job, order, partial(job.work, *arguments, **options), shared)
-    return _packed(answer, shared)
+    begun = partial(_answered, job, order, recorder, partial(job.work, *arguments, **options), shared)
+    return _packed(contextvars.copy_context().run(begun), shared)
 
 
-def _answered(job: Job, order: Order, work: Callable[[], Flow[Any]], shared: Mapping[str, Any]) -> Answer:
+def _answered(
+    job: Job,
+    order: Order,
+    recorder_here: WorkerRecorder | None,
+    work: Callable[[], Flow[Any]],
+    shared: Mapping[str, Any],
+) -> Answer:
     PIECE.set(order.piece)
     answer = Answer()
     budget = Budget(**order.limits) if order.limits else None  # type: ignore[arg-type]  # kinds are its parameters
-    recorder = None if job.recorder is None else job.recorder.begin()
+    recorder = None if recorder_here is None else recorder_here.begin()
     log = _Calls(shared)
     given = {
         **job.settings,
@@ -188,25 +206,27 @@ class _Calls(CallLog):
         self.noted.append(Noted(entry, tuple(name for name in names if name is not None)))
 
 
-class _Jobs:
-    """The jobs that this worker has got lately."""
+class _Kept:
+    """What pieces of work that came lately have in common."""
 
     def __init__(self) -> None:
-        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._values: OrderedDict[str, Any] = OrderedDict()
         self._lock = threading.Lock()
 
-    def find(self, order: Order) -> Job | None:
-        """Return the job of an order; `None` if it neither brings it nor was brought before."""
+    def take(self, common: Common) -> tuple[bool, Any]:
+        """Return whether a value is here, and the value: kept from an earlier piece, or sent with this one."""
         with self._lock:
-            job = self._jobs.pop(order.job, None)
-            if job is None and order.parcel is not None:
-                job = unpack(order.parcel)
-            if job is None:
-                return None
-            self._jobs[order.job] = job
-            while len(self._jobs) > _JOBS:
-                self._jobs.popitem(last=False)
-            return job
+            if common.digest in self._values:
+                self._values.move_to_end(common.digest)
+            elif common.parcel is not None:
+                self._values[common.digest] = unpack(common.parcel)
+                if len(self._values) > _KEPT:
+                    self._values.popitem(last=False)
+            return common.digest in self._values, self._values.get(common.digest)
 
 
-_jobs = _Jobs()  # the one thing that a worker process keeps between pieces: connections of its LMs live in it
+_imported = CallersModules()
+_jobs, _recorders = (
+    _Kept(),
+    _Kept(),
+)  # the LMs in them keep their connections

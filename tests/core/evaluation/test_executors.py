@@ -1,9 +1,11 @@
 """Evaluate, Parallel and batch on the workers of an executor."""
 
 import asyncio
+import importlib
 import logging
 import multiprocessing
 import pickle
+import sys
 import threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
@@ -175,16 +177,51 @@ def test_a_result_that_cannot_leave_its_worker_fails_its_case_alone(processes):
     assert "cannot pickle" in str(result.cases[0].error)
 
 
-def test_a_worker_that_cannot_import_the_program_says_what_to_do(processes, tmp_path, monkeypatch):
-    (tmp_path / "only_here.py").write_text("def program(question):\n    return question\n")
+@pytest.fixture
+def own_module(tmp_path, monkeypatch):
+    """Write and import a module of a user's project, anew for each text."""
     monkeypatch.syspath_prepend(tmp_path)
-    import only_here
 
-    (tmp_path / "only_here.py").unlink()
-    result = Evaluate(devset=programs.rows(1), metric=programs.same)(only_here.program, executor=processes)
-    assert "a worker cannot load the program: ModuleNotFoundError: No module named 'only_here'" in str(
-        result.cases[0].error
-    )
+    def make(source):
+        (tmp_path / "my_project.py").write_text(source)
+        monkeypatch.delitem(sys.modules, "my_project", raising=False)
+        importlib.invalidate_caches()
+        sys.dont_write_bytecode, before = True, sys.dont_write_bytecode
+        try:
+            return importlib.import_module("my_project")
+        finally:
+            sys.dont_write_bytecode = before
+
+    yield make
+    sys.modules.pop("my_project", None)
+
+
+PROGRAM = "{before}\n\ndef program(question):\n    {within}return {{'answer': {answer!r}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "within"), [("", ""), ("import threading\nLOCK = threading.Lock()", "assert LOCK; ")]
+)
+def test_workers_that_live_on_run_the_code_as_it_is_now(processes, own_module, before, within):
+    def answers(program):
+        result = Evaluate(devset=programs.rows(3), metric=lambda *_: 1)(program, executor=processes)
+        assert not result.errors, result.errors[0].error
+        return {case.prediction["answer"] for case in result.cases}
+
+    for answer in ("first", "second, after an edit"):
+        module = own_module(PROGRAM.format(before=before, within=within, answer=answer))
+        assert answers(module.program) == {answer}
+
+
+def test_a_worker_that_cannot_import_the_program_says_what_to_do(processes, own_module, tmp_path):
+    source = PROGRAM.format(before="import threading\nLOCK = threading.Lock()", within="assert LOCK; ", answer="x")
+    module = own_module(source)
+    (tmp_path / "my_project.py").unlink()
+    result = Evaluate(devset=programs.rows(1), metric=programs.same)(module.program, executor=processes)
+    error = str(result.cases[0].error)
+    assert "a worker cannot load the program" in error
+    assert "my_project" in error
+    assert "Install your project where the workers run" in error
 
 
 def test_a_pool_that_loses_its_workers_ends_with_what_was_done():
