@@ -2,6 +2,7 @@
 
 import json
 import pkgutil
+import sys
 import textwrap
 from importlib import import_module
 
@@ -55,6 +56,13 @@ TEST = """
     def test_qa(example, prediction):
         assert prediction.answer == example.answer
 """
+
+
+@pytest.fixture(autouse=True)
+def _modules_as_they_are(monkeypatch):
+    """Have Python compile a project's modules in each session: a test may change one twice in the same second."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
 
 
 @pytest.fixture(autouse=True)
@@ -114,12 +122,13 @@ def alone(pytester):
 
 @pytest.fixture
 def on_two_workers(pytester, monkeypatch):
+    """Run a session on two workers, whose controller is this process: starting another one takes as long as they do."""
     monkeypatch.delenv("COVERAGE_PROCESS_START", raising=False)  # the same code is measured alone, in half of the time
     # They take most of the time that workers need to start; the last comes with langchain-core.
     without = [f"-pno:{name}" for name in ("hypothesispytest", "anyio", "langsmith_plugin")]
 
-    def run(*args):
-        return pytester.runpytest_subprocess("-n", "2", *without, *args)
+    def run(*args, start=pytester.runpytest_inprocess):
+        return start("-n", "2", *without, *args)
 
     return run
 

@@ -80,6 +80,7 @@ def test_the_exit_status_is_right_in_one_process(situation, pytester):
     assert run(*options).ret in expected
 
 
-def test_the_exit_status_is_right_on_two_workers(situation, on_two_workers):
-    _, options, expected = situation
-    assert on_two_workers(*options).ret in expected
+def test_the_exit_status_is_right_on_two_workers(situation, on_two_workers, pytester):
+    name, options, expected = situation
+    own_process = {"start": pytester.runpytest_subprocess} if "interrupts" in name else {}  # else it interrupts us
+    assert on_two_workers(*options, **own_process).ret in expected
