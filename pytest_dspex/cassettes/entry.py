@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 from dataclasses import dataclass, field
@@ -40,7 +41,7 @@ class Entry:
         request: The stored form of the request.
         response: The stored form of the response.
         number: The number of equal requests of the case before this one.
-        recorded: The date (ISO, UTC) at which the response was last another one; empty if it is not known.
+        recorded: The date (ISO, UTC) since which the response is known to be this one; empty if it is not known.
     """
 
     key: str
@@ -80,3 +81,8 @@ def line_of(value: Any, *, is_sorted: bool = True) -> str:
     """Return JSON data as one line of text, the same for equal data."""
     text = json.dumps(value, ensure_ascii=False, sort_keys=is_sorted, default=repr)
     return _ESCAPED.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def oldest_date(max_age: int | None) -> str:
+    """Return the first date (ISO, UTC) of which a response is not too old; an empty text if none is."""
+    return "" if max_age is None else (dt.datetime.now(dt.UTC).date() - dt.timedelta(days=max_age)).isoformat()

@@ -95,7 +95,8 @@ class Recording:
         run = self._runs.setdefault(place.owner, Run(place.cassette, place.cases))
         if place.owner not in self._stores:
             journal = Journal(run.cassette, run=self._run) if self._mode != "none" else None
-            self._stores[place.owner] = CassetteStore(run.cassette, journal=journal)
+            max_age = self._config.stash[OPTIONS].max_age
+            self._stores[place.owner] = CassetteStore(run.cassette, journal=journal, max_age=max_age)
         if self._mask is None:
             self._mask = Mask(redactor(self._config))
             self._config.stash[KNOWN_SECRETS] = self._mask.known

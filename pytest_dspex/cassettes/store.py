@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from dspex_core import Message
 from dspex_core.plugin_api import foreign_code, write_atomically
-from pytest_dspex.cassettes.entry import CassetteError, Entry, line_of
+from pytest_dspex.cassettes.entry import CassetteError, Entry, line_of, oldest_date
 from pytest_dspex.cassettes.exchange import prompt_of
 from pytest_dspex.cassettes.journal import cassette_of, is_left_behind, is_of_run, shards_of
 from pytest_dspex.cassettes.layout import read_cassette, read_shard, write_cassette
@@ -46,10 +46,19 @@ class CassetteStore:
         path: The file.
         journal: Where entries that are added are written at once.
         entries: What a store in another process has read of the file, which is then left alone.
+        max_age: The days after which a response is old. An old one that is recorded again gets a new date.
     """
 
-    def __init__(self, path: Path, *, journal: Journal | None = None, entries: Iterable[Entry] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        journal: Journal | None = None,
+        entries: Iterable[Entry] | None = None,
+        max_age: int | None = None,
+    ) -> None:
         self.path = path
+        self._oldest = oldest_date(max_age)
         self._today = dt.datetime.now(dt.UTC).date().isoformat()
         self._journal = journal
         self._lock = threading.RLock()
@@ -99,8 +108,9 @@ class CassetteStore:
                 return False
             self._added.add(entry.key)
             kept = Entry.from_json(json.loads(line_of(entry.to_json())))  # equal to the entry that a later run reads
-            if self._entries().get(entry.key) != kept:  # a date alone is no change, and no line in a diff
-                self._first.setdefault(entry.key, self._entries().get(entry.key))
+            before = self._entries().get(entry.key)
+            if before != kept or before.recorded < self._oldest:  # else a new date would be a line in a diff
+                self._first.setdefault(entry.key, before)
                 kept = replace(kept, recorded=self._today)
                 self._keep(kept)
                 self._changed = True
@@ -181,7 +191,8 @@ class CassetteStore:
         """
         with self._lock:
             entries = self._entries()
-            pairs = [(before, entries[key]) for key, before in self._first.items() if before and key in entries]
+            again = [(before, entries[key]) for key, before in self._first.items() if before and key in entries]
+            pairs = [(before, after) for before, after in again if before != after]
             new = [entries[key] for key, before in self._first.items() if before is None and key in entries]
             unasked = [entry for entry in entries.values() if entry.key not in self._asked] + self._dropped
         for entry in new:
@@ -286,8 +297,10 @@ def _merge(
     before = read_cassette(path)
     kept = {key: entry for key, entry in before.entries.items() if key not in unused}
     recorded = {entry.key: entry for shard in shards for entry in read_shard(shard)}
-    entries = {**kept, **recorded, **added}
-    changed = entries != before.entries or not before.is_current
+    new = {key: _latest(entry, kept.get(key)) for key, entry in {**recorded, **added}.items()}
+    entries = {**kept, **new}
+    is_dated = any(kept[key].recorded != entry.recorded for key, entry in new.items() if key in kept)
+    changed = entries != before.entries or is_dated or not before.is_current
     if changed and entries:
         write_cassette(path, entries.values())
     elif changed:
@@ -296,6 +309,11 @@ def _merge(
         if is_abandoned(shard):  # otherwise a child process may still write; the next recording merges the rest
             shard.unlink(missing_ok=True)
     return entries, changed
+
+
+def _latest(entry: Entry, kept: Entry | None) -> Entry:
+    """Return an entry; the one in the file if that is the same with a later date."""
+    return kept if kept is not None and kept == entry and kept.recorded > entry.recorded else entry
 
 
 def drop(path: Path, keys: Collection[str]) -> None:

@@ -7,7 +7,6 @@ tests that passed: after any other, it cannot be known whether a recorded call i
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_dspex.cassettes.entry import CassetteError
+from pytest_dspex.cassettes.entry import CassetteError, oldest_date
 from pytest_dspex.keys import COLLECTED_ITEMS, SKIPPED_MODULES
 from pytest_dspex.options import OPTIONS
 
@@ -70,8 +69,8 @@ class Usage:
 def usage_of(store: CassetteStore, *, cases: int | None, ran: Iterable[str], max_age: int | None) -> Json:
     """Return what the tests of this process have used of a cassette, as JSON data."""
     used = store.used
-    limit = "" if max_age is None else (dt.datetime.now(dt.UTC).date() - dt.timedelta(days=max_age)).isoformat()
-    old = {key: date for key, date in store.dates(used).items() if date < limit}
+    oldest = oldest_date(max_age)
+    old = {key: date for key, date in store.dates(used).items() if date < oldest}
     return {"size": len(store), "cases": cases, "ran": sorted(ran), "used": sorted(used), "old": old}
 
 

@@ -65,11 +65,29 @@ def test_a_module_that_was_not_collected_keeps_its_cassettes(recorded, alone, br
     assert recorded.cassette("test_two", "test_other").exists()
 
 
-def test_old_replies_are_a_warning(recorded, alone, pytester):
-    path = recorded.cassette()
-    recorded_at = next(entry for entry in path.read_text().split('"') if entry.startswith("20") and len(entry) == 10)
-    path.write_text(path.read_text().replace(recorded_at, "2020-01-31"))
-    pytester.makeini("[pytest]\ndspex_max_age = 90")
-    alone().stdout.fnmatch_lines(
-        ["WARNING: 2 recorded replies are older than *", "*test_qa.jsonl: 2, since 2020-01-31"]
+def since_2020(cassette):
+    recorded_at = next(
+        entry for entry in cassette.read_text().split('"') if entry.startswith("20") and len(entry) == 10
     )
+    cassette.write_text(cassette.read_text().replace(recorded_at, "2020-01-31"))
+
+
+def test_old_replies_are_a_warning_until_they_are_recorded_again(recorded, alone, on_two_workers, pytester):
+    pytester.makeini("[pytest]\ndspex_max_age = 90")
+    for run in (alone, on_two_workers):
+        since_2020(recorded.cassette())
+        alone().stdout.fnmatch_lines(
+            ["WARNING: 2 recorded replies are older than *", "*test_qa.jsonl: 2, since 2020-01-31"]
+        )
+        again = run("--dspex-record=all")
+        assert again.ret == 0
+        assert "answers that this recording changed" not in again.stdout.str()
+        assert "WARNING" not in alone().stdout.str()
+        assert "2020-01-31" not in recorded.cassette().read_text()
+
+
+def test_without_a_limit_of_age_the_same_replies_change_no_line(recorded, alone):
+    since_2020(recorded.cassette())
+    before = recorded.cassette().read_bytes()
+    assert alone("--dspex-record=all").ret == 0
+    assert recorded.cassette().read_bytes() == before
