@@ -9,11 +9,13 @@ import pytest
 
 from pytest_dspex.collecting.case import CASE
 from pytest_dspex.options import OPTIONS
+from pytest_dspex.running.around import raise_checks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from dspex_core import BaseLM, EvaluationResult, Example, ScriptedLM
+    from pytest_dspex.collecting.case import Case
 
 
 @pytest.fixture(scope="session")
@@ -105,7 +107,8 @@ def prediction(
     from pytest_dspex.running.prefetch import prefetcher
     from pytest_dspex.session.live import refuse
 
-    case = request.node.stash[CASE]
+    case = _case_of(request)
+    assert case.predictor is not None, "a test with this fixture has its program"
     program: Callable[..., Any] = request.getfixturevalue(case.predictor.name)
     if not callable(program):
         message = (
@@ -128,7 +131,7 @@ def score(request: pytest.FixtureRequest) -> Callable[..., None]:
     """`score(name, value, feedback="")` records a score of this case, once; a low score does not fail the test."""
     from dspex_core.plugin_api import as_score
 
-    case = request.node.stash[CASE]
+    case = _case_of(request)
 
     def record(name: str, value: Any, feedback: str = "") -> None:
         found = as_score(value)
@@ -138,16 +141,20 @@ def score(request: pytest.FixtureRequest) -> Callable[..., None]:
 
 
 @pytest.fixture
-def check(request: pytest.FixtureRequest) -> Callable[..., bool]:
-    """`check(condition, message)` records a failed condition; the test goes on, and fails at its end with all."""
-    failed = request.node.stash[CASE].checks
+def check(request: pytest.FixtureRequest) -> Iterator[Callable[..., bool]]:
+    """`check(condition, message)` records a failed condition; the test goes on, and fails at its end with all.
+
+    A condition that fails while fixtures are torn down fails the test, too.
+    """
+    failed = _case_of(request).checks
 
     def record(condition: Any, message: str) -> bool:
         if not condition:
             failed.append(message)
         return bool(condition)
 
-    return record
+    yield record
+    raise_checks(request.node)  # those of the fixtures that use it, which are torn down by now
 
 
 @pytest.fixture
@@ -168,7 +175,7 @@ def evaluate(
     from pytest_dspex.programs import read_examples
     from pytest_dspex.running.awaiting import for_evaluation
 
-    case, options = request.node.stash[CASE], request.config.stash[OPTIONS]
+    case, options = _case_of(request), request.config.stash[OPTIONS]
 
     def run(
         program: Callable[..., Any],
@@ -195,3 +202,14 @@ def evaluate(
         return result
 
     return run
+
+
+def _case_of(request: pytest.FixtureRequest) -> Case:
+    case: Case | None = request.node.stash.get(CASE, None)
+    if case is None:  # pytest names a test's fixtures when it collects it, where the test gets its case
+        message = (
+            f"{request.node.nodeid} asks for the fixture {request.fixturename!r} only while it runs; make it a "
+            "parameter of the test, or of a fixture that is one"
+        )
+        pytest.fail(message, pytrace=False)
+    return case

@@ -44,6 +44,38 @@ def test_checks_that_hold_are_not_told(project, alone):
     assert outcomes(result) == {"passed": 1}
 
 
+def test_checks_that_fail_in_the_teardown_of_a_fixture_fail_the_case(project, alone):
+    project.test(
+        """
+        import pytest
+
+        @pytest.fixture
+        def connection(check):
+            check(True, "opened")
+            yield
+            check(False, "closed too late")
+
+        def test_one(connection): pass
+        def test_two(check, connection):
+            check(False, "in the test")
+        """
+    )
+    result = alone()
+    result.assert_outcomes(passed=1, failed=1, errors=2)
+    for name in ("test_one", "test_two"):
+        result.stdout.fnmatch_lines([f"*ERROR at teardown of {name}*", "1 failed checks:", "  - closed too late"])
+
+
+@pytest.mark.parametrize("name", ["check", "score", "evaluate"])
+def test_a_fixture_that_a_test_asks_for_too_late_says_so(project, alone, name):
+    project.test(f"def test_it(request): request.getfixturevalue({name!r})")
+    result = alone()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [f"*asks for the fixture '{name}' only while it runs; make it a parameter of the test*"]
+    )
+
+
 # score
 
 
