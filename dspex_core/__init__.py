@@ -97,6 +97,7 @@ if TYPE_CHECKING:
     from dspex_core.metrics.combined import all_of as all_of
     from dspex_core.metrics.combined import at_least as at_least
     from dspex_core.metrics.combined import weighted as weighted
+    from dspex_core.metrics.confusion import confusion_matrix as confusion_matrix
     from dspex_core.metrics.fields import exact_match as exact_match
     from dspex_core.metrics.generated import bleu as bleu
     from dspex_core.metrics.generated import chrf as chrf
@@ -206,6 +207,7 @@ _NAMES = {
     "metrics.agents": "trajectory_match",
     "metrics.classification": "classification_report",
     "metrics.combined": "all_of at_least weighted",
+    "metrics.confusion": "confusion_matrix",
     "metrics.fields": "exact_match",
     "metrics.generated": "bleu chrf rouge_l",
     "metrics.numbers": "number_match",

@@ -242,3 +242,10 @@ def test_every_link_between_the_docs_leads_somewhere():
     for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "example_suites").glob("*/README.md")]:
         for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def test_the_code_about_metrics_runs():
+    text = (ROOT / "docs/metrics.md").read_text()
+    code = "\n".join(block[2] for block in BLOCK.finditer(text) if block[1] == "python")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=100)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -12,6 +12,7 @@ from dspex_core.errors import BudgetExceededError, ConfigurationError
 from dspex_core.evaluation.case import CaseError, CaseResult, Phase, error_of
 from dspex_core.flow.runner import Finished, Runner
 from dspex_core.metrics.score import Score, as_score, metric_name
+from dspex_core.metrics.spent import spent_noted
 from dspex_core.programs.base import running
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ class CaseJudge:
         if error is not None and error.phase != "metric" and case.prediction is None:
             return case
         try:
-            with context(trace=None, attempt=case.attempt):
+            noted = spent_noted(case.prediction, case.latency, case.usage)
+            with noted, context(trace=None, attempt=case.attempt):
                 found = yield from running(self.metric, case.example, case.prediction)
             return replace(case, score=as_score(found, metric_name(self.metric)), error=None)
         except Exception as raised:  # noqa: BLE001  the boundary at which errors become records

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.config import context, current
 from dspex_core.errors import AdapterParseError, BudgetExceededError
 from dspex_core.evaluation.case import CaseError, CaseResult, Phase, TraceStep
-from dspex_core.example import Prediction
 from dspex_core.flow.steps import Flow, drive
 from dspex_core.flow.together import TimeLimit
 from dspex_core.metrics.score import Score, as_score, metric_name
+from dspex_core.metrics.spent import spent_noted
 from dspex_core.programs.base import Module, running
 from dspex_core.programs.inputs import is_async_alone
-from dspex_core.spending.usage import Spent, UsageTracker
+from dspex_core.spending.usage import UsageTracker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from dspex_core.config.contracts import Trace
     from dspex_core.example import Example
@@ -89,7 +88,7 @@ class CaseRun:
             found.prediction = yield from running(self.program, **example.inputs())
             phase = "metric"
             found.entries = tuple(entries)  # without those of a metric that asks a model
-            with _spent_noted(found.prediction, time.perf_counter() - started):
+            with spent_noted(found.prediction, time.perf_counter() - started, current().usage):
                 result = yield from running(self.metric, example, found.prediction)
             found.score = as_score(result, metric_name(self.metric))
         except Exception as raised:  # noqa: BLE001  the boundary at which errors become records
@@ -113,20 +112,6 @@ class CaseRun:
     def _paths(self) -> Mapping[int, str]:
         program = self.program
         return {id(part): path for path, part in program.every_predictor()} if isinstance(program, Module) else {}
-
-
-@contextmanager
-def _spent_noted(prediction: Any, seconds: float) -> Iterator[None]:
-    """Let a prediction know what it took while it is scored."""
-    usage = current().usage
-    if not isinstance(prediction, Prediction) or usage is None:
-        yield
-        return
-    prediction.set_spent(Spent(seconds, usage))
-    try:
-        yield
-    finally:
-        prediction.set_spent(None)
 
 
 @dataclass(slots=True)

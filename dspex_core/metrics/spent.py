@@ -1,11 +1,12 @@
 """Metrics of what a prediction took: seconds, dollars, tokens. PYTEST_DONT_REWRITE
 
-`Evaluate` notes both on each prediction before it asks the metric.
+`Evaluate` notes them on each prediction before it asks the metric.
 """
 
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from dspex_core.spending.prices import list_price
 from dspex_core.spending.usage import Spent, UsageTotals, UsageTracker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -54,6 +55,19 @@ class SpentMetric:
         if amount <= self.at_most:
             return Score(1.0, details=details)
         return Score(0.0, f"{self.name} should be at most {self.at_most:g} but is {amount:.4g}.", details)
+
+
+@contextmanager
+def spent_noted(prediction: Any, seconds: float, usage: UsageTotals | UsageTracker | None) -> Iterator[None]:
+    """Let a prediction know what it took while it is scored."""
+    if not isinstance(prediction, Prediction) or usage is None:
+        yield
+        return
+    prediction.set_spent(Spent(seconds, usage))
+    try:
+        yield
+    finally:
+        prediction.set_spent(None)
 
 
 def latency(at_most: float | None = None) -> SpentMetric:

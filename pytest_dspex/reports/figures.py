@@ -70,12 +70,10 @@ def _has_few_labels(pairs: Mapping[int, tuple[str, str]]) -> bool:
 
 
 def _matrix(field: str, pairs: Mapping[int, tuple[str, str]]) -> dict[str, Any]:
-    expected = sorted({pair[0] for pair in pairs.values()})
-    got = [*expected, *sorted({pair[1] for pair in pairs.values()} - set(expected))]  # expected labels on the diagonal
-    cells: list[list[list[int]]] = [[[] for _ in got] for _ in expected]
-    for place, (row, column) in pairs.items():
-        cells[expected.index(row)][got.index(column)].append(place)
-    return {"field": field, "expected": expected, "got": got, "cells": cells}
+    from dspex_core import confusion_matrix  # imported only for pages that have a matrix
+
+    matrix = confusion_matrix(pairs)
+    return {"field": field, "expected": matrix.expected, "got": matrix.predicted, "cells": matrix.cells}
 
 
 def _repeats(cases: Sequence[CaseRow]) -> list[dict[str, Any]]:

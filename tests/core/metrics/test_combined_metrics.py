@@ -152,6 +152,13 @@ def test_what_a_run_took_is_a_score_in_an_evaluation():
     assert few.feedback.startswith("tokens should be at most 1 but is ")
 
 
+def test_what_a_run_took_can_be_judged_again():
+    with context(lm=ScriptedLM([{"response": "the sea otter"}])):
+        result = Evaluate(devset=[ROW], metric=tokens(), num_threads=1)(ASKED)
+    assert result.rejudge(tokens()).mean == result.mean > 0
+    assert result.rejudge(latency(at_most=3600)).mean == 1
+
+
 def test_the_usage_that_a_prediction_tracks_is_read_without_an_evaluation():
     prediction = Prediction(a=1)
     prediction.set_lm_usage({"gpt-4o-mini": {"prompt_tokens": 1_000_000, "completion_tokens": 0}})
