@@ -231,6 +231,50 @@ def test_the_code_about_agents_and_streaming_runs():
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+JUDGING = """
+import dspex_core
+
+
+def judged(request):
+    asked, shown = request.messages[0].text, request.messages[-1].text
+    if "[[ ## answer ## ]]" in asked:
+        return {"answer": "On Friday."}
+    if "[[ ## steps ## ]]" in asked:
+        return {"steps": ["Count the words.", "Give a score."]}
+    if "[[ ## claims ## ]]" in asked:
+        return {"claims": ["It left Lyon.", "It is heavy."]}
+    if "[[ ## supported ## ]]" in asked:
+        return {"reasoning": "r", "supported": "yes" if "It left Lyon." in shown else "no"}
+    if "[[ ## better ## ]]" in asked:
+        return {"reasoning": "r", "better": "A" if shown.index("On Friday") < shown.index("No idea") else "B"}
+    return {"reasoning": "r", "score": 1 if "No." in shown or "Look it up" in shown else 4}
+"""
+
+
+def test_the_code_about_judges_runs(project):
+    folder = project("docs/judges.md")
+    text = (ROOT / "docs/judges.md").read_text()
+    model = 'LM("openai/gpt-4o-mini", temperature=0.0)'
+    blocks = [
+        block[2] for block in BLOCK.finditer(text) if block[1] == "python" and "# test_support.py" not in block[2]
+    ]
+    code = "\n".join([JUDGING, "dspex_core.configure(lm=dspex_core.ScriptedLM(judged))", *blocks])
+    assert code.count(model) == 1
+    code = code.replace(model, "dspex_core.ScriptedLM(judged)")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=100)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    assert "Cohen's kappa" in done.stdout
+    assert "win rate 1.000" in done.stdout
+    assert "corrected" in done.stdout
+    lm = "import pytest\nfrom dspex_core import Predict, ScriptedLM\nfrom pytest_dspex import program\n\n\n"
+    lm += "@pytest.fixture(scope='session')\ndef lm():\n    return ScriptedLM(judged)\n\n\n"
+    lm += "@program\ndef support():\n    return Predict('question -> answer')\n"
+    (folder / "conftest.py").write_text(f"{JUDGING}\n{lm}")
+    (folder / "rows.jsonl").write_text('{"question": "Where is my parcel?"}\n')
+    tested = run_pytest(folder)
+    assert (tested.returncode, "2 passed" in tested.stdout) == (0, True), tested.stdout
+
+
 def test_every_python_block_of_the_docs_compiles():
     for document in ["README.md", *(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))]:
         for block in BLOCK.finditer((ROOT / document).read_text()):
