@@ -17,7 +17,7 @@ from typing import Any
 
 from dspex_core.example import Record
 from dspex_core.plain.reading.numbers import numbers_meant
-from dspex_core.plain.reading.texts import decoded
+from dspex_core.plain.reading.texts import decoded, literal_readings
 from dspex_core.plain.text import normalized
 
 _SETS = (set, frozenset)
@@ -72,8 +72,10 @@ def same(expected: Any, predicted: Any, *, normalize: bool) -> bool:  # noqa: PL
 
 def alternatives(expected: Any, predicted: Any) -> list[Any] | None:
     """Return the expected values where any of several is right: a list of them for one predicted value."""
-    several = isinstance(expected, _COLLECTIONS) and not isinstance(predicted, _COLLECTIONS)
-    return list(expected) or None if several else None
+    if not isinstance(expected, _COLLECTIONS) or isinstance(predicted, _COLLECTIONS):
+        return None
+    is_whole = isinstance(from_json_text(predicted), list) and not any(map(_begins_as_list, expected))
+    return None if is_whole else list(expected) or None
 
 
 def parts(value: Any) -> Any:
@@ -95,6 +97,13 @@ def from_json_text(value: Any) -> Any:
     """Return the object or list that a JSON text holds; any other value as it is."""
     if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
         return next((found for found in decoded(value.strip()) if isinstance(found, dict | list)), value)
+    return value
+
+
+def from_written(value: Any) -> Any:
+    """Return the object or list that a model wrote, fenced or as a Python literal, too; any other value as it is."""
+    if isinstance(value, str) and value.lstrip().startswith(("{", "[", "```")):
+        return next((found for found in literal_readings(value.strip()) if isinstance(found, dict | list)), value)
     return value
 
 
@@ -122,6 +131,10 @@ def _same_choices(expected: Any, predicted: Any, *, normalize: bool) -> bool:
         return _is_equal(member, value)
     is_named = isinstance(value, str) and normalized(value) == normalized(member.name)
     return is_named or same(member.value, value, normalize=True)
+
+
+def _begins_as_list(value: Any) -> bool:
+    return isinstance(value, str) and value.lstrip().startswith("[")
 
 
 def _is_text_of(text: str, value: Any) -> bool:

@@ -18,12 +18,15 @@ _LARGEST = decimal.Decimal("1e300")  # that floats hold
 _NOISE = 1e-9  # of computing with floats
 _SIGNS = {"$": "usd", "€": "eur", "£": "gbp", "¥": "jpy", "₹": "inr"}
 _CODES = "usd|eur|gbp|jpy|inr|chf|cny|cad|aud"
-_SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+_CURRENCIES = {"dollar": "usd", "dollars": "usd", "euro": "eur", "euros": "eur", "yen": "jpy", "rupees": "inr"}
+_SHORT = {"m": 10**6, "mn": 10**6, "b": 10**9, "bn": 10**9}  # behind an amount of money
+_SCALES = {"k": 10**3, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+_PERCENT = re.compile(r"(?<=\d)\s*per\s?cent\b", re.IGNORECASE)
 _NUMBER = r"[+-]?(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d*)?|\.\d+)(?:e[+-]?\d{1,3})?"
 _SIGNED = "".join(map(re.escape, _SIGNS))
 _WITH_UNIT = re.compile(
     rf"(?P<sign>-?)\s*(?P<before>[{_SIGNED}]|(?:{_CODES})(?![^\W\d]))?\s*(?P<number>{_NUMBER})\s*"
-    rf"(?P<scale>{'|'.join(_SCALES)})?\s*(?P<after>[{_SIGNED}%]|°?\s?[^\W\d_][^\d,.]{{0,20}}\^?[23]?|°)?",
+    rf"(?P<scale>(?<=\d)k(?!\w)|thousand|million|billion|trillion)?\s*(?P<after>[{_SIGNED}%]|°?\s?[^\W\d_][^\d,.]{{0,20}}\^?[23]?|°)?",
     re.IGNORECASE,
 )
 
@@ -102,11 +105,14 @@ def _read(value: Any) -> _Reading | None:
 
 
 def _written(text: str) -> _Reading | None:
+    text = _PERCENT.sub("%", text)
     meant = numbers_meant(text, whole=False)
     found = _WITH_UNIT.fullmatch(text.strip("\"'`*_ !;:").rstrip("."))
     if found is None or (found["sign"] and found["number"][0] in "+-"):
         return _Reading(tuple(meant), "") if meant else None
-    unit = (found["after"] or found["before"] or "").strip().casefold()
+    before, unit = (found["before"] or "").casefold(), (found["after"] or found["before"] or "").strip().casefold()
     number = decimal.Decimal(f"{found['sign']}{found['number'].replace(',', '')}")
     scaled = number * _SCALES[found["scale"].casefold()] if found["scale"] else number
-    return _Reading(tuple(meant) or (scaled,), _SIGNS.get(unit, unit))
+    if before and unit in _SHORT:
+        scaled, unit = number * _SHORT[unit], before
+    return _Reading(tuple(meant) or (scaled,), _SIGNS.get(unit) or _CURRENCIES.get(unit) or unit)

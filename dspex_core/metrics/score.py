@@ -11,6 +11,7 @@ import reprlib
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import CoroutineType
 from typing import Any, Protocol, Self
 
 from dspex_core.example import Prediction
@@ -100,6 +101,8 @@ def as_score(result: Any, metric: str = "") -> Score:
             return Score(float(result))
         except (TypeError, ValueError, OverflowError):
             pass
+    if isinstance(result, CoroutineType):
+        result.close()  # nobody will await it
     message = (
         f"{f'the metric {metric!r}' if metric else 'a metric'} must return a finite number, a bool, a Score, or a "
         f"Prediction with a field 'score', not {reprlib.repr(result)} ({type(result).__name__})"

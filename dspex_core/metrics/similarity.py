@@ -55,7 +55,7 @@ def _similar(expected: Any, predicted: Any, *, embedder: Callable[..., Any], thr
     texts = [as_text(predicted), *sorted(map(as_text, wanted))]
     if len(texts) == 1:
         return Score(0.0, mismatch(expected, predicted))
-    similarity = _cosine(Call(embedder, (texts,)).run(), len(texts))
+    similarity = _cosine(Call(embedder, (texts,)).run(), texts)
     details = {"similarity": similarity}
     value = max(0.0, similarity) if threshold is None else float(similarity >= threshold)
     if value == 1 or (threshold is None and similarity > 1 - 1e-6):
@@ -63,8 +63,8 @@ def _similar(expected: Any, predicted: Any, *, embedder: Callable[..., Any], thr
     return Score(value, f"{mismatch(expected, predicted)} (similarity {similarity:.2f})", details)
 
 
-def _cosine(rows: Any, n: int) -> float:
-    """Return the highest cosine of the first row with another.
+def _cosine(rows: Any, texts: list[str]) -> float:
+    """Return the highest cosine of the first text's row with another; equal texts are the same without directions.
 
     Raises:
         ConfigurationError: There is not a row of finite numbers for each text.
@@ -73,14 +73,13 @@ def _cosine(rows: Any, n: int) -> float:
         import numpy as np  # not needed to import dspex
 
         matrix = np.asarray(rows.toarray() if hasattr(rows, "toarray") else rows, dtype=np.float64)
-        if matrix.ndim != 2 or len(matrix) != n or not np.isfinite(matrix).all():  # noqa: PLR2004  rows and columns
+        if matrix.ndim != 2 or len(matrix) != len(texts) or not np.isfinite(matrix).all():  # noqa: PLR2004  rows and columns
             raise ConfigurationError(
-                f"the embedder must return a row of finite numbers for each of {n} texts, not {type(rows).__name__} "
-                f"of the shape {matrix.shape}"
+                f"the embedder must return a row of finite numbers for each of {len(texts)} texts, "
+                f"not {type(rows).__name__} of the shape {matrix.shape}"
             )
         lengths = np.linalg.norm(matrix, axis=1)
         products = matrix[1:] @ matrix[0]
         scale = lengths[1:] * lengths[0]
         cosines = np.divide(products, scale, out=np.zeros_like(products), where=scale > 0)
-        same = (matrix[1:] == matrix[0]).all(axis=1)  # of an empty text, too
-        return float(np.clip(np.where(same, 1.0, cosines).max(), -1.0, 1.0))
+        return 1.0 if texts[0] in texts[1:] else float(np.clip(cosines.max(), -1.0, 1.0))

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from dspex_core.errors import ConfigurationError
-from dspex_core.metrics.comparison import from_json_text, is_missing, parts, same, unmatched
+from dspex_core.metrics.comparison import from_written, is_missing, parts, same, unmatched
 from dspex_core.metrics.fields import FieldMetric, mismatch, options_text, shown
 from dspex_core.metrics.score import Score
 from dspex_core.metrics.text import overlap
@@ -77,7 +77,7 @@ def set_recall(field: str | None = None, *, expected: str | None = None) -> Fiel
 
 
 def _fields(expected: Any, predicted: Any, *, normalize: bool) -> Score:
-    wanted, found = parts(from_json_text(expected)), parts(from_json_text(predicted))
+    wanted, found = parts(from_written(expected)), parts(from_written(predicted))
     if not wanted or not isinstance(wanted, Mapping):
         message = f"field_match needs a dict, a model or a record with sub-fields in the example, not {expected!r}"
         raise ConfigurationError(message)
@@ -95,10 +95,10 @@ def _fields(expected: Any, predicted: Any, *, normalize: bool) -> Score:
 
 
 def _json(expected: Any, predicted: Any, *, ordered: bool, additional: bool, normalize: bool) -> Score:
-    wanted, found = parts(from_json_text(expected)), parts(from_json_text(predicted))
+    wanted, found = parts(from_written(expected)), parts(from_written(predicted))
     judge = partial(_tree, ordered=ordered, additional=additional, normalize=normalize)
     if wanted and isinstance(wanted, _LISTS) and isinstance(found, Mapping):  # several right answers
-        return max((judge(parts(from_json_text(one)), found) for one in wanted), key=float)
+        return max((judge(parts(from_written(one)), found) for one in wanted), key=float)
     return judge(wanted, found)
 
 
@@ -125,13 +125,12 @@ def _of_tree(whole: Comparison, *, additional: bool) -> Score:
     filled = 0 if additional else whole.filled
     found = whole.found if additional else whole.found - whole.only_found
     feedback = [
-        *(f"{path or 'it'} {mismatch(*values)}" for path, values in whole.wrong.items()),
+        *(f"{path} {mismatch(*values)}" for path, values in whole.wrong.items()),
         *(f"{path} is missing" for path in whole.missing),
         *(f"{path} is not expected" for path in whole.additional if additional),
     ]
-    score = overlap(
-        whole.shared + filled, whole.wanted, found + filled, lambda: f"is wrong in part: {_listed(feedback, '; ')}"
-    )
+    wrong = mismatch(*whole.wrong[""]) if "" in whole.wrong else f"is wrong in part: {_listed(feedback, '; ')}"
+    score = overlap(whole.shared + filled, whole.wanted, found + filled, lambda: wrong)
     places = {"wrong": [path or "$" for path in whole.wrong], "missing": whole.missing, "additional": whole.additional}
     return Score(score.value, score.feedback, {**score.details, **places})
 
@@ -155,7 +154,7 @@ def _sets(expected: Any, predicted: Any, *, measure: str) -> Score:
 
 def distinct(value: Any) -> list[Any]:
     """Return the different items of a field with several values; one that is not a list is the only one."""
-    items = parts(from_json_text(value))
+    items = parts(from_written(value))
     if is_missing(items):
         return []
     if not isinstance(items, _LISTS):

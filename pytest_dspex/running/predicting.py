@@ -92,7 +92,7 @@ def _scores(case: Case, prediction: Any, awaiting: Awaiting) -> dict[str, Score]
     scores = {}
     for name, metric in case.source.metrics.items():
         try:
-            scores[name] = as_score(awaiting.completed(metric(case.example, prediction)), name)
+            scores[name] = as_score(awaiting.completed(metric(case.example, prediction)))
         except Exception as error:
             raise MetricFailedError(name, error) from error
     return scores

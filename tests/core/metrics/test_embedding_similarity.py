@@ -9,7 +9,7 @@ from dspex_core import Embedder, Evaluate, Example, LexicalEmbedder, Prediction
 from dspex_core.errors import ConfigurationError
 from dspex_core.metrics import embedding_similarity
 
-VECTORS = {"cat": [1, 0], "kitten": [1, 1], "stone": [-1, 0], "": [0, 0]}
+VECTORS = {"cat": [1, 0], "kitten": [1, 1], "stone": [-1, 0], "": [0, 0], "?": [0, 0]}
 
 
 def embed(texts):
@@ -35,6 +35,7 @@ def score(expected, predicted, embedder=embed, **options):
         (["stone", "kitten"], "cat", math.sqrt(0.5)),
         ("", "", 1),
         ("", "cat", 0),
+        ("", "?", 0),
         ([], "cat", 0),
     ],
 )

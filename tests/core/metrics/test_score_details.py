@@ -74,6 +74,10 @@ async def none_async(example, prediction, trace=None):
     return None
 
 
+def not_awaited(example, prediction, trace=None):
+    return none_async(example, prediction)
+
+
 class Judge:
     def __init__(self, returned):
         self.returned = returned
@@ -95,6 +99,7 @@ class Judge:
         (Judge(-math.inf), "Judge", "float"),
         (Judge(1j), "Judge", "complex"),
         (Judge(Prediction(answer="x")), "Judge", "Prediction"),
+        (not_awaited, "not_awaited", "coroutine"),
     ],
 )
 def test_a_result_that_is_not_a_score_is_the_metrics_error_and_names_it(metric, name, kind, is_async):

@@ -1,5 +1,7 @@
 """`dspex_data(metrics=[...])`: metrics computed with the predictions, ahead of the tests, as scores."""
 
+import json
+
 import pytest
 
 
@@ -184,3 +186,35 @@ def test_dash_x_asks_only_for_as_many_ahead_as_have_passed(project, alone):
     project.test()
     assert outcomes(alone("--dspex-live", "-x")) == {"errors": 1}
     assert set(project.calls) == {"Say silent"}
+
+
+COMBINED = """
+    import pytest
+    from dspex_core import all_of, at_least, exact_match, f1, json_match
+
+    ROWS = [
+        {"id": "row-1", "question": "Say red", "answer": "red"},
+        {"id": "row-2", "question": "Say blue", "answer": "dark blue"},
+    ]
+    METRICS = [all_of(exact_match("answer"), at_least(f1("answer"), 0.5)), f1("answer")]
+
+    @pytest.mark.dspex_data(ROWS, inputs=["question"], metrics=METRICS)
+    @pytest.mark.dspex_gate("all_of(exact_match,at_least(f1,0.5))", min=0.5)
+    @pytest.mark.dspex_gate("f1", min=0.9)
+    def test_qa(score):
+        score("shape", json_match("a")({"a": {"x": 1}}, {"a": {"x": 2}}))
+"""
+
+
+def test_combined_metrics_have_gates_and_details_in_the_reports(project, alone):
+    project.test(COMBINED)
+    alone("--dspex-record=new")
+    result = alone("--dspex-gate=all_of(exact_match,at_least(f1,0.5)) <= 0.5", "--dspex-report=json:r.json,md:r.md")
+    result.stdout.fnmatch_lines_random(["*all_of(exact_match,at_least(f1,0.5)) *0.50 *>= 0.5*", "*f1 *< 0.9, n=2"])
+    [suite] = json.loads((project.path / "r.json").read_text())["suites"]
+    scores = suite["cases"][1]["scores"]
+    name = "all_of(exact_match,at_least(f1,0.5))"
+    assert scores[name]["details"] == {"exact_match": 0.0, "at_least(f1,0.5)": 1.0}
+    assert scores["f1"]["details"] == {"precision": 1.0, "recall": 0.5}
+    assert scores["shape"]["details"]["wrong"] == ["x"]
+    assert "(precision 1, recall 0.5)" in (project.path / "r.md").read_text()
