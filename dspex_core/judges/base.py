@@ -89,6 +89,14 @@ class BaseJudge(Module):
         """The name under which reports show the metric."""
         return self.name or _CAPITAL.sub("_", type(self).__qualname__).lower()
 
+    if TYPE_CHECKING:
+
+        def __call__(self, *args: Any, **inputs: Any) -> Score:
+            """Judge a prediction: `judge(example, prediction, trace=None)`."""
+
+        async def acall(self, *args: Any, **inputs: Any) -> Score:
+            """Judge a prediction without blocking the event loop."""
+
     def opinion(self, example: Any, prediction: Any, config: Mapping[str, Any]) -> Flow[Opinion]:
         """Ask for one vote.
 

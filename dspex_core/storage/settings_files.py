@@ -14,14 +14,16 @@ if TYPE_CHECKING:
 
 _KIND = "settings"
 _LM = "dspex_core:LM"  # by its name: this module stands below it
+_LMS = ("lm", "judge_lm")
 
 
 def write_settings(path: str | PathLike[str], settings: Mapping[str, Any]) -> None:
-    """Write the settings that are data, and the LM without its key and endpoint."""
+    """Write the settings that are data, and the LMs without their keys and endpoints."""
     state = {name: value for name, value in settings.items() if isinstance(value, bool | int | float | str)}
-    lm = settings.get("lm")
-    if lm is not None and class_path(type(lm)) == _LM:
-        state["lm"] = lm.dump_state()
+    for name in _LMS:
+        lm = settings.get(name)
+        if lm is not None and class_path(type(lm)) == _LM:
+            state[name] = lm.dump_state()
     write_artifact(path, _KIND, state)
 
 
@@ -39,11 +41,10 @@ def read_settings(path: str | PathLike[str], names: Collection[str]) -> dict[str
         )
         raise type(error)(with_reason, path=str(path), problems=error.problems) from error
     unknown = [f"the setting {name!r} is unknown" for name in state if name not in names]
-    lm = state.get("lm")
-    if lm is not None and not (isinstance(lm, dict) and isinstance(lm.get("model"), str)):
-        unknown.append(f"the LM is {lm!r}, not an object with a model")
+    lms = {name: state[name] for name in _LMS if state.get(name) is not None}
+    for name, lm in lms.items():
+        if not (isinstance(lm, dict) and isinstance(lm.get("model"), str)):
+            unknown.append(f"the {'LM' if name == 'lm' else name} is {lm!r}, not an object with a model")
     if unknown:
         raise ArtifactError("does not hold settings of this version", path=str(path), problems=unknown)
-    if lm is not None:
-        state["lm"] = find_class(_LM, allow_import=True)(**lm)
-    return state
+    return {**state, **{name: find_class(_LM, allow_import=True)(**lm) for name, lm in lms.items()}}

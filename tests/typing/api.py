@@ -25,6 +25,7 @@ from dspex_core import (
     Example,
     InputField,
     JSONAdapter,
+    Judge,
     KNNFewShot,
     LMRequest,
     LMResponse,
@@ -41,6 +42,7 @@ from dspex_core import (
     Tool,
     TwoStepAdapter,
     XMLAdapter,
+    calibrate,
     exact_match,
     load_dataset,
 )
@@ -102,6 +104,10 @@ assert_type(result, EvaluationResult)
 assert_type(result >= 0.8, bool)
 assert_type(Score(1.0, feedback="right").value, float)
 assert_type(Example(text="x", intent="cancel").with_inputs("text"), Example)
+judge = Judge("polite", scale=bool, votes=3)
+assert_type(judge(examples[0], predict(text="x")), Score)
+assert_type(calibrate(judge, examples).kappa, float)
+assert_type(judge.corrected(result, calibrate(judge, examples)).interval.low, float)
 
 # DSPy's module paths
 assert_type(dspy.teleprompt.LabeledFewShot(k=2), LabeledFewShot)

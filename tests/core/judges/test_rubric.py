@@ -6,7 +6,9 @@ import cloudpickle
 import pytest
 
 from dspex_core import (
+    LM,
     AnswerRelevance,
+    ArtifactError,
     BootstrapFewShot,
     ChatAdapter,
     ConfigurationError,
@@ -25,6 +27,7 @@ from dspex_core import (
     XMLAdapter,
     context,
     load,
+    settings,
 )
 
 ROW = Example(question="How far is the moon?", answer="384,400 km").with_inputs("question")
@@ -269,3 +272,15 @@ def test_the_output_of_a_function_is_judged_as_its_response():
         Judge("polite")(ROW, "plain text")
     assert "response (to judge)" in asked(lm)
     assert "plain text" in asked(lm)
+
+
+def test_the_lm_of_judges_is_saved_with_the_settings_without_its_key(tmp_path):
+    with context(judge_lm=LM("openai/gpt-4o-mini", api_key="sk-secret-key", temperature=0.0)):
+        settings.save(tmp_path / "settings.json")
+    text = (tmp_path / "settings.json").read_text()
+    assert "sk-secret-key" not in text
+    found = settings.load(tmp_path / "settings.json")["judge_lm"]
+    assert (found.model, found.config["temperature"]) == ("openai/gpt-4o-mini", 0.0)
+    (tmp_path / "settings.json").write_text(text.replace('"model": "openai/gpt-4o-mini"', '"name": "x"'))
+    with pytest.raises(ArtifactError, match="the judge_lm is"):
+        settings.load(tmp_path / "settings.json")
