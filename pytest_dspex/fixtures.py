@@ -27,11 +27,14 @@ def lm(pytestconfig: pytest.Config) -> BaseLM:
 
 
 @pytest.fixture(scope="session")
-def judge_lm(pytestconfig: pytest.Config, lm: BaseLM) -> BaseLM:
+def judge_lm(request: pytest.FixtureRequest) -> BaseLM:
     """Return the LM of judges: the model of the ini key `dspex_judge_lm`, at temperature 0; without the key, `lm`."""
     from pytest_dspex.session.lms import judge_lm_of
 
-    return judge_lm_of(pytestconfig, lm)
+    judge = judge_lm_of(request.config)
+    if judge is None:
+        judge = request.getfixturevalue("lm")  # not a parameter: a test's own `lm` may have another scope
+    return judge
 
 
 @pytest.fixture
@@ -47,7 +50,7 @@ def dspex_context(request: pytest.FixtureRequest, lm: BaseLM) -> Iterator[None]:
         check_lm(request.node, lm)
     if _uses_lm(request):
         connect_needed(request.config)
-    judge = request.getfixturevalue("judge_lm")
+    judge = request.getfixturevalue("judge_lm") if _has_judge(request) else lm
     chosen: dict[str, Any] = {"lm": lm, **({} if judge is lm else {"judge_lm": judge})}
     if request.config.stash[OPTIONS].executor:
         from pytest_dspex.running.executor import executor_of
@@ -55,6 +58,12 @@ def dspex_context(request: pytest.FixtureRequest, lm: BaseLM) -> Iterator[None]:
         chosen["executor"] = executor_of(request.config)
     with context(**chosen):
         yield
+
+
+def _has_judge(request: pytest.FixtureRequest) -> bool:
+    """Return whether the ini key or a fixture of the user's names an LM of its own for judges."""
+    definitions = request.session._fixturemanager.getfixturedefs("judge_lm", request.node)  # noqa: SLF001  as for scopes
+    return bool(request.config.stash[OPTIONS].judge_lm) or definitions is None or len(definitions) > 1
 
 
 def _uses_lm(request: pytest.FixtureRequest) -> bool:

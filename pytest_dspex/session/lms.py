@@ -24,11 +24,11 @@ def session_lm(config: pytest.Config) -> BaseLM:
     return lm
 
 
-def judge_lm_of(config: pytest.Config, lm: BaseLM) -> BaseLM:
-    """Return the LM of the ini key `dspex_judge_lm`, connected if this session may call it; without the key, `lm`."""
+def judge_lm_of(config: pytest.Config) -> BaseLM | None:
+    """Return the LM of the ini key `dspex_judge_lm`, connected if this session may call it; without the key, `None`."""
     model = config.stash[OPTIONS].judge_lm
     if not model:
-        return lm
+        return None
     judge = _named(model)
     if config.stash[OPTIONS].asks:
         make_ready(config, judge)

@@ -238,9 +238,24 @@ def test_the_judge_is_the_lm_unless_the_ini_key_names_another(project, live, pyt
             assert judge_lm.model == wanted if wanted else judge_lm is lm
         """
     )
-    live().assert_outcomes(passed=1)
+    project.test(
+        """
+        import pytest
+        from dspex_core import settings
+
+        @pytest.fixture
+        def lm(lm):
+            return type(lm)("test/own")
+
+        def test_own_lm(lm, request):  # of another scope than the judge
+            wanted = request.config.getini("dspex_judge_lm")
+            assert settings.judge_lm.model == wanted if wanted else settings.judge_lm is None
+        """,
+        name="test_more",
+    )
+    live().assert_outcomes(passed=2)
     pytester.makeini("[pytest]\ndspex_judge_lm = openai/gpt-4o-mini")
-    pytester.runpytest_inprocess().assert_outcomes(passed=1)
+    pytester.runpytest_inprocess().assert_outcomes(passed=2)
 
 
 def test_calls_of_the_judge_are_recorded(project, alone):
