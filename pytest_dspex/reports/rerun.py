@@ -74,7 +74,8 @@ def _options(config: pytest.Config) -> list[str]:
 
 
 def _cache(config: pytest.Config) -> Path | None:
-    if not config.pluginmanager.hasplugin("cacheprovider") or config.cache is None:
+    # Only a session that runs tests has the attribute; a merge of results has not.
+    if not config.pluginmanager.hasplugin("cacheprovider") or getattr(config, "cache", None) is None:
         return None
     try:
         return config.cache.mkdir(_FOLDER)

@@ -35,6 +35,30 @@ def test_two_sessions_that_split_the_cases_are_decided_over_both(suite, alone):
     )
 
 
+def test_a_merge_writes_the_reports_that_it_is_asked_for(suite, alone, monkeypatch):
+    for part in (CASES[:1], CASES[1:]):
+        assert alone("--dspex-partial=parts", *part).ret == 0
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(suite.path / "summary.md"))
+    result = alone("--dspex-merge=parts", "--dspex-report=html:all.html,json:all.json,md:all.md")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["html report: *all.html", "json report: *all.json", "md report: *all.md"])
+    (written,) = json.loads((suite.path / "all.json").read_text())["suites"]
+    assert sorted(case["id"] for case in written["cases"]) == sorted(CASES)
+    assert [gate["verdict"] for gate in written["gates"]] == ["OK"]
+    for name in ("all.html", "all.md", "summary.md"):
+        assert "accuracy" in (suite.path / name).read_text()
+
+
+def test_a_merge_that_cannot_write_a_report_is_red(suite, alone):
+    alone("--dspex-partial=parts")
+    (suite.path / "file").write_text("")
+    result = alone("--dspex-merge=parts", "--dspex-report=json:file/all.json")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["ERROR: --dspex-report: *all.json could not be written *"])
+    assert alone("--dspex-merge=parts", "--dspex-report=pdf:x").ret == USAGE_ERROR
+
+
 def test_files_can_be_named_and_workers_write_them_too(suite, on_two_workers, alone):
     assert on_two_workers("--dspex-partial=one.json", *CASES[:2]).ret == 0
     assert alone("--dspex-partial=two.json", *CASES[2:]).ret == 0
