@@ -37,8 +37,8 @@ def answer_passage_match(example: Any, pred: Any, trace: Any = None) -> bool:  #
     Raises:
         ConfigurationError: `example.answer` is neither a text nor a list of texts.
     """
-    answers = [_words(answer) for answer in _answers(example)]
-    return any(_has_words(_words(passage), answer) for passage in pred.context for answer in answers)
+    answers = [_units(answer) for answer in _answers(example)]
+    return any(_has_words(_units(passage), answer) for passage in pred.context for answer in answers)
 
 
 def EM(prediction: str, answers_list: Sequence[str]) -> bool:  # noqa: N802  DSPy's name
@@ -88,6 +88,23 @@ def normalize_text(s: str) -> str:
 
 def _words(text: str) -> list[str]:
     return normalize_text(text).split()
+
+
+def _units(text: str) -> list[str]:
+    """Return the runs of letters and digits of a normalized text, and each other character that can be seen.
+
+    So does the tokenizer of DPR (Karpukhin et al. 2020): a quotation mark is not a part of the word before it.
+    """
+    found: list[str] = []
+    in_word = False
+    for sign in unicodedata.normalize("NFD", normalize_text(text)):
+        kind = unicodedata.category(sign)[0]
+        if kind in "LMN" and in_word:
+            found[-1] += sign
+        elif kind not in "ZC":
+            found.append(sign)
+        in_word = kind in "LMN"
+    return [unit.lower() for unit in found]
 
 
 def _has_words(words: Sequence[str], wanted: Sequence[str]) -> bool:

@@ -64,6 +64,15 @@ def answers_in_passages(dspy):
     match, row = dspy.evaluate.answer_passage_match, dspy.Example
     cases = [("cat", ["the Cat | sat", "x"]), (["dog", "sat"], ["the Cat sat"]), ("dog", ["cat"]), ("do", ["dog"])]
     cases += [("new york", ["In New, York"]), ("york new", ["In New York"]), ("cat", [])]
+    cases += [
+        ("1000", ["\u20181,000\u2019"]),
+        ("São", ["“são” Paulo"]),
+        ("北京", ["在北京"]),
+        ("", ["x"]),
+        ("-", []),
+        ("€5", ["5€ €5"]),
+    ]
+    cases += [("\u2019", ["don\u2019t"]), ("a\u0301", ["á la carte"]), ([], ["x"]), (["", "y"], [""]), ("½", ["1½ ½"])]
     return (
         [match(row(answer=answer), dspy.Prediction(context=context)) for answer, context in cases],
         refused(lambda: match(row(answer=3), dspy.Prediction(context=["cat"])), ValueError),

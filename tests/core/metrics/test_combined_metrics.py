@@ -4,7 +4,7 @@ import asyncio
 
 import cloudpickle
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dspex_core import Evaluate, Example, Predict, Prediction, Score, ScriptedLM, SemanticF1, context
@@ -58,11 +58,13 @@ def test_weighted_is_the_mean_by_weights(made):
     assert made()(ROW, PREDICTION).value == pytest.approx(0.5 / 4)
 
 
+@settings(max_examples=40)
 @given(value=st.floats(0, 1), weights=st.lists(st.floats(0.001, 1000), min_size=1, max_size=5))
 def test_a_weighted_mean_of_equal_scores_is_that_score(value, weights):
     assert weighted(*((returning(value), weight) for weight in weights))(ROW, PREDICTION).value == value
 
 
+@settings(max_examples=40)
 @given(values=st.lists(st.floats(0, 1), min_size=1, max_size=5))
 def test_combined_scores_lie_between_those_of_their_parts(values):
     metrics = [returning(value) for value in values]

@@ -5,7 +5,7 @@ from dataclasses import fields
 
 import cloudpickle
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dspex_core import Example, LexicalEmbedder, Prediction
@@ -73,12 +73,14 @@ def score(metric, expected, predicted):
 
 
 @pytest.mark.parametrize("metric", [*TEXTS, *ASYMMETRIC], ids=lambda metric: metric.__name__)
+@settings(max_examples=40)
 @given(text=st.text(max_size=25))
 def test_a_text_is_itself(metric, text):
     assert score(metric("a"), text, text).value == 1
 
 
 @pytest.mark.parametrize("metric", TEXTS, ids=lambda metric: metric.__name__)
+@settings(max_examples=40)
 @given(one=st.text("aB é京.,", max_size=8), other=st.text("aB é京.,", max_size=8))
 def test_the_order_of_two_texts_does_not_matter_and_scores_are_shares(metric, one, other):
     value = score(metric("a"), one, other).value
@@ -87,12 +89,14 @@ def test_the_order_of_two_texts_does_not_matter_and_scores_are_shares(metric, on
 
 
 @pytest.mark.parametrize("metric", ASYMMETRIC, ids=lambda metric: metric.__name__)
+@settings(max_examples=40)
 @given(one=st.text("aB é京.,", max_size=8), other=st.text("aB é京.,", max_size=8))
 def test_scores_are_shares(metric, one, other):
     assert 0 <= score(metric("a"), one, other).value <= 1
 
 
 @pytest.mark.parametrize("metric", LISTS)
+@settings(max_examples=40)
 @given(one=st.lists(JSON, max_size=4), other=st.lists(JSON, max_size=4), random=st.randoms(use_true_random=False))
 def test_the_order_of_items_does_not_matter_where_it_does_not_count(metric, one, other, random):
     value = score(metric("a"), one, other).value
@@ -102,6 +106,7 @@ def test_the_order_of_items_does_not_matter_where_it_does_not_count(metric, one,
     assert score(metric("a"), one, shuffled if one else []).value == 1
 
 
+@settings(max_examples=40)
 @given(tree=JSON, other=JSON)
 def test_json_is_itself_and_the_order_of_two_trees_does_not_matter(tree, other):
     assert score(json_match("a"), tree, tree).value == 1
@@ -110,6 +115,7 @@ def test_json_is_itself_and_the_order_of_two_trees_does_not_matter(tree, other):
         assert score(json_match("a"), tree, other).value == pytest.approx(score(json_match("a"), other, tree).value)
 
 
+@settings(max_examples=40)
 @given(number=NUMBERS)
 def test_a_number_is_itself_and_its_text(number):
     assert score(number_match("a"), number, number).value == 1

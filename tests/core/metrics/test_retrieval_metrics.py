@@ -1,7 +1,7 @@
 """Ranked passages against the wanted ones, as scikit-learn and the textbook have it."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
@@ -52,6 +52,7 @@ def test_wanted_items_are_found_by_id_or_text(metric, wanted, found, expected):
 GRADES = st.lists(st.integers(0, 3), min_size=4, max_size=4).filter(any)
 
 
+@settings(max_examples=40)
 @given(ranking=st.permutations(["a", "b", "c", "d"]), grades=GRADES)
 def test_ndcg_is_that_of_scikit_learn(ranking, grades):
     relevance = dict(zip("abcd", grades, strict=True))
@@ -63,6 +64,7 @@ def test_ndcg_is_that_of_scikit_learn(ranking, grades):
 
 
 @pytest.mark.parametrize("made", [recall_at_k, precision_at_k, mrr, ndcg])
+@settings(max_examples=40)
 @given(wanted=st.lists(st.sampled_from("abcdef"), min_size=1, unique=True), found=st.lists(st.sampled_from("abcdef")))
 def test_scores_are_shares(made, wanted, found):
     assert 0 <= value(made("docs", 3), wanted, found) <= 1

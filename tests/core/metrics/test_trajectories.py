@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dspex_core import Example, Prediction, ReAct, ScriptedLM, ToolCalls, context
@@ -129,6 +129,7 @@ def test_feedback_shows_both_and_details_count():
     }
 
 
+@settings(max_examples=40)
 @given(calls=st.lists(st.sampled_from([SEARCH, READ, SEND]), max_size=6), random=st.randoms(use_true_random=False))
 def test_any_order_is_any_order(calls, random):
     shuffled = random.sample(calls, len(calls))
