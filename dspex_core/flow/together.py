@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.flow.pieces import PIECE
 from dspex_core.flow.steps import adrive, drive
-from dspex_core.flow.threads import in_thread
+from dspex_core.flow.threads import in_thread, reused_threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,15 +46,16 @@ class Together:
                 todo.stop()
                 raise
 
-        if self.width == 1:
-            work()
-            return
-        workers = [in_thread(work) for _ in range(self.width)]
-        try:
-            _wait_for(workers)
-        except BaseException:
-            todo.stop()
-            raise
+        with reused_threads():
+            if self.width == 1:
+                work()
+                return
+            workers = [in_thread(work) for _ in range(self.width)]
+            try:
+                _wait_for(workers)
+            except BaseException:
+                todo.stop()
+                raise
 
     async def arun(self) -> None:
         """Run them in tasks."""
@@ -66,13 +67,14 @@ class Together:
             for number, flow in todo:
                 await asyncio.create_task(_adrive_piece(number, flow))
 
-        workers = [asyncio.create_task(work()) for _ in range(self.width)]
-        try:
-            await asyncio.gather(*workers)
-        finally:
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
+        with reused_threads():
+            workers = [asyncio.create_task(work()) for _ in range(self.width)]
+            try:
+                await asyncio.gather(*workers)
+            finally:
+                for worker in workers:
+                    worker.cancel()
+                await asyncio.gather(*workers, return_exceptions=True)
 
 
 def _drive_piece(number: int, flow: Flow[None]) -> None:

@@ -76,7 +76,7 @@ class _Loops(forks.RenewedInChild):
 
     @contextmanager
     def one_for_this_thread(self) -> Iterator[None]:
-        """Lend this thread, which makes one call and ends, an event loop."""
+        """Lend this thread an event loop for one call."""
         idle = self._idle
         try:
             loop = idle.pop()
