@@ -172,8 +172,10 @@ class _Connection(HTTPConnection):
 
     def _write_head(self, method: str, url: str, size: int, head: Head, options: dict[str, Any]) -> None:
         """Write what urllib3 does for a request with a body, with the headers as one piece."""
-        if self.sock is not None:
-            self.sock.settimeout(self.timeout)
+        seconds = _seconds(self.timeout)
+        # Setting it is a system call, for which other threads may take the interpreter.
+        if self.sock is not None and abs((self.sock.gettimeout() or 0.0) - seconds) > _SLACK:
+            self.sock.settimeout(seconds)
         kept = {name: value for name, value in options.items() if name != "chunked"}
         self._response_options = _ResponseOptions(request_method=method, request_url=url, **kept)
         http.client.HTTPConnection.putrequest(self, method, url, skip_host=head.has_host, skip_accept_encoding=True)

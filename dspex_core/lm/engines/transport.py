@@ -103,14 +103,17 @@ class HTTPClient(forks.RenewedInChild):
         reader: Reader | None = None,
     ) -> HTTPReply:
         """Post a body and await the whole reply, at most `timeout` seconds."""
-        from dspex_core.lm.engines.sessions import FAILURES, Reuse  # loads aiohttp, which sync programs do not need
+        from dspex_core.lm.engines.sessions import FAILURES, Reuse, in_use  # loads aiohttp; sync programs need none
 
         connection = Reuse()
+        token = in_use.set(connection)
         try:
             return await self._apost(body, timeout, reader, connection)
         except FAILURES as error:
             kind = StaleConnectionError if connection.reused else ConnectionError
             raise kind(str(error) or type(error).__name__) from error
+        finally:
+            in_use.reset(token)
 
     def _post(self, body: bytes, timeout: float, reader: Reader | None) -> HTTPReply:
         response = self._send(
@@ -154,7 +157,6 @@ class HTTPClient(forks.RenewedInChild):
             allow_redirects=False,
             proxy=self._proxy.url if self._proxy else None,
             proxy_headers=self._proxy.headers if self._proxy else None,
-            trace_request_ctx=connection,
         ) as response:
             connection.reused = False  # a failure from here on does not mean a stale connection
             streams = reader is not None and _is_event_stream(response.status, response.headers)
