@@ -71,10 +71,9 @@ class GEval(Judge):
         )
         self.logprobs = logprobs
         super().__init__(criteria, scale=scale, fields=fields, votes=votes, **options)
-        self._unwritten = self.judge.signature
-        self._origin = _Origin()
+        self._kept = _Kept()
         if steps is not None:
-            self._keep(checked_steps(steps))
+            self.judge = self._with(checked_steps(steps))
 
     @staticmethod
     def outputs(scale: Scale) -> dict[str, Any]:
@@ -84,19 +83,18 @@ class GEval(Judge):
     @property
     def evaluation_steps(self) -> tuple[str, ...]:
         """The steps of evaluation; empty until they have been written."""
-        _, _, listed = (self.judge.signature.instructions or "").partition(_HEADING)
-        return tuple(_STEP.findall(listed))
+        return _steps_in(self.judge) or self._kept.steps
 
     def write_steps(self) -> tuple[str, ...]:
-        """Let the model write the steps, unless there are some, and keep them; return them."""
-        if not self.evaluation_steps:
-            self._keep(drive(self.judging(self._written())))
+        """Let the model write the steps, unless there are some, and make them a part of the judge; return them."""
+        if not _steps_in(self.judge):
+            self.judge = self._with(self._kept.steps or drive(self.judging(self._written())))
         return self.evaluation_steps
 
     async def awrite_steps(self) -> tuple[str, ...]:
         """`write_steps` without blocking the event loop."""
-        if not self.evaluation_steps:
-            self._keep(await adrive(self.judging(self._written())))
+        if not _steps_in(self.judge):
+            self.judge = self._with(self._kept.steps or await adrive(self.judging(self._written())))
         return self.evaluation_steps
 
     def _voted(self, example: Any, prediction: Any) -> Flow[Score]:
@@ -111,15 +109,13 @@ class GEval(Judge):
 
     def _ready(self) -> Flow[Predict]:
         """Return the predictor with its steps."""
-        recorder = current().recorder
-        if not self.evaluation_steps:
-            self._keep((yield from self._written()))
-            self._origin.recorder = recorder
-        elif self._origin.is_another(recorder):
-            judge = self.judge.deepcopy()
-            judge.signature = self._unwritten.append_instructions(_listed((yield from self._written())))
-            return judge
-        return self.judge
+        if _steps_in(self.judge):
+            return self.judge
+        steps, recorder = self._kept.steps_for(current().recorder), current().recorder
+        if not steps:
+            steps = yield from self._written()
+            steps = self._kept.keep(steps, recorder)
+        return self._with(steps)
 
     def _first(self, judge: Predict, material: str) -> Flow[Opinion]:
         """Ask with probabilities; a model that refuses to return them is asked without."""
@@ -145,32 +141,54 @@ class GEval(Judge):
         found = yield from running(self.writer, criteria=self.criteria, scale=", ".join(self.scale.names))
         return checked_steps(found.steps)
 
-    def _keep(self, steps: Sequence[str]) -> None:
-        """Make steps a part of the judge's instructions; of several calls at once, the first to have some."""
-        if not self.evaluation_steps:
-            self.judge.signature = self.judge.signature.append_instructions(_listed(steps))
+    def _with(self, steps: Sequence[str]) -> Predict:
+        """Return the predictor with steps in its instructions."""
+        judge = self.judge.deepcopy()
+        listed = "\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1))
+        judge.signature = judge.signature.append_instructions(f"{_HEADING}\n{listed}")
+        return judge
+
+    def dump_state(self) -> dict[str, Any]:
+        """Return the state of each predictor; the steps are in the instructions of `judge`."""
+        state = super().dump_state()
+        if self._kept.steps and not _steps_in(self.judge):
+            state["judge"] = self._with(self._kept.steps).dump_state()
+        return state
 
     def constructor_arguments(self) -> dict[str, Any]:
         """Return the arguments as they were given, without the LM; the steps are a part of the state."""
         return {**super().constructor_arguments(), "logprobs": self.logprobs}
 
 
-class _Origin:
-    """Which recorder got the call that wrote the steps; a copy, such as a saved judge, has them from nowhere."""
+class _Kept:
+    """The steps that were written during a call, and the recorder that got the call which wrote them.
 
-    def __init__(self) -> None:
+    They are kept apart from the predictor: what a metric is does not depend on whether it has been called, and neither
+    do the fingerprints of journals and artifacts.
+    """
+
+    def __init__(self, steps: tuple[str, ...] = ()) -> None:
+        self.steps = steps
         self.recorder: Recorder | None = None
 
-    def is_another(self, recorder: Recorder | None) -> bool:
-        """Whether they are from another recorder's call than this one would get."""
-        return recorder is not None and self.recorder is not None and recorder is not self.recorder
+    def steps_for(self, recorder: Recorder | None) -> tuple[str, ...]:
+        """Return the steps, unless they are of another recorder's call."""
+        is_anothers = recorder is not None and self.recorder is not None and recorder is not self.recorder
+        return () if is_anothers else self.steps
 
-    def __reduce__(self) -> tuple[type[_Origin], tuple[()]]:
-        return _Origin, ()
+    def keep(self, steps: tuple[str, ...], recorder: Recorder | None) -> tuple[str, ...]:
+        """Keep steps, and return those to judge by: of several calls at once, the first to have some."""
+        if not self.steps:
+            self.steps, self.recorder = steps, recorder
+        return self.steps_for(recorder) or steps
+
+    def __reduce__(self) -> tuple[type[_Kept], tuple[tuple[str, ...]]]:
+        return _Kept, (self.steps,)
 
 
-def _listed(steps: Sequence[str]) -> str:
-    return "\n".join([_HEADING, *(f"{number}. {step}" for number, step in enumerate(steps, 1))])
+def _steps_in(judge: Predict) -> tuple[str, ...]:
+    _, _, listed = judge.signature.instructions.partition(_HEADING)
+    return tuple(_STEP.findall(listed))
 
 
 def checked_steps(steps: Any) -> tuple[str, ...]:

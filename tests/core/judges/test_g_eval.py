@@ -17,6 +17,7 @@ from dspex_core import (
     context,
     load,
 )
+from dspex_core.optimizers.fingerprint import metric_data
 
 ROW = Example(question="q").with_inputs("question")
 REPLY = Prediction(answer="a")
@@ -70,7 +71,23 @@ def test_threads_that_judge_at_once_all_judge_by_the_same_steps():
         Evaluate(devset=[ROW] * 8, metric=judge, num_threads=4)(lambda question: REPLY)
     shown = {request.messages[0].text for request in model.asked}
     assert len(shown) == 1
-    assert judge.judge.signature.instructions.count("Read the answer.") == 1
+    assert shown.pop().count("Read the answer.") == 1
+
+
+def test_a_journal_goes_on_although_the_judge_has_its_steps_meanwhile(tmp_path):
+    model, judge = Model(4), GEval("short", votes=1)
+    run = Evaluate(devset=[ROW], metric=judge, journal=tmp_path / "run.jsonl")
+    with context(lm=ScriptedLM(model)):
+        assert run(lambda question: REPLY).mean == run(lambda question: REPLY).mean
+    assert len(model.asked) == 1
+
+
+def test_what_a_compiled_program_is_stale_by_does_not_depend_on_whether_the_metric_was_called():
+    judge = GEval("short", votes=1)
+    before = metric_data(judge)
+    with context(lm=ScriptedLM(Model(4))):
+        judge(ROW, REPLY)
+    assert metric_data(judge) == before
 
 
 @pytest.mark.parametrize("save_program", [True, False])
@@ -78,7 +95,7 @@ def test_saved_steps_are_not_written_again(tmp_path, save_program):
     model, judge = Model(4), GEval("short", votes=1, scale=(0, 4))
     path = tmp_path / "judge.json"
     with context(lm=ScriptedLM(model)):
-        assert judge.write_steps() == judge.evaluation_steps
+        judge(ROW, REPLY) if save_program else judge.write_steps()
         judge.save(path, save_program=save_program)
         copy = load(path) if save_program else GEval("short", votes=1, scale=(0, 4))
         if not save_program:
