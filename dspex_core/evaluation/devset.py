@@ -93,15 +93,18 @@ class Devset:
         return map(self._example, itertools.count(1), itertools.chain((first,), rows))
 
     def _example(self, number: int, row: Any) -> Example:
+        if isinstance(row, Example):
+            return row if "_dspex_inputs" in row.__dict__ else self._with_inputs(number, row)
         if isinstance(row, Mapping):
-            row = Example({str(name): value for name, value in row.items()})
+            return self._with_inputs(number, Example({str(name): value for name, value in row.items()}))
         if not isinstance(row, Row):
             raise ConfigurationError(
                 f"row {number} of the devset is not an Example but {row!r:.200}: "
                 "write Example(row).with_inputs('name', ...)"
             )
-        if not isinstance(row, Example) or "_dspex_inputs" in row.__dict__:
-            return row  # type: ignore[return-value]  # another library's, which has what an evaluation needs
+        return row  # type: ignore[return-value]  # another library's, which has what an evaluation needs
+
+    def _with_inputs(self, number: int, row: Example) -> Example:
         found = self._inputs & row.keys()
         if not found:
             raise ConfigurationError(

@@ -147,8 +147,9 @@ class CaseJournal:
         return f"the journal {path!r} is of another evaluation; give another journal, or remove it:{listed}"
 
 
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
 _ANY: Any = object()  # stands for an example that no line holds
 
 
 def _line(data: Mapping[str, Any]) -> bytes:
-    return json.dumps(data, separators=(",", ":"), allow_nan=False).encode()
+    return _encode(data).encode()

@@ -1,0 +1,99 @@
+"""What the journal of an evaluation costs, and whether killed runs lose or repeat anything.
+
+The cost is in CPU: the same evaluation against a server on this machine with and without a journal, in turns, and the
+minima count. Then an evaluation of 100,000 examples is killed with SIGKILL at five random moments, and resumed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import server
+
+BAR = 0.05
+NEWLINE = b"\n"
+KILLED = """
+import sys
+from dspex_core import Evaluate, Example, Prediction
+
+path, count = sys.argv[1], int(sys.argv[2])
+rows = (Example(question=f"What is {n} + {n}?", answer=str(2 * n)).with_inputs("question") for n in range(count))
+result = Evaluate(devset=rows, metric=lambda example, found, trace=None: example.answer == found.answer, num_threads=4,
+                  journal=path, keep="none")(lambda question: Prediction(answer=str(2 * int(question.split()[2]))))
+print(result.n, result.mean)
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--examples", type=int, default=1000, help="of the measurement of the cost")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--killed", type=int, default=100_000, help="examples of the evaluation that is killed")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        cost(Path(folder), options)
+        kill(Path(folder) / "killed.jsonl", options.killed)
+
+
+def cost(folder: Path, options: argparse.Namespace) -> None:
+    import dspex_core
+
+    rows = [
+        {"question": f"What is the capital of country {number}?", "answer": "Paris"}
+        for number in range(options.examples)
+    ]
+    devset = [dspex_core.Example(row).with_inputs("question") for row in rows]
+    with server.running(0.02) as url:
+        dspex_core.configure(lm=dspex_core.LM("openai/x", api_base=url, api_key="k", cache=False, engine="direct"))
+        program = dspex_core.Predict("question -> answer")
+
+        def taken(journal: Path | None) -> float:
+            evaluate = dspex_core.Evaluate(devset=devset, metric=right, num_threads=32, journal=journal)
+            begun = time.process_time()
+            evaluate(program)
+            return time.process_time() - begun
+
+        taken(None)
+        pairs = [(taken(None), taken(folder / f"{number}.jsonl")) for number in range(options.rounds)]
+    without, with_it = (min(times) for times in zip(*pairs, strict=True))
+    share = with_it / without - 1
+    each, met = 1e6 * (with_it - without) / options.examples, "yes" if share < BAR else "no"
+    print(f"CPU of {options.examples} examples: {without:.3f} s without, {with_it:.3f} s with a journal")
+    print(f"the journal: {each:.0f} us an example, {share:.1%} of the CPU (bar {BAR:.0%}: {met})")
+
+
+def right(example: object, prediction: object, _: object = None) -> bool:
+    return example.answer == prediction.answer
+
+
+def kill(path: Path, count: int) -> None:
+    draw = random.Random(0)
+    for _ in range(5):
+        process = start(path, count)
+        grown = (path.stat().st_size if path.exists() else 0) + draw.uniform(0.05, 0.19) * count * 330
+        while (not path.exists() or path.stat().st_size < grown) and process.poll() is None:
+            time.sleep(0.005)
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+        print(f"killed after {path.read_bytes().count(NEWLINE) - 1:,} of {count:,} cases")
+    said, _ = start(path, count).communicate()
+    counted = [json.loads(line)["index"] for line in path.read_bytes().splitlines()[1:]]
+    is_whole = sorted(counted) == list(range(count))
+    print(f"result: {said.strip()}; {len(counted):,} lines; each case once: {is_whole}")
+
+
+def start(path: Path, count: int) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, "-c", KILLED, path, str(count)], text=True, stdout=subprocess.PIPE)
+
+
+if __name__ == "__main__":
+    main()
