@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from dspex_core.errors import ToolServerError as ToolServerError
     from dspex_core.errors import TruncatedReplyError as TruncatedReplyError
     from dspex_core.evaluation.evaluate import Evaluate as Evaluate
-    from dspex_core.evaluation.evaluate import EvaluationResult as EvaluationResult
+    from dspex_core.evaluation.result import EvaluationResult as EvaluationResult
     from dspex_core.example import Completions as Completions
     from dspex_core.example import Example as Example
     from dspex_core.example import Prediction as Prediction
@@ -191,7 +191,8 @@ _NAMES = {
         "StaleArtifactError StaleArtifactWarning ToolArgumentsError ToolExecutionError ToolServerError "
         "TruncatedReplyError"
     ),
-    "evaluation.evaluate": "Evaluate EvaluationResult",
+    "evaluation.evaluate": "Evaluate",
+    "evaluation.result": "EvaluationResult",
     "example": "Completions Example Prediction",
     "interpreter": "CodeInterpreter FinalOutput PythonInterpreter",
     "judges": (

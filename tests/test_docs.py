@@ -288,6 +288,15 @@ def test_every_link_between_the_docs_leads_somewhere():
             assert (document.parent / target).exists(), f"{document.name} links to {target}"
 
 
+def test_the_code_about_evaluation_runs(tmp_path):
+    text = (ROOT / "docs/evaluation.md").read_text()
+    code = "\n".join(block[2] for block in BLOCK.finditer(text) if block[1] == "python")
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=100)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    assert "95 % interval" in done.stdout
+
+
 def test_the_code_about_metrics_runs():
     text = (ROOT / "docs/metrics.md").read_text()
     code = "\n".join(block[2] for block in BLOCK.finditer(text) if block[1] == "python")

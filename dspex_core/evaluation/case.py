@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -212,6 +211,8 @@ def _named(error: BaseException) -> str:
 
 def _portable(error: Exception) -> Exception:
     """Return the error, or what is known of it where no other process could read it."""
+    import pickle  # only where a result leaves the process
+
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301  it is our own
     except Exception:  # noqa: BLE001  the error's class is the user's, and so is what it holds

@@ -11,41 +11,11 @@ from typing import Any
 from dspex_core.datasets.checks import Row
 from dspex_core.datasets.load import load_dataset
 from dspex_core.errors import ConfigurationError
+from dspex_core.evaluation.read_once import ReadOnce
 from dspex_core.example import Example
 from dspex_core.programs.inputs import input_names
 
 _EMPTY = "the devset is empty: pass at least one example (has a filter removed all?)"
-
-
-class ReadOnce:
-    """The rows of an iterator, which are read as they are needed.
-
-    Args:
-        rows: The iterator.
-        remembers: Whether the rows are kept for another evaluation.
-    """
-
-    def __init__(self, rows: Iterator[Any], *, remembers: bool) -> None:
-        self._rows = rows
-        self._remembers = remembers
-        self._read: list[Any] = []
-        self._is_begun = False
-
-    def __iter__(self) -> Iterator[Any]:
-        if self._is_begun and not self._remembers:
-            raise ConfigurationError(
-                "the devset is an iterator whose rows have been read and were not kept: "
-                "pass a list, or a function that returns a new iterator"
-            )
-        self._is_begun = True
-        return self._each()
-
-    def _each(self) -> Iterator[Any]:
-        yield from self._read
-        for row in self._rows:
-            if self._remembers:
-                self._read.append(row)
-            yield row
 
 
 class Devset:
@@ -116,11 +86,6 @@ class Devset:
     @cached_property
     def _inputs(self) -> frozenset[str]:
         return input_names(self._program)
-
-
-def lazily(devset: Any, *, remembers: bool) -> Any:
-    """Return a devset that can be used again, if it is an iterator."""
-    return ReadOnce(devset, remembers=remembers) if isinstance(devset, Iterator) else devset
 
 
 def _rows_of(given: Any) -> Iterable[Any]:

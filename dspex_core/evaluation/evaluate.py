@@ -11,25 +11,20 @@ from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
 from dspex_core.config import current
 from dspex_core.errors import ConfigurationError
-from dspex_core.evaluation.case import CaseError, CaseResult
-from dspex_core.evaluation.devset import Devset, lazily
-from dspex_core.evaluation.loop import Loop, Plan
 from dspex_core.evaluation.options import check_options
-from dspex_core.evaluation.outputs import Outputs
-from dspex_core.evaluation.result import EvaluationResult
-from dspex_core.evaluation.run import CaseRun, Metric, Program
+from dspex_core.evaluation.read_once import lazily
 from dspex_core.flow.steps import adrive, drive, in_own_loop
-from dspex_core.metrics.score import metric_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from concurrent.futures import Executor
     from os import PathLike
 
+    from dspex_core.evaluation.loop import Loop
+    from dspex_core.evaluation.options import Keep
+    from dspex_core.evaluation.result import EvaluationResult
+    from dspex_core.evaluation.run import Metric, Program
     from dspex_core.evaluation.stopping import Rule
-    from dspex_core.evaluation.tally import Keep
-
-__all__ = ["CaseError", "CaseResult", "Evaluate", "EvaluationResult", "metric_name"]
 
 DevsetLike = Any  # as `load_dataset` takes it, and iterators; None for that of the evaluation
 
@@ -190,6 +185,12 @@ class Evaluate:
         callback_metadata: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> Loop:
+        # The machinery of a call, which an import of `Evaluate` need not load.
+        from dspex_core.evaluation.devset import Devset
+        from dspex_core.evaluation.loop import Loop, Plan
+        from dspex_core.evaluation.outputs import Outputs
+        from dspex_core.evaluation.run import CaseRun
+
         metric, devset = metric or self.metric, self.devset if devset is None else devset
         if metric is None:
             raise ConfigurationError("Evaluate needs a metric: metric(example, prediction, trace=None)")

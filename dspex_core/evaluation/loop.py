@@ -13,7 +13,7 @@ from dspex_core.evaluation.case import CaseResult, error_of
 from dspex_core.evaluation.fingerprint import fingerprint_of
 from dspex_core.evaluation.journal import CaseJournal
 from dspex_core.evaluation.stopping import Deciding
-from dspex_core.evaluation.tally import Collected, Keep
+from dspex_core.evaluation.tally import Collected
 from dspex_core.flow.progress import Progress
 from dspex_core.flow.runner import Finished, Runner
 from dspex_core.metrics.score import Score, metric_name
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from dspex_core.evaluation.devset import Devset
+    from dspex_core.evaluation.options import Keep
     from dspex_core.evaluation.outputs import Outputs
     from dspex_core.evaluation.result import EvaluationResult
     from dspex_core.evaluation.run import CaseRun
@@ -137,12 +138,18 @@ class Loop:
                 yield begin
 
     def _finished(self, example: Example, attempt: int, *, index: int) -> CaseResult | None:
-        """Return a case that an earlier run has finished; with `retry_errors`, not one that failed."""
+        """Return a case that an earlier run has finished; with `retry_errors`, not one that failed.
+
+        One that failed for want of budget or of a worker was never tried to its end.
+        """
         assert self._journal is not None, "there is a journal to look into"
         case = self._journal.case(example, attempt, index=index)
         if case is None or case.error is None:
             return case
-        return None if self.plan.retry_errors else replace(case, score=Score(self.plan.run.failure_score))
+        is_tried = case.error.phase not in ("budget", "worker")
+        if self.plan.retry_errors or not is_tried:
+            return None
+        return replace(case, score=Score(self.plan.run.failure_score))
 
     def _kept(
         self, journal: CaseJournal, finished: CaseResult | None, begin: Callable[[], Flow[CaseResult]]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 from dspex_core.errors import ConfigurationError
-from dspex_core.evaluation.tally import KEEPS
+
+Keep = Literal["all", "failures", "none"]
+KEEPS: tuple[Keep, ...] = ("all", "failures", "none")
 
 
 def check_options(*, timeout: Any, repeats: Any, keep: Any, stop_when: Any) -> None:

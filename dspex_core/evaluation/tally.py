@@ -5,16 +5,14 @@ from __future__ import annotations
 import math
 from array import array
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from dspex_core.evaluation.result import EvaluationResult, Figures
 
 if TYPE_CHECKING:
     from dspex_core.evaluation.case import CaseResult
+    from dspex_core.evaluation.options import Keep
     from dspex_core.evaluation.stopping import Stopped
-
-Keep = Literal["all", "failures", "none"]
-KEEPS: tuple[Keep, ...] = ("all", "failures", "none")
 
 
 @dataclass(slots=True)

@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 from dspex_core.dspy_paths import submodules
-from dspex_core.evaluation.evaluate import Evaluate, EvaluationResult
+from dspex_core.evaluation.evaluate import Evaluate
+from dspex_core.evaluation.result import EvaluationResult
 from dspex_core.judges.ideas import CompleteAndGrounded, SemanticF1
 from dspex_core.metrics.answers import EM, answer_exact_match, answer_passage_match, normalize_text
 
