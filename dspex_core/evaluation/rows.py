@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.evaluation.grouped import id_of
@@ -17,7 +18,7 @@ Row = dict[str, Any]
 
 _BEFORE = ("id", "index", "attempt")
 _AFTER = (
-    *("feedback", "phase", "error", "latency", "cost"),
+    *("feedback", "details", "phase", "error", "latency", "cost"),
     *("calls", "cached_calls", "prompt_tokens", "completion_tokens"),
 )
 
@@ -39,6 +40,7 @@ def _record(metric: str, case: CaseResult, taken: Collection[str]) -> Row:
     before = (id_of(case.example), case.index, case.attempt)
     after = (
         case.score.feedback or None,
+        json.dumps(case.score.details, ensure_ascii=False) if case.score.details else None,
         None if error is None else error.phase,
         None if error is None else str(error),
         *(case.latency, usage.cost, usage.calls, usage.cached_calls, tokens.prompt_tokens, tokens.completion_tokens),

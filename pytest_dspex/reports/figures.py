@@ -73,7 +73,8 @@ def _matrix(field: str, pairs: Mapping[int, tuple[str, str]]) -> dict[str, Any]:
     from dspex_core import confusion_matrix  # imported only for pages that have a matrix
 
     matrix = confusion_matrix(pairs)
-    return {"field": field, "expected": matrix.expected, "got": matrix.predicted, "cells": matrix.cells}
+    cells = [list(map(list, row)) for row in matrix.cells]
+    return {"field": field, "expected": list(matrix.expected), "got": list(matrix.predicted), "cells": cells}
 
 
 def _repeats(cases: Sequence[CaseRow]) -> list[dict[str, Any]]:

@@ -1,6 +1,8 @@
 """Details travel with a score: through pickles, stored cases and errors that name the metric."""
 
 import asyncio
+import csv
+import json
 import math
 import pickle
 
@@ -109,3 +111,10 @@ def test_a_result_that_is_not_a_score_is_the_metrics_error_and_names_it(metric, 
     assert case.error.phase == "metric"
     assert f"the metric {name!r} must return a finite number" in str(case.error)
     assert f"({kind})" in str(case.error)
+
+
+def test_tables_of_an_evaluation_have_the_details(tmp_path):
+    result = result_of(lambda example, prediction: Score(0.5, "half", {"recall": 0.5, "odd": "\ud800"}))
+    result.save(tmp_path / "cases.csv")
+    [row] = csv.DictReader((tmp_path / "cases.csv").read_text(encoding="utf-8").splitlines())
+    assert json.loads(row["details"])["recall"] == 0.5
