@@ -1,9 +1,11 @@
 """How long a live session of 200 cases takes against a server of 200 ms, with and without a judge, beside the peers.
 
-Each suite is a folder of its own with one test file, run by `python -m pytest` as a process of its own. A peer takes
-part where it is installed in the environment whose Python is given: DeepEval (`--deepeval-python`), LangSmith's plugin
-(`--langsmith-python`), each with the OpenAI SDK, whose calls their tests make. Their tests run one after the other, as
-those plugins run them.
+Each suite is a folder of its own with one test file, run as a process of its own. Two peers take part, each in the way
+that its documentation shows and with the OpenAI SDK: DeepEval (`deepeval test run`, `assert_test` with a metric) and
+LangSmith's plugin (`@pytest.mark.langsmith`, without its server). Both run their tests one after the other.
+
+With `--environments FOLDER` each of the three has a virtual environment there, which is made if it is missing. Without,
+only this plugin takes part, in the environment of this Python.
 """
 
 from __future__ import annotations
@@ -15,9 +17,15 @@ import sys
 import tempfile
 import textwrap
 import time
+import venv
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from server import running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 CASES = 200
 LATENCY = 0.2
@@ -45,7 +53,7 @@ OURS = """
     def test_qa(example, prediction):
         assert prediction.answer == example.answer
 """
-PEER = """
+ASK = """
     import os
     import openai
     import pytest
@@ -56,55 +64,134 @@ PEER = """
         reply = CLIENT.chat.completions.create(model="benchmark", messages=[{{"role": "user", "content": text}}])
         return reply.choices[0].message.content
 
-    {marker}
+    def is_right(answer):
+        return "Paris" in ({judge})
+"""
+DEEPEVAL = """
+    from deepeval import assert_test
+    from deepeval.metrics import BaseMetric
+    from deepeval.test_case import LLMTestCase
+
+    class Right(BaseMetric):
+        threshold = 0.5
+
+        def measure(self, test_case, *args, **kwargs):
+            self.score = float(is_right(test_case.actual_output))
+            self.success = self.score >= self.threshold
+            self.reason = ""
+            return self.score
+
+        async def a_measure(self, test_case, *args, **kwargs):
+            return self.measure(test_case)
+
+        def is_successful(self):
+            return self.success
+
+        @property
+        def __name__(self):
+            return "Right"
+
     @pytest.mark.parametrize("number", range({cases}))
     def test_qa(number):
-        text = asked(f"Question {{number}}?")
-        {judge}
+        question = f"Question {{number}}?"
+        assert_test(LLMTestCase(input=question, actual_output=asked(question)), [Right()])
 """
+LANGSMITH = """
+    from langsmith import testing
+
+    @pytest.mark.langsmith
+    @pytest.mark.parametrize("number", range({cases}))
+    def test_qa(number):
+        question = f"Question {{number}}?"
+        testing.log_inputs({{"question": question}})
+        answer = asked(question)
+        testing.log_outputs({{"answer": answer}})
+        right = is_right(answer)
+        testing.log_feedback(key="right", score=right)
+        assert right
+"""
+JUDGES = {False: "answer", True: 'asked("Is it right? " + answer)'}
+PROJECT = Path(__file__).parents[1]
+PACKAGES = {
+    "pytest-dspex": ["-e", str(PROJECT)],
+    "DeepEval": ["deepeval", "openai"],
+    "LangSmith": ["langsmith[pytest]", "openai"],
+}
+PYTEST = ["-m", "pytest", "-q", "-p", "no:cacheprovider"]
+
+
+@dataclass(frozen=True)
+class Suite:
+    """The suite of one plugin, how it is run, and for ours how many seconds it may take."""
+
+    name: str
+    source: str
+    command: list[str]
+    bar: float | None = None
+
+    def seconds(self, address: str) -> float:
+        """Run it once."""
+        environment = {
+            **os.environ,
+            "BENCHMARK_SERVER": address,
+            # The benchmark goes to no other server.
+            "LANGSMITH_TEST_TRACKING": "false",
+            "DEEPEVAL_TELEMETRY_OPT_OUT": "YES",
+            "DEEPEVAL_UPDATE_WARNING_OPT_IN": "0",
+        }
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "test_live.py").write_text(self.source)
+            started = time.perf_counter()
+            command = [*self.command, "test_live.py"]
+            done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+            seconds = time.perf_counter() - started
+        if done.returncode:
+            sys.exit(f"the suite of {self.name} failed:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+        return seconds
 
 
 def main() -> None:
     """Run the suites and print a line for each."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--deepeval-python")
-    parser.add_argument("--langsmith-python")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--environments", type=Path, metavar="FOLDER")
     parser.add_argument("--cases", type=int, default=CASES)
+    parser.add_argument("--runs", type=int, default=3, help="how often each suite runs; the fastest counts")
     arguments = parser.parse_args()
     with running(latency=LATENCY) as address:
-        for judged, bar in ((False, 3.0), (True, 5.0)):
-            metrics = ", metrics=[judge]" if judged else ""
-            source = OURS.format(cases=arguments.cases, metrics=metrics)
-            seconds = _timed(source, sys.executable, address, "--dspex-live")
-            requests = arguments.cases * (2 if judged else 1)
-            met = "met" if seconds <= bar else "NOT met"
-            print(f"pytest-dspex, {requests} requests: {seconds:.1f} s (bar {bar:.0f} s: {met})")
-            judge = 'assert "Paris" in asked("Is it right? " + text)' if judged else 'assert "Paris" in text'
-            for name, python, marker in (
-                ("DeepEval", arguments.deepeval_python, ""),
-                ("LangSmith", arguments.langsmith_python, "@pytest.mark.langsmith"),
-            ):
-                if python:
-                    source = PEER.format(cases=arguments.cases, marker=marker, judge=judge)
-                    print(f"{name}, {requests} requests: {_timed(source, python, address):.1f} s")
+        for judged in (False, True):
+            for suite in _suites(arguments.environments, judged=judged, cases=arguments.cases):
+                runs = 1 if suite.bar is None else arguments.runs  # the peers take long, whatever the machine does
+                seconds = min(suite.seconds(address) for _ in range(runs))
+                met = "met" if suite.bar is not None and seconds <= suite.bar else "NOT met"
+                bar = "" if suite.bar is None else f" (bar {suite.bar:.0f} s: {met})"
+                print(f"{suite.name}, {arguments.cases * (1 + judged)} requests: {seconds:.1f} s{bar}", flush=True)
 
 
-def _timed(source: str, python: str, address: str, *options: str) -> float:
-    environment = {
-        **os.environ,
-        "BENCHMARK_SERVER": address,
-        "LANGSMITH_TEST_TRACKING": "false",  # the benchmark goes to no other server
-        "DEEPEVAL_TELEMETRY_OPT_OUT": "YES",
-    }
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "test_live.py").write_text(textwrap.dedent(source))
-        command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, folder]
-        started = time.perf_counter()
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-        seconds = time.perf_counter() - started
-    if done.returncode:
-        sys.exit(f"the suite failed:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
-    return seconds
+def _suites(folder: Path | None, *, judged: bool, cases: int) -> Iterator[Suite]:
+    python = sys.executable if folder is None else _python(folder, "pytest-dspex")
+    ours = _written(OURS, cases=cases, metrics=", metrics=[judge]" if judged else "")
+    yield Suite("pytest-dspex", ours, [python, *PYTEST, "--dspex-live"], bar=5.0 if judged else 3.0)
+    if folder is None:
+        return
+    asks = _written(ASK, judge=JUDGES[judged])
+    deepeval = Path(_python(folder, "DeepEval")).with_name("deepeval")
+    yield Suite("DeepEval", asks + _written(DEEPEVAL, cases=cases), [str(deepeval), "test", "run"])
+    yield Suite("LangSmith", asks + _written(LANGSMITH, cases=cases), [_python(folder, "LangSmith"), *PYTEST])
+
+
+def _written(source: str, **values: object) -> str:
+    return textwrap.dedent(source).format(**values)
+
+
+def _python(folder: Path, name: str) -> str:
+    """Return the Python of an environment, which is made if it is missing."""
+    home = folder.resolve() / name.lower()
+    python = home / "bin" / "python"
+    if not python.exists():
+        venv.create(home, with_pip=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", *PACKAGES[name]], check=True)
+    return str(python)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterator
 
 # in the output that an xdist worker sends to its controller
 COLLECTED_OUTPUT = "dspex_collected"
@@ -21,9 +21,11 @@ PROBLEMS_OUTPUT = "dspex_problems"
 RECORDING_OUTPUT = "dspex_recording"
 # in the stash of an item
 SIBLINGS: pytest.StashKey[list[pytest.Item]] = pytest.StashKey()  # all cases that pytest made of a function
+PLACE: pytest.StashKey[int] = pytest.StashKey()  # in the order of collection, which other plugins may shuffle
 NEXT_ITEM: pytest.StashKey[pytest.Item | None] = pytest.StashKey()
 # in the stash of the session's config
 DETAILED: pytest.StashKey[bool] = pytest.StashKey()  # whether a report shows each case in full, with its LM calls
 KNOWN_SECRETS: pytest.StashKey[Callable[[], Collection[str]]] = pytest.StashKey()  # of LMs that were called
+PLACES: pytest.StashKey[Iterator[int]] = pytest.StashKey()  # of the items that are collected next
 COLLECTED_ITEMS: pytest.StashKey[list[pytest.Item]] = pytest.StashKey()  # before any is deselected
 SKIPPED_MODULES: pytest.StashKey[bool] = pytest.StashKey()  # whether a module was skipped while it was collected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +12,7 @@ from pytest_dspex.collecting.problems import with_unreadable
 from pytest_dspex.collecting.relevance import any_relevant
 from pytest_dspex.fixtures import check, dspex_context, evaluate, example, judge_lm, lm, prediction, score, scripted_lm
 from pytest_dspex.hookspecs import specs
-from pytest_dspex.keys import COLLECTED_ITEMS, SIBLINGS, SKIPPED_MODULES
+from pytest_dspex.keys import COLLECTED_ITEMS, PLACE, PLACES, SIBLINGS, SKIPPED_MODULES
 from pytest_dspex.reports import alike, cleaning, targets
 from pytest_dspex.running import around as running
 from pytest_dspex.running import routing, shared_fixtures
@@ -111,11 +112,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> Generator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pycollect_makeitem() -> Generator[None, object, object]:
-    """Note all cases of a test function before node ids on the command line or `--lf` leave some out."""
+    """Note all cases of a test function, before node ids on the command line or `--lf` leave some out, in order."""
     made = yield
-    if isinstance(made, list):
-        for item in made:
-            item.stash[SIBLINGS] = made
+    if isinstance(made, list) and made:
+        places = made[0].config.stash.setdefault(PLACES, itertools.count())
+        for item, place in zip(made, places, strict=False):
+            item.stash[SIBLINGS], item.stash[PLACE] = made, place
     return made
 
 

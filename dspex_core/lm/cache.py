@@ -38,14 +38,16 @@ class ResponseCache(forks.RenewedInChild):
     Args:
         path: The SQLite file; it is made at first use. `None` keeps responses in memory only.
         memory_entries: How many responses are kept in memory; the least recently used are evicted.
+        keeps_cost: Whether a kept response has the cost with which it was asked; by default it is free of charge.
 
     Threads, event loops and processes may share it. It never fails a call: a file that cannot
     be used is reported once to the `dspex` logger and left alone from then on. A pickle names the file; it does not
     hold the responses.
     """
 
-    def __init__(self, path: Path | None = None, *, memory_entries: int = 100_000) -> None:
+    def __init__(self, path: Path | None = None, *, memory_entries: int = 100_000, keeps_cost: bool = False) -> None:
         self.path = path
+        self._keeps_cost = keeps_cost
         self._memory_entries = memory_entries
         self._memory: OrderedDict[str, LMResponse] = OrderedDict()
         self._lock = threading.Lock()
@@ -54,7 +56,8 @@ class ResponseCache(forks.RenewedInChild):
         forks.watch(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return partial(ResponseCache, memory_entries=self._memory_entries), (self.path,)
+        made = partial(ResponseCache, memory_entries=self._memory_entries, keeps_cost=self._keeps_cost)
+        return made, (self.path,)
 
     def in_child(self) -> None:
         """Forget the parent's calls under way: they never end here."""
@@ -62,7 +65,7 @@ class ResponseCache(forks.RenewedInChild):
         self._flights = {}
 
     def get(self, key: str) -> LMResponse | None:
-        """Return the response kept under a key, marked as cached and free of charge, or `None`."""
+        """Return the response kept under a key, marked as cached, or `None`."""
         found = self._remembered(key)
         if found is None and self._file is not None:
             found = self._file.read(key)
@@ -106,7 +109,7 @@ class ResponseCache(forks.RenewedInChild):
                 response = yield from ask()
                 self.put(key, response)
                 if response.is_cut_off:
-                    flight.not_kept = replace(response, cached=True, cost=0.0)
+                    flight.not_kept = self._kept(response)
         except BudgetExceededError:
             raise  # the waiting callers may have another budget
         except Exception as error:
@@ -126,13 +129,16 @@ class ResponseCache(forks.RenewedInChild):
             return found
 
     def _remember(self, key: str, response: LMResponse) -> LMResponse:
-        kept = replace(response, cached=True, cost=0.0)
+        kept = self._kept(response)
         with self._lock:
             self._memory[key] = kept
             self._memory.move_to_end(key)
             if len(self._memory) > self._memory_entries:
                 self._memory.popitem(last=False)
         return kept
+
+    def _kept(self, response: LMResponse) -> LMResponse:
+        return replace(response, cached=True, cost=response.cost if self._keeps_cost else 0.0)
 
 
 class _Flight:

@@ -56,9 +56,9 @@ class HTTPRequest:
         named = self.body.get("model") if isinstance(self.body, dict) else None
         return named if isinstance(named, str) and named else self.url.partition("?")[0]
 
-    def key(self, case: str, number: int) -> str:
-        """Return the key of the request; `number` counts its equals in the case, from 0."""
-        parts = ["http", self.method, self.url, self.body, case, number]
+    def key(self, case: str, number: int | None = None) -> str:
+        """Return the key of the request; in cassettes of earlier versions it held `number`, of its equals before it."""
+        parts = ["http", self.method, self.url, self.body, case, *([] if number is None else [number])]
         return hashlib.sha256(
             json.dumps(parts, sort_keys=True, ensure_ascii=False).encode(errors="surrogatepass")
         ).hexdigest()

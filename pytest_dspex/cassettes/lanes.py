@@ -7,18 +7,20 @@ program started them.
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import Counter
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from dspex_core.plugin_api import PIECE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 Lane = tuple[str, ...]
+AHEAD = "ahead"  # the first part of the lanes of work that is done ahead of a test
 
 
 class Lanes:
@@ -66,3 +68,61 @@ class Lanes:
         """Count the work of a test anew, as it may be run again."""
         with self._lock:
             self._begun.pop(owner, None)
+
+
+class CaseLanes:
+    """The lanes of one test's calls. The tasks in one lane are told apart in the order of their first calls.
+
+    Args:
+        lanes: The lanes of the session's threads.
+    """
+
+    def __init__(self, lanes: Lanes) -> None:
+        self._lanes = lanes
+        self._lock = threading.Lock()
+        self._tasks: WeakKeyDictionary[asyncio.Task[Any], int] = WeakKeyDictionary()
+        self._numbers: Counter[Lane] = Counter()
+
+    def here(self) -> Lane:
+        """Return the lane of a call that is made here."""
+        lane = self._lanes.here()
+        try:
+            task = asyncio.current_task()
+        except RuntimeError:  # no event loop runs in this thread
+            return lane
+        if task is None:
+            return lane
+        with self._lock:
+            if task not in self._tasks:
+                self._numbers[lane] += 1
+                self._tasks[task] = self._numbers[lane]
+            number = self._tasks[task]
+        return lane if number == 1 else (*lane, f"t{number}")
+
+    def begin_again(self) -> None:
+        """Count the tasks anew, as the test may be run again."""
+        with self._lock:
+            self._tasks.clear()
+            self._numbers.clear()
+
+
+def in_program_order(lanes: Mapping[int, Lane]) -> list[int]:
+    """Return the places of a test's calls, given in the order of the clock, in an order that is the same in each run.
+
+    Work ahead of the test comes first. Calls of other lanes come, lane by lane, where the test's own thread waits for
+    them: between two calls of its own.
+    """
+    ordered: list[int] = []
+    beside: list[int] = []
+    for place in sorted(lanes, key=lambda place: (lanes[place][:1] != (AHEAD,), place)):
+        if lanes[place] in ((), (AHEAD,)):
+            ordered += _by_lane(beside, lanes)
+            ordered.append(place)
+            beside = []
+        else:
+            beside.append(place)
+    return ordered + _by_lane(beside, lanes)
+
+
+def _by_lane(places: list[int], lanes: Mapping[int, Lane]) -> list[int]:
+    return sorted(places, key=lambda place: [(len(part), part) for part in lanes[place]])

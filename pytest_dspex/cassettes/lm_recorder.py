@@ -201,33 +201,39 @@ class CassetteRecorder(SessionRecorder):
         """
         if self._mode != "none":
             self._mask.add_environment()
-        request = request.masked(self._mask)
-        same = request.key(self._case, 0)
-        with self._lock:  # simultaneous equal requests get one reply each
-            number = self._equal_requests[same]
-            key = request.key(self._case, number) if number else same
-            entry = self._store.lookup(key, fresh=self._mode == "all")
-            if entry is not None:
-                self._equal_requests[same] += 1
-                self.replayed += 1
+        sent = request.masked(self._mask)
+        key = sent.key(self._case)
+        labels = self._store.labels(key, fresh=self._mode == "all")
+        taken = self._repeats.take(key, labels, replays=self._mode == "none")
+        entry = self._numbered(sent) if taken is None else self._lookup(taken)
         if entry is not None:
+            with self._lock:
+                self.replayed += 1
             return self._reply(entry)
         if self._mode != "none":
+            self._lookup(self._repeats.reserve(key, request, labels))  # keeps it
             return None
-        raise self._missed(request.model, request.to_json())
+        raise self._missed(sent.model, sent.to_json())
+
+    def _numbered(self, request: HTTPRequest) -> Entry | None:
+        """Return the entry of the next equal request in a cassette of an earlier version: its key holds the number."""
+        same = request.key(self._case, 0)
+        with self._lock:  # simultaneous equal requests get one reply each
+            entry = self._lookup(request.key(self._case, self._equal_requests[same]))
+            self._equal_requests[same] += entry is not None
+        return entry
 
     def record_http(self, request: HTTPRequest, reply: HTTPReply) -> None:
-        """Record a reply as the next of its request, unless it is a failure that may pass."""
+        """Record the reply of a request, unless it is a failure that may pass."""
         if not reply.is_kept:
+            self._repeats.release(request)
             return
         stored = self._mask.value(reply.without(request.secrets).to_json())
-        request = request.masked(self._mask)
-        same = request.key(self._case, 0)
-        with self._lock:
-            number = self._equal_requests[same]
-            key = request.key(self._case, number)
-            self._equal_requests[same] += 1
-            if self._store.add(Entry(key, request.model, self._case, request.to_json(), stored, number)):
+        sent = request.masked(self._mask)
+        same = sent.key(self._case)
+        key = self._repeats.reserved(request) or self._repeats.reserve(same, request, self._store.labels(same))
+        if self._store.add(Entry(key, sent.model, self._case, sent.to_json(), stored, number_of(key))):
+            with self._lock:
                 self.recorded += 1
 
     def for_worker(self) -> WorkerRecorder:

@@ -8,12 +8,12 @@ without a label is that of a request that gets the same reply each time, or is o
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING
+
+from pytest_dspex.cassettes.lanes import CaseLanes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -69,15 +69,13 @@ class Repeats:
 
     def __init__(self, lanes: Lanes, taken: Taken | None = None) -> None:
         taken = taken or Taken()
-        self._lanes = lanes
+        self._lanes = CaseLanes(lanes)
         self._lock = threading.Lock()
         self._taken = {key: set(labels) for key, labels in taken.labels.items()}
         self._numbers: Counter[tuple[str, Lane]] = Counter(taken.numbers)
         self._reserved: dict[int, tuple[object, str, Lane]] = {}  # by the id of the request object
         self._is_rerun = False
         self._seen: set[str] = set()  # the keys of this attempt
-        self._tasks: WeakKeyDictionary[asyncio.Task[Any], int] = WeakKeyDictionary()
-        self._task_numbers: Counter[Lane] = Counter()
 
     def take(self, key: str, recorded: Collection[str], *, replays: bool) -> str | None:
         """Return the key under which the reply to the next equal request is recorded, or `None`.
@@ -88,7 +86,7 @@ class Repeats:
             replays: Whether a rerun gets the same replies again if no more are recorded.
         """
         with self._lock:
-            lane = self._lane()
+            lane = self._lanes.here()
             taken = self._taken.setdefault(key, set())
             if replays and self._is_rerun and key not in self._seen and taken.issuperset(recorded):
                 self._forget(key)
@@ -106,7 +104,7 @@ class Repeats:
     def reserve(self, key: str, request: object, recorded: Collection[str]) -> str:
         """Return the key for the reply to a request that is about to be asked."""
         with self._lock:
-            lane = self._lane()
+            lane = self._lanes.here()
             taken = self._taken.setdefault(key, set())
             self._seen.add(key)
             self._numbers[key, lane] += 1
@@ -145,27 +143,11 @@ class Repeats:
         with self._lock:
             self._is_rerun = True
             self._seen.clear()
-            self._tasks.clear()
-            self._task_numbers.clear()
+        self._lanes.begin_again()
 
     def _forget(self, key: str) -> None:
         for each in [each for each in self._numbers if each[0] == key]:
             del self._numbers[each]
-
-    def _lane(self) -> Lane:
-        """Return the lane of a call; the tasks in one lane are told apart in the order of their first calls."""
-        lane = self._lanes.here()
-        try:
-            task = asyncio.current_task()
-        except RuntimeError:  # no event loop runs in this thread
-            return lane
-        if task is None:
-            return lane
-        if task not in self._tasks:
-            self._task_numbers[lane] += 1
-            self._tasks[task] = self._task_numbers[lane]
-        number = self._tasks[task]
-        return lane if number == 1 else (*lane, f"t{number}")
 
 
 def _label(lane: Lane, number: int) -> str:

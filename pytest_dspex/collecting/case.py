@@ -35,6 +35,7 @@ class Case:
         is_missed: Whether it failed since a request is not recorded.
         example: The row; for a test of other parameters that uses `prediction`, these.
         collected: The collected facts of the function: its cases and gates.
+        place: The place of the item among all that were collected, whatever the order in which they run.
         repeated: Which attempt of a repeated test the item is, from 1; 0 for other tests.
         attempt: 1 while the item runs for the first time, then one more for each rerun.
         facts: The content of the case, once it has run.
@@ -52,6 +53,7 @@ class Case:
     is_missed: bool = False
     example: Example | None = None
     collected: Collected | None = None
+    place: int = 0
     repeated: int = 0
     attempt: int = 0
     facts: CaseFacts | None = None

@@ -18,7 +18,7 @@ from pytest_dspex.collecting.repeats import attempt_of
 from pytest_dspex.gates.grammar import gates_from_marker
 from pytest_dspex.gates.records import Collected, digest
 from pytest_dspex.gates.settings import session_gates
-from pytest_dspex.keys import SIBLINGS
+from pytest_dspex.keys import PLACE, SIBLINGS
 from pytest_dspex.programs import ProgramSpec, visible_programs
 
 if TYPE_CHECKING:
@@ -31,9 +31,8 @@ def prepare(config: pytest.Config, items: list[pytest.Item]) -> None:
     collected = config.stash.setdefault(COLLECTED, {})
     selected = Counter[str]()
     programs: dict[pytest.Module | None, dict[str, ProgramSpec]] = {}
-    for item in items:
-        if not isinstance(item, pytest.Function):
-            continue
+    functions = [item for item in items if isinstance(item, pytest.Function)]
+    for item in sorted(functions, key=_place):
         module = item.getparent(pytest.Module)
         if module not in programs:
             programs[module] = visible_programs(item)
@@ -41,6 +40,7 @@ def prepare(config: pytest.Config, items: list[pytest.Item]) -> None:
         if not used and not is_relevant(item):
             continue
         case = item.stash[CASE] = _case(item, used, programs[module])
+        case.place = _place(item)
         if case.source is not None and case.source.metrics and "prediction" not in item.fixturenames:
             item.fixturenames.append("prediction")  # pytest has dropped it again if the test does not name it
         uses_lm = case.programs or not LM_FIXTURES.isdisjoint(item.fixturenames)
@@ -50,9 +50,14 @@ def prepare(config: pytest.Config, items: list[pytest.Item]) -> None:
         made = item.stash.get(SIBLINGS, [])  # all cases, as a node id on the command line may select only some
         facts = collected.get(case.function) or _collected(item, made)
         collected[case.function] = replace(facts, cases=max(selected[case.function], len(made)))
-    for item in items:
-        if CASE in item.stash:
-            item.stash[CASE].collected = collected[item.stash[CASE].function]
+    for each in items:
+        if CASE in each.stash:
+            each.stash[CASE].collected = collected[each.stash[CASE].function]
+
+
+def _place(item: pytest.Item) -> int:
+    """Return the place of an item in the order of collection; other plugins may have shuffled the items by now."""
+    return item.stash.get(PLACE, 0)
 
 
 def _collected(item: pytest.Function, made: list[pytest.Item]) -> Collected:

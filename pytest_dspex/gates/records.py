@@ -179,6 +179,7 @@ class CaseReport:
     Args:
         function: The node id of the test function, without the parameters.
         case: The id of the dataset row; empty for a test without a dataset.
+        place: The place of the item among all that were collected, whatever the order in which they run.
         attempt: 1 for the first attempt, 2 for the first rerun.
         is_error: Whether the test failed with an error that is not an assertion.
         is_missed: Whether it failed since a request is not recorded.
@@ -190,6 +191,7 @@ class CaseReport:
 
     function: str
     case: str = ""
+    place: int = 0
     attempt: int = 1
     is_error: bool = False
     is_missed: bool = False

@@ -51,8 +51,8 @@ class CallRow(_Part):
     reply: str = ""
     """The raw reply, before any parsing."""
     source: Literal["asked", "cached", "replayed", "recorded", "failed"] = "asked"
-    """Where the reply is from: the model, the session's cache, a cassette; a "recorded" one came from the model and
-    went into a cassette, and a "failed" call has no reply."""
+    """Where the reply is from: the model, the session's cache, a cassette; a "recorded" one came from the model,
+    perhaps by way of the cache, and went into a cassette, and a "failed" call has no reply."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost: float | None = None

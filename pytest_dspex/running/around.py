@@ -50,7 +50,7 @@ def begin(item: pytest.Item) -> None:
     if ATTEMPTED in item.stash and item.config.stash[OPTIONS].live:
         from dspex_core import ResponseCache  # only reruns in live sessions need it
 
-        configure(cache=ResponseCache())
+        configure(cache=ResponseCache(keeps_cost=True))
     item.stash[ATTEMPTED] = True
 
 

@@ -65,6 +65,7 @@ def report_of(case: Case) -> CaseReport:
     return CaseReport(
         function=case.function,
         case=case.name,
+        place=case.place,
         attempt=case.repeated or max(case.attempt, 1),
         is_error=case.error,
         is_missed=case.is_missed,

@@ -13,6 +13,7 @@ from pytest_dspex.keys import NEXT_ITEM
 from pytest_dspex.options import OPTIONS, is_worker
 from pytest_dspex.running.awaiting import awaiting
 from pytest_dspex.running.predicting import Made, make
+from pytest_dspex.running.recorders import recorder_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
@@ -41,6 +42,7 @@ class Prefetcher:
         following = self._next(item, kind) if _outlives("lm", item) and _outlives(name, item) else ()
         for each in (item, *(upcoming for upcoming in following if _will_run(upcoming) and _kind(upcoming) == kind)):
             if each.nodeid not in self._futures:
+                recorder_for(each)  # made here: its test may begin while a thread would make another one
                 context = contextvars.copy_context()
                 self._futures[each.nodeid] = self._pool.submit(context.run, make, each, program, self._awaiting)
         return self._futures.pop(item.nodeid).result()  # popped: a rerun asks again

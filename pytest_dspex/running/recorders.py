@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_dspex.cassettes.lanes import AHEAD
 from pytest_dspex.cassettes.session_recorder import SessionRecorder
 from pytest_dspex.cassettes.stash import LANES, LIVE, RECORDING
 from pytest_dspex.collecting.case import CASE
@@ -45,7 +46,8 @@ def recorder_for(item: pytest.Item) -> Trace | CassetteRecorder | LiveRecorder |
         if CASE in item.stash:
             from pytest_dspex.running.trace import Trace  # imported only in sessions that have cases
 
-            item.stash[RECORDER] = Trace(recorder, is_live=options.live, keeps=item.stash[CASE].gated)
+            lanes = item.config.stash.get(LANES, None)
+            item.stash[RECORDER] = Trace(recorder, is_live=options.live, keeps=item.stash[CASE].gated, lanes=lanes)
         else:
             item.stash[RECORDER] = recorder
     return item.stash[RECORDER]
@@ -54,7 +56,7 @@ def recorder_for(item: pytest.Item) -> Trace | CassetteRecorder | LiveRecorder |
 def ahead(item: pytest.Item) -> AbstractContextManager[None]:
     """Set apart the calls of work that is done ahead of a test from the test's own."""
     lanes = item.config.stash.get(LANES, None)
-    return nullcontext() if lanes is None else lanes.at(("ahead",))
+    return nullcontext() if lanes is None else lanes.at((AHEAD,))
 
 
 def _place_of(item: pytest.Item) -> Place:

@@ -71,7 +71,8 @@ def _install(config: pytest.Config, router: Router | None, *, replay_only: bool)
     from dspex_core import ResponseCache  # only sessions that call models need it
     from pytest_dspex.cassettes.live_recorder import LiveRecorder
 
-    cache = config.stash[SESSION_CACHE] = ResponseCache()
+    # Which case is the first to ask, and which has its reply from the cache, is chance: both cost the same.
+    cache = config.stash[SESSION_CACHE] = ResponseCache(keeps_cost=True)
     recorder = router if router is not None else config.stash.setdefault(LIVE, LiveRecorder())
     return settings.install_recorder(recorder, replay_only=False, resample=True, cache=cache)
 
@@ -123,6 +124,7 @@ class Router(SessionRecorder):
         self.late: set[str] = set()
         self._unseen: dict[Recorder, BaseException] = {}
         self._running: Recorder | None = None
+        self._served: Recorder | None = None  # of the shared fixture that is set up or torn down
         self._session_thread = threading.current_thread()
         self._ended: WeakKeyDictionary[Recorder, str] = WeakKeyDictionary()
         self._threads: WeakKeyDictionary[threading.Thread, Recorder] = WeakKeyDictionary()
@@ -230,12 +232,13 @@ class Router(SessionRecorder):
         Threads and tasks that start in it are routed to whichever test or fixture is running when they call.
         """
         outer, self._running = self._running, recorder
+        outer_served, self._served = self._served, recorder
         undo = settings.install_recorder(self, replay_only=current().replay_only)
         try:
             yield
         finally:
             undo()
-            self._running = outer
+            self._running, self._served = outer, outer_served
 
     def follow_threads(self) -> Callable[[], None]:
         """Note from now on which test starts a thread or submits work to a pool; the returned function undoes it."""
@@ -245,14 +248,13 @@ class Router(SessionRecorder):
             owner = self._starter()
             if owner is not self:
                 self._threads[thread] = owner
-                is_ours = thread.name == WORK  # it works on pieces, which have lanes
-                lane = self.lanes.of_thread() if is_ours else self.lanes.next_of(owner, _work_of(thread))
-                self.lanes.assign(thread, lane)
+            is_ours = thread.name == WORK  # it works on pieces, which have lanes
+            self.lanes.assign(thread, self.lanes.of_thread() if is_ours else self._next_lane(owner, _work_of(thread)))
             start(thread)
 
         def noted_submit(pool: ThreadPoolExecutor, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
             owner = self._starter()
-            lane = self.lanes.next_of(owner, _name_of(function)) if owner is not self else ()
+            lane = self._next_lane(owner, _name_of(function))
             return submit(pool, _owned(function, owner, self.lanes, lane), *args, **kwargs)
 
         def undo() -> None:
@@ -262,6 +264,11 @@ class Router(SessionRecorder):
         threading.Thread.start = noted_start  # type: ignore[method-assign, assignment]
         ThreadPoolExecutor.submit = noted_submit  # type: ignore[method-assign, assignment]
         return undo
+
+    def _next_lane(self, owner: Recorder, work: str) -> Lane:
+        """Return the lane of work that starts here; outside tests and fixtures it has none."""
+        counted = owner if owner is not self else self._served
+        return () if counted is None else self.lanes.next_of(counted, work)
 
     def _starter(self) -> Recorder:
         """Return the owner of a thread or task that starts here; the router itself stands for the running test."""

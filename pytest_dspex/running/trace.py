@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from dspex_core import LMError
+from pytest_dspex.cassettes.lanes import CaseLanes, Lanes, in_program_order
 from pytest_dspex.cassettes.session_recorder import SessionRecorder
 from pytest_dspex.gates.records import LMCall, Spent
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from dspex_core import LMRequest, LMResponse
     from dspex_core.plugin_api import WorkerRecorder
     from pytest_dspex.cassettes.exchange import HTTPReply, HTTPRequest
+    from pytest_dspex.cassettes.lanes import Lane
     from pytest_dspex.gates.records import Source
 
 
@@ -88,14 +90,24 @@ class Trace(SessionRecorder):
         is_live: Whether it is that of a live session.
         keeps: What recorded responses hold for gates, `"latency"` and `"cost"`: the seconds that they took differ from
             one recording to the next, and a list price changes, so that others do without.
+        lanes: The lanes of the session's threads.
     """
 
-    def __init__(self, recorder: Cassette | None, *, is_live: bool = False, keeps: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        recorder: Cassette | None,
+        *,
+        is_live: bool = False,
+        keeps: Collection[str] = (),
+        lanes: Lanes | None = None,
+    ) -> None:
         self._recorder = recorder
         self._is_live = is_live
         self._keeps = keeps
         self._made: dict[int, Made | MadeByHTTP] = {}  # by their order
         self._order = itertools.count()
+        self._lanes = CaseLanes(lanes or Lanes())
+        self._lane_of: dict[int, Lane] = {}  # of each place
         self._asked: dict[int, int] = {}  # the place of each call without a response, by the id of its request
 
     def replay(self, model: str, request: LMRequest) -> LMResponse | None:
@@ -103,9 +115,9 @@ class Trace(SessionRecorder):
         try:
             response = None if self._recorder is None else self._recorder.replay(model, request)
         except LMError:  # a refusal
-            self._made[next(self._order)] = Made(model, request, None, "failed")
+            self._made[self._place()] = Made(model, request, None, "failed")
             raise
-        place = next(self._order)  # threads may share the recorder
+        place = self._place()
         if response is None:
             self._asked[id(request)] = place
             self._made[place] = Made(model, request, None, "failed", time.perf_counter())
@@ -116,14 +128,14 @@ class Trace(SessionRecorder):
     def record(self, model: str, request: LMRequest, response: LMResponse) -> None:
         """Record a response of the LM."""
         place = self._asked.pop(id(request), None)
-        place = next(self._order) if place is None else place
+        place = self._place() if place is None else place
         asked = self._made.get(place)  # `None` if the item has ended before its call
         timed = response
         if asked is not None and not response.cached and response.latency is None:  # else another process took the time
             timed = replace(response, latency=round(time.perf_counter() - asked.begun, 3))
         if self._recorder is not None:
             self._recorder.record(model, request, self._kept(model, timed))
-        source: Source = "cached" if response.cached else "asked" if self._is_live else "recorded"
+        source: Source = "recorded" if not self._is_live else "cached" if response.cached else "asked"
         self._made[place] = Made(model, request, timed, source)
 
     def fail(self, model: str, request: LMRequest, error: LMError) -> None:
@@ -135,7 +147,7 @@ class Trace(SessionRecorder):
     def replay_http(self, request: HTTPRequest) -> HTTPReply | None:
         """Return the recorded reply, or `None` if the request has to be sent."""
         reply = None if self._recorder is None else self._recorder.replay_http(request)
-        place = next(self._order)
+        place = self._place()
         if reply is None:
             self._asked[id(request)] = place
             self._made[place] = MadeByHTTP(request, None, "failed", time.perf_counter())
@@ -163,8 +175,15 @@ class Trace(SessionRecorder):
 
     def begin_again(self) -> None:
         """Count equal requests anew."""
+        self._lanes.begin_again()
         if self._recorder is not None:
             self._recorder.begin_again()
+
+    def _place(self) -> int:
+        """Return the place of a call that begins; threads may share the recorder."""
+        place = next(self._order)
+        self._lane_of[place] = self._lanes.here()
+        return place
 
     def _kept(self, model: str, response: LMResponse) -> LMResponse:
         if "latency" not in self._keeps and response.latency is not None:
@@ -179,9 +198,10 @@ class Trace(SessionRecorder):
         return None if self._recorder is None else self._recorder.unseen
 
     def take(self) -> tuple[Made, ...]:
-        """Return the calls so far, in the order in which they were made, and forget them."""
+        """Return the calls so far, in the order of the program, and forget them."""
         made, self._made = self._made, {}
-        in_order = (made[place] for place in sorted(made))
+        lanes, self._lane_of = self._lane_of, {}
+        in_order = (made[place] for place in in_program_order({place: lanes.get(place, ()) for place in made}))
         return tuple(each.as_made() if isinstance(each, MadeByHTTP) else each for each in in_order)
 
 

@@ -39,7 +39,7 @@ class Repeats:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Decide the rules and fail the session if one is not met."""
-        for test, cases in self._attempts.items():
+        for test, cases in sorted(self._attempts.items(), key=self._place):  # workers report in any order
             first = next(iter(next(iter(cases.values())).values()))
             repeat = repeat_from_json(first["repeat"])
             ran = [[one for one in case.values() if one["passed"] is not None] for _, case in sorted(cases.items())]
@@ -51,6 +51,10 @@ class Repeats:
             self._report(session, test, verdict)
             if verdict.status == "failed" and session.exitstatus in _MAY_FAIL:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _place(self, found: tuple[str, object]) -> tuple[str, int, str]:
+        test = found[0]
+        return test.partition("::")[0], self._lines[test] or 0, test
 
     def _report(self, session: pytest.Session, test: str, verdict: RepeatVerdict) -> None:
         path, _, name = test.partition("::")

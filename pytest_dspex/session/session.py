@@ -140,21 +140,35 @@ class SessionResults:
 
     def _cases_by_function(self) -> dict[str, list[CaseRecord]]:
         cases: dict[str, list[CaseRecord]] = {}
-        order = {nodeid: place for place, nodeid in enumerate(self._selected)}
-        # Workers report in any order; texts and bootstrap samples must not depend on it.
-        for nodeid in sorted(self._attempts, key=lambda nodeid: order.get(nodeid, len(order))):
+        for nodeid, sent in self._in_order():
             attempt = self._attempts[nodeid]
-            case = CaseReport.from_text(attempt.case) if attempt.case else None
-            if case is not None and case.collected is not None:
-                self._expected.setdefault(case.function, case.collected)
-            function = case.function if case is not None else self._function_of(nodeid)
+            if sent is not None and sent.collected is not None:
+                self._expected.setdefault(sent.function, sent.collected)
+            function = sent.function if sent is not None else self._function_of(nodeid)
             if function is None or attempt.outcome is None:
                 continue
-            case = case or CaseReport(function=function, is_error=not attempt.is_assertion)
+            case = sent or CaseReport(function=function, is_error=not attempt.is_assertion)
             cases.setdefault(function, []).append(_record(nodeid, attempt, case))
             self._lines.setdefault(function, attempt.line)
             self._evaluations.extend(case.evaluations)
         return cases
+
+    def _in_order(self) -> Iterable[tuple[str, CaseReport | None]]:
+        """Return what the items have sent, in the order in which they were collected.
+
+        Other plugins shuffle them, and workers report in any order; texts and bootstrap samples depend on neither.
+        """
+        sent = {
+            nodeid: CaseReport.from_text(attempt.case) if attempt.case else None
+            for nodeid, attempt in self._attempts.items()
+        }
+        selected = {nodeid: place for place, nodeid in enumerate(self._selected)}
+
+        def place(nodeid: str) -> tuple[bool, int]:
+            case = sent[nodeid]
+            return (True, selected.get(nodeid, len(selected))) if case is None else (False, case.place)
+
+        return [(nodeid, sent[nodeid]) for nodeid in sorted(sent, key=place)]
 
     def _selected_by_function(self) -> dict[str, set[str]]:
         selected: dict[str, set[str]] = {}

@@ -2,6 +2,7 @@ import asyncio
 import gc
 import json
 import logging
+import pickle
 import sqlite3
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import textwrap
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -428,3 +429,12 @@ class TestSingleFlight:
 
         assert [response.text for response in asyncio.run(scene())] == ["ok"] * 3
         assert model.calls == 1
+
+
+def test_a_cache_may_keep_the_cost_of_a_response():
+    paid = replace(OK, cost=0.25)
+    for keeps_cost, cost in ((False, 0.0), (True, 0.25)):
+        cache = pickle.loads(pickle.dumps(ResponseCache(keeps_cost=keeps_cost)))
+        cache.put("k", paid)
+        found = cache.get("k")
+        assert (found.cached, found.cost) == (True, cost)
