@@ -11,6 +11,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
+from dspex_core.config import current
 from dspex_core.example import Example
 from dspex_core.plain.described import described, short_digest
 from dspex_core.plain.secrets import is_private, without_secrets
@@ -32,7 +33,7 @@ _CODE = ("flow", "forward", "aforward", "__call__")
 
 def fingerprint_of(run: CaseRun, lm: LanguageModel | None) -> Json:
     """Return what makes the results of two runs comparable, as JSON data."""
-    return {"program": _callable_data(run.program), "metric": _callable_data(run.metric), "lm": _lms(run.program, lm)}
+    return {"program": _callable_data(run.program), "metric": _metric_data(run.metric), "lm": _lms(run.program, lm)}
 
 
 def row_digest(example: Any) -> str:
@@ -83,6 +84,13 @@ def _callable_data(function: Callable[..., Any]) -> Any:
     if not isinstance(function, Module):
         return _lasting(described(function, _module_data))
     return _module_data(function)
+
+
+def _metric_data(metric: Callable[..., Any]) -> Any:
+    """Return a metric as data; that of a judge with the LMs that judge, where these are not the program's."""
+    data = _callable_data(metric)
+    lms = _lms(metric, current().judge_lm) if isinstance(metric, Module) else {}
+    return {**data, "lm": lms} if lms else data
 
 
 def _module_data(value: Any) -> Any:

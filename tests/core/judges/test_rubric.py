@@ -266,3 +266,17 @@ def test_the_lm_of_judges_is_saved_with_the_settings_without_its_key(tmp_path):
     (tmp_path / "settings.json").write_text(text.replace('"model": "openai/gpt-4o-mini"', '"name": "x"'))
     with pytest.raises(ArtifactError, match="the judge_lm is"):
         settings.load(tmp_path / "settings.json")
+
+
+def test_a_journal_is_not_continued_with_another_model_that_judges(tmp_path):
+    def run(judge):
+        evaluate = Evaluate(devset=[ROW], metric=judge, journal=tmp_path / "run.jsonl")
+        return evaluate(lambda question: REPLY).mean
+
+    model = ScriptedLM(lambda _: {"reasoning": "r", "score": 5}, model="judge-a")
+    other = ScriptedLM(lambda _: {"reasoning": "r", "score": 1}, model="judge-b")
+    assert run(Judge("polite", lm=model)) == run(Judge("polite", lm=model)) == 1.0
+    with pytest.raises(ConfigurationError, match=r"another metric(?s:.)*judge-b"):
+        run(Judge("polite", lm=other))
+    with context(lm=model, judge_lm=other), pytest.raises(ConfigurationError, match="another metric"):
+        run(Judge("polite"))
