@@ -94,7 +94,7 @@ class TestBootstrap:
         assert min(values) - 1e-12 <= interval.low
         assert interval.high <= max(values) + 1e-12
 
-    @pytest.mark.parametrize("n", [8, 30, 150, 300])
+    @pytest.mark.parametrize("n", [8, 30, 100, 300])
     def test_agrees_with_scipys_bca_at_the_level_that_few_values_need(self, n):
         values = [1 - (0.37 * (index + 1) % 1) ** 3 for index in range(n)]
         reach = scipy_stats.t.ppf(0.95, n - 1) * math.sqrt(n / (n - 1))
@@ -110,12 +110,12 @@ class TestBootstrap:
         assert interval.high == pytest.approx(expected.high, abs=0.03 * width)
 
     def test_computed_is_close_to_drawn(self):
-        values = [1 - (0.37 * index % 1) ** 3 for index in range(200)]
+        values = [1 - (0.37 * index % 1) ** 3 for index in range(100)]
         drawn = bootstrap_interval(values, resamples=20_000)
 
-        computed = bootstrap_interval([*values, math.fsum(values) / 200])
+        computed = bootstrap_interval([*values, math.fsum(values) / 100])
 
-        assert (computed.low, computed.high) == pytest.approx((drawn.low, drawn.high), abs=0.002)
+        assert (computed.low, computed.high) == pytest.approx((drawn.low, drawn.high), abs=0.004)
 
     def test_reaches_further_to_the_side_of_the_tail(self):
         values = [1.0] * 25 + [0.9, 0.8, 0.2]
