@@ -297,8 +297,9 @@ def test_the_code_about_evaluation_runs(tmp_path):
     assert "95 % interval" in done.stdout
 
 
-def test_the_code_about_metrics_runs():
-    text = (ROOT / "docs/metrics.md").read_text()
+@pytest.mark.parametrize("page", ["metrics", "statistics"])
+def test_the_code_about_numbers_runs(page):
+    text = (ROOT / f"docs/{page}.md").read_text()
     code = "\n".join(block[2] for block in BLOCK.finditer(text) if block[1] == "python")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=100)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
