@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dspex_core.config import REPLAY_VARIABLE, current
     from dspex_core.config.contracts import Event, FailureRecorder, Recorder, WorkerRecorder
-    from dspex_core.datasets.splitting import overlap
+    from dspex_core.datasets.leaks import overlap
+    from dspex_core.datasets.sampling import sample
     from dspex_core.errors.foreign_code import foreign_code, ignore_foreign_warnings
     from dspex_core.evaluation.compare import SIGNIFICANCE, Comparison, compare, compare_scores
     from dspex_core.evaluation.result import EvaluationResult
@@ -104,6 +105,7 @@ __all__ = [
     "provenance",
     "provenance_of",
     "read_json",
+    "sample",
     "serve",
     "short_digest",
     "source_lines",
@@ -160,13 +162,14 @@ _HOMES = {
     "masked": "plain.secrets",
     "metric_data": "optimizers.fingerprint",
     "metric_name": "metrics.score",
-    "overlap": "datasets.splitting",
+    "overlap": "datasets.leaks",
     "pass_at_k": "stats",
     "pass_pow_k": "stats",
     "part_changes": "optimizers.fingerprint",
     "provenance": "optimizers.fingerprint",
     "provenance_of": "storage.artifacts",
     "read_json": "storage.artifacts",
+    "sample": "datasets.sampling",
     "serve": "lm.embedded.server",
     "short_digest": "plain.described",
     "source_lines": "programs.saving.source",

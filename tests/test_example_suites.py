@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dspex_core import load_dataset
-from dspex_core.datasets.splitting import overlap
+from dspex_core.datasets.leaks import overlap
 
 SUITES = Path(__file__).parent.parent / "example_suites"
 NAMES = sorted(path.parent.name for path in SUITES.glob("*/conftest.py"))

@@ -12,7 +12,7 @@ STUBS = PATHS / "stubs" / "dspex_core-stubs"
 # Those whose names `dspex_core` has itself, and the modules behind all of them.
 OWN = {
     "dspex_core.dspy_paths",
-    *(f"dspex_core.dspy_paths.{name}" for name in ("adapters", "retrievers", "signatures", "streaming")),
+    *(f"dspex_core.dspy_paths.{name}" for name in ("adapters", "datasets", "retrievers", "signatures", "streaming")),
     *(f"dspex_core.dspy_paths.{name}" for name in ("not_there_yet", "top_level")),
 }
 

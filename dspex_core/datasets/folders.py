@@ -62,9 +62,9 @@ def _unreadable(error: OSError) -> None:
     raise DatasetError(f"cannot be read: {error.strerror}", path=str(error.filename)) from error
 
 
-def _order(file: Path) -> list[tuple[int, str]]:
+def _order(file: Path) -> list[tuple[str, int]]:
     """Order names as people do: `part-2` before `part-10`."""
-    return [(int(digits or 0), text) for text, digits in re.findall(r"(\D*)(\d*)", file.as_posix())]
+    return [(text, int(digits or 0)) for text, digits in re.findall(r"(\D*)(\d*)", file.as_posix())]
 
 
 def _stem(file: Path) -> str:

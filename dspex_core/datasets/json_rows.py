@@ -109,12 +109,13 @@ class _Scan:
 
     def items_of(self, name: str) -> Iterator[tuple[int, Any]]:
         """Return the items of the list under a name of an object that is the whole text."""
-        names = []
+        names, is_found = [], False
         self._step()
         while not self.next_is("}"):
             names.append(self.value()[1])
             self._step()  # the colon
             if names[-1] == name and self.next_is("["):
+                is_found = True
                 yield from self._items()
             else:
                 self.value()
@@ -122,7 +123,7 @@ class _Scan:
                 self._step()
         if names.count(name) > 1:
             raise DatasetError(f"has the key {name!r} more than once; keep one of them", path=self._path)
-        if name not in names:
+        if not is_found:
             raise DatasetError(_NO_LIST.format("dict"), path=self._path)
 
     def _items(self) -> Iterator[tuple[int, Any]]:

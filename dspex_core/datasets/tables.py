@@ -129,12 +129,15 @@ def _layout(sample: str, delimiter: str | None, likely: str) -> _Layout:
 
 
 def _delimiter(lines: list[str], likely: str) -> str:
-    """Return what parts the cells: of those that are in the header the one that parts most rows alike."""
+    """Return what parts the cells: of those that are in the header the one that parts most rows alike.
+
+    Of two that part them as well, it is the one without a space after it, which a text has after a comma.
+    """
     header = re.sub(r'"[^"]*"', "", lines[0]) if lines else ""
     found = [each for each in likely if each in header]
     if len(found) < 2:  # noqa: PLR2004
         return found[0] if found else likely[0]
-    return min(found, key=lambda each: _errors(_Layout(each), lines))
+    return min(found, key=lambda each: (_errors(_Layout(each), lines), f"{each} " in header))
 
 
 def _errors(layout: _Layout, lines: list[str]) -> int:

@@ -18,13 +18,18 @@ if TYPE_CHECKING:
 _LOADED = pytest.StashKey[dict[tuple[Path, str | Path], Any]]()
 
 
-def dataset(source: Any, node: pytest.Item) -> Any:
+def dataset(source: Any, node: pytest.Item, folder: Path | None = None) -> Any:
     """Return the rows that a plugin has for a dataset of a test, or else the dataset itself.
+
+    Args:
+        source: The dataset.
+        node: The test, or one that uses the program whose dataset it is.
+        folder: The folder of the file that names the dataset; by default that of the test.
 
     Raises:
         ConfigurationError: A plugin raised an error, or returned something that has no rows.
     """
-    folder = node.path.parent
+    folder = folder or node.path.parent
     if not isinstance(source, str | Path):
         return _loaded(source, node, folder)
     loaded = node.config.stash.setdefault(_LOADED, {})
@@ -51,7 +56,8 @@ def metric(given: Any, node: pytest.Item, where: str) -> Any:
 def _loaded(source: Any, node: pytest.Item, folder: Path) -> Any:
     from dspex_core import load_dataset  # imported only for tests that have a dataset
 
-    hook = node.ihook.pytest_dspex_load_dataset
+    hooks: Any = node.session.gethookproxy(folder)  # those of the conftests above the folder
+    hook = hooks.pytest_dspex_load_dataset
     for plugin, rows in answers(hook, node.config, source=source, folder=folder):
         if isinstance(rows, str | Path):
             return folder / rows

@@ -63,19 +63,32 @@ def digest_of(rows: Iterable[Row]) -> str:
 
 def _examples(source: DataSource, config: pytest.Config) -> list[Example]:
     """Read all rows of a dataset; each is read once in a session."""
-    from dspex_core import load_dataset
-
     data, read = source.data, config.stash.setdefault(_READ, {})
     inputs = source.inputs or None
-    key = (source.origin, source.split, source.delimiter, inputs)
+    key = (source.origin, source.split, source.delimiter, inputs, source.signature)
     if key not in read:
         if not isinstance(data, str | Path):  # what gives its rows only once is read once, whatever is asked of it
             data = _kept(data, read)
         # the data is kept as well: another object must not get its id
-        examples = load_dataset(data, inputs=inputs, split=source.split, delimiter=source.delimiter)
+        examples = _loaded(data, source)
         _refuse_unknown_inputs(examples, source)
         read[key] = (source.data, examples)
     return read[key][1]
+
+
+def _loaded(data: Any, source: DataSource) -> list[Example]:
+    from dspex_core import SignatureError, load_dataset
+
+    try:
+        return load_dataset(
+            data,
+            inputs=source.inputs or None,
+            split=source.split,
+            delimiter=source.delimiter,
+            signature=source.signature,
+        )
+    except SignatureError as error:
+        raise DatasetError(f"signature={source.signature!r:.200} of the dataset {source.name!r}: {error}") from error
 
 
 def _kept(data: Any, read: dict[tuple[Any, ...], tuple[Any, list[Example]]]) -> Any:
@@ -123,17 +136,12 @@ def _chosen(source: DataSource, examples: list[Example]) -> list[Example]:
             raise DatasetError(f"where={source.where!r:.200} leaves no row of the dataset {source.name!r}")
     if source.sample is None:
         return examples
+    from dspex_core.plugin_api import sample  # imported only for tests that have a sample
+
     count = source.sample if isinstance(source.sample, int) else max(1, round(source.sample * len(examples)))
     if count > len(examples):
         raise DatasetError(f"sample={count} asks for more than the {len(examples)} rows of {source.name!r}")
-    # Not by position: a row that is added or removed changes the sample by one row at most.
-    drawn = sorted(examples, key=lambda example: _draw(source.seed, str(example.id)))[:count]
-    kept = {str(example.id) for example in drawn}
-    return [example for example in examples if str(example.id) in kept]
-
-
-def _draw(seed: int, name: str) -> bytes:
-    return hashlib.sha256(f"{seed}\0{name}".encode("utf-8", "surrogatepass")).digest()
+    return sample(examples, count, seed=source.seed)
 
 
 def _fits(example: Example, where: Callable[[Any], Any] | Mapping[str, Any], examples: Sequence[Example]) -> bool:

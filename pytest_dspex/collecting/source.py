@@ -13,7 +13,7 @@ from pytest_dspex.collecting import from_plugins
 if TYPE_CHECKING:
     import pytest
 
-_ARGUMENTS = ("inputs", "program", "split", "sample", "seed", "where", "metrics", "delimiter", "name")
+_ARGUMENTS = ("inputs", "signature", "program", "split", "sample", "seed", "where", "metrics", "delimiter", "name")
 
 Metric = Callable[..., Any]
 
@@ -25,7 +25,8 @@ class DataSource:
     Args:
         data: Where the rows come from.
         name: What reports call the dataset, where a test has several.
-        inputs: The input fields; empty for the inputs that the examples themselves name.
+        inputs: The input fields; empty for those of the signature, or that the examples themselves name.
+        signature: The signature that each row must fit.
         program: The name of the program that makes `prediction`.
         split: The split to read.
         delimiter: What parts the cells of a table.
@@ -38,6 +39,7 @@ class DataSource:
     data: Any
     name: str
     inputs: tuple[str, ...] = ()
+    signature: Any = None
     program: str | None = None
     split: str | None = None
     delimiter: str | None = None
@@ -90,7 +92,7 @@ def _source(mark: pytest.Mark, node: pytest.Item, number: int) -> DataSource:
     return DataSource(
         data=data,
         name=_name(mark.kwargs.get("name"), data, where, number=number),
-        inputs=_inputs(mark.kwargs.get("inputs"), data, where),
+        inputs=_inputs(mark.kwargs.get("inputs"), data, where, signature=mark.kwargs.get("signature")),
         metrics=_metrics(mark.kwargs.get("metrics"), where, node),
         **options,
     )
@@ -98,6 +100,7 @@ def _source(mark: pytest.Mark, node: pytest.Item, number: int) -> DataSource:
 
 _KINDS: Mapping[str, tuple[Any, str]] = {
     "program": (str, "the name of a @program"),
+    "signature": ((str, type), "a signature, or its text, such as 'question -> answer'"),
     "split": (str, "the name of a split, such as 'test'"),
     "delimiter": (str, "one character, such as ';'"),
     "seed": (int, "a whole number"),
@@ -133,9 +136,10 @@ def _name(name: Any, data: Any, where: str, *, number: int) -> str:
     return known if isinstance(known, str) and known.isidentifier() else f"data{number}"
 
 
-def _inputs(inputs: Any, data: Any, where: str) -> tuple[str, ...]:
+def _inputs(inputs: Any, data: Any, where: str, *, signature: Any) -> tuple[str, ...]:
     is_named = isinstance(inputs, list | tuple) and bool(inputs) and all(isinstance(name, str) for name in inputs)
-    may_name_them = not isinstance(data, str | Path)  # rows in memory may be examples that know their inputs
+    # Rows in memory may be examples that know their inputs.
+    may_name_them = signature is not None or not isinstance(data, str | Path)
     if not is_named and not (inputs is None and may_name_them):
         raise ConfigurationError(
             f'{where} has inputs={inputs!r}; give it the names of the input fields: inputs=["field", ...]'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import pytest
 
 from dspex_core import DSPexError, context
 from dspex_core.plugin_api import current
+from pytest_dspex.collecting import from_plugins
 from pytest_dspex.collecting.case import CASE
 from pytest_dspex.collecting.parametrize import rows_of_test
 from pytest_dspex.optimizing.artifacts import forget
@@ -80,7 +82,8 @@ class _Run:
         """Return the result; `None` if only the plan is asked for."""
         built = self._config.stash.setdefault(BUILT, {})
         program = built[self._spec] = built.get(self._spec) or self._spec.build_module()
-        job = Job.of(self._spec, program, _testset(self._spec, program, tests))
+        spec = _with_rows_of_plugins(self._spec, tests)
+        job = Job.of(spec, program, _testset(spec, program, tests, origin=self._spec))
         if self._options.plan:
             self._show_plan(job)
             return None
@@ -177,13 +180,26 @@ def _limit(config: pytest.Config) -> Limit | None:
     )
 
 
-def _testset(spec: ProgramSpec, program: Module, tests: Sequence[pytest.Function]) -> list[Example]:
+def _with_rows_of_plugins(spec: ProgramSpec, tests: Sequence[pytest.Function]) -> ProgramSpec:
+    """Return the program with the rows that plugins have for its datasets; itself if they have none."""
+    named = {"trainset": spec.trainset, "valset": spec.valset, "testset": spec.testset}
+    found = {
+        name: from_plugins.dataset(dataset, tests[0], spec.folder)
+        for name, dataset in named.items()
+        if dataset is not None and tests
+    }
+    return spec if all(found[name] is named[name] for name in found) else replace(spec, **found)
+
+
+def _testset(
+    spec: ProgramSpec, program: Module, tests: Sequence[pytest.Function], *, origin: ProgramSpec
+) -> list[Example]:
     """Return the held-out examples: the program's testset, or else the rows of the tests that use the program."""
     if spec.testset is not None:
         return spec.examples(spec.testset, program=program)
     rows = {}
     for test in {test.stash[CASE].function: test for test in tests}.values():
-        if test.stash[CASE].predictor in (None, spec):
+        if test.stash[CASE].predictor in (None, origin):
             rows.update({(row.source.origin, row.example.id): row.example for row in rows_of_test(test)})
     return list(rows.values())
 

@@ -25,7 +25,8 @@ NO_MODULE = {  # DSPy's modules that have no path here; a trailing dot means eve
     "dspy.clients.openai": FINETUNING,
     "dspy.clients.openai_format": INTERNAL,
     "dspy.clients.utils_finetune": FINETUNING,
-    "dspy.datasets.": "load_dataset reads the files of any data set; none is downloaded",
+    "dspy.datasets.alfworld": "a game of another project, which has to be installed and played",
+    "dspy.datasets.alfworld.": "as dspy.datasets.alfworld",
     "dspy.dsp.utils.dpr": INTERNAL,
     "dspy.dsp.utils.utils": INTERNAL,
     "dspy.predict.avatar": "an agent that ReAct replaces",
@@ -62,7 +63,7 @@ MAY_COME = {  # modules and names that docs/migrating-from-dspy.md lists as not 
 }
 HAS_MODULE = {"dspy.teleprompt.gepa.gepa"}  # though what is beside it has none
 MESSAGES = "messages are OpenAI's dicts or Message; a request's parameters are a dict"
-NO_DOWNLOADS = NO_MODULE["dspy.datasets."]
+NO_DOWNLOADS = "files are downloaded by who needs them"
 NO_NAME = {  # by module, then by reason
     "dspy.adapters.chat_adapter": {INTERNAL: "FieldInfoWithName"},
     "dspy.adapters.types.audio": {INTERNAL: "encode_audio"},
@@ -74,7 +75,7 @@ NO_NAME = {  # by module, then by reason
         "litellm_responses_completion litellm_text_completion"
     },
     "dspy.clients.provider": {FINETUNING: "ReinforceJob"},
-    "dspy.datasets": {NO_DOWNLOADS: "Colors DataLoader Dataset HotPotQA MATH"},
+    "dspy.datasets": {NO_MODULE["dspy.datasets.alfworld"]: "AlfWorld"},
     "dspy.dsp.colbertv2": {
         "a client of one server": "ColBERTv2RerankerLocal ColBERTv2RetrieverLocal colbertv2_get_request "
         "colbertv2_get_request_v2 colbertv2_get_request_v2_wrapped colbertv2_post_request colbertv2_post_request_v2 "

@@ -103,6 +103,25 @@ def stored(artifact):
     return store
 
 
+def test_a_plugin_loads_the_datasets_of_a_program(project, artifact, alone):
+    conftest = CONFTEST.replace("RULE", BETTER_WITH_DEMOS).replace("OPTIMIZER", "LabeledFewShot(4)")
+    project.conftest(
+        conftest.replace("train.jsonl", "db:train").replace("val.jsonl", "db:val"),
+        more="""
+        def pytest_dspex_load_dataset(source):
+            if str(source).startswith("db:"):
+                words = [f"{source[3:]}{number}" for number in range(8)]
+                return [{"id": word, "question": f"Say {word}", "answer": word} for word in words]
+        """,
+    )
+    project.rows(*WORDS, name="test.jsonl")
+    project.test(TEST)
+
+    assert outcomes(alone("--dspex-optimize")) == {"passed": 21}
+    assert "Say train" in artifact.read_text()
+    assert outcomes(alone("--dspex-live")) == {"passed": 20}  # what the artifact keeps of them is not compared
+
+
 # The three outcomes
 
 

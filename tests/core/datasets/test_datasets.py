@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dspex_core.datasets.leaks import overlap
 from dspex_core.datasets.load import load_dataset
-from dspex_core.datasets.splitting import overlap, split
+from dspex_core.datasets.sampling import split
 from dspex_core.errors import ConfigurationError, DatasetError
 from dspex_core.example import Example
 

@@ -103,6 +103,48 @@ def test_a_table_with_another_delimiter(project, alone):
     assert passed(alone("--dspex-live", "-v")) == ["test_qa[a]"]
 
 
+def test_rows_are_checked_against_a_signature(project, alone):
+    (project.path / "data.csv").write_text("question,n,answer\nSay a,1,a\nSay b,many,b\nSay c,none,c\n")
+    source = """
+        import pytest
+
+        @pytest.mark.dspex_data("data.csv", signature="question, n: int -> answer", name="data")
+        def test_qa(example):
+            assert example.input_keys == {"question", "n"}
+        """
+    project.test(source)
+    result = alone("--dspex-live")
+    output = result.stdout.str()
+    assert result.ret == 2
+    assert "data.csv: has 2 rows that cannot be used" in output
+    assert "data.csv:3: row 2 has a value of the input 'n' that is not" in output
+    assert "data.csv:4: row 3 has a value" in output
+    (project.path / "data.csv").write_text("question,n,answer\nSay a,1,a\n")
+    assert outcomes(alone()) == {"passed": 1}
+    project.test(source.replace("question, n: int -> answer", "question, n: int"))
+    assert "signature='question, n: int' of the dataset 'data': " in alone().stdout.str()
+
+
+def test_rows_of_a_parquet_file_and_of_a_folder(project, alone):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    pa = pytest.importorskip("pyarrow")
+    (project.path / "rows").mkdir()
+    for name in ("a", "b"):
+        table = pa.table({"id": [name], "question": [f"Say {name}"], "answer": [name]})
+        parquet.write_table(table, project.path / "rows" / f"part-{name}.parquet")
+    project.test(
+        """
+        import pytest
+
+        @pytest.mark.dspex_data("rows", inputs=["question"], name="folder")
+        @pytest.mark.dspex_data("rows/part-a.parquet", inputs=["question"], name="file")
+        def test_qa(example, prediction):
+            assert prediction.answer == example.answer
+        """
+    )
+    assert outcomes(alone("--dspex-live")) == {"passed": 3}
+
+
 # Which rows
 
 

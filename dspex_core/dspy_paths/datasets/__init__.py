@@ -1,0 +1,1 @@
+"""DSPy's submodules of `dspy.datasets`. PYTEST_DONT_REWRITE"""
