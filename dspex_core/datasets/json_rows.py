@@ -27,9 +27,10 @@ def jsonl_rows(path: str) -> Iterator[tuple[int | None, Any]]:
     decode = DECODER.decode
     with open_text(path) as lines:
         is_first = True
-        for number, text in enumerate(lines, 1):
-            if text.isspace():
+        for number, line in enumerate(lines, 1):
+            if line.isspace():
                 continue
+            text = line.lstrip("\ufeff") if line[0] == "\ufeff" else line  # of files that were put together
             try:
                 row = decode(text)
             except (ValueError, RecursionError) as error:

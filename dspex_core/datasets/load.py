@@ -159,6 +159,9 @@ class _Reading:
         values = row if type(row) is dict else _values(row)
         if values is None:
             return place.error(f"row {place.number} is not an object of named fields but {row!r:.200}")
+        odd = next((name for name in values if not isinstance(name, str)), "") if self._found.is_made else ""
+        if not isinstance(odd, str):
+            return place.error(f"row {place.number} has a field whose name is not a text: {odd!r:.100}")
         fault = self._fault(values, is_made=self._found.is_made and not isinstance(row, Example))
         if fault is not None:
             return place.error(f"row {place.number} {fault}")

@@ -27,8 +27,9 @@ class Place(NamedTuple):
         return DatasetError(fault, path=self.path, line=self.line)
 
     def named(self, error: DatasetError) -> DatasetError:
-        """Return the error of the row here, in which the row's number stands if its line does not."""
-        return error if error.line is not None else self.error(f"row {self.number} {error.reason}")
+        """Return an error of the row here, with the row's number: a line may hold many rows, and a row many lines."""
+        line = self.line if error.line is None else error.line
+        return DatasetError(f"row {self.number} {error.reason}", path=self.path, line=line)
 
 
 def placed(rows: Iterable[tuple[int | None, Any]], path: str | None = None) -> Iterator[tuple[Place, Any]]:

@@ -65,7 +65,8 @@ def find(source: Source, *, split: str | None, delimiter: str | None, is_stream:
 def _file(name: str, delimiter: str | None) -> Found:
     read = reader_of(name, delimiter=delimiter)
     if read is None:
-        raise DatasetError(f"is of no known format; {KNOWN}", path=name)
+        is_there = "" if os.path.lexists(name) else "does not exist, and its name "
+        raise DatasetError(f"{is_there}is of no known format; {KNOWN}", path=name)
     return Found(placed(read(name), name), name)
 
 

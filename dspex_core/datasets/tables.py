@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -30,10 +30,14 @@ _HINT = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)  # Excel's own first line
 class _Layout:
     delimiter: str
     is_spaced: bool = False  # a space after the delimiter belongs to it
+    is_quoted: bool = True
     skipped: int = 0  # lines before the header
 
     def reader(self, lines: Any) -> Any:
-        return csv.reader(lines, delimiter=self.delimiter, skipinitialspace=self.is_spaced, strict=True)
+        quoting = csv.QUOTE_MINIMAL if self.is_quoted else csv.QUOTE_NONE
+        return csv.reader(
+            lines, delimiter=self.delimiter, skipinitialspace=self.is_spaced, quoting=quoting, strict=True
+        )
 
 
 def table_rows(
@@ -121,11 +125,12 @@ def _layout(sample: str, delimiter: str | None, likely: str) -> _Layout:
         lines.pop(0)
     lines = lines[:_MOST_LINES]
     found = delimiter or (hint[1] if hint else _delimiter(lines, likely))
-    header = lines[0] if lines else ""
-    spaced = _Layout(found, is_spaced=True, skipped=skipped)
     plain = _Layout(found, skipped=skipped)
-    is_spaced = f"{found} " in header or (_errors(plain, lines) > 0 and _errors(spaced, lines) == 0)
-    return spaced if is_spaced else plain
+    spaced, bare = replace(plain, is_spaced=True), replace(plain, is_quoted=False)
+    if lines and f"{found} " in lines[0]:
+        return spaced
+    others = [spaced, bare] if found == "\t" else [spaced]  # quotes are plain characters in many tables with tabs
+    return next((each for each in (plain, *others) if not _errors(each, lines)), plain)
 
 
 def _delimiter(lines: list[str], likely: str) -> str:

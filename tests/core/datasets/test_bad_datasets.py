@@ -43,6 +43,7 @@ ROW = '{"q": "a", "n": 1}\n'
         ("a.jsonl", '[\n {"q": "a"}\n]\n', "name it .json"),
         ("a.jsonl", '{\n "q": "a"\n}\n', "name it .json"),
         ("a.jsonl", '[{"q": "a"},\n{"q": "b"}]\n', "name it .json"),
+        ("a.json", '[{"q": 1}, {"q": NaN}]', "a.json:1: row 2 has the number NaN"),
         ("a.json", '[{"q": 1} {"q": 2}]', "',' or ']' is expected, not"),
         ("a.json", '[{"q": 1}] tail', "the end of the file is expected, not 'tail'"),
         ("a.json", '[{"q": 1}', "not the end of the file"),
@@ -111,13 +112,21 @@ def test_the_places_of_very_many_bad_rows_are_in_the_message(write):
 @pytest.mark.parametrize(
     ("name", "content", "places"),
     [
-        ("a.csv", 'q,n\n"a\nb",1\nx\ny,1,2\nq,n\nz,3\n', ["4: has 1 cells", "5: has 3 cells", "6: repeats the header"]),
+        (
+            "a.csv",
+            'q,n\n"a\nb",1\nx\ny,1,2\nq,n\nz,3\n',
+            ["4: row 2 has 1 cells", "5: row 3 has 3 cells", "6: row 4 repeats the header"],
+        ),
         (
             "a.json",
             '[\n{"q": 1},\n{"q": 1e999},\n{"q": Infinity}, 5]',
-            ["3: has the num", "4: has the num", "4: row 4"],
+            ["3: row 2 has the num", "4: row 3 has the num", "4: row 4 is not"],
         ),
-        ("a.yaml", "- q: 1\n- q: .nan\n- [1]\n- {q: 1, q: 2}\n", ["2: is not YAML", "3: row 3", "4: is not YAML"]),
+        (
+            "a.yaml",
+            "- q: 1\n- q: .nan\n- [1]\n- {q: 1, q: 2}\n",
+            ["2: row 2 is not YAML", "3: row 3", "4: row 4 is not YAML"],
+        ),
     ],
 )
 def test_all_bad_rows_of_other_formats(write, name, content, places):
@@ -193,6 +202,10 @@ def test_json_in_each_form_gives_rows_with_their_lines(write, content):
         load_dataset(write("a.json", content.replace("{", '{"x": 1, ', 1).replace('"data"', '"data" ')), inputs=["x"])
 
 
+def test_files_that_were_put_together_may_have_several_byte_order_marks(write):
+    assert plain(load_dataset(write("a.jsonl", f"\ufeff{ROW}\ufeff{ROW}"))) == [{"q": "a", "n": 1}] * 2
+
+
 def test_a_lone_object_in_lines_is_not_a_dataset_but_a_list_of_one_is(write):
     with pytest.raises(DatasetError, match="needs a list of objects, not dict"):
         load_dataset(write("a.json", ROW))
@@ -212,6 +225,8 @@ def test_a_lone_object_in_lines_is_not_a_dataset_but_a_list_of_one_is(write):
         ("q,n\na,1,,\n", {"q": "a", "n": "1"}),
         ("q,n\r\ra,1\r", {"q": "a", "n": "1"}),
         ("q\r\na\r\n", {"q": "a"}),
+        ('q\tn\n"Hi" he said\t1\n', {"q": '"Hi" he said', "n": "1"}),
+        ('q\tn\n"a\tb"\t1\n', {"q": "a\tb", "n": "1"}),
         ('q,n\n"a\r\nb",1\n', {"q": "a\r\nb", "n": "1"}),
     ],
 )
@@ -363,6 +378,7 @@ def test_an_error_in_the_middle_of_a_generator_says_after_which_row(source):
         ([{"q": 1}, {"q": float("nan")}], "row 2 has the number nan, which JSON does not have"),
         ([{"q": {"x": [1.0, float("-inf")]}}], "row 1 has the number -inf"),
         ([{"id": 1}, {"id": "1"}], "row 2 has the id '1' of row 1"),
+        ([{"q": 1}, {1: 2}], "row 2 has a field whose name is not a text: 1"),
         ([{"id": [1]}], r"row 1 has the id \[1\], which is neither a text nor a number"),
         ([{"id": True}], "row 1 has the id True, which is neither"),
     ],
@@ -401,7 +417,7 @@ def test_a_stream_gives_what_the_list_has(write):
 def test_a_stream_reads_no_further_than_it_is_asked(write):
     rows = stream_dataset(write("a.jsonl", '{"q": 1}\n{"q": \n'))
     assert next(rows).q == 1
-    with pytest.raises(DatasetError, match=r"a\.jsonl:2: is not JSON"):
+    with pytest.raises(DatasetError, match=r"a\.jsonl:2: row 2 is not JSON"):
         next(rows)
 
     endless = stream_dataset({"n": n} for n in iter(int, 1))
