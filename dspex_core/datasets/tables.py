@@ -10,7 +10,7 @@ import io
 import re
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from dspex_core.datasets.files import open_text
 from dspex_core.errors import DatasetError
@@ -34,7 +34,7 @@ class _Layout:
     skipped: int = 0  # lines before the header
 
     def reader(self, lines: Any) -> Any:
-        quoting = csv.QUOTE_MINIMAL if self.is_quoted else csv.QUOTE_NONE
+        quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if self.is_quoted else csv.QUOTE_NONE
         return csv.reader(
             lines, delimiter=self.delimiter, skipinitialspace=self.is_spaced, quoting=quoting, strict=True
         )
