@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dspex_core.datasets.sources import Source
     from dspex_core.signatures.signature import Signature
 
+_IDS = frozenset({str, int})  # the types of nearly all ids
 Values = Mapping[str, Any] | Record
 
 
@@ -183,9 +184,9 @@ class _Reading:
                 return f"lacks the input {name!r}; it has: {', '.join(map(repr, values)) or 'none'}"
         if "id" in values:
             own = values["id"]
-            if own in (None, ""):
+            if own is None or (isinstance(own, str) and not own):
                 return "has an empty id: give it one, or leave the field out"
-            if not isinstance(own, str | Number) or isinstance(own, bool):
+            if type(own) not in _IDS and (isinstance(own, bool) or not isinstance(own, str | Number)):
                 return f"has the id {own!r:.100}, which is neither a text nor a number"
         if is_made:
             try:
