@@ -172,9 +172,13 @@ def distinct(value: Any) -> list[Any]:
 def without(items: list[Any], others: list[Any]) -> list[Any]:
     """Return those of different items that are not among others. Most are texts, which are found at once."""
     known = {normalized(other) for other in others if isinstance(other, str)}
-    left = [item for item in items if not (isinstance(item, str) and normalized(item) in known)]
     mine = {normalized(item) for item in items if isinstance(item, str)}
-    return unmatched(left, (other for other in others if not (isinstance(other, str) and normalized(other) in mine)))
+    texts = [item for item in items if isinstance(item, str) and normalized(item) not in known]
+    values = [item for item in items if not isinstance(item, str)]
+    other_texts = [other for other in others if isinstance(other, str) and normalized(other) not in mine]
+    other_values = [other for other in others if not isinstance(other, str)]
+    # A text that is left may only be that of a value, such as "3" of 3.
+    return [*unmatched(texts, other_values), *unmatched(values, [*other_values, *other_texts])]
 
 
 def _listed(texts: Any, separator: str = ", ") -> str:

@@ -298,3 +298,8 @@ def test_regular_expressions_are_fixed_or_the_examples_own():
     assert score(regex_match("a"), ["^x", "y$"], "why").value == 1
     with pytest.raises(ConfigurationError, match="regular expression"):
         regex_match("a", "(")
+
+
+def test_large_sets_of_texts_are_compared_at_once():
+    wanted, found = [f"w{n}" for n in range(20_000)], [f"W{n}" for n in range(10_000, 30_000)]
+    assert score(set_f1("a"), wanted, found).value == 0.5  # pair by pair it would take minutes
