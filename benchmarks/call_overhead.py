@@ -131,7 +131,7 @@ GROUPS = (
         200,
         (
             Comparison("Predict, direct engine / dspy.Predict", "dspex_predict", "dspy_predict", 0.35),
-            Comparison("Predict, direct engine / bare urllib3", "dspex_predict", "bare_urllib3", 2.0),
+            Comparison("Predict, direct engine / bare urllib3", "dspex_predict", "bare_urllib3", 1.15),
         ),
     ),
     Group(100, (Comparison("LM, litellm engine / litellm.completion", "dspex_litellm", "bare_litellm", 1.05),)),

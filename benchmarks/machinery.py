@@ -241,7 +241,7 @@ MEASUREMENTS = {
     "render_16": Measurement("prompt with 16 demos", partial(render, demos=16), 1 / 50),
     "parse_chat": Measurement("three typed fields, chat", partial(parse, adapter="ChatAdapter"), 1 / 4),
     "parse_json": Measurement("three typed fields, JSON", partial(parse, adapter="JSONAdapter"), 1 / 4),
-    "hit": Measurement("Predict, memory cache hit", partial(hit, demos=0), 1 / 10),
+    "hit": Measurement("Predict, memory cache hit", partial(hit, demos=0), 0.06),
     "hit_16": Measurement("the same with 16 demos", partial(hit, demos=16), 1 / 30),
     "react": Measurement("ReAct, ten turns and the answer", react, 1 / 4, calls=50, unit=("ms", 1e3)),
     "signature": Measurement('Signature("q -> a")', make_signature, 1 / 3),
