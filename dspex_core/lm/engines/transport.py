@@ -8,6 +8,7 @@ did not arrive whole, and `UnreadableReplyError` when it is too large or packed 
 from __future__ import annotations
 
 import contextlib
+import functools
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -121,7 +122,7 @@ class HTTPClient(forks.RenewedInChild):
             self._where,
             body=body,
             headers=self._headers,
-            timeout=urllib3.Timeout(total=timeout),
+            timeout=_limit(timeout),
             retries=_NO_RETRIES,
             redirect=False,
             preload_content=False,
@@ -166,6 +167,12 @@ class HTTPClient(forks.RenewedInChild):
                 taken.feed(data)
             taken.end()
             return HTTPReply(response.status, response.headers, None if streams else b"".join(chunks))
+
+
+@functools.lru_cache(maxsize=16)
+def _limit(seconds: float) -> urllib3.Timeout:
+    """Return a limit on a whole request, of which urllib3 makes a copy for each."""
+    return urllib3.Timeout(total=seconds)
 
 
 def _is_event_stream(status: int, headers: Mapping[str, str]) -> bool:
