@@ -1,6 +1,7 @@
 """Ctrl-C: what was finished is kept, and nobody waits for the calls under way."""
 
 import csv
+import itertools
 import json
 import os
 import signal
@@ -29,9 +30,12 @@ class SlowAsync(Slow):
             await asyncio.sleep(60)
         return Prediction(double=2 * n)
 
+class AsyncAlone(Module):
+    aforward = SlowAsync.aforward
+
 rows = [Example(n=n).with_inputs("n") for n in range(20)]
 how, kind, folder = sys.argv[1:]
-program = SlowAsync() if kind == "async program" else Slow()
+program = {"sync program": Slow, "async program": SlowAsync, "async alone": AsyncAlone}[kind]()
 evaluate = Evaluate(devset=rows, metric=lambda e, p, trace=None: 1.0, num_threads=2,
                     save_as_csv=f"{folder}/a.csv", save_as_json=f"{folder}/a.json")
 parallel = Parallel(num_threads=2)
@@ -50,8 +54,13 @@ except KeyboardInterrupt as error:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="there is no SIGINT to send")
-@pytest.mark.parametrize("kind", ["sync program", "async program"])
-@pytest.mark.parametrize("how", ["evaluate", "aevaluate", "parallel", "aparallel"])
+@pytest.mark.parametrize(
+    ("how", "kind"),
+    [
+        *itertools.product(["evaluate", "aevaluate", "parallel", "aparallel"], ["sync program", "async program"]),
+        ("evaluate", "async alone"),
+    ],
+)
 def test_what_was_finished_is_kept_and_the_end_is_prompt(how, kind, tmp_path):
     process = subprocess.Popen([sys.executable, "-c", PROGRAM, how, kind, tmp_path], text=True, stdout=subprocess.PIPE)
     try:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dspex_core import (
+    Budget,
     ConfigurationError,
     Evaluate,
     EvaluationError,
@@ -100,6 +101,15 @@ class TestResume:
         assert asked == asked_again
         assert len(second.errors) == (0 if retry else 2)
         assert len(second) == 5
+
+    def test_a_case_that_the_budget_had_no_room_for_is_asked_whenever_it_goes_on(self, how, path):
+        options = {"devset": rows(4), "metric": lambda e, p, trace=None: 1, "journal": path, "num_threads": 1}
+        program = Predict("n: int -> double: int")
+        lm = ScriptedLM(lambda _: {"double": "4"})
+        with context(lm=lm, budget=Budget(calls=2)), pytest.raises(EvaluationError, match="budget"):
+            run(how, Evaluate(**options), program)
+        with context(lm=lm):
+            assert not run(how, Evaluate(**options, retry_errors=False), program).errors
 
     def test_a_run_that_stopped_at_its_errors_goes_on(self, how, path):
         evaluate = Evaluate(devset=rows(9), metric=metric, journal=path, num_threads=1, max_errors=0)
