@@ -53,6 +53,7 @@ def verdict_of(
         worst=_worst(gate, summary, drop),
         is_usage_error=is_usage_error,
         drop=drop,
+        rows=summary.rows,
     )
 
 

@@ -60,6 +60,7 @@ class Verdict:
         params: The values of the test's other parameters, if the gate is about one combination of them.
         slice: The values of the columns, if the gate is about one slice.
         drop: The comparison with the baseline, if the gate makes one.
+        rows: The number of rows that the counted cases are attempts at; 0 if that is not known.
     """
 
     gate: Gate
@@ -75,6 +76,7 @@ class Verdict:
     params: Mapping[str, Any] = field(default_factory=dict)
     slice: Mapping[str, Any] = field(default_factory=dict)
     drop: Drop | None = None
+    rows: int = 0
 
 
 def show(value: float) -> str:

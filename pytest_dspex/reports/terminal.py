@@ -88,7 +88,8 @@ def _verdict_row(suite: Suite, verdict: Verdict) -> _Row:
 def _row(name: str, measured: Verdict | ScoreSummary, *, unrecorded: int) -> _Row:
     low, high = (None, None) if measured.interval is None else (measured.interval.low, measured.interval.high)
     mean = shown_score(measured.mean, low=low, high=high)
-    return _Row(name, mean, shown_interval(low, high), str(measured.n), str(measured.errors), str(unrecorded))
+    n = f"{measured.rows} ({measured.n})" if 0 < measured.rows < measured.n else str(measured.n)  # rows and attempts
+    return _Row(name, mean, shown_interval(low, high), n, str(measured.errors), str(unrecorded))
 
 
 def _evaluation_row(each: Evaluation) -> _Row:

@@ -1,10 +1,11 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pytest_dspex.gates.baselines import Baselines
 from pytest_dspex.gates.grammar import Gate
-from pytest_dspex.gates.records import CaseRecord, Collected, Evaluation, RecordedScore
+from pytest_dspex.gates.records import CaseFacts, CaseRecord, Collected, Evaluation, RecordedScore
 from pytest_dspex.reports import model, terminal
 from pytest_dspex.reports.model import Report
 
@@ -98,6 +99,11 @@ def test_node_ids_are_whole_at_any_width_so_that_two_suites_look_different(writt
 def test_the_rows_of_a_gate_fit_in_80_columns(written):
     lines = written(Report(suites=(gated(1, 1, 1, 0, minimum=0.85),)), width=80)
     assert max(map(len, lines[:-1])) <= 80  # the last one is the reason of the gate
+
+
+def test_rows_with_several_attempts_show_both_counts(written):
+    rows = [replace(case, facts=CaseFacts(row_id=f"r{n // 3}")) for n, case in enumerate(cases_of(1, 1, 0, 1, 1, 1))]
+    assert "  2 (6)  " in written(Report(suites=(suite_of(TEST, rows, gates=[Gate("accuracy", 0.5)]),)))[4]
 
 
 @pytest.mark.parametrize(
