@@ -77,7 +77,10 @@ class EmbeddingModel:
         config, apart = set_apart(config)
         reach = _Reach(self._place(apart), with_options(self._options, apart), is_own=not apart)
         recorder = None if self._is_replaced() else recorder_of(current(), self.model)
-        requests = {text: LMRequest((Message("user", text),), config, kind="embedding") for text in texts}
+        known = SecretMapping({"api_key": self._api_key, **reach.options})  # which a recorder has to hide
+        requests = {
+            text: LMRequest((Message("user", text),), config, options=known, kind="embedding") for text in texts
+        }
         found = {}
         if recorder is not None:
             replies = {text: recorder.replay(self.model, request) for text, request in requests.items()}

@@ -53,6 +53,23 @@ def asked(server):
     return [text for request in server.requests for text in request.body["input"]]
 
 
+def test_the_key_of_an_embedder_is_hidden_where_a_text_repeats_it(project, alone, server):
+    for key, option in [("opaqueKey-4711", "--dspex-record=new"), ("otherKey-0815", "--dspex-record=none")]:
+        project.test(
+            f"""
+            import os
+            from dspex_core import Embedder
+
+            def test_it():
+                url = os.environ["EMBEDDINGS_URL"]
+                Embedder("openai/text-embedding-3-small", api_base=url, api_key={key!r})(["my key is {key}"])
+            """
+        )
+        alone(option).assert_outcomes(passed=1)
+    assert "my key is [secret]" in project.cassette("test_it").read_text()
+    assert "opaqueKey" not in project.cassette("test_it").read_text()
+
+
 def test_they_are_recorded_text_by_text_and_replayed_to_the_last_bit(project, run, server):
     project.test(EMBEDS)
     run("--dspex-record=new").assert_outcomes(passed=3)
