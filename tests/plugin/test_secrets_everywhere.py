@@ -77,6 +77,10 @@ TESTS = """
         [said] = model(TEXT)
         assert model("You said: " + said)
 
+    def test_scored(model, score, check):
+        score("length", len(model("Score this: " + TEXT)[0]), feedback=TEXT)
+        check(True, TEXT)
+
     @pytest.mark.xfail(strict=True)
     def test_failure(model):
         print(model(TEXT))
@@ -127,28 +131,35 @@ def test_there_are_thirty_kinds():
     assert len(found_in(" ".join(ALL.values()))) == len(ALL)
 
 
-def test_no_credential_is_in_a_cassette_a_report_or_the_output(pytester, server, plant):
+def test_no_credential_is_in_a_cassette_a_report_or_the_output(pytester, server, plant, monkeypatch):
     pytester.makeini("[pytest]\ndspex_redact = EMP-\\d{6}\njunit_logging = all")
     pytester.makepyfile(textwrap.dedent(TESTS))
     plant()
-    recorded = pytester.runpytest_subprocess("--dspex-record=new", "--junitxml=junit.xml", "-rA", "--runxfail", "-vv")
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(pytester.path / "summary.md"))
+    reports = "--dspex-report=html:report.html,json:report.json,md:report.md"
+    files = ("--junitxml=junit.xml", reports, "--dspex-partial=part.json", "--log-file=run.log", "--log-level=DEBUG")
+    recorded = pytester.runpytest_subprocess("--dspex-record=new", *files, "-rA", "--runxfail", "-vv", "--dspex-show")
     outputs = [recorded.stdout.str(), recorded.stderr.str()]
     assert found_in("".join(outputs)) == set()
-    files = [path for path in pytester.path.rglob("*") if path.suffix in {".jsonl", ".xml", ".json", ".log", ".txt"}]
-    assert {".jsonl", ".xml"} <= {path.suffix for path in files}
-    assert {path.name: found_in(path.read_text()) for path in files} == {path.name: set() for path in files}
+    written = [path for path in pytester.path.rglob("*") if path.is_file() and path.suffix not in {".py", ".ini"}]
+    assert {".jsonl", ".xml", ".html", ".json", ".md", ".log"} <= {path.suffix for path in written}
+    for name in ("report.html", "report.json", "junit.xml"):
+        assert "[secret]" in (pytester.path / name).read_text()  # it shows prompts and replies
+    found = {path.name: found_in(path.read_text(errors="replace")) for path in written}
+    assert {name: kinds for name, kinds in found.items() if kinds} == {}
 
 
 def test_a_recording_replays_whatever_the_keys_of_the_machine_are(pytester, server, plant):
     pytester.makeini("[pytest]\ndspex_redact = EMP-\\d{6}")
     pytester.makepyfile(textwrap.dedent(TESTS).replace('    model("refuse " + TEXT)', "    assert False"))
     plant()
-    pytester.runpytest_subprocess("--dspex-record=new").assert_outcomes(passed=3, xfailed=2)
+    pytester.runpytest_subprocess("--dspex-record=new").assert_outcomes(passed=4, xfailed=2)
     before = {path: path.read_bytes() for path in pytester.path.rglob("*.jsonl")}
     server.requests.clear()
     plant(lambda value: f"other-{value[::-1]}")
-    pytester.runpytest_subprocess().assert_outcomes(passed=3, xfailed=2)
-    pytester.runpytest_subprocess("--dspex-record=new").assert_outcomes(passed=3, xfailed=2)
+    pytester.runpytest_subprocess().assert_outcomes(passed=4, xfailed=2)
+    pytester.runpytest_subprocess("--dspex-record=new").assert_outcomes(passed=4, xfailed=2)
     assert server.requests == []
     assert {path: path.read_bytes() for path in pytester.path.rglob("*.jsonl")} == before
 
