@@ -297,9 +297,10 @@ def test_the_code_about_evaluation_runs(tmp_path):
     assert "95 % interval" in done.stdout
 
 
-@pytest.mark.parametrize("page", ["metrics", "statistics"])
-def test_the_code_about_numbers_runs(page):
+@pytest.mark.parametrize("page", ["datasets", "metrics", "statistics"])
+def test_the_code_about_data_and_numbers_runs(page, tmp_path):
     text = (ROOT / f"docs/{page}.md").read_text()
     code = "\n".join(block[2] for block in BLOCK.finditer(text) if block[1] == "python")
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=100)
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=100)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
