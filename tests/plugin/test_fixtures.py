@@ -137,7 +137,7 @@ def test_an_evaluation_that_falls_short_says_which_examples_failed(project, alon
         [
             "E *exact_match* 0.222 >= 0.9*",
             "E *95 % interval 0.* to 0.*, n=9, 1 errors",
-            "E *  c-silent: 0  program failed: AdapterParseError: *",
+            "E *  c-silent: 0  adapter failed: AdapterParseError: *",
             "E *  c-w0 x: 0  *",
             "E *  ... and 2 more below 1",
         ]
