@@ -53,7 +53,7 @@ def test_replays_report_the_same_in_any_order(suite, alone):
     suite.session(alone, "--dspex-record=new")
     suite.server.requests.clear()
     replayed = suite.session(alone)
-    assert "LM calls: " in replayed["report"]
+    assert '"source": "replayed"' in replayed["report"]
     assert suite.session(alone, order=2) == replayed
     assert suite.server.requests == []
 

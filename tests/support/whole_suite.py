@@ -280,19 +280,20 @@ def _vector(text: str) -> list[float]:
 
 
 _TIMES = frozenset({"date", "duration", "latency", "recorded"})
-# Each process asks the model itself, unless it has the reply to an equal request: two workers ask more often than one.
-_ASKED = frozenset({"source", "notes"})
+# How many calls there were: each worker sets up the shared fixtures of its tests, and takes replies from its own cache.
+_COUNTS = frozenset({"notes"})
+_ASKED = frozenset({"source"})
 
 
 def left_behind(folder: Path, report: Path, *, asks: bool) -> dict[str, str]:
-    """Return the texts of a session's report and cassettes by their names, without dates and durations.
+    """Return the texts of a session's report and cassettes by their names, without dates, durations and counts.
 
     Args:
         folder: That of the suite.
         report: The JSON report.
-        asks: Whether the session asked a model; then without how often it did.
+        asks: Whether the session asked a model; then without which replies were from its cache.
     """
-    without = _TIMES | _ASKED if asks else _TIMES
+    without = _TIMES | _COUNTS | (_ASKED if asks else frozenset())
     found = {"report": json.dumps(_without(json.loads(report.read_text()), without), indent=1)}
     for path in sorted(folder.rglob("cassettes/**/*")):
         if path.is_file():
