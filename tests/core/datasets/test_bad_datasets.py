@@ -35,8 +35,8 @@ ROW = '{"q": "a", "n": 1}\n'
         ("a.csv", "q,n\né,1\n".encode("utf-16-le"), "is in UTF-16"),
         ("a.csv", b"\xfe\xff" + "q,n\n".encode("utf-16-be"), "is in UTF-16"),
         ("a.json", "[]".encode("utf-32"), "is in UTF-32"),
-        ("a.yaml.gz", gzip.compress("q: a".encode("utf-16")), "is in UTF-16"),
-        ("a.csv", gzip.compress(b"q,n\n"), "add .gz to its name"),
+        ("a.yaml.gz", gzip.compress("q: a".encode("utf-16"), mtime=0), "is in UTF-16"),
+        ("a.csv", gzip.compress(b"q,n\n", mtime=0), "add .gz to its name"),
         ("a.csv", b"PK\x03\x04....", "a zip archive or a spreadsheet"),
         ("a.csv", b"PAR1....", "name it .parquet"),
         ("a.jsonl", b"BZh9....", "bzip2"),
@@ -54,7 +54,7 @@ ROW = '{"q": "a", "n": 1}\n'
         ("a.yaml", "- q: \x01\n", "is not YAML"),
         ("a.parquet", b"no parquet at all", "is not a whole Parquet file"),
         ("a.parquet", b"", "has no rows"),
-        ("a.parquet.gz", gzip.compress(b""), "has no rows"),
+        ("a.parquet.gz", gzip.compress(b"", mtime=0), "has no rows"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_one_message(write, name, content, reason):
@@ -310,7 +310,7 @@ def test_parquet_without_its_library_says_what_to_install(write, monkeypatch):
 def test_the_files_of_a_folder_are_read_in_the_order_of_their_numbers(write, tmp_path):
     for number in (10, 2, 1):
         write(f"part-{number}.jsonl", json.dumps({"n": number}))
-    write("more/part-3.csv.gz", gzip.compress(b"n\n3\n"))
+    write("more/part-3.csv.gz", gzip.compress(b"n\n3\n", mtime=0))
     write("README.md", "data")
     write(".cache/x.jsonl", "{")
     write("_old/x.jsonl", "{")
