@@ -133,6 +133,7 @@ if TYPE_CHECKING:
     from dspex_core.programs import Predict as Predict
     from dspex_core.programs import load as load
     from dspex_core.programs.agents.react import ReAct as ReAct
+    from dspex_core.programs.agents.react_v2 import ReActV2 as ReActV2
     from dspex_core.programs.attempts.aggregation import majority as majority
     from dspex_core.programs.attempts.best_of_n import BestOfN as BestOfN
     from dspex_core.programs.attempts.best_of_n import Refine as Refine
@@ -222,6 +223,7 @@ _NAMES = {
     ),
     "programs": "ChainOfThought Module NearestDemos Predict load",
     "programs.agents.react": "ReAct",
+    "programs.agents.react_v2": "ReActV2",
     "programs.attempts.aggregation": "majority",
     "programs.attempts.best_of_n": "BestOfN Refine",
     "programs.attempts.comparison": "MultiChainComparison",

@@ -39,10 +39,12 @@ def shown_texts(example: Any, prediction: Any, fields: Sequence[str] | None) -> 
             prediction.
 
     Raises:
-        ConfigurationError: A field does not exist.
+        ConfigurationError: A field does not exist, or there is nothing to judge.
     """
     given, made = fields_of(example), fields_of(prediction)
     if fields is None:
+        if not made:
+            raise ConfigurationError(f"there is nothing to judge: the prediction is {prediction!r}")
         asked = inputs_of(example, without=made)
         return {**titled(asked, "given"), **titled(made, "to judge")}
     texts: dict[str, str] = {}

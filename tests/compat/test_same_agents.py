@@ -159,3 +159,31 @@ def test_tools_are_told_to_callbacks(ours, real):
     assert mine[:2] == [("lookup_page", {"kwargs": {"title": "fox"}}), "The fox is a"]
     assert len(mine) == 4
     assert mine == told_of_tools(real, real.utils.callback.BaseCallback)
+
+
+def calling(name, **args):
+    return chat(next_thought=f"I call {name}.", tool_calls={"tool_calls": [{"name": name, "args": args}]})
+
+
+@pytest.mark.parametrize(
+    "replies",
+    [
+        [calling("search_pages", query="mammal"), calling("submit", titles=["otter", "fox"])],
+        [calling("search_pages", query="mammal"), calling("submit"), calling("submit", titles=["otter"])],
+        [
+            calling("nonsense"),
+            chat(next_thought="I know.", tool_calls={"tool_calls": []}),
+            calling("submit", titles=[]),
+        ],
+        [calling("search_pages", query="x")] * 4,
+    ],
+)
+def test_an_agent_that_submits_its_answer(ours, real, replies):
+    found = []
+    for dspy in (ours, real):
+        with dspy.context(lm=scripted(dspy, replies), adapter=dspy.ChatAdapter()):
+            made = tutorials.calling_agent(dspy)(claim=CLAIM)
+        calls = [[call.name for call in turn["tool_calls"].tool_calls] for turn in made.history.messages]
+        found.append((made.termination_reason, made.toDict().get("titles"), calls))
+
+    assert found[0] == found[1]

@@ -99,5 +99,9 @@ def agent(dspy):
     return dspy.ReAct(signature, tools=[search_pages, dspy.Tool(lookup_page, name="lookup")], max_iters=5)
 
 
+def calling_agent(dspy):
+    return dspy.ReActV2("claim -> titles: list[str]", tools=[search_pages], max_iters=3)
+
+
 def sync_agent(dspy):
     return dspy.ReAct("claim -> titles: list[str]", tools=[search_pages])

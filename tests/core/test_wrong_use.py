@@ -10,8 +10,11 @@ from dspex_core import plugin_api
     ("use", "message"),
     [
         (lambda: dspy.LM(3), "must be named as 'provider/model', not by 3"),
-        (lambda: dspy.Evaluate(devset=None, metric=len)(len), "the devset must be a list of examples, not None"),
-        (lambda: dspy.Evaluate(devset=5, metric=len)(len), "the devset must be a list of examples, not 5"),
+        (
+            lambda: dspy.Evaluate(devset=None, metric=len)(len),
+            "the devset must be examples or dicts .* not None",
+        ),
+        (lambda: dspy.Evaluate(devset=5, metric=len)(len), "the devset must be examples or dicts .* not 5"),
         (lambda: dspy.LabeledFewShot().compile(dspy.Predict("q -> a"), trainset=5), "the trainset must be a list"),
         (lambda: dspy.configure(lm="openai/x"), r'must be an object, not .openai/x.: write lm=LM\("provider/model"\)'),
         (lambda: dspy.context(adapter="chat").__enter__(), "write adapter=ChatAdapter"),

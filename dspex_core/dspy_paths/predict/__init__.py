@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from dspex_core.dspy_paths import submodules
 from dspex_core.programs import ChainOfThought, Predict
 from dspex_core.programs.agents.react import ReAct
+from dspex_core.programs.agents.react_v2 import ReActV2
 from dspex_core.programs.attempts.aggregation import majority
 from dspex_core.programs.attempts.best_of_n import BestOfN, Refine
 from dspex_core.programs.attempts.comparison import MultiChainComparison
@@ -26,6 +27,7 @@ __all__ = [
     "Predict",
     "ProgramOfThought",
     "ReAct",
+    "ReActV2",
     "Refine",
     "Tool",
     "majority",

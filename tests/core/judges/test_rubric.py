@@ -248,6 +248,24 @@ def test_a_judge_is_saved_and_loaded_as_any_program(judge, tmp_path):
         assert copy.dump_state() == judge.dump_state()
 
 
+@pytest.mark.parametrize("made", [None, Prediction(), {}])
+def test_nothing_is_not_judged(made):
+    with context(lm=saying(5)), pytest.raises(ConfigurationError, match="nothing to judge"):
+        Judge("polite")(ROW, made)
+
+
+def test_a_judge_is_compiled_to_agree_with_people_as_any_program_is():
+    rows = [
+        Example(example=ROW, prediction=REPLY, human=human).with_inputs("example", "prediction") for human in (1, 4)
+    ]
+    with context(lm=ScriptedLM(lambda _: {"reasoning": "r", "score": 4})):
+        agrees = BootstrapFewShot(metric=lambda row, score, trace=None: score.details["answer"] == row.human)
+        compiled = agrees.compile(Judge("polite"), trainset=rows)
+    [demo] = compiled.judge.demos
+    assert "Look it up." in demo.material
+    assert demo.score == 4
+
+
 def test_the_output_of_a_function_is_judged_as_its_response():
     lm = saying(3)
     with context(lm=lm):

@@ -24,15 +24,23 @@ def search(query: str) -> str:
 
 
 PROGRAMS = {
+    "AnswerRelevance": dspex_core.AnswerRelevance,
     "BestOfN": lambda: dspex_core.BestOfN(Predict("q -> a"), N=2, reward_fn=right, threshold=1.0),
     "ChainOfThought": lambda: dspex_core.ChainOfThought("q -> a"),
     "CodeAct": lambda: dspex_core.CodeAct("q -> a", tools=[search]),
+    "CompleteAndGrounded": dspex_core.CompleteAndGrounded,
+    "ConversationJudge": lambda: dspex_core.ConversationJudge("patient"),
+    "Faithfulness": lambda: dspex_core.Faithfulness("context"),
+    "GEval": lambda: dspex_core.GEval("clear"),
+    "Judge": lambda: dspex_core.Judge("polite"),
     "MultiChainComparison": lambda: dspex_core.MultiChainComparison("q -> a"),
+    "PairwiseJudge": lambda: dspex_core.PairwiseJudge("clear"),
     "Parallel": dspex_core.Parallel,
     "Predict": lambda: Predict("q -> a"),
     "ProgramOfThought": lambda: dspex_core.ProgramOfThought("q -> a"),
     "RLM": lambda: dspex_core.RLM("q -> a"),
     "ReAct": lambda: dspex_core.ReAct("q -> a", tools=[search]),
+    "ReActV2": lambda: dspex_core.ReActV2("q -> a", tools=[search]),
     "Refine": lambda: dspex_core.Refine(Predict("q -> a"), N=2, reward_fn=right, threshold=1.0),
     "SemanticF1": dspex_core.SemanticF1,
 }
