@@ -23,6 +23,7 @@ from dspex_core.errors.foreign_code import foreign_code
 from dspex_core.flow import forks
 from dspex_core.flow.steps import Flow, running_loop
 from dspex_core.messages import LMResponse
+from dspex_core.plain.secrets import holds_credential
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,9 +41,9 @@ class ResponseCache(forks.RenewedInChild):
         memory_entries: How many responses are kept in memory; the least recently used are evicted.
         keeps_cost: Whether a kept response has the cost with which it was asked; by default it is free of charge.
 
-    Threads, event loops and processes may share it. It never fails a call: a file that cannot
-    be used is reported once to the `dspex` logger and left alone from then on. A pickle names the file; it does not
-    hold the responses.
+    Threads, event loops and processes may share it. It never fails a call: a file that cannot be used is reported once
+    to the `dspex` logger and left alone from then on. A response in which a credential stands is kept in memory only. A
+    pickle names the file; it does not hold the responses.
     """
 
     def __init__(self, path: Path | None = None, *, memory_entries: int = 100_000, keeps_cost: bool = False) -> None:
@@ -245,8 +246,10 @@ class _File:
             return None
 
     def write(self, key: str, response: LMResponse) -> None:
-        """Keep a response."""
-        self._execute("INSERT OR REPLACE INTO responses VALUES (?, ?)", (key, json.dumps(response.to_json())))
+        """Keep a response, unless a credential stands in it."""
+        text = json.dumps(response.to_json())
+        if not holds_credential(text):
+            self._execute("INSERT OR REPLACE INTO responses VALUES (?, ?)", (key, text))
 
     def _execute(self, statement: str, values: tuple[str, ...]) -> tuple[str] | None:
         if not self._usable:

@@ -7,6 +7,7 @@ All other names and texts are kept: a list of allowed names would lose what it d
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from functools import lru_cache
@@ -109,6 +110,12 @@ def masked(text: str) -> str:
     if "://" in text:
         text = _IN_URL.sub(HIDDEN, text)
     return _IN_TEXT.sub(HIDDEN, text) if any(mark in text for mark in _MARKS) else text
+
+
+def holds_credential(text: str) -> bool:
+    """Return whether a credential of an unmistakable form, or one that the environment holds, stands in a text."""
+    held = (value for name, value in os.environ.items() if len(value) >= _SHORTEST and is_secret(name))
+    return masked(text) != text or any(value in text for value in held)
 
 
 def without_secrets(parameters: Mapping[Any, Any], drops: Callable[[str], bool] = is_secret) -> dict[Any, Any]:

@@ -438,3 +438,22 @@ def test_a_cache_may_keep_the_cost_of_a_response():
         cache.put("k", paid)
         found = cache.get("k")
         assert (found.cached, found.cost) == (True, cost)
+
+
+@pytest.mark.parametrize(
+    "said", ["your key is correct horse battery 9", "try sk-abcdefghijklmnop", "Bearer abcdefghijk"]
+)
+def test_a_response_with_a_credential_stays_in_memory(tmp_path, monkeypatch, said):
+    monkeypatch.setenv("MY_SERVICE_API_KEY", "correct horse battery 9")
+    response = LMResponse((LMOutput(said, "stop"),), model="m", usage=Usage(1, 1))
+    cache = ResponseCache(tmp_path / "cache.sqlite")
+    for key, each in (("a", response), ("b", replace(response, outputs=(LMOutput("harmless", "stop"),)))):
+        cache.put(key, each)
+
+    assert cache.get("a").text == said
+    again = ResponseCache(tmp_path / "cache.sqlite")
+    assert again.get("a") is None
+    assert again.get("b").text == "harmless"
+    del cache, again
+    gc.collect()
+    assert said.encode() not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
