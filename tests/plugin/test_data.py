@@ -194,7 +194,7 @@ def test_a_dataset_is_read_once_for_all_tests_on_it(project, alone):
     [
         (
             '"data.jsonl", input=["question"]',
-            "dspex_data has an unknown argument 'input'; it takes a dataset, inputs, program, split, sample, seed",
+            "dspex_data has an unknown argument 'input'; it takes a dataset, inputs, signature, program, split, sample, seed",
         ),
         ('"data.jsonl"', 'dspex_data has inputs=None; give it the names of the input fields: inputs=["field", ...]'),
         ('"data.jsonl", inputs="question"', "dspex_data has inputs='question'; give it the names"),
@@ -267,7 +267,7 @@ def test_other_modules_run_where_the_collection_of_one_failed(project, alone):
 def test_the_place_of_a_malformed_line_is_named(project, alone):
     (project.path / "data.jsonl").write_text('{"question": "Say a"}\n{"question": \n')
     project.test()
-    uncollected(alone(), "data.jsonl:2: is not JSON")
+    uncollected(alone(), "data.jsonl:2: row 2 is not JSON")
 
 
 def test_the_row_that_lacks_an_input_is_named(project, alone):
