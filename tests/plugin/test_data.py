@@ -194,7 +194,7 @@ def test_a_dataset_is_read_once_for_all_tests_on_it(project, alone):
     [
         (
             '"data.jsonl", input=["question"]',
-            "dspex_data has an unknown argument 'input'; it takes a dataset, inputs, signature, program, split, sample, seed",
+            "dspex_data has an unknown argument 'input'; it takes a dataset, inputs, signature, program, split, sample",
         ),
         ('"data.jsonl"', 'dspex_data has inputs=None; give it the names of the input fields: inputs=["field", ...]'),
         ('"data.jsonl", inputs="question"', "dspex_data has inputs='question'; give it the names"),
