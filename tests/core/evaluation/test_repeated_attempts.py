@@ -167,7 +167,7 @@ class TestStopWhen:
         result = self.evaluate(how, num_threads=4)
         assert result.stopped.verdict == "above"
         assert result.stopped.of == 400
-        assert result.stopped.after <= result.n <= result.stopped.after + 4 < 200
+        assert result.stopped.after <= result.n < 200  # others may end while one in the order is late
         assert f"stopped after {result.stopped.after} of 400 examples: above" in repr(result)
 
     def test_the_verdict_does_not_depend_on_how_many_run_at_once(self, how):
