@@ -84,7 +84,8 @@ def test_an_interrupt_loses_nothing_that_has_finished(how, width):
     under_test = runner(width=width)
     with pytest.raises(KeyboardInterrupt):
         run(how, under_test, pieces(*range(6), KeyboardInterrupt(), *range(99)))
-    assert {finished.value for finished in under_test.finished()} >= set(range(6 - width))
+    kept = {finished.value for finished in under_test.finished()} & set(range(6))
+    assert len(kept) >= 6 - (width - 1)  # the others may be under way
 
 
 @both
