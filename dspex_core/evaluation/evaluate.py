@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
 from dspex_core.config import current
 from dspex_core.errors import ConfigurationError
-from dspex_core.evaluation.options import check_options
+from dspex_core.evaluation.options import check_options, check_run
 from dspex_core.evaluation.read_once import lazily
 from dspex_core.flow.steps import adrive, drive, in_own_loop
 
@@ -197,11 +197,14 @@ class Evaluate:
         settings, own = current(), self._with(options)
         metadata = {} if callback_metadata is None else {"callback_metadata": callback_metadata}
         traced = own.provide_traceback
+        width = own.num_threads or settings.num_threads
+        max_errors = settings.max_errors if own.max_errors is None else own.max_errors
+        check_run(program=program, metric=metric, num_threads=width, max_errors=max_errors)
         plan = Plan(
             run=CaseRun(program, metric, own.failure_score, own.timeout, own.traces),
             devset=Devset(lazily(devset, remembers=False), program),
-            width=own.num_threads or settings.num_threads,
-            max_errors=settings.max_errors if own.max_errors is None else own.max_errors,
+            width=width,
+            max_errors=max_errors,
             repeats=own.repeats,
             keep=own.keep,
             stop_when=own.stop_when,

@@ -25,3 +25,18 @@ def check_options(*, timeout: Any, repeats: Any, keep: Any, stop_when: Any) -> N
         raise ConfigurationError(f"keep is one of {', '.join(map(repr, KEEPS))}, not {keep!r}")
     if stop_when is not None and not callable(getattr(stop_when, "start", None)):
         raise ConfigurationError(f"stop_when is a rule such as decided(min=0.85), not {stop_when!r}")
+
+
+def check_run(*, program: Any, metric: Any, num_threads: Any, max_errors: Any) -> None:
+    """Refuse what cannot be run.
+
+    Raises:
+        ConfigurationError: The program or the metric cannot be called, or a limit is not a number.
+    """
+    for name, value in (("program", program), ("metric", metric)):
+        if not callable(value):
+            raise ConfigurationError(f"the {name} of an evaluation must be a function or a program, not {value!r:.200}")
+    if not isinstance(num_threads, int) or num_threads < 1:
+        raise ConfigurationError(f"num_threads is a whole number, at least 1, not {num_threads!r}")
+    if not isinstance(max_errors, int | float) or not max_errors >= 0:  # infinity is a limit, too
+        raise ConfigurationError(f"max_errors is a number, at least 0, not {max_errors!r}")

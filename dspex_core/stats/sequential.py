@@ -48,7 +48,7 @@ class Decided:
     confidence: float = 0.95
 
     def __post_init__(self) -> None:
-        if not 0 < self.min <= 1:
+        if not isinstance(self.min, int | float) or not 0 < self.min <= 1:
             raise ConfigurationError(f"decided(min=...) needs a bound above 0 and up to 1, not {self.min!r}")
         checked_confidence(self.confidence)
 

@@ -1,9 +1,13 @@
 """Wrong arguments that users give most: each is one clear message of ours."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 import dspex_core as dspy
 from dspex_core import plugin_api
+
+ROWS = [dspy.Example(q="x").with_inputs("q")]
 
 
 @pytest.mark.parametrize(
@@ -15,6 +19,16 @@ from dspex_core import plugin_api
             "the devset must be examples or dicts .* not None",
         ),
         (lambda: dspy.Evaluate(devset=5, metric=len)(len), "the devset must be examples or dicts .* not 5"),
+        (lambda: dspy.Evaluate(devset=ROWS, metric="exact")(len), "the metric of an evaluation must be a function"),
+        (lambda: dspy.Evaluate(devset=ROWS, metric=len)(5), "the program of an evaluation must be a function"),
+        (lambda: dspy.Evaluate(devset=ROWS, metric=len, num_threads="4")(len), "num_threads is a whole number"),
+        (lambda: dspy.Evaluate(devset=ROWS, metric=len, num_threads=-1)(len), "num_threads is a whole number"),
+        (lambda: dspy.Evaluate(devset=ROWS, metric=len, max_errors="3")(len), "max_errors is a number"),
+        (
+            lambda: dspy.Evaluate(devset=ROWS, metric=len, executor=ThreadPoolExecutor)(len),
+            "must have a method",
+        ),
+        (lambda: dspy.decided(min="x"), "needs a bound"),
         (lambda: dspy.LabeledFewShot().compile(dspy.Predict("q -> a"), trainset=5), "the trainset must be a list"),
         (lambda: dspy.configure(lm="openai/x"), r'must be an object, not .openai/x.: write lm=LM\("provider/model"\)'),
         (lambda: dspy.context(adapter="chat").__enter__(), "write adapter=ChatAdapter"),

@@ -57,9 +57,9 @@ class Remote:
         parts: Mapping[str, Any],
         error_of: Callable[[Any], Exception | None] = lambda _: None,
     ) -> None:
-        if not callable(getattr(executor, "submit", None)):
+        if isinstance(executor, type) or not callable(getattr(executor, "submit", None)):
             message = (
-                f"an executor must have a method `submit`, as those of concurrent.futures have; {executor!r} has none"
+                f"an executor must have a method `submit`, as instances of concurrent.futures' have, not {executor!r}"
             )
             raise ConfigurationError(message)
         self._executor = executor
