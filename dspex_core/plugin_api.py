@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dspex_core.config import REPLAY_VARIABLE, current
-    from dspex_core.config.contracts import Event, FailureRecorder, Recorder, WorkerRecorder
+    from dspex_core.config.contracts import Event, FailureRecorder, LayeredRecorder, Recorder, WorkerRecorder
     from dspex_core.datasets.leaks import overlap
     from dspex_core.datasets.sampling import sample
     from dspex_core.errors.foreign_code import foreign_code, ignore_foreign_warnings
@@ -69,6 +69,7 @@ __all__ = [
     "FailureRecorder",
     "Interval",
     "Json",
+    "LayeredRecorder",
     "Predictor",
     "PromptValue",
     "Recorder",
@@ -133,6 +134,7 @@ _HOMES = {
     "FailureRecorder": "config.contracts",
     "Interval": "stats",
     "Json": "messages",
+    "LayeredRecorder": "config.contracts",
     "Predictor": "programs.base",
     "PromptValue": "plain.prompt_values",
     "Recorder": "config.contracts",

@@ -100,6 +100,16 @@ class FailureRecorder(Recorder, Protocol):
         """Take the error with which the call has just failed; the program gets it in any case."""
 
 
+@runtime_checkable
+class LayeredRecorder(Recorder, Protocol):
+    """A recorder that stands before another one, as the journal of a compile does; it also keeps answers of scripts."""
+
+    outer: Recorder | None
+
+    def of_scripts(self) -> Recorder:
+        """Return the recorder of LMs that cassettes do not record."""
+
+
 class WorkerRecorder(Protocol):
     """Stands for a recorder in other processes, where it is sent; it can be pickled."""
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from dspex_core.errors.base import DSPexError
 
-BudgetKind = Literal["calls", "tokens", "dollars"]
+BudgetKind = Literal["calls", "tokens", "dollars", "seconds"]
 
 
 class ScriptExhaustedError(DSPexError):
@@ -21,7 +21,7 @@ class BudgetExceededError(DSPexError):
     """A call that was not made, because the budget has too little left for it.
 
     Args:
-        kind: What there is too little of: `"calls"`, `"tokens"` or `"dollars"`.
+        kind: What there is too little of: `"calls"`, `"tokens"`, `"dollars"` or `"seconds"`.
         limit: How much of it the budget allows.
         spent: How much of it is spent.
     """

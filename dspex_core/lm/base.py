@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TextIO
 
 from dspex_core.config import current
+from dspex_core.config.contracts import LayeredRecorder
 from dspex_core.errors import BudgetExceededError, ConfigurationError, LMError, StraySignalError
 from dspex_core.flow.steps import Call, Flow, SyncOrAsync, adrive, drive
 from dspex_core.lm import openai_form
@@ -269,7 +270,9 @@ class BaseLM:
         return openai_form.response_of(reply, self.model)
 
     def _recorder(self, settings: Settings) -> Recorder | None:
-        return recorder_of(settings, self.model) if self.is_recorded() else None
+        if self.is_recorded():
+            return recorder_of(settings, self.model)
+        return settings.recorder.of_scripts() if isinstance(settings.recorder, LayeredRecorder) else None
 
     def live(self, request: LMRequest) -> Flow[LMResponse]:
         """Answer a request within the budget; cassette, usage and history are added by `request`."""

@@ -8,10 +8,11 @@ from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from dspex_core.config import current
+from dspex_core.errors import BudgetExceededError
 from dspex_core.flow.steps import Call
 from dspex_core.metrics.score import as_score, metric_name
-from dspex_core.optimizers.contract import Optimizer, Student
-from dspex_core.optimizers.demos import drawn, labeled_demos, seeded, without_demos
+from dspex_core.optimizers.contract import Optimizer
+from dspex_core.optimizers.demos import Student, drawn, labeled_demos, seeded, without_demos
 from dspex_core.optimizers.plan import CompilePlan
 from dspex_core.optimizers.teacher import Teacher
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from dspex_core.evaluation.run import Metric
     from dspex_core.example import Example, Prediction
     from dspex_core.optimizers.demos import Demo
+    from dspex_core.optimizers.run import Run
     from dspex_core.programs.base import Module
 
 _log = logging.getLogger("dspex")
@@ -63,51 +65,50 @@ class BootstrapFewShot(Optimizer):
     max_errors: int | None = None
     seed: int = 0
 
-    def plan(self, student: Module, trainset: Sequence[Example], valset: Sequence[Example] | None) -> CompilePlan:
+    def plan(
+        self, student: Module, trainset: Sequence[Example], valset: Sequence[Example] | None = None
+    ) -> CompilePlan:
         """Return the most that `compile` would do with these examples."""
         runs = len(trainset) * self.max_rounds if self.max_bootstrapped_demos else 0
         return CompilePlan(runs, demos=max(self.max_bootstrapped_demos, self.max_labeled_demos))
 
-    def compile(
-        self,
-        student: Student,
-        *,
-        trainset: Sequence[Example],
-        valset: Sequence[Example] | None = None,
-        teacher: Module | None = None,
-    ) -> Student:
-        """Return the student with bootstrapped and labeled demos; `valset` has no part in it.
+    def _compile(self, run: Run[Student]) -> Student:
+        """Return the student with bootstrapped and labeled demos; the valset has no part in it.
 
         Raises:
-            OptimizationError: The trainset is empty or has no inputs named, the teacher has
-                other predictors, or too many tries raised.
+            OptimizationError: The teacher has other predictors, or too many tries raised.
         """
-        with self.compiling(student, trainset) as attributes:
-            found = self.bootstrap(student, trainset, teacher=teacher)
-            rest = [example for index, example in enumerate(trainset) if index not in found]
-            program, rng = without_demos(student), seeded(self.seed)
-            for path, predictor in program.named_predictors():
-                demos = [steps[path] for steps in found.values() if path in steps]
-                labeled = labeled_demos(predictor.signature, rest)
-                predictor.demos = demos + drawn(labeled, self.max_labeled_demos - len(demos), rng)
-            program._compiled = True  # noqa: SLF001  as DSPy marks it
-            attributes["result"] = program
+        found = self.bootstrap(run.student, run.trainset, teacher=run.teacher, seed=run.seed)
+        rest = [example for index, example in enumerate(run.trainset) if index not in found]
+        program, rng = without_demos(run.student), seeded(run.seed)
+        for path, predictor in program.named_predictors():
+            demos = [steps[path] for steps in found.values() if path in steps]
+            labeled = labeled_demos(predictor.signature, rest)
+            predictor.demos = demos + drawn(labeled, self.max_labeled_demos - len(demos), rng)
+        program._compiled = True  # noqa: SLF001  as DSPy marks it
         return program
 
     def bootstrap(
-        self, student: Module, trainset: Sequence[Example], *, teacher: Module | None = None
+        self, student: Module, trainset: Sequence[Example], *, teacher: Module | None = None, seed: int | None = None
     ) -> dict[int, dict[str, Demo]]:
         """Run the teacher until enough examples are accepted.
+
+        Args:
+            student: The program that gets the demos.
+            trainset: The examples.
+            teacher: The program that runs; the student by default.
+            seed: That of the labeled demos of a teacher without any; the optimizer's own by default.
 
         Returns:
             For the index of each accepted example: a demo for the path of each predictor that ran.
 
         Raises:
             OptimizationError: All tries raised.
+            BudgetExceededError: The budget has no room for another call.
             Exception: More than `max_errors` tries raised: the first of their errors, which has an
                 `OptimizationError` that says how many as its cause.
         """
-        able = self._teacher(student, trainset, teacher)
+        able = self._teacher(student, trainset, teacher, self.seed if seed is None else seed)
         limit = current().max_errors if self.max_errors is None else self.max_errors
         found: dict[int, dict[str, Demo]] = {}
         errors: list[Exception] = []
@@ -122,6 +123,8 @@ class BootstrapFewShot(Optimizer):
                 prediction, trace = able.run(example, number)
                 if self._accepts(example, prediction, trace):
                     found[index] = able.demos(trace)
+            except BudgetExceededError:
+                raise
             except Exception as error:  # noqa: BLE001  one example's failure is counted, and does not end the compile
                 _log.warning("no demo from %r: %s: %s", example, type(error).__name__, error)
                 errors.append(error)
@@ -139,13 +142,13 @@ class BootstrapFewShot(Optimizer):
             raise errors[0] from failure
         raise failure from errors[0]
 
-    def _teacher(self, student: Module, trainset: Sequence[Example], teacher: Module | None) -> Teacher:
+    def _teacher(self, student: Module, trainset: Sequence[Example], teacher: Module | None, seed: int) -> Teacher:
         program = (teacher or student).deepcopy()
         asked, offered = _interface(student), _interface(program)
         if asked != offered:
             reason = f"the teacher must have the student's predictors, {asked!r}, but has {offered!r}"
             raise self.failure(reason, trainset)
-        rng = seeded(self.seed)
+        rng = seeded(seed)
         if not any(predictor.demos for predictor in program.predictors()):
             for predictor in program.predictors():
                 predictor.demos = drawn(labeled_demos(predictor.signature, trainset), self.max_labeled_demos, rng)

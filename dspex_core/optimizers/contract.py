@@ -1,49 +1,60 @@
-"""The contract of an optimizer: one method, `compile`. PYTEST_DONT_REWRITE"""
+"""The contract of an optimizer: `compile` frames what a subclass writes as `_compile`. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
 import functools
 import inspect
 import logging
-from abc import ABC, abstractmethod
-from collections.abc import Sized
-from contextlib import contextmanager
+from abc import ABC
+from collections.abc import Sequence
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+from dspex_core.config import context, current
 from dspex_core.datasets.checks import problem_of
-from dspex_core.errors import OptimizationError
+from dspex_core.datasets.leaks import overlap
+from dspex_core.errors import BudgetExceededError, OptimizationError
+from dspex_core.flow.steps import Call
 from dspex_core.optimizers.fingerprint import Origin
+from dspex_core.optimizers.journal import CompileJournal
+from dspex_core.optimizers.run import Limits, Run
 from dspex_core.programs.base import Module
+from dspex_core.spending.budget import nested
 from dspex_core.telemetry.methods import arguments_of
 from dspex_core.telemetry.spans import span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
+    from os import PathLike
 
     from dspex_core.evaluation.run import Metric
     from dspex_core.example import Example
+    from dspex_core.optimizers.demos import Student
     from dspex_core.optimizers.plan import CompilePlan
-
-Student = TypeVar("Student", bound="Module")
+    from dspex_core.spending.budget import Budget
 
 
 class Optimizer(ABC):
     """Makes a program with better prompts of a program and examples.
 
-    A subclass has `metric`, which says what is better (`None` where it asks nobody), and
-    `compile`, whose body runs in `with self.compiling(...)`.
+    A subclass has `metric`, which says what is better (`None` where it asks nobody), and `_compile`. It may have
+    `seed`, `num_threads` and `max_errors`. A subclass may also write `compile` itself.
     """
 
     metric: Metric | None
+    seed: int = 0
+    num_threads: int | None = None
+    max_errors: int | None = None
+    _needs_inputs = True  # whether examples have to name their inputs
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Let a user's own `compile` emit events to callbacks; those here do so by `compiling`."""
+        """Let a user's own `compile` emit events to callbacks; that of this class does so itself."""
         super().__init_subclass__(**options)
         if "compile" in vars(cls) and cls.__module__.partition(".")[0] != __name__.partition(".")[0]:
             cls.compile = _with_events(cls.compile)  # type: ignore[method-assign]
 
-    @abstractmethod
     def compile(
         self,
         student: Student,
@@ -51,27 +62,122 @@ class Optimizer(ABC):
         trainset: Sequence[Example],
         valset: Sequence[Example] | None = None,
         teacher: Module | None = None,
+        seed: int | None = None,
+        budget: Budget | None = None,
+        journal: str | PathLike[str] | None = None,
+        **options: Any,
     ) -> Student:
         """Return a new program; student, teacher and optimizer stay as they are, also when it raises.
 
         Args:
             student: The program to improve. Its predictors' own demos are not kept, their LMs are.
             trainset: The examples to learn from; `with_inputs` has named their inputs.
-            valset: The examples to choose between candidates by; it is never taken from the trainset.
+            valset: The examples to choose between candidates by.
             teacher: The program whose traces become demos; the student by default.
+            seed: Decides everything random; the optimizer's own by default.
+            budget: Limits this compile, within those around it. The best program so far is returned at its end.
+            journal: A file for answers and trials. A compile that was killed goes on from it.
+            **options: Those of this optimizer's `_compile`.
+
+        Returns:
+            The program. Its `trials` are the leaderboard of what was tried.
 
         Raises:
             OptimizationError: The program cannot be compiled with these examples and options.
+            BudgetExceededError: The budget ended before any candidate was scored.
+            ConfigurationError: The journal is of another compile, damaged, or in use.
         """
+        self._check_options(options)
+        with self.compiling(student, trainset, valset, needs_inputs=self._needs_inputs) as attributes:
+            run = self._run(student, trainset, valset, teacher, self.seed if seed is None else seed)
+            attributes["result"] = program = self._framed(run, budget, journal, options)
+        return program
+
+    async def acompile(self, student: Student, *, trainset: Sequence[Example], **given: Any) -> Student:
+        """`compile` in a thread, without blocking the event loop; takes and returns the same."""
+        compiled: Student = await Call(partial(self.compile, student, trainset=trainset, **given)).arun()
+        return compiled
+
+    def _compile(self, run: Run[Student]) -> Student:
+        """Return the new program; a subclass writes it. Options of its own are parameters by keyword.
+
+        It never changes `run.student` or `run.teacher`, takes random numbers from `run.random`, and scores candidates
+        by `run.trial`, so that they are on the leaderboard.
+        """
+        raise NotImplementedError(f"{type(self).__name__} defines neither _compile nor compile")
 
     def plan(
         self,
         student: Module,
         trainset: Sequence[Example],
-        valset: Sequence[Example] | None,
+        valset: Sequence[Example] | None = None,
     ) -> CompilePlan | None:
         """Return the most that `compile` would do with these examples; `None` if that is not to be known."""
         return None
+
+    def _run(
+        self,
+        student: Student,
+        trainset: Sequence[Example],
+        valset: Sequence[Example] | None,
+        teacher: Module | None,
+        seed: int,
+    ) -> Run[Student]:
+        return Run(
+            optimizer=type(self).__name__,
+            metric=self.metric,
+            student=student,
+            trainset=trainset,
+            valset=valset,
+            teacher=teacher,
+            seed=seed,
+            limits=Limits(num_threads=self.num_threads, max_errors=self.max_errors),
+        )
+
+    def _framed(
+        self, run: Run[Student], budget: Budget | None, journal: str | PathLike[str] | None, options: dict[str, Any]
+    ) -> Student:
+        """Compile in the context of the budget and of the journal."""
+        with ExitStack() as stack:
+            stack.enter_context(context(usage=run.usage))
+            if journal is not None:
+                fingerprint = run.fingerprint(self, options)
+                run.journal = CompileJournal(journal, fingerprint=fingerprint, outer=current().recorder)
+                stack.callback(run.journal.close)
+                stack.enter_context(context(recorder=run.journal))
+            if budget is not None:
+                stack.enter_context(context(budget=nested(budget, current().budget)))
+            program = self._within(budget, run, options)
+            program.note_trials(run.trials)
+        return program
+
+    def _within(self, budget: Budget | None, run: Run[Student], options: dict[str, Any]) -> Student:
+        """Compile, and return the best so far where the budget of this compile ends it."""
+        try:
+            return self._compile(run, **options)
+        except Exception as error:
+            if budget is None or budget.refused is None or not _is_refusal(error):
+                raise
+            best, refused = run.best, budget.refused
+            if best is None:
+                raise
+        run.stopped = f"{refused.spent:g} of {refused.limit:g} {refused.kind} were spent"
+        _log.warning(
+            "%s ended by its budget (%s) after %d trials: the best so far is returned",
+            *(run.optimizer, run.stopped, len(run.trials)),
+        )
+        return best
+
+    def _check_options(self, options: dict[str, Any]) -> None:
+        taken = [
+            name
+            for name, each in inspect.signature(self._compile).parameters.items()
+            if each.kind is inspect.Parameter.KEYWORD_ONLY
+        ]
+        unknown = sorted(options.keys() - set(taken))
+        if unknown:
+            known = ", ".join(["trainset", "valset", "teacher", "seed", "budget", "journal", *taken])
+            raise TypeError(f"{type(self).__name__}.compile does not take {', '.join(unknown)}; it takes {known}")
 
     @contextmanager
     def compiling(
@@ -93,17 +199,19 @@ class Optimizer(ABC):
         inputs = {"student": student, "trainset": trainset, "valset": valset}
         with _compiling(self, inputs) as attributes:
             sets = {"trainset": trainset} if valset is None else {"trainset": trainset, "valset": valset}
-            reasons = [problem_of(examples, role, needs_inputs=needs_inputs) for role, examples in sets.items()]
+            reasons = [_problem_of(examples, role, needs_inputs=needs_inputs) for role, examples in sets.items()]
             reason = next(filter(None, reasons), None)
-            if not student.predictors():
-                _log.warning("%s has no predictor whose prompt could be optimized", type(student).__name__)
             if reason is not None:
                 raise self.failure(reason, trainset)
+            if not student.predictors():
+                _log.warning("%s has no predictor whose prompt could be optimized", type(student).__name__)
+            if valset is not None and needs_inputs:
+                _warn_of_shared(trainset, valset)
             yield attributes
 
     def failure(self, reason: str, trainset: Sequence[Example]) -> OptimizationError:
         """Return the error that says why this optimizer cannot compile."""
-        size = len(trainset) if isinstance(trainset, Sized) else 0
+        size = len(trainset) if isinstance(trainset, Sequence) else 0
         return OptimizationError(optimizer=type(self).__name__, reason=reason, trainset_size=size)
 
     def get_params(self) -> dict[str, Any]:
@@ -140,6 +248,29 @@ def _compiling(optimizer: Optimizer, inputs: dict[str, Any]) -> Iterator[dict[st
 
 
 _under_way: ContextVar[tuple[Optimizer, ...]] = ContextVar("dspex_compiling", default=())
+
+
+def _problem_of(examples: Any, role: str, *, needs_inputs: bool) -> str | None:
+    if not isinstance(examples, Sequence) or isinstance(examples, str):
+        return f"the {role} must be a list of examples, which can be read more than once, not {examples!r:.200}"
+    return problem_of(examples, role, needs_inputs=needs_inputs)
+
+
+def _warn_of_shared(trainset: Sequence[Example], valset: Sequence[Example]) -> None:
+    shared = overlap(valset, trainset)
+    if shared:
+        _log.warning(
+            "%d of the %d examples of the valset are in the trainset, too: what is learned from them scores too high",
+            *(len(shared), len(valset)),
+        )
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Whether an error is a budget's refusal, or follows from one, as that of an evaluation does."""
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, BudgetExceededError):
+        seen = seen.__cause__
+    return seen is not None
 
 
 def _with_events(compile_: Callable[..., Any]) -> Callable[..., Any]:

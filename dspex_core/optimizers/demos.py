@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dspex_core.example import Example
 
@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from dspex_core.example import Record
-    from dspex_core.optimizers.contract import Student
+    from dspex_core.programs.base import Module
     from dspex_core.signatures.signature import Signature
 
 Demo = Example
+Student = TypeVar("Student", bound="Module")
 
 
 def seeded(seed: int | str) -> random.Random:

@@ -38,7 +38,7 @@ _ASIDE = frozenset(
         *("track_best_outputs", "track_stats", "verbose"),
     }
 )
-_PARTS = ("optimizer", "metric", "trainset", "valset", "lm")
+_PARTS = ("optimizer", "metric", "trainset", "valset", "lm", "student", "teacher", "seed", "options")
 _LONGEST = 160
 
 
@@ -124,7 +124,7 @@ def optimizer_data(optimizer: Parameterized, metric: Metric | None) -> Json:
     own = _metric_of(optimizer)
     if metric is not None and own is not None and own is not metric:
         params["metric"] = own
-    return {"class": type(optimizer).__name__, **{name: _param(value) for name, value in params.items()}}
+    return {"class": type(optimizer).__name__, **{name: param_data(value) for name, value in params.items()}}
 
 
 def dataset_data(examples: Iterable[Example] | None) -> Json | None:
@@ -172,7 +172,7 @@ def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
-def _param(value: Any) -> Any:
+def param_data(value: Any) -> Any:
     """Return a parameter's data; of a dataset its size and digest."""
     if isinstance(value, list | tuple) and value and all(isinstance(item, Example) for item in value):
         return dataset_data(value)

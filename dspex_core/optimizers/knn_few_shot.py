@@ -6,8 +6,8 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.optimizers.bootstrap_few_shot import BootstrapFewShot
-from dspex_core.optimizers.contract import Optimizer, Student
-from dspex_core.optimizers.demos import labeled_demo, without_demos
+from dspex_core.optimizers.contract import Optimizer
+from dspex_core.optimizers.demos import Student, labeled_demo, without_demos
 from dspex_core.optimizers.plan import CompilePlan
 from dspex_core.programs.demos.selector import NearestDemos
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dspex_core.example import Example
+    from dspex_core.optimizers.run import Run
     from dspex_core.programs.base import Module
     from dspex_core.retrievers.embedders import Vectorizer
 
@@ -46,40 +47,36 @@ class KNNFewShot(Optimizer):
         self.vectorizer = vectorizer
         self._bootstrapper = BootstrapFewShot(**few_shot_bootstrap_args)
         self.metric = self._bootstrapper.metric
+        self.seed = self._bootstrapper.seed
         self._trainset = trainset
 
-    def plan(self, student: Module, trainset: Sequence[Example], valset: Sequence[Example] | None) -> CompilePlan:
+    def plan(
+        self, student: Module, trainset: Sequence[Example], valset: Sequence[Example] | None = None
+    ) -> CompilePlan:
         """Return the most that `compile` would do with these examples."""
         examples = trainset or self._trainset or ()
         runs = 0 if self.metric is None else len(examples) * self._bootstrapper.max_rounds
         return CompilePlan(runs, demos=min(self.k, len(examples)))
 
-    def compile(
-        self,
-        student: Student,
-        *,
-        trainset: Sequence[Example] | None = None,
-        valset: Sequence[Example] | None = None,
-        teacher: Module | None = None,
-    ) -> Student:
-        """Return the student with all examples as demos and the choice of the nearest; `valset` has no part in it.
+    def compile(self, student: Student, *, trainset: Sequence[Example] | None = None, **given: Any) -> Student:
+        """As every optimizer's; the trainset may have been given to the constructor instead."""
+        return super().compile(student, trainset=(self._trainset if trainset is None else trainset) or (), **given)
+
+    def _compile(self, run: Run[Student]) -> Student:
+        """Return the student with all examples as demos and the choice of the nearest; the valset has no part in it.
 
         Raises:
-            OptimizationError: `k` is below 1, the trainset is empty or has no inputs named, or
-                bootstrapping it failed.
+            OptimizationError: `k` is below 1, or bootstrapping the trainset failed.
         """
-        examples = (self._trainset if trainset is None else trainset) or ()
-        with self.compiling(student, examples) as attributes:
-            if self.k < 1:
-                raise self.failure(f"k must be at least 1, not {self.k!r}", examples)
-            found = self._bootstrap(student, examples, teacher)
-            program = without_demos(student)
-            for path, predictor in program.named_predictors():
-                labeled = [labeled_demo(predictor.signature, example) for example in examples]
-                demos = [found.get(index, {}).get(path, demo) for index, demo in enumerate(labeled)]
-                predictor.demos = [demo for demo in demos if demo is not None]
-                predictor.demo_selector = NearestDemos(self.k, self.vectorizer)
-            attributes["result"] = program
+        if self.k < 1:
+            raise run.failure(f"k must be at least 1, not {self.k!r}")
+        found = self._bootstrap(run)
+        program = without_demos(run.student)
+        for path, predictor in program.named_predictors():
+            labeled = [labeled_demo(predictor.signature, example) for example in run.trainset]
+            demos = [found.get(index, {}).get(path, demo) for index, demo in enumerate(labeled)]
+            predictor.demos = [demo for demo in demos if demo is not None]
+            predictor.demo_selector = NearestDemos(self.k, self.vectorizer)
         return program
 
     def get_params(self) -> dict[str, Any]:
@@ -88,10 +85,8 @@ class KNNFewShot(Optimizer):
         given = {} if self._trainset is None else {"trainset": self._trainset}
         return {**bootstrap, **given, **super().get_params()}
 
-    def _bootstrap(
-        self, student: Module, examples: Sequence[Example], teacher: Module | None
-    ) -> dict[int, dict[str, Example]]:
+    def _bootstrap(self, run: Run[Student]) -> dict[int, dict[str, Example]]:
         if self.metric is None:
             return {}
-        everything = dataclasses.replace(self._bootstrapper, max_bootstrapped_demos=len(examples))
-        return everything.bootstrap(student, examples, teacher=teacher)
+        everything = dataclasses.replace(self._bootstrapper, max_bootstrapped_demos=len(run.trainset))
+        return everything.bootstrap(run.student, run.trainset, teacher=run.teacher, seed=run.seed)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dspex_core.optimizers.contract import Optimizer, Student
-from dspex_core.optimizers.demos import drawn, labeled_demos, seeded, without_demos
+from dspex_core.optimizers.contract import Optimizer
+from dspex_core.optimizers.demos import Student, drawn, labeled_demos, seeded, without_demos
 from dspex_core.optimizers.plan import CompilePlan
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from dspex_core.evaluation.run import Metric
     from dspex_core.example import Example
+    from dspex_core.optimizers.run import Run
     from dspex_core.programs.base import Module
 
 
@@ -29,39 +30,29 @@ class LabeledFewShot(Optimizer):
     k: int = 16
     seed: int = 0
     metric: Metric | None = field(default=None, init=False)
+    _needs_inputs = False
 
-    def plan(self, student: Module, trainset: Sequence[Example], valset: Sequence[Example] | None) -> CompilePlan:
+    def plan(
+        self, student: Module, trainset: Sequence[Example], valset: Sequence[Example] | None = None
+    ) -> CompilePlan:
         """Return the most that `compile` would do with these examples."""
         return CompilePlan(demos=min(self.k, len(trainset)))
 
-    def compile(
-        self,
-        student: Student,
-        *,
-        trainset: Sequence[Example],
-        valset: Sequence[Example] | None = None,
-        teacher: Module | None = None,
-        sample: bool = True,
-    ) -> Student:
-        """Return the student with demos; `valset` and `teacher` have no part in it.
+    def _compile(self, run: Run[Student], *, sample: bool = True) -> Student:
+        """Return the student with demos; the valset and the teacher have no part in it.
 
         Args:
-            student: The program to improve.
-            trainset: The examples; a predictor takes its own fields of them, and passes over
-                those that have none of its inputs or none of its outputs.
-            valset: Not used.
-            teacher: Not used.
+            run: The run. A predictor takes its own fields of the examples, and passes over those that have none of its
+                inputs or none of its outputs.
             sample: Whether to draw the demos at random; else they are the first `k`.
 
         Raises:
-            OptimizationError: `k` is below 1, or the trainset is empty.
+            OptimizationError: `k` is below 1.
         """
-        with self.compiling(student, trainset, needs_inputs=False) as attributes:
-            if self.k < 1:
-                raise self.failure(f"k must be at least 1, not {self.k!r}", trainset)
-            program, rng = without_demos(student), seeded(self.seed)
-            for predictor in program.predictors():
-                demos = labeled_demos(predictor.signature, trainset)
-                predictor.demos = drawn(demos, self.k, rng) if sample else demos[: self.k]
-            attributes["result"] = program
+        if self.k < 1:
+            raise run.failure(f"k must be at least 1, not {self.k!r}")
+        program, rng = without_demos(run.student), seeded(run.seed)
+        for predictor in program.predictors():
+            demos = labeled_demos(predictor.signature, run.trainset)
+            predictor.demos = drawn(demos, self.k, rng) if sample else demos[: self.k]
         return program

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.evaluation.evaluate import Evaluate
 from dspex_core.optimizers.bootstrap_few_shot import BootstrapFewShot
-from dspex_core.optimizers.contract import Optimizer, Student
-from dspex_core.optimizers.demos import seeded, without_demos
+from dspex_core.optimizers.contract import Optimizer
+from dspex_core.optimizers.demos import Student, without_demos
 from dspex_core.optimizers.labeled_few_shot import LabeledFewShot
 from dspex_core.optimizers.plan import CompilePlan
-from dspex_core.telemetry.spans import span
+from dspex_core.optimizers.search.loop import InOrder, Proposal, search
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from dspex_core.evaluation.run import Metric
     from dspex_core.example import Example
+    from dspex_core.optimizers.run import Run
     from dspex_core.programs.base import Module
-
-_log = logging.getLogger("dspex")
 
 _UNCOMPILED, _LABELED, _IN_ORDER = -3, -2, -1  # the candidates before the shuffled ones, numbered as in DSPy
 
@@ -66,7 +63,9 @@ class BootstrapFewShotWithRandomSearch(Optimizer):
     metric_threshold: float | None = None
     seed: int = 0
 
-    def plan(self, student: Module, trainset: Sequence[Example], valset: Sequence[Example] | None) -> CompilePlan:
+    def plan(
+        self, student: Module, trainset: Sequence[Example], valset: Sequence[Example] | None = None
+    ) -> CompilePlan:
         """Return the most that `compile` would do with these examples."""
         if valset is None:
             half = len(trainset) // 2
@@ -75,24 +74,15 @@ class BootstrapFewShotWithRandomSearch(Optimizer):
         bootstrapped = 1 + self.num_candidate_programs
         return CompilePlan(bootstrapped * bootstrap.train_runs, len(self._kinds()) * len(valset), bootstrap.demos)
 
-    def compile(
-        self,
-        student: Student,
-        *,
-        trainset: Sequence[Example],
-        valset: Sequence[Example] | None = None,
-        teacher: Module | None = None,
-        restrict: Collection[int] | None = None,
-        labeled_sample: bool = True,
+    def _compile(
+        self, run: Run[Student], *, restrict: Collection[int] | None = None, labeled_sample: bool = True
     ) -> Student:
         """Return the best candidate.
 
+        Without a valset, half of the trainset, drawn by the seed, is kept for that, and a warning says so.
+
         Args:
-            student: The program to improve.
-            trainset: The examples that demos are made of.
-            valset: The examples that candidates are scored on. Without one, half of the trainset, drawn by the
-                seed, is kept for that, and a warning says so.
-            teacher: The program whose traces become demos; the student by default.
+            run: The run.
             restrict: Only the candidates with these numbers: -3 without demos, -2 with labeled ones, -1 bootstrapped
                 in order, from 0 on shuffled.
             labeled_sample: Whether the labeled demos of candidate -2 are drawn at random; else they are the first.
@@ -102,74 +92,38 @@ class BootstrapFewShotWithRandomSearch(Optimizer):
                 be bootstrapped.
             EvaluationError: More than `max_errors` examples of the valset failed.
         """
-        with self.compiling(student, trainset, valset) as attributes:
-            if valset is None:
-                trainset, valset = self._split(trainset)
-            kinds = [kind for kind in self._kinds() if restrict is None or kind in restrict]
-            if not kinds:
-                raise self.failure(f"no candidate is left: restrict={restrict!r} of {self._kinds()}", trainset)
-            if self.stop_at_score is not None and 0 < self.stop_at_score <= 1:
-                reason = f"stop_at_score is in percent: write {100 * self.stop_at_score:g} for {self.stop_at_score!r}"
-                raise self.failure(reason, trainset)
-            make = partial(self._candidate, student, trainset, teacher, labeled_sample=labeled_sample)
-            attributes["result"] = best = self._search(kinds, make, valset)
-        return best
-
-    def _split(self, trainset: Sequence[Example]) -> tuple[Sequence[Example], Sequence[Example]]:
-        """Return the examples to learn from, and those to choose between candidates by."""
-        held_out = len(trainset) // 2
-        if not held_out:
-            reason = "it chooses between candidates by a valset: pass valset=... (valset=trainset, if you mean that)"
-            raise self.failure(reason, trainset)
-        shuffled = seeded(f"{self.seed}/valset").sample(trainset, len(trainset))
-        _log.warning(
-            "no valset was given: %d of the %d training examples, drawn by seed %r, choose between candidates, and "
-            "demos are made of the other %d; pass valset=... to decide it yourself",
-            *(held_out, len(trainset), self.seed, len(trainset) - held_out),
-        )
-        return shuffled[held_out:], shuffled[:held_out]
-
-    def _search(self, kinds: Sequence[int], make: Callable[[int], Student], valset: Sequence[Example]) -> Student:
-        evaluate = Evaluate(devset=valset, metric=self.metric, num_threads=self.num_threads, max_errors=self.max_errors)
-        best, best_score = None, float("-inf")
-        for number, kind in enumerate(kinds, 1):
-            with span("candidate", {"number": number, "total": len(kinds)}) as attributes:
-                program = make(kind)
-                result = evaluate(program)
-                if best is None or result.mean > best_score:
-                    best, best_score = program, result.mean
-                attributes.update(program=program, score=result.mean, best=best_score)
-            _log.info("candidate %d/%d: %.3f (best %.3f)", number, len(kinds), result.mean, best_score)
-            if self.stop_at_score is not None and result.score >= self.stop_at_score:
-                break
-        assert best is not None, "there is at least one candidate"
-        return best
+        run.hold_out()
+        kinds = [kind for kind in self._kinds() if restrict is None or kind in restrict]
+        if not kinds:
+            raise run.failure(f"no candidate is left: restrict={restrict!r} of {self._kinds()}")
+        if self.stop_at_score is not None and 0 < self.stop_at_score <= 1:
+            raise run.failure(
+                f"stop_at_score is in percent: write {100 * self.stop_at_score:g} for {self.stop_at_score!r}"
+            )
+        run.total = len(kinds)
+        make = partial(self._candidate, run, labeled_sample=labeled_sample)
+        proposals = [Proposal(_name(kind), partial(make, kind), {"seed": kind}) for kind in kinds]
+        stop_at = None if self.stop_at_score is None else self.stop_at_score / 100
+        return search(run, InOrder(proposals), stop_at=stop_at)
 
     def _kinds(self) -> list[int]:
         """Return the numbers of the candidates; labeled demos give a candidate only if there are any."""
         labeled = [_LABELED] if self.max_labeled_demos > 0 else []
         return [_UNCOMPILED, *labeled, _IN_ORDER, *range(self.num_candidate_programs)]
 
-    def _candidate(
-        self,
-        student: Student,
-        trainset: Sequence[Example],
-        teacher: Module | None,
-        kind: int,
-        *,
-        labeled_sample: bool,
-    ) -> Student:
+    def _candidate(self, run: Run[Student], kind: int, *, labeled_sample: bool) -> Student:
         if kind == _UNCOMPILED:
-            return without_demos(student)
+            return without_demos(run.student)
         if kind == _LABELED:
-            return LabeledFewShot(self.max_labeled_demos, self.seed).compile(
-                student, trainset=trainset, sample=labeled_sample
+            return LabeledFewShot(self.max_labeled_demos, run.seed).compile(
+                run.student, trainset=run.trainset, sample=labeled_sample
             )
-        size = self.max_bootstrapped_demos
+        size, trainset = self.max_bootstrapped_demos, run.trainset
         if kind != _IN_ORDER:
-            rng = seeded(f"{self.seed}/{kind}")
+            rng = run.random(kind)
             trainset, size = rng.sample(trainset, len(trainset)), rng.randint(min(1, size), size)
-        return self._bootstrapper(size).compile(student, trainset=trainset, teacher=teacher)
+        bootstrapper = self._bootstrapper(size)
+        return bootstrapper.compile(run.student, trainset=trainset, teacher=run.teacher, seed=run.seed)
 
     def _bootstrapper(self, size: int) -> BootstrapFewShot:
         return BootstrapFewShot(
@@ -182,6 +136,11 @@ class BootstrapFewShotWithRandomSearch(Optimizer):
             max_errors=self.max_errors,
             seed=self.seed,
         )
+
+
+def _name(kind: int) -> str:
+    names = {_UNCOMPILED: "no demos", _LABELED: "labeled demos", _IN_ORDER: "bootstrapped in order"}
+    return names.get(kind, f"bootstrapped, shuffle {kind}")
 
 
 BootstrapRS = BootstrapFewShotWithRandomSearch

@@ -10,6 +10,7 @@ from dspex_core.stats.paired import mcnemar_exact, paired_p, sign_flip_test
 from dspex_core.stats.power import detectable_drop, detectable_shift
 from dspex_core.stats.ppi import PoweredMean, prediction_powered_mean
 from dspex_core.stats.repeats import pass_at_k, pass_pow_k
+from dspex_core.stats.selection import Selected, best_of
 from dspex_core.stats.sequential import Decided, RunningDecision, anytime_interval, decided
 
 __all__ = [
@@ -17,7 +18,9 @@ __all__ = [
     "Interval",
     "PoweredMean",
     "RunningDecision",
+    "Selected",
     "anytime_interval",
+    "best_of",
     "bootstrap_interval",
     "clustered_interval",
     "decided",

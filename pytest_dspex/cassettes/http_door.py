@@ -11,7 +11,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from dspex_core import LiveCallRefusedError
-from dspex_core.plugin_api import current, foreign_code
+from dspex_core.plugin_api import LayeredRecorder, current, foreign_code
 from pytest_dspex.cassettes.exchange import HTTPReply, HTTPRequest, kept_headers, request_of
 from pytest_dspex.cassettes.http_recorder import HTTPRecorder
 
@@ -55,9 +55,12 @@ class HTTPDoor:
 def recorder_here() -> HTTPRecorder | None:
     """Return the recorder of HTTP requests in this context; `None` if they pass."""
     settings = current()
-    if isinstance(settings.recorder, HTTPRecorder):
-        return settings.recorder
-    return _Refusing() if settings.recorder is None and settings.replay_only else None
+    recorder = settings.recorder
+    while isinstance(recorder, LayeredRecorder):
+        recorder = recorder.outer
+    if isinstance(recorder, HTTPRecorder):
+        return recorder
+    return _Refusing() if recorder is None and settings.replay_only else None
 
 
 class _Refusing(HTTPRecorder):

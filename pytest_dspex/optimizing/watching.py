@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from dspex_core import Budget, BudgetExceededError
+from dspex_core import Budget
 from dspex_core.plugin_api import EvaluationResult, list_price
 from pytest_dspex.optimizing.results import Candidate, Spent
 
@@ -76,17 +76,10 @@ class Watcher:
 
 
 class Limit(Budget):
-    """The budget of a session's `--dspex-optimize`; `refused` is the first error with which it refused a call."""
+    """The budget of a session's `--dspex-optimize`."""
 
     def __init__(self, *, calls: int | None, dollars: float | None) -> None:
         super().__init__(calls=calls, dollars=dollars)
-        self.refused: BudgetExceededError | None = None
-
-    def refusal(self, kind: Literal["calls", "tokens", "dollars"], spent: float) -> BudgetExceededError:
-        """Return the error with which a call is refused, and note the first."""
-        error = super().refusal(kind, spent)
-        self.refused = self.refused or error
-        return error
 
     def check(self) -> None:
         """Raise the error with which a call was refused, also one that an optimizer has swallowed."""

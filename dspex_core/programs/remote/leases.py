@@ -87,14 +87,17 @@ class Leases:
 
     def _part(self, kind: BudgetKind, left: float) -> float:
         """Return what a piece gets; half of what is left where none has spent anything yet."""
+        if kind == "seconds":
+            return left
         dearest = (self._dearest or {}).get(kind, 0)
         part = _FACTOR * dearest if dearest else left / 2
         return math.floor(part) if kind == "calls" else part
 
     def _left(self) -> dict[BudgetKind, float]:
         spent = self._budget.spent
-        return {
-            kind: limit - spent[kind] - sum(lease.limits[kind] for lease in self._out)
+        out = self._out
+        return {  # time passes for all workers alike
+            kind: limit - spent[kind] - (0 if kind == "seconds" else sum(lease.limits[kind] for lease in out))
             for kind, limit in self._budget.limits.items()
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import ArtifactError
@@ -9,13 +10,37 @@ from dspex_core.programs.saving import dspy_format as dspy
 from dspex_core.programs.saving.tree import Node, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from dspex_core.programs.saving.state import Declaration, Parameter
 
 
+class _OfTrials:
+    """An attribute of compiled programs; a user's program may have one of that name for its own."""
+
+    def __init__(self, read: Callable[[Any], Any], doc: str) -> None:
+        self._read = read
+        self.__doc__ = doc
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, program: Any, owner: type | None = None) -> Any:
+        if program is None:
+            return self
+        trials = vars(program).get("_dspex_trials")
+        if trials is None:
+            raise AttributeError(f"{type(program).__name__!r} has no {self._name!r}: no optimizer has just compiled it")
+        return self._read(trials)
+
+
 class Storable(Node):
     """A program as files hold it: the arguments of its constructor, and a state for each of its predictors."""
+
+    trials = _OfTrials(lambda trials: trials, "What the compile that has made this program tried: a `Trials`.")
+    candidate_programs = _OfTrials(
+        attrgetter("candidate_programs"), "The candidates as DSPy lists them, the best first."
+    )
 
     def every_predictor(self) -> Sequence[tuple[str, Parameter]]:
         """Return every predictor with its path. A subclass knows them."""
@@ -36,6 +61,10 @@ class Storable(Node):
         for path, predictor in self.every_predictor():
             if path in declarations:
                 predictor.declare(declarations[path])
+
+    def note_trials(self, trials: Any) -> None:
+        """Note what the compile that made this program has tried: `trials` and `candidate_programs` show it."""
+        vars(self)["_dspex_trials"] = trials
 
     def dump_state(self) -> dict[str, Any]:
         """Return what optimization can change, as JSON data: the state of each predictor by its path."""

@@ -1,0 +1,74 @@
+"""One loop for every search: ask for a candidate, score it, tell its trial. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, Protocol
+
+from dspex_core.optimizers.demos import Student
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from dspex_core.optimizers.run import Run
+    from dspex_core.optimizers.trials import Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal(Generic[Student]):
+    """A candidate that is to be tried.
+
+    Args:
+        name: What it is, in words.
+        make: Makes the program.
+        choices: What is chosen in each dimension.
+    """
+
+    name: str
+    make: Callable[[], Student]
+    choices: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Strategy(Protocol[Student]):
+    """Decides which candidate is tried next."""
+
+    def ask(self) -> Proposal[Student] | None:
+        """Return the next candidate, or `None` at the end."""
+
+    def tell(self, trial: Trial) -> None:
+        """Take the trial of the candidate that was asked for last."""
+
+
+class InOrder(Generic[Student]):
+    """The strategy that asks for given candidates in their order."""
+
+    def __init__(self, proposals: Iterable[Proposal[Student]]) -> None:
+        self._left = iter(proposals)
+
+    def ask(self) -> Proposal[Student] | None:
+        """Return the next candidate, or `None` at the end."""
+        return next(self._left, None)
+
+    def tell(self, trial: Trial) -> None:
+        """Learn nothing of it."""
+
+
+def search(run: Run[Student], strategy: Strategy[Student], *, stop_at: float | None = None) -> Student:
+    """Try what a strategy asks for, one candidate after the other, and return the best.
+
+    Args:
+        run: The run; each candidate is scored on its whole valset, and becomes one of its trials.
+        strategy: Says what to try.
+        stop_at: A mean score at which to be content.
+
+    Raises:
+        OptimizationError: The strategy has no candidate.
+    """
+    while (proposal := strategy.ask()) is not None:
+        trial = run.trial(proposal.name, proposal.make, proposal.choices)
+        strategy.tell(trial)
+        if stop_at is not None and trial.score >= stop_at:
+            break
+    if run.best is None:
+        raise run.failure("there is no candidate to try")
+    return run.best
