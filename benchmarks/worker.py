@@ -8,6 +8,7 @@ maybe in the Python of another environment, and there `work` answers it.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import statistics
 import subprocess
@@ -65,6 +66,14 @@ def measure(
     names: list[str], url: str, options: argparse.Namespace, *, calls: int, warm_up: int, rounds: int | None = None
 ) -> dict[str, float]:
     """Return the median seconds that each client takes for its calls; the options say in how many rounds by default."""
+    times = in_turn(names, url, options, calls=calls, warm_up=warm_up, rounds=rounds or options.rounds)
+    return {name: statistics.median(taken) for name, taken in times.items()}
+
+
+def in_turn(
+    names: list[str], url: str, options: argparse.Namespace, *, calls: int, warm_up: int, rounds: int
+) -> dict[str, list[float]]:
+    """Return the seconds that each client takes for its calls, round by round; every second round goes backwards."""
     times: dict[str, list[float]] = {name: [] for name in names}
     with ExitStack() as stack:
         workers = {}
@@ -73,10 +82,22 @@ def measure(
             workers[name] = Worker(sys.argv[0], name, python=python, url=url)
             stack.callback(workers[name].close)
             workers[name].seconds(warm_up)  # imports, connections, caches
-        for _ in range(rounds or options.rounds):
-            for name, worker in workers.items():
-                times[name].append(worker.seconds(calls))
-    return {name: statistics.median(taken) for name, taken in times.items()}
+        for number in range(rounds):
+            for name in names if number % 2 else reversed(names):
+                times[name].append(workers[name].seconds(calls))
+    return times
+
+
+def ratio(ours: list[float], peers: list[float]) -> tuple[float, float, float]:
+    """Return the median of the rounds' ratios, and its 95 % interval by order statistics.
+
+    What else the machine does affects both of a round alike, but rounds differently.
+    """
+    ratios = sorted(our / peer for our, peer in zip(ours, peers, strict=True))
+    off = round(0.98 * math.sqrt(len(ratios)))
+    middle = (len(ratios) - 1) / 2
+    low, high = max(0, math.floor(middle) - off), min(len(ratios) - 1, math.ceil(middle) + off)
+    return statistics.median(ratios), ratios[low], ratios[high]
 
 
 def is_dspy(name: str) -> bool:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors.foreign_code import foreign_code
 from dspex_core.flow.threads import in_thread
+from dspex_core.lm.engines.heads import read_headers
 from dspex_core.plain.secrets import SecretMapping
 
 with foreign_code():
@@ -34,6 +35,7 @@ _POOL_SIZE = 1024  # connections kept per host: more than anybody has threads
 _MOST_INTERIM_REPLIES = 100
 _SWITCHING_PROTOCOLS = 101
 _FIRST_FINAL = 200
+_WITHOUT_A_BODY = (204, 304)
 _SLACK = 0.02  # seconds by which a read may exceed its deadline: setting a timeout costs more than reading the clock
 
 
@@ -101,9 +103,23 @@ class _Reply(http.client.HTTPResponse):
         return io.BufferedReader(self._wire)
 
     def begin(self) -> None:
-        super().begin()
+        """Read the head, as the base class does, but with headers that are read in a tenth of the time."""
+        if self.headers is not None:
+            return
+        version, self.status, reason = self._read_status()
+        if not version.startswith("HTTP/1."):
+            raise http.client.UnknownProtocol(version)
+        self.code, self.reason = self.status, reason.strip()
+        self.version = 10 if version == "HTTP/1.0" else 11
+        self.headers = self.msg = read_headers(self.fp)
         if self._wire.at_end:  # it had to read on after the last whole line
             raise http.client.RemoteDisconnected("the connection was closed in the middle of the reply's head")
+        self.chunked, self.chunk_left = self.headers.get("transfer-encoding", "").lower() == "chunked", None
+        length = self.headers.get("content-length", "").strip()
+        self.length = int(length) if length.isdecimal() and not self.chunked else None
+        if self.status in _WITHOUT_A_BODY:
+            self.length = 0
+        self.will_close = self._check_close() or (self.length is None and not self.chunked)
 
     def _read_status(self) -> tuple[str, int, str]:
         for _ in range(_MOST_INTERIM_REPLIES):
