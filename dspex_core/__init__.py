@@ -123,6 +123,7 @@ if TYPE_CHECKING:
     from dspex_core.optimizers import BootstrapFewShot as BootstrapFewShot
     from dspex_core.optimizers import BootstrapFewShotWithRandomSearch as BootstrapFewShotWithRandomSearch
     from dspex_core.optimizers import BootstrapRS as BootstrapRS
+    from dspex_core.optimizers import Compiler as Compiler
     from dspex_core.optimizers import KNNFewShot as KNNFewShot
     from dspex_core.optimizers import LabeledFewShot as LabeledFewShot
     from dspex_core.optimizers import Optimizer as Optimizer
@@ -219,7 +220,8 @@ _NAMES = {
     "metrics.structured": "field_match json_match set_f1 set_precision set_recall",
     "metrics.text": "contains f1 fuzzy_match hotpot_f1 normalized_match regex_match",
     "optimizers": (
-        "BootstrapFewShot BootstrapFewShotWithRandomSearch BootstrapRS KNNFewShot LabeledFewShot Optimizer Teleprompter"
+        "BootstrapFewShot BootstrapFewShotWithRandomSearch BootstrapRS Compiler KNNFewShot LabeledFewShot Optimizer "
+        "Teleprompter"
     ),
     "programs": "ChainOfThought Module NearestDemos Predict load",
     "programs.agents.react": "ReAct",

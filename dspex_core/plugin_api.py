@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         part_changes,
         provenance,
     )
-    from dspex_core.optimizers.plan import CompilePlan
+    from dspex_core.optimizers.plan import CompilePlan, cost_of
     from dspex_core.plain.data import to_json
     from dspex_core.plain.described import short_digest
     from dspex_core.plain.prompt_values import PromptValue
@@ -84,6 +84,7 @@ __all__ = [
     "clustered_interval",
     "compare",
     "compare_scores",
+    "cost_of",
     "current",
     "dataset_data",
     "detectable_drop",
@@ -129,6 +130,7 @@ _HOMES = {
     "WORK": "flow.threads",
     "Comparison": "evaluation.compare",
     "CompilePlan": "optimizers.plan",
+    "cost_of": "optimizers.plan",
     "EvaluationResult": "evaluation.result",
     "Event": "config.contracts",
     "FailureRecorder": "config.contracts",

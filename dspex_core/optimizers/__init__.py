@@ -1,17 +1,24 @@
 """Optimizers: programs made better by examples. PYTEST_DONT_REWRITE"""
 
 from dspex_core.optimizers.bootstrap_few_shot import BootstrapFewShot
+from dspex_core.optimizers.compiler import Compiler
 from dspex_core.optimizers.contract import Optimizer, Teleprompter
 from dspex_core.optimizers.knn_few_shot import KNNFewShot
 from dspex_core.optimizers.labeled_few_shot import LabeledFewShot
+from dspex_core.optimizers.plan import CompilePlan
 from dspex_core.optimizers.random_search import BootstrapFewShotWithRandomSearch, BootstrapRS
+from dspex_core.optimizers.trials import Trial, Trials
 
 __all__ = [
     "BootstrapFewShot",
     "BootstrapFewShotWithRandomSearch",
     "BootstrapRS",
+    "CompilePlan",
+    "Compiler",
     "KNNFewShot",
     "LabeledFewShot",
     "Optimizer",
     "Teleprompter",
+    "Trial",
+    "Trials",
 ]

@@ -65,10 +65,8 @@ class BootstrapFewShot(Optimizer):
     max_errors: int | None = None
     seed: int = 0
 
-    def plan(
-        self, student: Module, trainset: Sequence[Example], valset: Sequence[Example] | None = None
-    ) -> CompilePlan:
-        """Return the most that `compile` would do with these examples."""
+    def planned_runs(self, trainset: Sequence[Example], valset: Sequence[Example] | None) -> CompilePlan:
+        """Return how often it runs a program at most."""
         runs = len(trainset) * self.max_rounds if self.max_bootstrapped_demos else 0
         return CompilePlan(runs, demos=max(self.max_bootstrapped_demos, self.max_labeled_demos))
 

@@ -9,6 +9,7 @@ from abc import ABC
 from collections.abc import Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from dspex_core.errors import BudgetExceededError, OptimizationError
 from dspex_core.flow.steps import Call
 from dspex_core.optimizers.fingerprint import Origin
 from dspex_core.optimizers.journal import CompileJournal
+from dspex_core.optimizers.plan import CompilePlan, cost_of
 from dspex_core.optimizers.run import Limits, Run
 from dspex_core.programs.base import Module
 from dspex_core.spending.budget import nested
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from dspex_core.evaluation.run import Metric
     from dspex_core.example import Example
     from dspex_core.optimizers.demos import Student
-    from dspex_core.optimizers.plan import CompilePlan
     from dspex_core.spending.budget import Budget
 
 
@@ -91,6 +92,7 @@ class Optimizer(ABC):
         with self.compiling(student, trainset, valset, needs_inputs=self._needs_inputs) as attributes:
             run = self._run(student, trainset, valset, teacher, self.seed if seed is None else seed)
             attributes["result"] = program = self._framed(run, budget, journal, options)
+            attributes.update(run.figures())
         return program
 
     async def acompile(self, student: Student, *, trainset: Sequence[Example], **given: Any) -> Student:
@@ -112,7 +114,17 @@ class Optimizer(ABC):
         trainset: Sequence[Example],
         valset: Sequence[Example] | None = None,
     ) -> CompilePlan | None:
-        """Return the most that `compile` would do with these examples; `None` if that is not to be known."""
+        """Return the most that `compile` would ask with these examples and the LM in the settings.
+
+        `None` if this optimizer does not say how often it runs the program.
+        """
+        plan = self.planned_runs(trainset, valset)
+        if plan is None:
+            return None
+        return replace(plan, cost=cost_of(plan, student, trainset=trainset, others=valset or ()))
+
+    def planned_runs(self, trainset: Sequence[Example], valset: Sequence[Example] | None) -> CompilePlan | None:
+        """Return how often this optimizer runs a program at most; a subclass that knows writes it."""
         return None
 
     def _run(

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from dspex_core.example import Example
     from dspex_core.optimizers.run import Run
-    from dspex_core.programs.base import Module
     from dspex_core.retrievers.embedders import Vectorizer
 
 
@@ -50,10 +49,8 @@ class KNNFewShot(Optimizer):
         self.seed = self._bootstrapper.seed
         self._trainset = trainset
 
-    def plan(
-        self, student: Module, trainset: Sequence[Example], valset: Sequence[Example] | None = None
-    ) -> CompilePlan:
-        """Return the most that `compile` would do with these examples."""
+    def planned_runs(self, trainset: Sequence[Example], valset: Sequence[Example] | None) -> CompilePlan:
+        """Return how often it runs a program at most."""
         examples = trainset or self._trainset or ()
         runs = 0 if self.metric is None else len(examples) * self._bootstrapper.max_rounds
         return CompilePlan(runs, demos=min(self.k, len(examples)))

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from dspex_core.evaluation.run import Metric
     from dspex_core.example import Example
     from dspex_core.optimizers.run import Run
-    from dspex_core.programs.base import Module
 
 
 @dataclass(frozen=True, repr=False)
@@ -32,10 +31,8 @@ class LabeledFewShot(Optimizer):
     metric: Metric | None = field(default=None, init=False)
     _needs_inputs = False
 
-    def plan(
-        self, student: Module, trainset: Sequence[Example], valset: Sequence[Example] | None = None
-    ) -> CompilePlan:
-        """Return the most that `compile` would do with these examples."""
+    def planned_runs(self, trainset: Sequence[Example], valset: Sequence[Example] | None) -> CompilePlan:
+        """Return how often it runs a program at most."""
         return CompilePlan(demos=min(self.k, len(trainset)))
 
     def _compile(self, run: Run[Student], *, sample: bool = True) -> Student:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from dspex_core.evaluation.run import Metric
     from dspex_core.example import Example
     from dspex_core.optimizers.run import Run
-    from dspex_core.programs.base import Module
 
 _UNCOMPILED, _LABELED, _IN_ORDER = -3, -2, -1  # the candidates before the shuffled ones, numbered as in DSPy
 
@@ -63,14 +62,12 @@ class BootstrapFewShotWithRandomSearch(Optimizer):
     metric_threshold: float | None = None
     seed: int = 0
 
-    def plan(
-        self, student: Module, trainset: Sequence[Example], valset: Sequence[Example] | None = None
-    ) -> CompilePlan:
-        """Return the most that `compile` would do with these examples."""
+    def planned_runs(self, trainset: Sequence[Example], valset: Sequence[Example] | None) -> CompilePlan:
+        """Return how often it runs a program at most."""
         if valset is None:
             half = len(trainset) // 2
             trainset, valset = trainset[half:], trainset[:half]
-        bootstrap = self._bootstrapper(self.max_bootstrapped_demos).plan(student, trainset, None)
+        bootstrap = self._bootstrapper(self.max_bootstrapped_demos).planned_runs(trainset, None)
         bootstrapped = 1 + self.num_candidate_programs
         return CompilePlan(bootstrapped * bootstrap.train_runs, len(self._kinds()) * len(valset), bootstrap.demos)
 

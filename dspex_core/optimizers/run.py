@@ -134,6 +134,15 @@ class Run(Generic[Student]):
         """The trials so far."""
         return Trials(self._trials, stopped=self.stopped, spent=self.spent)
 
+    def figures(self) -> dict[str, float]:
+        """Return what events say of the run: the examples that it used, and by how much the best beats the first."""
+        trials = self.trials
+        used: dict[str, float] = {"examples_used": len(self.trainset) + len(self.valset or ()), "trials": len(trials)}
+        if trials.best is None:
+            return used
+        first = next(trial for trial in trials if trial.is_full)
+        return {**used, "score": trials.best.score, "score_improvement": trials.best.score - first.score}
+
     @property
     def best(self) -> Student | None:
         """The best program that ran on the whole valset so far."""

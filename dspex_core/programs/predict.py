@@ -33,9 +33,9 @@ _NO_LM = 'no LM is set: dspex_core.configure(lm=LM("provider/model")), or contex
 _NO_CONFIG: Mapping[str, Any] = {}  # one for all calls, since histories keep it with each of them
 
 
-def adapter_for(lm: LanguageModel) -> Adapter:
+def adapter_for(lm: LanguageModel | None) -> Adapter:
     """Return the adapter that predictors use with an LM: that of the settings, else the one that the LM prefers."""
-    return current().adapter or _ADAPTERS[lm.preferred_adapter]
+    return current().adapter or _ADAPTERS["chat" if lm is None else lm.preferred_adapter]
 
 
 class Predict(BuiltIn, Predictor):

@@ -182,6 +182,8 @@ def _ended(event: Event) -> Attributes:
         case "evaluate" if result is not None:
             score = {"gen_ai.evaluation.name": result.metric, "gen_ai.evaluation.score.value": result.mean}
             return {**score, "dspex.errors": len(result.errors)}
+        case "optimize":
+            return _numbers(known)
     return {} if "instance" in known else _numbers(known)
 
 

@@ -16,7 +16,7 @@ from pytest_dspex.collecting.case import CASE
 from pytest_dspex.collecting.parametrize import rows_of_test
 from pytest_dspex.optimizing.artifacts import forget
 from pytest_dspex.optimizing.optimize import Job, Optimization, regression_message
-from pytest_dspex.optimizing.plan import estimate
+from pytest_dspex.optimizing.plan import plan_lines
 from pytest_dspex.optimizing.prompts import diff_lines
 from pytest_dspex.optimizing.resuming import journal_of
 from pytest_dspex.optimizing.sharing import Outcome, outcomes
@@ -108,7 +108,7 @@ class _Run:
         return result
 
     def _show_plan(self, job: Job) -> None:
-        for line in estimate(job).lines(job):
+        for line in plan_lines(job):
             self._say(line)
             add_note(self._config, f"optimize {self._spec.name}: {line}")
 

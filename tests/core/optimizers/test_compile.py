@@ -11,7 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from dspex_core import Budget, BudgetExceededError, ConfigurationError, OptimizationError, context
+from dspex_core import (
+    LM,
+    Budget,
+    BudgetExceededError,
+    Compiler,
+    ConfigurationError,
+    OptimizationError,
+    Signature,
+    StaleArtifactError,
+    context,
+)
 from dspex_core.example import Example
 from dspex_core.lm.scripted import ScriptedLM
 from dspex_core.metrics.fields import exact_match
@@ -300,3 +310,88 @@ def test_a_compile_in_an_event_loop_does_not_block_it():
 
     assert program.dump_state() == compiled().dump_state()
     assert ticks > 1
+
+
+class TestThePlan:
+    def test_is_at_least_what_the_compile_asks(self):
+        model, student = lm(), Predict("text -> label")
+
+        with context(lm=model):
+            plan = optimizer().plan(student, TRAIN, VAL)
+        compiled(model=model)
+
+        assert plan.calls >= len(model.history)
+        assert plan.tokens >= sum(entry.response.usage.total_tokens for entry in model.history)
+        assert str(plan).startswith(f"at most {plan.calls} LM calls, {plan.tokens} tokens, ")
+
+    def test_knows_the_usual_size_of_calls_that_were_made(self):
+        model, student = lm(), Predict("text -> label")
+        with context(lm=model):
+            student(text="text 1")
+            plan = optimizer().plan(student, TRAIN, VAL)
+
+        assert plan.cost.usual == plan.calls * model.history[0].response.usage.total_tokens
+
+    def test_has_list_prices(self):
+        with context(lm=LM("openai/gpt-4o-mini", api_key="k", api_base="http://127.0.0.1:9")):
+            plan = optimizer().plan(Predict("text -> label"), TRAIN, VAL)
+
+        assert 0 < plan.dollars < 1
+
+    def test_needs_no_lm(self):
+        plan = optimizer().plan(Predict("text -> label"), TRAIN, VAL)
+
+        assert (plan.calls > 0, plan.dollars) == (True, None)
+
+
+def test_events_say_what_was_used_and_what_it_brought():
+    seen = []
+    with context(listeners=[seen.append]):
+        trials = compiled().trials
+
+    last = seen[-1]
+
+    assert last.name == "dspex.optimize.stop"
+    assert last.attributes["examples_used"] == 20
+    assert last.attributes["score_improvement"] == trials.best.score - trials[0].score > 0
+
+
+class TestCompiler:
+    def test_goes_from_files_to_an_artifact_and_back(self, tmp_path):
+        train, artifact = tmp_path / "train.jsonl", tmp_path / "artifacts" / "label.json"
+        train.write_text("".join(json.dumps(dict(row)) + "\n" for row in TRAIN))
+        compiler = Compiler(metric=CORRECT, num_candidate_programs=1)
+        student = Predict("text -> label")
+
+        with context(lm=lm()):
+            program = compiler.compile(
+                student, BootstrapFewShotWithRandomSearch, trainset=train, valset=VAL, save_to=artifact, seed=1
+            )
+        loaded = compiler.load(artifact, student)
+
+        assert loaded.dump_state() == program.dump_state() != student.dump_state()
+
+    def test_takes_an_optimizer_that_is_made(self):
+        with context(lm=lm()):
+            program = Compiler().compile(Predict("text -> label"), LabeledFewShot(k=2), trainset=TRAIN, sample=False)
+
+        assert [demo["text"] for demo in program.demos] == ["text 0", "text 1"]
+
+    def test_writes_nothing_if_the_compile_fails(self, tmp_path):
+        with pytest.raises(OptimizationError), context(lm=lm()):
+            Compiler().compile(
+                Predict("text -> label"), LabeledFewShot, k=0, trainset=TRAIN, save_to=tmp_path / "a.json"
+            )
+
+        assert not list(tmp_path.iterdir())
+
+    def test_names_an_option_that_the_optimizer_does_not_have(self):
+        with pytest.raises(ConfigurationError, match="LabeledFewShot cannot be made with kk: "):
+            Compiler().compile(Predict("text -> label"), LabeledFewShot, kk=0, trainset=TRAIN)
+
+    def test_refuses_a_program_whose_source_has_changed(self, tmp_path):
+        with context(lm=lm()):
+            Compiler().compile(Predict("text -> label"), LabeledFewShot, trainset=TRAIN, save_to=tmp_path / "a.json")
+
+        with pytest.raises(StaleArtifactError):
+            Compiler().load(tmp_path / "a.json", Predict(Signature("text -> label", "Say it.")))

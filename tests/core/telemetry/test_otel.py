@@ -281,7 +281,7 @@ def test_a_compilation_is_a_span(traced):
     with traced.listening(capture_content=True):
         LabeledFewShot(k=1).compile(Predict("question -> answer"), trainset=trainset)
     [compiled] = traced.named("optimize LabeledFewShot")
-    assert dict(compiled.attributes) == {"dspex.examples": 1}
+    assert dict(compiled.attributes) == {"dspex.examples": 1, "dspex.examples_used": 1, "dspex.trials": 0}
 
 
 def everything(traced):
