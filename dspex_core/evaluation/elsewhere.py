@@ -13,6 +13,7 @@ from dspex_core.programs.remote.remote import Remote
 from dspex_core.spending.usage import UsageTotals
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from concurrent.futures import Executor
 
     from dspex_core.evaluation.run import CaseRun
@@ -30,6 +31,10 @@ class RemoteCases:
         self._run = run
         parts = {"program": run.program, "metric": run.metric}
         self._remote = Remote(executor, run.flow, parts=parts, error_of=error_of)
+
+    def chunks(self, total: int | None, width: int) -> Callable[[int], int] | None:
+        """Return how many examples travel in one message, by how many have begun; `None` if each goes alone."""
+        return self._remote.chunks(total, width)
 
     def flow(self, example: Example, attempt: int = 1, *, index: int | None = None) -> Flow[CaseResult]:
         """Run and score one example; the arguments are those of `CaseRun.flow`."""

@@ -63,14 +63,15 @@ class Loop:
         self.plan = plan
         self._collected = Collected(metric_name(plan.run.metric), plan.keep, plan.repeats)
         self._examples, size, self._deciding = _in_order(plan)
+        self._size = None if size is None else size * plan.repeats
         self._runner = Runner[CaseResult](
-            width=plan.width if size is None else min(plan.width, size * plan.repeats),
+            width=plan.width if self._size is None else min(plan.width, self._size),
             max_errors=plan.max_errors,
             on_finished=self._collect,
             error_of=error_of,
         )
         self._journal: CaseJournal | None = None
-        self._progress = Progress(None if size is None else size * plan.repeats, shown=plan.display_progress)
+        self._progress = Progress(self._size, shown=plan.display_progress)
 
     def steps(self) -> Flow[EvaluationResult]:
         """Run all cases and return the result.
@@ -80,11 +81,11 @@ class Loop:
                 was done.
             ConfigurationError: The journal cannot be continued.
         """
-        flow = self._flow()
+        flow, chunks = self._flow()
         self._open_journal()
         with span("evaluate", self._attributes()) as attributes:
             try:
-                yield from self._runner.steps(self._pieces(flow))
+                yield from self._runner.steps(self._pieces(flow), chunks)
                 result = self.so_far()
                 self.plan.outputs.save(result)
                 self.plan.outputs.show(result)
@@ -101,13 +102,16 @@ class Loop:
                     self._journal.close()
         return result
 
-    def _flow(self) -> Callable[..., Flow[CaseResult]]:
-        """Return what runs one example: here, or in a worker."""
+    def _flow(self) -> tuple[Callable[..., Flow[CaseResult]], Callable[[int], int] | None]:
+        """Return what runs one example, here or in a worker, and how many go to a worker at once."""
         if self.plan.executor is None:
-            return self.plan.run.flow
+            return self.plan.run.flow, None
         from dspex_core.evaluation.elsewhere import RemoteCases  # imports what only work in other processes needs
 
-        return RemoteCases(self.plan.run, self.plan.executor).flow
+        cases = RemoteCases(self.plan.run, self.plan.executor)
+        if self._deciding is not None:  # fewer under way, and paid for, when the verdict is settled
+            return cases.flow, None
+        return cases.flow, cases.chunks(self._size, self._runner.width)
 
     def so_far(self) -> EvaluationResult:
         """Return what has finished, in the order of the dataset."""

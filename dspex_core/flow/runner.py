@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Sized
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from dspex_core.errors import BudgetExceededError
+from dspex_core.flow.in_step import in_step
 from dspex_core.flow.together import Together
 
 if TYPE_CHECKING:
@@ -58,10 +60,16 @@ class Runner(Generic[T]):
         self._error_of = error_of
         self._lock = threading.Lock()
 
-    def steps(self, pieces: Iterable[Callable[[], Flow[T]]]) -> Flow[None]:
-        """Run the pieces, in threads or in tasks; an iterator is read as there is room for another piece."""
+    def steps(self, pieces: Iterable[Callable[[], Flow[T]]], chunks: Callable[[int], int] | None = None) -> Flow[None]:
+        """Run the pieces, in threads or in tasks; an iterator is read as there is room for another piece.
+
+        Args:
+            pieces: What begins each piece.
+            chunks: How many pieces run in step with each other as if they were one (`in_step`), by how many have
+                begun; `None` if each runs by itself.
+        """
         width = min(self.width, len(pieces)) if isinstance(pieces, Sized) else self.width
-        yield Together(self._todo(pieces), max(1, width))
+        yield Together(self._todo(pieces) if chunks is None else self._chunks(pieces, chunks), max(1, width))
 
     def stop(self) -> None:
         """Begin no more pieces; those under way end."""
@@ -76,6 +84,15 @@ class Runner(Generic[T]):
         for index, begin in enumerate(pieces):
             yield self._one(index, begin)
             if self._stopped or self.gave_up:  # before another piece is read
+                return
+
+    def _chunks(self, pieces: Iterable[Callable[[], Flow[T]]], size: Callable[[int], int]) -> Iterator[Flow[None]]:
+        numbered = enumerate(pieces)
+        begun = 0
+        while chunk := list(islice(numbered, size(begun))):
+            begun += len(chunk)
+            yield in_step([(index, self._one(index, begin)) for index, begin in chunk])
+            if self._stopped or self.gave_up:  # as in `_todo`
                 return
 
     def _one(self, index: int, begin: Callable[[], Flow[T]]) -> Flow[None]:

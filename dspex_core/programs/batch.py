@@ -60,11 +60,10 @@ class Batch:
             max_errors=settings.max_errors if self.max_errors is None else self.max_errors,
             on_finished=on_finished,
         )
-        begun = self._sent([begin for _, begin in work], self.executor or settings.executor)
+        begun, chunks = self._sent([begin for _, begin in work], self.executor or settings.executor, runner.width)
         try:
-            yield from runner.steps(
-                [partial(self._piece, begin, trace) for begin, trace in zip(begun, traces, strict=True)]
-            )
+            pieces = [partial(self._piece, begin, trace) for begin, trace in zip(begun, traces, strict=True)]
+            yield from runner.steps(pieces, chunks)
         except BaseException as error:
             error.results, error.exceptions = _outcomes(done, len(work))  # type: ignore[attr-defined]  # as in ParallelError
             raise
@@ -79,16 +78,19 @@ class Batch:
             return results
         return results, [work[index][0] for index in errors], list(errors.values())
 
-    def _sent(self, work: Sequence[partial[Flow[Any]]], executor: Executor | None) -> Sequence[partial[Flow[Any]]]:
-        """Return what begins each piece of the work: in a worker of the executor, if there is one."""
+    def _sent(
+        self, work: Sequence[partial[Flow[Any]]], executor: Executor | None, width: int
+    ) -> tuple[Sequence[partial[Flow[Any]]], Callable[[int], int] | None]:
+        """Return what begins each piece of the work, in a worker if there is an executor, and how many at once."""
         if executor is None or not work:
-            return work
+            return work, None
         from dspex_core.programs.remote.remote import Remote  # imports what only work in other processes needs
 
         programs = {id(begin.args[0]): begin.args[0] for begin in work}
         parts = {f"program {number}": program for number, program in enumerate(programs.values())}
         remote = Remote(executor, _begun, parts=parts)
-        return [partial(remote.piece, begin) for begin in work]
+        chunks = None if self.timeout else remote.chunks(len(work), width)  # each has a time limit of its own
+        return [partial(remote.piece, begin) for begin in work], chunks
 
     def _piece(self, begin: Callable[[], Flow[Any]], trace: Trace) -> Flow[Any]:
         traced = {} if current().trace is None else {"trace": trace}

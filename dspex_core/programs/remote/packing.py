@@ -10,7 +10,9 @@ import io
 import pickle
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import cache, partial
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from dspex_core.errors import ConfigurationError
@@ -23,8 +25,7 @@ from dspex_core.plain.display import error_text
 from dspex_core.programs.saving.storable import Storable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from types import ModuleType
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 _registering = threading.RLock()  # cloudpickle has one list of modules
 
@@ -44,7 +45,7 @@ class Parcel:
         return f"<Parcel of {len(self.data)} bytes>"
 
 
-def pack(value: Any, shared: Mapping[str, Any] | None = None, *, by_value: Iterable[ModuleType] = ()) -> Parcel:
+def pack(value: Any, shared: Mapping[str, Any] | None = None, *, by_value: Collection[ModuleType] = ()) -> Parcel:
     """Pack a value; the keys of LMs go with it, their histories do not.
 
     Args:
@@ -55,13 +56,38 @@ def pack(value: Any, shared: Mapping[str, Any] | None = None, *, by_value: Itera
     Raises:
         ConfigurationError: A part of the value cannot leave the process.
     """
-    names = {id(each): name for name, each in (shared or {}).items()}
+    buffer = io.BytesIO()
+    try:
+        with ExitStack() as stack:
+            registered = partial(stack.enter_context, _by_value(by_value))
+            names = {id(each): name for name, each in (shared or {}).items()}
+            _packer()(buffer, names, {module.__name__ for module in by_value}, registered).dump(value)
+    except Exception as error:
+        message = (
+            f"it cannot be sent to another process: {error_text(error)}. Open files, connections, locks and generators "
+            "stay in their process: make them where they are used"
+        )
+        raise ConfigurationError(message) from error
+    return Parcel(buffer.getvalue())
+
+
+@cache
+def _packer() -> Callable[..., Any]:
+    """Return the class of picklers; it is made once, as a class takes longer than most values."""
     with foreign_code():
         import cloudpickle  # only work in other processes needs it
 
     class Packer(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ships no type information
+        def __init__(
+            self, file: io.BytesIO, names: Mapping[int, str], own: Collection[str], registered: Callable[[], object]
+        ) -> None:
+            super().__init__(file)
+            self._names = names
+            self._own = own
+            self._registered = registered
+
         def persistent_id(self, obj: Any) -> str | None:
-            return names.get(id(obj))
+            return self._names.get(id(obj))
 
         def reducer_override(self, obj: Any) -> Any:
             if isinstance(obj, LM | EmbeddingModel):
@@ -70,19 +96,17 @@ def pack(value: Any, shared: Mapping[str, Any] | None = None, *, by_value: Itera
                 return make, arguments, {**state, **obj.credentials()}
             if isinstance(obj, CallLog):
                 return CallLog, ((), obj.maxlen)
+            if self._own and _module_of(obj) in self._own:
+                self._registered()  # from here on: most arguments of a piece hold no code
+                self._own = ()
             return super().reducer_override(obj)
 
-    buffer = io.BytesIO()
-    try:
-        with _by_value(by_value):
-            Packer(buffer).dump(value)
-    except Exception as error:
-        message = (
-            f"it cannot be sent to another process: {error_text(error)}. Open files, connections, locks and generators "
-            "stay in their process: make them where they are used"
-        )
-        raise ConfigurationError(message) from error
-    return Parcel(buffer.getvalue())
+    return Packer
+
+
+def _module_of(obj: Any) -> str | None:
+    name = getattr(obj, "__name__" if isinstance(obj, ModuleType) else "__module__", None)
+    return name if isinstance(name, str) else None
 
 
 @contextmanager

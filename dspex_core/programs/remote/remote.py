@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import os
-import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.config import current
@@ -20,11 +16,13 @@ from dspex_core.lm.history import CallLog, note, noting_in
 from dspex_core.programs.remote.leases import Lease, Leases, Turn
 from dspex_core.programs.remote.own_code import SourceFile, own_modules, sources_of
 from dspex_core.programs.remote.packing import Parcel, named, pack, unpack
-from dspex_core.programs.remote.worker import Answer, Common, Job, Order, fulfil
+from dspex_core.programs.remote.post import Post, Sent
+from dspex_core.programs.remote.worker import Answer, Common, Job, Piece
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from concurrent.futures import Executor, Future
+    from collections.abc import Callable, Sequence
+    from concurrent.futures import Executor
+    from types import ModuleType
 
     from dspex_core.config import Settings
     from dspex_core.flow.steps import Flow
@@ -62,17 +60,29 @@ class Remote:
                 f"an executor must have a method `submit`, as instances of concurrent.futures' have, not {executor!r}"
             )
             raise ConfigurationError(message)
-        self._executor = executor
         self._error_of = error_of
         settings = current()
         self._leases = Leases(settings.budget) if settings.budget is not None else None
         travelling = {name: value for name, value in every_setting.copy().items() if name not in _STAYING}
         self._shared = named({**parts, "lm": settings.lm, "judge_lm": settings.judge_lm})
-        self._modules = own_modules()
-        self._job, self._imports = self._packed(Job(work, self._shared, travelling, traced=settings.trace is not None))
-        self._recorder = _common(pack(_recorder_of(settings)))
-        self._is_known = False  # whether a worker has the job
+        modules = own_modules()
+        job, imports = _packed(Job(work, self._shared, travelling, traced=settings.trace is not None), modules)
+        self._sent_along = () if imports else modules
+        self._post = Post(executor, job=job, recorder=_common(pack(_recorder_of(settings))), imports=imports)
         self._lms = [each for each in self._shared.values() if isinstance(each, BaseLM)]
+
+    def chunks(self, total: int | None, width: int) -> Callable[[int], int] | None:
+        """Return how many pieces may begin in step, by how many have begun; `None` if each is to go alone.
+
+        With a budget each goes alone: it has a part of what is left.
+
+        Args:
+            total: How many pieces there are, if that is known.
+            width: How many messages are under way at the same time.
+        """
+        if self._leases is not None:
+            return None
+        return lambda begun: self._post.at_once(None if total is None else total - begun, width)
 
     def piece(self, *arguments: Any, **options: Any) -> Flow[Any]:
         """Do one piece of the work in a worker.
@@ -96,14 +106,6 @@ class Remote:
             raise answer.error
         return answer.value
 
-    def _packed(self, job: Job) -> tuple[Common, Mapping[str, SourceFile]]:
-        """Return the job, and the files of the modules that a worker has to import."""
-        try:
-            return _common(pack(job, by_value=self._modules)), {}
-        except ConfigurationError:  # such as a module that holds a client; by reference the rest may travel
-            sources = sources_of(self._modules)
-            return _common(pack(job), repr(sorted(sources.items(), key=lambda each: each[0]))), sources
-
     def _refusal(self, answer: Answer) -> BudgetExceededError | None:
         error = answer.error or (None if answer.value is None else self._error_of(answer.value))
         return error if isinstance(error, BudgetExceededError) else None
@@ -111,26 +113,16 @@ class Remote:
     def _answer(self, arguments: tuple[Any, ...], options: Mapping[str, Any], lease: Lease | None) -> Flow[Answer]:
         shared = {**self._shared, **{f"argument {index}": value for index, value in enumerate(arguments)}}
         spent: Mapping[Any, float] = {}
-        given = pack((arguments, options), self._shared, by_value=() if self._imports else self._modules)
+        given = pack((arguments, options), self._shared, by_value=self._sent_along)
         try:
-            parcel = yield _Submitted(self._executor, self._order(given, lease, whole=not self._is_known))
-            if parcel is None:  # a worker that has not had the job yet
-                parcel = yield _Submitted(self._executor, self._order(given, lease, whole=True))
+            parcel = yield Sent(self._post, Piece(given, PIECE.get(), None if lease is None else lease.limits))
             answer: Answer = unpack(parcel, shared)
             spent = answer.spent
         finally:
             if lease is not None and self._leases is not None:
                 self._leases.give_back(lease, spent)
-        self._is_known = True
         self._take_in(answer, shared)
         return answer
-
-    def _order(self, given: Parcel, lease: Lease | None, *, whole: bool) -> Order:
-        limits = None if lease is None else lease.limits
-        job, recorder = self._job, self._recorder
-        if not whole:
-            job, recorder = replace(job, parcel=None), replace(recorder, parcel=None)
-        return Order(job, recorder, given, PIECE.get(), limits, _import_paths(), self._imports)
 
     def _take_in(self, answer: Answer, shared: Mapping[str, Any]) -> None:
         """Let the settings of this call learn of a piece's calls, as if they had been made here."""
@@ -151,12 +143,17 @@ class Remote:
             _note(call.entry, CallLog() if lm is None else lm.history, logs, settings.max_history_size)
 
 
+def _packed(job: Job, modules: Sequence[ModuleType]) -> tuple[Common, Mapping[str, SourceFile]]:
+    """Return the job, and the files of the modules that a worker has to import."""
+    try:
+        return _common(pack(job, by_value=modules)), {}
+    except ConfigurationError:  # such as a module that holds a client; by reference the rest may travel
+        sources = sources_of(modules)
+        return _common(pack(job), repr(sorted(sources.items(), key=lambda each: each[0]))), sources
+
+
 def _common(parcel: Parcel, imported: str = "") -> Common:
     return Common(hashlib.sha256(parcel.data + imported.encode()).hexdigest(), parcel)
-
-
-def _import_paths() -> tuple[str, ...]:
-    return tuple(path or os.getcwd() for path in sys.path)  # noqa: PTH109  paths are texts here
 
 
 def _note(entry: Any, own: CallLog, logs: list[CallLog], most: int) -> None:
@@ -175,27 +172,3 @@ def _recorder_of(settings: Settings) -> Any:
         message = f"the recorder {recorder!r} cannot stand before calls in other processes: it has no `for_worker`"
         raise ConfigurationError(message)
     return recorder.for_worker()
-
-
-@dataclass(frozen=True, slots=True)
-class _Submitted:
-    """The step of waiting for a worker."""
-
-    executor: Executor
-    order: Order
-
-    def run(self) -> Parcel | None:
-        """Submit the order and wait; an interrupt of the waiting cancels it."""
-        future = self._submitted()
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
-
-    async def arun(self) -> Parcel | None:
-        """Submit the order and wait without blocking the event loop."""
-        return await asyncio.wrap_future(self._submitted())
-
-    def _submitted(self) -> Future[Parcel | None]:
-        return self.executor.submit(fulfil, self.order)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import sys
 import threading
+import time
 import traceback
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
@@ -23,7 +24,7 @@ from dspex_core.spending.budget import Budget
 from dspex_core.spending.usage import UsageTracker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from dspex_core.config.contracts import Trace, WorkerRecorder
     from dspex_core.errors import BudgetKind
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from dspex_core.lm.history import HistoryEntry
     from dspex_core.messages import LMResponse
 
+LONG_ENOUGH = 0.2  # seconds of work of a message: what one costs is then less than a twentieth of that
+LATE = 2 * LONG_ENOUGH  # pieces that have not begun by then go back, as another worker may be free
 _KEPT = 8  # by a worker: an optimizer's program changes with every candidate
 
 
@@ -60,26 +63,45 @@ class Common:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class Piece:
     """One piece of work.
+
+    Args:
+        given: The packed arguments of the work, by position and by name.
+        place: Which piece it is of those around it (`flow.pieces`).
+        limits: What it may spend, by kind; `None` without a budget.
+    """
+
+    given: Parcel
+    place: tuple[int, ...]
+    limits: Mapping[BudgetKind, float] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Pieces of work for one worker, which does one after the other.
 
     Args:
         job: The `Job`.
         recorder: What stands for the caller's recorder, or `None`.
-        given: The packed arguments of the work, by position and by name.
-        piece: Which piece it is of those around it (`flow.pieces`).
-        limits: What it may spend, by kind; `None` without a budget.
         paths: Where the caller imports from; a worker on the same machine, or with the same folders, does so, too.
         imports: The files of the caller's own modules that the worker imports, by name.
+        pieces: The pieces.
     """
 
     job: Common
     recorder: Common
-    given: Parcel
-    piece: tuple[int, ...]
-    limits: Mapping[BudgetKind, float] | None
     paths: tuple[str, ...]
     imports: Mapping[str, SourceFile]
+    pieces: tuple[Piece, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The first pieces of an order: the packed `Answer` of each, and the seconds that the longest took."""
+
+    parcels: Sequence[Parcel]
+    longest: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,38 +125,58 @@ class Answer:
     recorded: Any = None
 
 
-def fulfil(order: Order) -> Parcel | None:
-    """Do a piece of work; return its packed `Answer`, or `None` where what it needs is not known here."""
+def fulfil(order: Order) -> Done | None:
+    """Do pieces of work until they have taken `LATE`; return `None` where what they need is not known here."""
     sys.path.extend(path for path in order.paths if path not in sys.path)
     try:
         _imported.renew(order.imports)
         has_job, job = _jobs.take(order.job)
         has_recorder, recorder = _recorders.take(order.recorder)
-        if not (has_job and has_recorder):
-            return None
-        arguments, options = unpack(order.given, job.shared)
-        _imported.check(order.imports)
     except Exception as error:  # noqa: BLE001  whatever a module of the user raises while it is imported
-        message = (
-            f"a worker cannot load the program: {error_text(error)}. Install your project where the workers run, or "
-            "give them its folder in PYTHONPATH"
-        )
-        return pack(Answer(error=WorkerError(message)))
+        return Done([_not_loaded(error)] * len(order.pieces), 0)
+    if not (has_job and has_recorder):
+        return None
+    done, longest = list[Parcel](), 0.0
+    began = before = time.perf_counter()
+    for piece in order.pieces:
+        done.append(_done(piece, job, recorder, imports=order.imports))
+        now = time.perf_counter()
+        longest, before = max(longest, now - before), now
+        if now - began > LATE:
+            break
+    return Done(done, longest)
+
+
+def _done(piece: Piece, job: Job, recorder: WorkerRecorder | None, *, imports: Mapping[str, SourceFile]) -> Parcel:
+    """Do one piece of work and return its packed `Answer`."""
+    try:
+        arguments, options = unpack(piece.given, job.shared)
+        _imported.check(imports)
+    except Exception as error:  # noqa: BLE001  as in `fulfil`
+        return _not_loaded(error)
     shared = {**job.shared, **{f"argument {index}": value for index, value in enumerate(arguments)}}
-    begun = partial(_answered, job, order, recorder, partial(job.work, *arguments, **options), shared)
+    begun = partial(_answered, job, piece, recorder, partial(job.work, *arguments, **options), shared)
     return _packed(contextvars.copy_context().run(begun), shared)
+
+
+def _not_loaded(error: Exception) -> Parcel:
+    message = (
+        f"a worker cannot load the program: {error_text(error)}. Install your project where the workers run, or "
+        "give them its folder in PYTHONPATH"
+    )
+    return pack(Answer(error=WorkerError(message)))
 
 
 def _answered(
     job: Job,
-    order: Order,
+    piece: Piece,
     recorder_here: WorkerRecorder | None,
     work: Callable[[], Flow[Any]],
     shared: Mapping[str, Any],
 ) -> Answer:
-    PIECE.set(order.piece)
+    PIECE.set(piece.place)
     answer = Answer()
-    budget = Budget(**order.limits) if order.limits else None  # type: ignore[arg-type]  # kinds are its parameters
+    budget = Budget(**piece.limits) if piece.limits else None  # type: ignore[arg-type]  # kinds are its parameters
     recorder = None if recorder_here is None else recorder_here.begin()
     log = _Calls(shared)
     given = {

@@ -7,7 +7,7 @@ import multiprocessing
 import pickle
 import sys
 import threading
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 
 import pytest
@@ -26,10 +26,12 @@ from dspex_core import (
     Predict,
     ScriptedLM,
     context,
+    decided,
     settings,
     track_usage,
 )
 from dspex_core.errors import WorkerError
+from dspex_core.programs.remote import worker
 
 LIVE = {"recorder": None, "replay_only": False}
 
@@ -62,6 +64,73 @@ def test_an_evaluation_in_processes_equals_one_at_home(processes):
     assert outcome(away) == outcome(at_home) == outcome(awaited)
     assert away.score == round(100 * 6 / 7, 2)
     assert all(case.example is example for case, example in zip(away.cases, devset, strict=True))
+
+
+class Counting(ThreadPoolExecutor):
+    """Threads that note how many pieces each message has; they may lose messages."""
+
+    def __init__(self, *, loses=lambda order: False):
+        super().__init__(2)
+        self.sizes = []
+        self._loses = loses
+
+    def submit(self, work, order):
+        self.sizes.append(len(order.pieces))
+        if self._loses(order):
+            future = Future()
+            future.set_exception(RuntimeError("the worker is gone"))
+            return future
+        return super().submit(work, order)
+
+
+MANY = [*programs.rows(120), Example(question="fails").with_inputs("question")]
+
+
+def test_short_examples_travel_together_and_the_result_is_the_same():
+    evaluate = Evaluate(devset=MANY, metric=programs.mentions, num_threads=2)
+    with Counting() as executor, context(lm=programs.lm()), track_usage() as usage:
+        at_home = evaluate(programs.Short())
+        away = evaluate(programs.Short(), executor=executor)
+        pairs = [(programs.Short(), row) for row in MANY[:-1]]
+        made = Parallel(executor=executor, num_threads=2)(pairs)
+    assert outcome(away) == outcome(at_home)
+    assert [each.answer for each in made] == [case.prediction.answer for case in at_home.cases[:-1]]
+    assert usage.totals().calls == 3 * 240
+    assert sum(executor.sizes) == 241
+    assert max(executor.sizes) > 1, executor.sizes
+
+
+def test_of_a_lost_message_only_the_piece_fails_that_is_lost_alone():
+    def loses(order):
+        return len(order.pieces) > 1 or order.pieces[0].place[-1] == 100
+
+    with Counting(loses=loses) as executor, context(lm=programs.lm()):
+        result = Evaluate(devset=MANY[:-1], metric=programs.mentions, num_threads=2)(
+            programs.Short(), executor=executor
+        )
+    assert [(case.index, case.error.phase) for case in result.errors] == [(100, "worker")]
+    assert [case.index for case in result.cases] == list(range(120))
+    assert max(executor.sizes) > 1, "no message had several pieces, so none of several was lost"
+
+
+def test_work_that_a_message_was_too_long_for_is_sent_again(monkeypatch):
+    monkeypatch.setattr(worker, "LATE", 0)
+    with Counting() as executor, context(lm=programs.lm()), track_usage() as usage:
+        result = Evaluate(devset=MANY[:-1], metric=programs.mentions, num_threads=2)(
+            programs.Short(), executor=executor
+        )
+    assert result.score == 100.0
+    assert usage.totals().calls == 240
+    assert max(executor.sizes) > 1, "each went alone, so no work was left"
+
+
+@pytest.mark.parametrize("limits", [{"budget": Budget(calls=900)}, {}])
+def test_examples_go_alone_where_too_much_work_under_way_costs(limits):
+    rule = {} if limits else {"stop_when": decided(min=0.2)}
+    evaluate = Evaluate(devset=MANY[:-1], metric=programs.mentions, num_threads=2, **rule)
+    with Counting() as executor, context(lm=programs.lm(), **limits):
+        evaluate(programs.Short(), executor=executor)
+    assert set(executor.sizes) == {1}
 
 
 def test_usage_histories_and_traces_come_back(processes):
