@@ -50,7 +50,7 @@ def fail() -> str:
 @server.tool()
 async def hang() -> str:
     """Take very long."""
-    await asyncio.sleep(60)
+    await asyncio.sleep(600)
     return "late"
 
 

@@ -301,11 +301,11 @@ def test_nested_xml_is_read_by_the_types_of_models():
     "mark", ["*", " ", "> ", "[[ ## ", "</", "<note>", "<think>", "- a\n", '{"a":', "<|im_end|>", "\\t"]
 )
 def test_a_reply_full_of_marks_does_not_stall_the_reader(adapter, mark):
-    reply, began = mark * (20_000 // len(mark)), time.process_time()
+    reply, began = mark * (20_000 // len(mark)), time.thread_time()
     with pytest.raises(AdapterParseError):
         adapter.parse(SIGNATURE, reply)
     stream = adapter.field_stream(SIGNATURE)
     for start in range(0, len(reply), 100):
         stream.feed(reply[start : start + 100])
     stream.close()
-    assert time.process_time() - began < 3
+    assert time.thread_time() - began < 3

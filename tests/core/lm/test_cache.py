@@ -218,11 +218,12 @@ for attempt in range(50):
     if not child:
         write(path, attempt, told)
     os.close(told)
-    time.sleep(chance.uniform(0, 0.04))
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    with open(reader, "rb") as acknowledged:
-        kept[attempt] = len(acknowledged.read())
+    with open(reader, "rb", buffering=0) as acknowledged:
+        kept[attempt] = len(acknowledged.read(1)) if attempt % 5 else 0
+        time.sleep(chance.uniform(0, 0.04))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        kept[attempt] += len(acknowledged.read())
     check(path, [attempt])
 for attempt in range(0, 50, 5):
     check(folder / f"{attempt // 5}.sqlite", range(attempt, attempt + 5))
@@ -244,7 +245,7 @@ class TestProcesses:
             [sys.executable, "-c", KILLED_WHILE_WRITING, tmp_path], capture_output=True, text=True, check=False
         )
         assert done.stderr == ""  # nor was there a warning that a file cannot be used
-        assert int(done.stdout) > 50
+        assert int(done.stdout) >= 40  # one of each child that does not make a file
 
 
 class Model:
@@ -376,19 +377,17 @@ class TestSingleFlight:
         assert model.calls == 1
         assert not caplog.records
 
-    def test_a_sync_call_on_the_loop_of_the_leading_task_asks_for_itself(self):
+    def test_a_sync_call_on_the_loop_of_the_leading_task_asks_for_itself(self, monkeypatch):
+        monkeypatch.setattr("dspex_core.lm.cache._BEAT_SECONDS", 600)  # it does not wait for a beat
         cache, model = ResponseCache(), Model(0.1)
 
         async def scene():
             leader = asyncio.create_task(afetch(cache, model))
             await asyncio.sleep(0)
-            started = time.monotonic()
             blocking = fetch(cache, model)
-            return blocking.text, (await leader).text, time.monotonic() - started
+            return blocking.text, (await leader).text
 
-        first, second, took = asyncio.run(scene())
-        assert (first, second) == ("ok", "ok")
-        assert took < 0.9
+        assert asyncio.run(scene()) == ("ok", "ok")
         assert model.calls == 2
 
     def test_a_thread_for_which_the_leaders_loop_waits_asks_for_itself(self, monkeypatch):

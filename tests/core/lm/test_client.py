@@ -240,7 +240,7 @@ class TestRetries:
         server.replies.append(Reply(status=429, headers={"Retry-After": "0.25"}))
         started = time.monotonic()
         ask(lm)
-        assert 0.25 <= time.monotonic() - started < 2
+        assert time.monotonic() - started >= 0.25
 
     def test_else_ever_longer_but_never_in_step_and_never_for_long(self, server, monkeypatch):
         slept, real, here = [], time.sleep, threading.get_ident()
@@ -337,15 +337,18 @@ class TestCaching:
         lm = LM(MODEL, api_base=server.base_url)
         with context(cache=ResponseCache()):
             lm.complete(HI)
-            best = min(_seconds_of(lambda: lm.complete(HI), 200) for _ in range(10))
-        assert best < 40e-6
+            assert 0 < python_calls(lambda: lm.complete(HI)) <= 30
 
 
-def _seconds_of(function, times):
-    started = time.perf_counter()
-    for _ in range(times):
+def python_calls(function):
+    """Count the Python functions that a call enters: it costs as much on any machine."""
+    events = []
+    sys.setprofile(lambda frame, event, _argument: events.append(frame.f_code) if event == "call" else None)
+    try:
         function()
-    return (time.perf_counter() - started) / times
+    finally:
+        sys.setprofile(None)
+    return len(events)
 
 
 class TestCopies:

@@ -280,17 +280,21 @@ class TestGivenUp:
             assert asyncio.run(ask(lm_at(server))) == ["a", "b"]
 
     def test_a_late_reply_reaches_nobody(self, ask_all):
+        given_up = threading.Event()
+
         def answer(connection, question, _number):
             if question == "late":
                 connection.sendall(with_length(question)[:100])
-                time.sleep(0.3)
+                given_up.wait()
                 connection.sendall(with_length(question)[100:])
             else:
                 connection.sendall(with_length(question))
+                if question == "b":
+                    given_up.set()
             return True
 
         with RawServer(answer) as server:
-            lm = lm_at(server, timeout=0.15)
+            lm = lm_at(server, timeout=1)
             assert ask_all(lm, ["a", "late", "b", "c"]) == ["a", LMTimeoutError, "b", "c"]
 
 
@@ -344,15 +348,13 @@ class TestPackedReplies:
 class TestLimits:
     def test_a_head_that_trickles_does_not_outlast_the_timeout(self, ask_all):
         def answer(connection, question, _number):
-            for byte in b"HTTP/1.1 200 OK\r\nX-Pad: " + b"a" * 60:
-                connection.sendall(bytes([byte]))
+            connection.sendall(b"HTTP/1.1 200 OK\r\nX-Pad: ")
+            while True:  # until the client leaves
+                connection.sendall(b"a")
                 time.sleep(0.05)
-            return False
 
         with RawServer(answer) as server:
-            started = time.monotonic()
             assert ask_all(lm_at(server, timeout=0.3), ["a"]) == [LMTimeoutError]
-            assert time.monotonic() - started < 2
 
     @pytest.mark.parametrize("line", [b"X-A: 1\r\n", b"X-A: " + b"a" * 100_000 + b"\r\n"])
     def test_endless_headers_are_an_error(self, ask_all, line):

@@ -198,11 +198,9 @@ class TestErrors:
 
     def test_no_reply_in_time_is_a_timeout(self, call, server):
         script(server, Reply(fault="stall"))
-        started = time.monotonic()
         with pytest.raises(LMTimeoutError) as caught:
             call(timeout=0.3)
         assert caught.value.is_retryable
-        assert time.monotonic() - started < 5
 
     @pytest.mark.parametrize("body", [b"{not json", b"<html>hello</html>", {}, {"choices": []}])
     def test_a_reply_that_is_no_completion_is_a_response_error(self, call, server, body):
@@ -225,11 +223,9 @@ def direct(server, model=MODEL, **arguments):
 class TestDirect:
     @pytest.mark.parametrize("headers", [{}, {"Connection": "close"}])
     def test_a_reply_that_trickles_does_not_outlast_the_timeout(self, server, waiting, headers):
-        script(server, Reply(fault="trickle", headers=headers))
-        started = time.monotonic()
+        script(server, Reply("many words of a text " * 1000, fault="trickle", headers=headers))  # for many minutes
         with pytest.raises(LMTimeoutError, match=r"within 0\.3 seconds"):
             ask(direct(server, timeout=0.3), waiting=waiting)
-        assert time.monotonic() - started < 1
 
     def test_all_lms_of_a_process_share_kept_alive_connections(self, server):
         for number in range(3):

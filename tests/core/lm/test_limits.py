@@ -63,10 +63,8 @@ class TestTimeouts:
         server.replies.extend(["ok", Reply(fault="stall")])
         lm = lm_at(server, engine=engine, timeout="batch_job", api_key="k")
         ask(lm)  # LiteLLM takes its time for a first call
-        started = time.monotonic()
         with pytest.raises(LMTimeoutError):
             ask(lm, timeout=0.5)
-        assert time.monotonic() - started < 60
         assert "timeout" not in server.requests[1].body
 
     def test_a_predictor_passes_it_on(self, server):
@@ -84,7 +82,7 @@ class TestTimeouts:
 
 class TestRates:
     def test_calls_of_threads_tasks_and_copies_are_spread_evenly(self):
-        arrived = []
+        arrived, began = [], time.monotonic()
         with OpenAIServer(script=lambda _: arrived.append(time.monotonic()) or "ok") as server:
             lm = lm_at(server, requests_per_minute=60 / 0.05)
             copy = lm.copy(temperature=0.5)
@@ -98,26 +96,24 @@ class TestRates:
                 for done in waiting:
                     done.result()
         assert len(arrived) == 6
-        assert max(arrived) - min(arrived) >= 5 * 0.05 - 0.03
+        for turn, moment in enumerate(sorted(arrived)):
+            assert moment >= began + turn * 0.05
 
-    def test_turns_are_given_in_the_order_of_asking(self):
+    def test_turns_are_given_in_the_order_of_asking(self, monkeypatch):
+        monkeypatch.setattr(time, "monotonic", lambda: 100.0)
         limiter = RateLimiter(60)
         waits = [limiter.turn().seconds for _ in range(3)]
-        assert waits == pytest.approx([0, 1, 2], abs=0.1)
+        assert waits == [0, 1, 2]
 
     def test_cached_calls_do_not_wait(self, server):
-        lm = lm_at(server, requests_per_minute=0.1, cache=True)
-        started = time.monotonic()
+        lm = lm_at(server, requests_per_minute=0.01, cache=True)
         with context(cache=ResponseCache()):
             assert [lm("hi") for _ in range(5)] == [["ok"]] * 5
-        assert time.monotonic() - started < 5
 
     def test_a_copy_with_another_rate_has_its_own(self, server):
-        lm = lm_at(server, requests_per_minute=0.1)
+        lm = lm_at(server, requests_per_minute=0.01)
         fast = lm.copy(requests_per_minute=6000)
-        started = time.monotonic()
         lm("hi"), fast("hi"), fast("hi")
-        assert time.monotonic() - started < 5
 
     def test_it_survives_pickling(self, server):
         lm = pickle.loads(pickle.dumps(lm_at(server, requests_per_minute=6000, fallbacks=["openai/b"])))

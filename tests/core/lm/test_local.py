@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
@@ -21,8 +20,6 @@ from dspex_core.lm.embedded.server import BUILT_IN, SERVER_VARIABLE, SERVERS_VAR
 from dspex_core.lm.embedded.weights import find_weights
 from dspex_core.messages import LMRequest, Message, ResponseSchema
 from dspex_core.programs.predict import Predict
-
-ENDS_WELL_WITHIN = 20.0  # seconds; the call left behind would take minutes
 
 ASK = """
 import json, sys, threading, time
@@ -82,9 +79,11 @@ print(ask(serve(BUILT_IN), max_tokens=2)["usage"]["completion_tokens"])
 LEAVE_A_LONG_CALL_BEHIND = (
     ASK
     + """
-waiting = threading.Thread(
-    target=ask, args=(serve(BUILT_IN),), kwargs={"max_tokens": 4000, "ignore_eos": True}, daemon=True
-)
+def wait_for_an_answer(address):
+    ask(address, max_tokens=4000, ignore_eos=True)
+    print("answered", flush=True)
+
+waiting = threading.Thread(target=wait_for_an_answer, args=(serve(BUILT_IN),), daemon=True)
 waiting.start()
 time.sleep(1)
 assert waiting.is_alive()
@@ -213,12 +212,11 @@ def test_a_killed_process_leaves_no_server_and_no_process():
 
 
 def test_a_process_ends_well_although_a_thread_still_waits_for_an_answer():
-    start = time.monotonic()
     run = subprocess.run(
         [sys.executable, "-c", LEAVE_A_LONG_CALL_BEHIND], check=False, timeout=100, capture_output=True
     )
     assert run.returncode == 3
-    assert time.monotonic() - start < ENDS_WELL_WITHIN
+    assert run.stdout == b""  # it has not waited for the answer
 
 
 def test_a_server_named_in_the_environment_is_used_for_the_built_in_model(monkeypatch, tmp_path):

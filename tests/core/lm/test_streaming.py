@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import gc
 import threading
-import time
 import warnings
 from types import SimpleNamespace
 
@@ -130,10 +129,8 @@ class TestBothEngines:
 
     def test_a_stream_that_stalls_is_a_timeout(self, make, ask, server):
         server.replies.append(Reply("many words of a text", fault="stall_midway"))
-        started = time.monotonic()
         with pytest.raises(LMTimeoutError):
             ask(make(timeout=0.5), [])
-        assert time.monotonic() - started < 5
 
     def test_what_the_listener_raises_ends_the_call_and_is_raised(self, make, ask, server):
         server.replies.append(Reply("many words of a text", fault="stall_midway"))
@@ -227,11 +224,9 @@ class TestDirect:
         assert ask(lm_of(server), []).text == "é世"
 
     def test_and_does_not_outlast_the_timeout(self, server, ask):
-        server.replies.append(Reply("many words of a text", fault="trickle"))
-        started = time.monotonic()
+        server.replies.append(Reply("many words of a text " * 1000, fault="trickle"))  # for many minutes
         with pytest.raises(LMTimeoutError, match=r"within 0\.3 seconds"):
             ask(lm_of(server, timeout=0.3), [])
-        assert time.monotonic() - started < 1
 
     def test_an_error_without_a_known_code_is_an_invalid_request_and_a_servers_own_is_its(self, server, ask):
         for code, kind in {"strange": LMError, "server_error": LMServerError, 503: LMServerError}.items():

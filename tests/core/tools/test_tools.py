@@ -40,7 +40,7 @@ def search(query: str, limit: int = 3) -> str:
 
 
 def sleep():
-    time.sleep(30)
+    time.sleep(600)
 
 
 async def asearch(query: str) -> str:
@@ -430,15 +430,12 @@ class TestCalls:
         assert Tool(here)() == threading.get_ident()
 
     def test_async_does_not_block_the_event_loop(self):
-        def slow():
-            time.sleep(0.2)
+        meeting = threading.Barrier(40)  # nobody gets past it before all are there
 
         async def many():
-            started = time.perf_counter()
-            await asyncio.gather(*[Tool(slow).acall() for _ in range(40)])
-            return time.perf_counter() - started
+            await asyncio.gather(*[Tool(meeting.wait).acall() for _ in range(40)])
 
-        assert asyncio.run(many()) < 2
+        asyncio.run(many())
 
     def test_an_async_tool_in_a_running_loop_says_to_use_acall(self):
         async def wrongly():
@@ -462,18 +459,16 @@ class TestTimeouts:
 
         async def hang():
             try:
-                await asyncio.sleep(30)
+                await asyncio.sleep(600)
             except asyncio.CancelledError:
                 cancelled.append(True)
                 raise
 
         for made_of in (sleep, hang):
-            started = time.perf_counter()
             tool = Tool(made_of, timeout=0.1)
             for found in both(tool):
                 assert (found.tool, found.kind) == (tool.name, "timeout")
                 assert "0.1 s" in found.reason
-            assert time.perf_counter() - started < 5
         assert cancelled == [True, True]
 
     def test_hold_in_direct_calls(self):
@@ -482,7 +477,7 @@ class TestTimeouts:
 
     def test_hold_sync_where_an_async_tool_blocks(self):
         async def block():
-            time.sleep(30)  # noqa: ASYNC251  that is the case
+            time.sleep(600)  # noqa: ASYNC251  that is the case
 
         with pytest.raises(ToolExecutionError, match="not done within"):
             Tool(block, timeout=0.05)()

@@ -119,13 +119,13 @@ def raising(city: str) -> str:
 
 def hanging(city: str) -> str:
     """Hang."""
-    time.sleep(5)
+    time.sleep(600)
     return city
 
 
 async def hanging_async(city: str) -> str:
     """Hang."""
-    await asyncio.sleep(5)
+    await asyncio.sleep(600)
     return city
 
 
@@ -160,9 +160,7 @@ def test_what_goes_wrong_with_a_tool_is_an_observation_and_the_agent_goes_on(cal
     agent = ReAct("question -> answer", [tool])
     name = next(iter(agent.tools))
     with context(lm=ScriptedLM([turn("try", name, **args), turn("enough", "finish"), ANSWER])):
-        started = time.monotonic()
         prediction = call(agent, question="?")
-    assert time.monotonic() - started < 4
     assert prediction.answer == "sunny"
     assert observation in prediction.trajectory["observation_0"]
     [error] = prediction.get_tool_errors()

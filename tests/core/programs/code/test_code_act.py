@@ -199,13 +199,11 @@ def test_code_can_handle_what_a_tool_raises(how):
 @both
 def test_a_tool_that_hangs_ends_at_its_time_limit(how):
     def hang() -> None:
-        time.sleep(3)
+        time.sleep(600)
 
-    started = time.monotonic()
     program = CodeAct("question -> answer", [Tool(hang, timeout=0.1)])
     found, _ = run(program, how, [act("hang()", finished=True), DONE], question="q")
     assert "it was not done within 0.1 s" in found.trajectory["observation_0"]
-    assert time.monotonic() - started < 2.5
 
 
 def test_a_tool_that_returns_much_is_cut_for_the_model_but_not_for_the_code():
