@@ -1,0 +1,1 @@
+"""What writes instructions for optimizers to try. PYTEST_DONT_REWRITE"""

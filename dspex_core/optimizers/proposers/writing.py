@@ -1,0 +1,111 @@
+"""Asking an LM for a text that an optimizer uses, such as an instruction. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from dspex_core.config import context, current
+from dspex_core.errors import AdapterParseError, ContextWindowExceededError, LMRefusalError, LMResponseError
+from dspex_core.programs.predict import Predict
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from dspex_core.config.contracts import LanguageModel
+    from dspex_core.signatures.signature import Signature
+
+_log = logging.getLogger("dspex")
+_UNUSABLE = (AdapterParseError, ContextWindowExceededError, LMRefusalError, LMResponseError)
+_FENCED = re.compile(r"```\w*\n(.*?)\n?```", re.DOTALL)
+_LABEL = re.compile(r"(?:(?:proposed|new|improved|final)\s+)?instructions?\s*:\s*", re.IGNORECASE)
+_QUOTES = {'"': '"', "'": "'", "`": "`", "“": "”", "«": "»"}
+
+
+@dataclass
+class Writer:
+    """Asks an LM for texts, and notes what could not be used.
+
+    Args:
+        lm: The LM; that of the settings by default.
+        temperature: That of each call; the LM's own by default.
+        unusable: Why texts could not be used.
+    """
+
+    lm: LanguageModel | None = None
+    temperature: float | None = None
+    unusable: list[str] = field(default_factory=list)
+
+    def write(self, task: type[Signature], *, rollout_id: int, **inputs: Any) -> str | None:
+        """Return the text of a signature's only output, cleaned; `None` if the reply cannot be used.
+
+        Args:
+            task: What is asked for.
+            rollout_id: Another for each text that is wanted of the same prompt, so that no cache answers.
+            **inputs: The signature's inputs.
+
+        Raises:
+            BudgetExceededError: The budget has no room for the call.
+            LMError: The LM could not be reached, or does not let us in.
+        """
+        sampling: dict[str, Any] = {} if self.temperature is None else {"temperature": self.temperature}
+        predict = Predict(task, rollout_id=rollout_id, **sampling)
+        (output,) = task.output_fields
+        try:
+            with context(lm=self.lm or current().lm, trace=None):
+                text = cleaned(str(predict(**inputs)[output] or ""))
+        except _UNUSABLE as error:
+            self.unusable.append(f"{type(error).__name__}: {error}")
+            return None
+        if not text:
+            self.unusable.append("an empty text")
+        return text or None
+
+    def instruction(
+        self, task: type[Signature], *, known: Collection[str], rollout_id: int, **inputs: Any
+    ) -> str | None:
+        """Return an instruction, as `write` does; `None` also if it is known, or repeats what was asked.
+
+        Args:
+            task: What is asked for.
+            known: The instructions that there are.
+            rollout_id: As for `write`.
+            **inputs: The signature's inputs.
+        """
+        text = self.write(task, rollout_id=rollout_id, **inputs)
+        if text is None:
+            return None
+        if _plain(text) in {_plain(each) for each in known}:
+            self.unusable.append(f"an instruction that there is already: {text!r:.100}")
+            return None
+        asked = [task.instructions, *(value for value in inputs.values() if isinstance(value, str))]
+        if any(_plain(text) in _plain(each) for each in asked):
+            self.unusable.append(f"a part of the prompt: {text!r:.100}")
+            return None
+        return text
+
+    def report(self, optimizer: str, wanted: int) -> None:
+        """Warn once of what could not be used, if anything."""
+        if self.unusable:
+            _log.warning(
+                "%s: %d of %d texts that it asked an LM for could not be used, and are left out; the first: %s",
+                *(optimizer, len(self.unusable), wanted, self.unusable[0]),
+            )
+
+
+def cleaned(text: str) -> str:
+    """Return a text without what models put around it: a code fence, the label "Instruction:", quotes."""
+    text = text.strip()
+    if fenced := _FENCED.fullmatch(text):
+        text = fenced[1].strip()
+    text = _LABEL.sub("", text, count=1) if _LABEL.match(text) else text
+    closing = _QUOTES.get(text[:1])
+    if closing is not None and len(text) > 1 and text.endswith(closing) and closing not in text[1:-1]:
+        text = text[1:-1].strip()
+    return text
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split())
