@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import threading
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -45,19 +45,25 @@ class _Job:
         self.resolve(*self.attempt())
 
 
-class _Crew:
+class Crew:
     """Threads that are used again, each by the thread that has started it.
 
     A new thread for each of many short pieces of work costs more than most of them.
+
+    Args:
+        patience: How many seconds a thread waits for more work before it ends; `None` for as long as the crew is used.
     """
 
-    def __init__(self) -> None:
-        self.process = os.getpid()  # a forked child has no threads
+    def __init__(self, patience: float | None = None) -> None:
+        self._patience = patience
+        self._process = os.getpid()
         self._idle: dict[int, list[SimpleQueue[_Job | None]]] = {}  # by thread, the inboxes of those without work
         self._is_dismissed = False
 
     def do(self, job: _Job) -> None:
         """Do a job in a thread that has no work, or in a new one."""
+        if self._process != os.getpid():  # a forked child has no threads
+            self._process, self._idle = os.getpid(), {}
         idle = self._idle.setdefault(threading.get_ident(), [])
         try:
             inbox = idle.pop()
@@ -74,7 +80,7 @@ class _Crew:
                 idle.pop().put(None)
 
     def _serve(self, inbox: SimpleQueue[_Job | None], idle: list[SimpleQueue[_Job | None]]) -> None:
-        while (job := inbox.get()) is not None:
+        while (job := self._next(inbox, idle)) is not None:
             outcome = job.attempt()
             idle.append(inbox)  # before anybody knows the result, and has more work
             job.resolve(*outcome)
@@ -82,16 +88,31 @@ class _Crew:
             if self._is_dismissed:
                 self.dismiss()
 
+    def _next(self, inbox: SimpleQueue[_Job | None], idle: list[SimpleQueue[_Job | None]]) -> _Job | None:
+        """Wait for the next job; `None` if there will be none."""
+        try:
+            return inbox.get(timeout=self._patience)
+        except Empty:
+            with suppress(ValueError):
+                idle.remove(inbox)
+                return None
+        return inbox.get()  # a job is on its way: its sender has taken the inbox just now
 
-_crew: ContextVar[_Crew | None] = ContextVar("dspex_crew", default=None)
+
+_crew: ContextVar[Crew | None] = ContextVar("dspex_crew", default=None)
 
 
-def in_thread(work: Callable[[], T]) -> Future[T]:
-    """Do some work in a thread that ends with the process: work that is late can be left behind."""
+def in_thread(work: Callable[[], T], spare: Crew | None = None) -> Future[T]:
+    """Do some work in a thread that ends with the process: work that is late can be left behind.
+
+    Args:
+        work: The function to call, in a copy of this context.
+        spare: Whose threads to use where none are used again anyway; else the thread is a new one.
+    """
     future: Future[T] = Future()
     future.set_running_or_notify_cancel()  # who no longer waits cannot cancel it
-    job, crew = _Job(work, copy_context(), future), _crew.get()
-    if crew is not None and crew.process == os.getpid():
+    job, crew = _Job(work, copy_context(), future), _crew.get() or spare
+    if crew is not None:
         crew.do(job)
     else:
         threading.Thread(target=job.run, name=WORK, daemon=True).start()
@@ -101,7 +122,7 @@ def in_thread(work: Callable[[], T]) -> Future[T]:
 @contextmanager
 def reused_threads() -> Iterator[None]:
     """Use the threads of `in_thread` again in a block, and in what it starts with a copy of its context."""
-    crew = _Crew()
+    crew = Crew()
     token = _crew.set(crew)
     try:
         yield

@@ -28,6 +28,7 @@ with foreign_code():
     from litellm.exceptions import MidStreamFallbackError, UnsupportedParamsError
     from litellm.exceptions import Timeout as LiteLLMTimeout
 
+from dspex_core.config import current
 from dspex_core.errors import (
     ContextWindowExceededError,
     LMError,
@@ -38,7 +39,7 @@ from dspex_core.errors import (
     LMUnexpectedError,
     LMUnsupportedFeatureError,
 )
-from dspex_core.flow.threads import in_thread
+from dspex_core.flow.threads import Crew, in_thread
 from dspex_core.lm.engines.litellm_cleanup import clients, loops
 from dspex_core.lm.engines.refusals import error_class, error_in_reply, refusal
 from dspex_core.lm.engines.vectors import to_vectors
@@ -84,6 +85,7 @@ _CALLS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {  # sync and
 }
 # The last ones come from inside LiteLLM, on odd addresses, settings and replies.
 _FAILURES = (openai.OpenAIError, httpx.HTTPError, httpx.InvalidURL, OSError, *MISREAD)
+_PATIENCE = 2.0  # seconds for which a thread is kept: a new one for each call costs a tenth of it
 _GRACE = 0.2  # seconds for LiteLLM's own timeout, whose error says more
 _NO_COMPLETION = re.compile(r"provider returned .*'choices'|Invalid response object")
 _OWN_NAMES = re.compile(r"^(litellm\.\w+: )+| Handle with `litellm\.\w+`\.")
@@ -99,6 +101,7 @@ class LiteLLMEngine:
 
     def __init__(self, endpoint: Endpoint, *, stand_in_retries: int | None = None) -> None:
         self._endpoint = endpoint
+        self._threads = Crew(_PATIENCE)
         self._wire = wire_format(endpoint.model_type)
         self._call, self._acall = _CALLS[endpoint.model_type]
         self._fixed = SecretMapping(
@@ -151,7 +154,8 @@ class LiteLLMEngine:
 
     def _in_time(self, call: Callable[[], LMResponse], timeout: float) -> LMResponse:
         """Wait for a call in a thread, abandoned at the timeout: LiteLLM's own timeout restarts with each byte."""
-        future = in_thread(call)
+        # A recorder knows calls by the thread that they start in, and who had a thread started.
+        future = in_thread(call, self._threads if current().recorder is None else None)
         try:
             return future.result(timeout + _GRACE)
         except LMError:

@@ -9,7 +9,7 @@ import weakref
 import pytest
 
 from dspex_core.flow.steps import Call, adrive, drive
-from dspex_core.flow.threads import in_thread, reused_threads
+from dspex_core.flow.threads import Crew, in_thread, reused_threads
 from dspex_core.flow.together import Together
 
 mark = contextvars.ContextVar("mark", default="none")
@@ -120,3 +120,18 @@ def test_work_after_the_end_has_threads_as_before():
 
     one_after_the_other(lambda: None, 2)
     assert asyncio.run(run()) is True
+
+
+def test_a_spare_crew_is_used_again_until_its_patience_ends():
+    crew = Crew(patience=0.05)
+    threads = [in_thread(threading.current_thread, crew).result(30) for _ in range(5)]
+    threads[-1].join(30)
+    assert not threads[-1].is_alive()
+    assert in_thread(lambda: "of a new thread", crew).result(30) == "of a new thread"
+
+
+def test_work_that_arrives_as_patience_ends_is_done():
+    crew = Crew(patience=0.0005)
+    for number in range(300):
+        assert in_thread(lambda number=number: number, crew).result(30) == number
+        time.sleep(0.0005)
