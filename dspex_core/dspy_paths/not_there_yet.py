@@ -12,7 +12,6 @@ __all__ = [
     "SIMBA",
     "AvatarOptimizer",
     "BetterTogether",
-    "BootstrapFewShotWithOptuna",
     "BootstrapFinetune",
     "ColBERTv2",
     "Flex",
@@ -41,10 +40,6 @@ class AvatarOptimizer(_NotThereYet):
 
 class BetterTogether(_NotThereYet):
     """An optimizer of prompts and weights."""
-
-
-class BootstrapFewShotWithOptuna(_NotThereYet):
-    """An optimizer that searches sets of demos with Optuna."""
 
 
 class BootstrapFinetune(_NotThereYet):

@@ -9,7 +9,6 @@ from dspex_core.dspy_paths.not_there_yet import (
     SIMBA,
     AvatarOptimizer,
     BetterTogether,
-    BootstrapFewShotWithOptuna,
     BootstrapFinetune,
     InferRules,
     MIPROv2,
@@ -22,6 +21,7 @@ from dspex_core.optimizers import (
     LabeledFewShot,
     Teleprompter,
 )
+from dspex_core.optimizers.bootstrap_optuna import BootstrapFewShotWithOptuna
 from dspex_core.optimizers.ensemble import Ensemble
 
 __all__ = [
