@@ -66,6 +66,9 @@ class _Tape:
 
     def makefile(self, *args: Any, **options: Any) -> Any:
         """Return the reply, recorded or live."""
+        return _Reply(lambda: self._reply(*args, **options))
+
+    def _reply(self, *args: Any, **options: Any) -> Any:
         head, _, body = bytes(self._sent).partition(b"\r\n\r\n")
         headers = _parsed_headers(head)
         if "chunked" in dict(headers).get("transfer-encoding", ""):
@@ -91,6 +94,32 @@ class _Tape:
             self._connection.connect()
         self._connection.sock.sendall(self._sent)
         return self._connection.sock
+
+
+class _Reply:
+    """A file that is opened when it is first read.
+
+    It is asked for in the constructor of `HTTPResponse`. An error there would leave an object without a file, and since
+    Python 3.13 each such object warns when it is collected.
+    """
+
+    def __init__(self, opened: Callable[[], Any]) -> None:
+        self._opened = opened
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    @functools.cached_property
+    def _file(self) -> Any:
+        return self._opened()
+
+    def flush(self) -> None:
+        """Do nothing: it is only read."""
+
+    def close(self) -> None:
+        """Close the file if there is one."""
+        if "_file" in self.__dict__:
+            self._file.close()
 
 
 def _parsed_headers(head: bytes) -> list[tuple[str, str]]:
