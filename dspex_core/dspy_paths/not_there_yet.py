@@ -7,7 +7,6 @@ from typing import Any, ClassVar, NoReturn
 from dspex_core.errors import ConfigurationError
 
 __all__ = [
-    "COPRO",
     "GEPA",
     "SIMBA",
     "AvatarOptimizer",
@@ -46,10 +45,6 @@ class BootstrapFinetune(_NotThereYet):
     """An optimizer of weights."""
 
     instead = "weights are not trained: export examples and train with the provider's own tools"
-
-
-class COPRO(_NotThereYet):
-    """An optimizer of instructions."""
 
 
 class GEPA(_NotThereYet):

@@ -4,7 +4,6 @@ from typing import Any
 
 from dspex_core.config import load_settings
 from dspex_core.dspy_paths.not_there_yet import (
-    COPRO,
     GEPA,
     SIMBA,
     AvatarOptimizer,
@@ -22,6 +21,7 @@ from dspex_core.dspy_paths.utils.exceptions import DSPyError
 from dspex_core.errors import LMConfigurationError, LMUnexpectedError, LMUnsupportedModelError, is_retryable_lm_error
 from dspex_core.lm.request_cache import configure_cache, current_cache
 from dspex_core.optimizers.bootstrap_optuna import BootstrapFewShotWithOptuna
+from dspex_core.optimizers.copro import COPRO
 from dspex_core.optimizers.ensemble import Ensemble
 from dspex_core.programs.retrieve import Retrieve
 from dspex_core.signatures.signature import SignatureMeta, ensure_signature, infer_prefix, make_signature

@@ -3,6 +3,7 @@
 from dspex_core.optimizers.bootstrap_few_shot import BootstrapFewShot
 from dspex_core.optimizers.compiler import Compiler
 from dspex_core.optimizers.contract import Optimizer, Teleprompter
+from dspex_core.optimizers.copro import COPRO
 from dspex_core.optimizers.knn_few_shot import KNNFewShot
 from dspex_core.optimizers.labeled_few_shot import LabeledFewShot
 from dspex_core.optimizers.plan import CompilePlan
@@ -10,6 +11,7 @@ from dspex_core.optimizers.random_search import BootstrapFewShotWithRandomSearch
 from dspex_core.optimizers.trials import Trial, Trials
 
 __all__ = [
+    "COPRO",
     "BootstrapFewShot",
     "BootstrapFewShotWithRandomSearch",
     "BootstrapRS",

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from dspex_core.dspy_paths import submodules
 from dspex_core.dspy_paths.not_there_yet import (
-    COPRO,
     GEPA,
     SIMBA,
     AvatarOptimizer,
@@ -14,6 +13,7 @@ from dspex_core.dspy_paths.not_there_yet import (
     MIPROv2,
 )
 from dspex_core.optimizers import (
+    COPRO,
     BootstrapFewShot,
     BootstrapFewShotWithRandomSearch,
     BootstrapRS,

@@ -1,5 +1,5 @@
 """DSPy's `dspy.teleprompt.copro_optimizer`: instructions. PYTEST_DONT_REWRITE"""
 
-from dspex_core.dspy_paths.not_there_yet import COPRO
+from dspex_core.optimizers.copro import COPRO
 
 __all__ = ["COPRO"]

@@ -12,9 +12,11 @@ from dspex_core.errors import AdapterParseError, ContextWindowExceededError, LMR
 from dspex_core.programs.predict import Predict
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from dspex_core.config.contracts import LanguageModel
+    from dspex_core.example import Prediction
+    from dspex_core.programs.base import Module
     from dspex_core.signatures.signature import Signature
 
 _log = logging.getLogger("dspex")
@@ -31,12 +33,30 @@ class Writer:
     Args:
         lm: The LM; that of the settings by default.
         temperature: That of each call; the LM's own by default.
+        settings: Further settings of the calls.
         unusable: Why texts could not be used.
     """
 
     lm: LanguageModel | None = None
     temperature: float | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
     unusable: list[str] = field(default_factory=list)
+
+    def ask(self, task: type[Signature], *, rollout_id: int, **inputs: Any) -> Prediction | None:
+        """Return the outputs of a signature; `None` if the reply cannot be read.
+
+        Args and raises as `write`.
+        """
+        sampling: dict[str, Any] = {} if self.temperature is None else {"temperature": self.temperature}
+        predict = Predict(task, rollout_id=rollout_id, **sampling)
+        settings = {"lm": self.lm or current().lm, **self.settings, "trace": None}
+        try:
+            with context(**settings):
+                answer: Prediction = predict(**inputs)
+        except _UNUSABLE as error:
+            self.unusable.append(f"{type(error).__name__}: {error}")
+            return None
+        return answer
 
     def write(self, task: type[Signature], *, rollout_id: int, **inputs: Any) -> str | None:
         """Return the text of a signature's only output, cleaned; `None` if the reply cannot be used.
@@ -50,15 +70,11 @@ class Writer:
             BudgetExceededError: The budget has no room for the call.
             LMError: The LM could not be reached, or does not let us in.
         """
-        sampling: dict[str, Any] = {} if self.temperature is None else {"temperature": self.temperature}
-        predict = Predict(task, rollout_id=rollout_id, **sampling)
         (output,) = task.output_fields
-        try:
-            with context(lm=self.lm or current().lm, trace=None):
-                text = cleaned(str(predict(**inputs)[output] or ""))
-        except _UNUSABLE as error:
-            self.unusable.append(f"{type(error).__name__}: {error}")
+        answer = self.ask(task, rollout_id=rollout_id, **inputs)
+        if answer is None:
             return None
+        text = cleaned(str(answer[output] or ""))
         if not text:
             self.unusable.append("an empty text")
         return text or None
@@ -75,16 +91,21 @@ class Writer:
             **inputs: The signature's inputs.
         """
         text = self.write(task, rollout_id=rollout_id, **inputs)
-        if text is None:
-            return None
-        if _plain(text) in {_plain(each) for each in known}:
-            self.unusable.append(f"an instruction that there is already: {text!r:.100}")
-            return None
         asked = [task.instructions, *(value for value in inputs.values() if isinstance(value, str))]
-        if any(_plain(text) in _plain(each) for each in asked):
-            self.unusable.append(f"a part of the prompt: {text!r:.100}")
-            return None
-        return text
+        return text if text is not None and self.accepts(text, known=known, asked=asked) else None
+
+    def accepts(self, text: str, *, known: Collection[str], asked: Collection[str]) -> bool:
+        """Whether a text is an instruction: not empty, not `known`, and no part of what was `asked`."""
+        problem = ""
+        if not text:
+            problem = "an empty text"
+        elif _plain(text) in {_plain(each) for each in known}:
+            problem = f"an instruction that there is already: {text!r:.100}"
+        elif any(_plain(text) in _plain(each) for each in asked):
+            problem = f"a part of the prompt: {text!r:.100}"
+        if problem:
+            self.unusable.append(problem)
+        return not problem
 
     def report(self, optimizer: str, wanted: int) -> None:
         """Warn once of what could not be used, if anything."""
@@ -93,6 +114,12 @@ class Writer:
                 "%s: %d of %d texts that it asked an LM for could not be used, and are left out; the first: %s",
                 *(optimizer, len(self.unusable), wanted, self.unusable[0]),
             )
+
+
+def lm_for(program: Module, lm: LanguageModel | None) -> LanguageModel | None:
+    """Return the LM that an optimizer asks: the given one, else that of the settings, else that of a predictor."""
+    own = (predictor.lm for predictor in program.predictors() if predictor.lm is not None)
+    return lm or current().lm or next(own, None)
 
 
 def cleaned(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol
 from dspex_core.optimizers.demos import Student
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping
 
     from dspex_core.optimizers.run import Run
     from dspex_core.optimizers.trials import Trial
@@ -51,6 +51,25 @@ class InOrder(Generic[Student]):
 
     def tell(self, trial: Trial) -> None:
         """Learn nothing of it."""
+
+
+class Stepwise(Generic[Student]):
+    """The strategy that a generator writes: it yields a candidate, and is sent the candidate's trial."""
+
+    def __init__(self, steps: Generator[Proposal[Student], Trial, None]) -> None:
+        self._steps = steps
+        self._latest: Trial | None = None
+
+    def ask(self) -> Proposal[Student] | None:
+        """Return the next candidate, or `None` at the end."""
+        try:
+            return next(self._steps) if self._latest is None else self._steps.send(self._latest)
+        except StopIteration:
+            return None
+
+    def tell(self, trial: Trial) -> None:
+        """Take the trial of the candidate that was asked for last."""
+        self._latest = trial
 
 
 def search(run: Run[Student], strategy: Strategy[Student], *, stop_at: float | None = None) -> Student:

@@ -229,8 +229,8 @@ def test_a_metric_function_is_shown_by_its_name():
     assert repr(BootstrapFewShot(accuracy)).startswith("BootstrapFewShot(metric=accuracy, ")
 
 
-def test_the_package_exports_what_it_says_in_order_and_dspys_aliases():
-    assert optimizers.__all__ == sorted(optimizers.__all__)
+def test_the_package_exports_each_name_once_and_dspys_aliases():
+    assert len(optimizers.__all__) == len(set(optimizers.__all__))
     assert Teleprompter is Optimizer
     assert BootstrapRS is BootstrapFewShotWithRandomSearch
 

@@ -1,0 +1,302 @@
+"""COPRO: instructions that an LM writes, and the search for the best of them."""
+
+import re
+
+import pytest
+
+import dspex_core as dspy
+from dspex_core import Budget, ConfigurationError, OptimizationError, context
+from dspex_core.lm.scripted import ScriptedLM
+from dspex_core.optimizers import COPRO
+
+ROWS = [
+    dspy.Example(text=f"text {number}", label="yes" if number % 2 else "no").with_inputs("text") for number in range(8)
+]
+
+
+def right(example, prediction, trace=None):
+    return example.label == prediction.label
+
+
+def asks_for_words(request):
+    return "Write a better instruction" in request.messages[0].text
+
+
+def level_of(text):
+    """How good an instruction is: it says so itself."""
+    return max(map(int, re.findall(r"level (\d+)", text)), default=0)
+
+
+def answered(request):
+    """Right on as many texts as the level of the instruction says."""
+    number = int(re.findall(r"text (\d+)", request.messages[-1].text)[-1])
+    answer = "yes" if number % 2 else "no"
+    return {"mood": "calm", "label": answer if number < level_of(request.messages[0].text) else "unknown"}
+
+
+def improving(request):
+    """An LM that writes an instruction one level above those that it is shown, or the old one."""
+    if not asks_for_words(request):
+        return answered(request)
+    level = level_of(request.messages[-1].text) + request.rollout_id % 2
+    return {"proposed_instruction": f'"Label it, level {level}"', "proposed_prefix_for_output_field": "Answer:"}
+
+
+def compiled(script=improving, *, student=None, model=None, trainset=ROWS, given=None, **options):
+    model = model or ScriptedLM(script)
+    with context(lm=model):
+        optimizer = COPRO(metric=right, **{"breadth": 3, "depth": 3, **options})
+        return optimizer.compile(student or dspy.Predict("text -> label"), trainset=trainset, **(given or {}))
+
+
+class TwoSteps(dspy.Module):
+    """Right only if both instructions are good: the second shows only after the first."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = dspy.Predict("text -> hint")
+        self.second = dspy.ChainOfThought("text, hint -> label")
+
+    def forward(self, text):
+        return self.second(text=text, hint=self.first(text=text).hint)
+
+
+def in_two_steps(request):
+    if asks_for_words(request):
+        number = request.rollout_id
+        return {"proposed_instruction": f"level {number % 4}", "proposed_prefix_for_output_field": ""}
+    level = level_of(request.messages[0].text)
+    text = request.messages[-1].text
+    if "hint ##" not in text:
+        return {"hint": f"level {level}"}
+    good = level == 3 or level_of(text) == 2
+    number = int(re.findall(r"text (\d+)", text)[-1])
+    return {"reasoning": "so", "label": ("yes" if number % 2 else "no") if good and number < 6 else "unknown"}
+
+
+def asked(model):
+    return sum(not entry.response.cached for entry in model.history)
+
+
+class TestTheSearch:
+    def test_climbs_from_round_to_round(self):
+        program = compiled()
+
+        assert program.signature.instructions == "Label it, level 3"
+        assert program.trials.best.score == 3 / 8
+
+    def test_sets_the_prefix_of_the_last_output_and_no_other(self):
+        program = compiled(student=dspy.Predict("text -> mood, label"))
+
+        assert program.signature.fields["label"].prefix == "Answer:"
+        assert program.signature.fields["mood"].prefix == "Mood:"
+
+    def test_keeps_the_student_where_nothing_is_better(self):
+        student = dspy.Predict(dspy.Signature("text -> label", "Label it well, level 8"))
+
+        program = compiled(student=student)
+
+        assert program.signature.instructions == "Label it well, level 8"
+        assert program.trials.best.number == 1
+
+    def test_takes_predictors_in_turn(self):
+        program = compiled(in_two_steps, student=TwoSteps(), breadth=4)
+
+        assert program.trials.best.score == 6 / 8
+        changed = {path for path, each in program.named_predictors() if each.signature.instructions.startswith("level")}
+        assert changed
+
+    def test_keeps_demos_and_the_predictors_lm(self):
+        model = ScriptedLM(improving)
+        student = dspy.Predict("text -> label")
+        student.demos = [dspy.Example(text="text 9", label="yes")]
+        student.lm = model
+
+        program = COPRO(metric=right, breadth=2, depth=1).compile(student, trainset=ROWS)
+
+        assert [dict(demo) for demo in program.demos] == [{"text": "text 9", "label": "yes"}]
+        assert program.lm is model
+
+    def test_scores_on_the_valset_where_there_is_one(self):
+        program = compiled(given={"valset": ROWS[:2]}, trainset=ROWS[2:])
+
+        assert {trial.total for trial in program.trials} == {2}
+        assert program.trials.best.score == 1.0
+
+    def test_asks_the_prompt_model_for_instructions(self):
+        writer, model = ScriptedLM(improving), ScriptedLM(improving)
+
+        compiled(model=model, prompt_model=writer)
+
+        assert len(writer.history) == 2 + 3 + 3
+        assert all(asks_for_words(entry.request) for entry in writer.history)
+        assert not any(asks_for_words(entry.request) for entry in model.history)
+        assert {entry.request.config["temperature"] for entry in writer.history} == {1.4}
+
+
+class TestWhatItCosts:
+    def test_programs_with_the_same_prompts_are_scored_once(self):
+        def repeating(request):
+            if not asks_for_words(request):
+                return answered(request)
+            prefix = f"Prefix {request.rollout_id}:"
+            return {"proposed_instruction": "Label it, level 1", "proposed_prefix_for_output_field": prefix}
+
+        assert len(compiled(repeating).trials) == 2
+
+    def test_a_users_adapter_that_shows_the_prefix_has_it_tried(self):
+        class Shown(dspy.ChatAdapter):
+            def format_field_structure(self, signature):
+                return super().format_field_structure(signature) + list(signature.fields.values())[-1].prefix
+
+        def in_prefix(request):
+            if not asks_for_words(request):
+                return answered(request)
+            return {"proposed_instruction": "Label it", "proposed_prefix_for_output_field": "level 5"}
+
+        with context(adapter=Shown()):
+            program = compiled(in_prefix, student=dspy.Predict(dspy.Signature("text -> label", "Label it")))
+
+        assert program.signature.fields["label"].prefix == "level 5"
+        assert program.trials.best.score == 5 / 8
+
+    @pytest.mark.parametrize("student", [dspy.Predict("text -> label"), TwoSteps()], ids=["one", "two"])
+    def test_the_plan_is_not_exceeded(self, student):
+        model = ScriptedLM(in_two_steps if isinstance(student, TwoSteps) else improving)
+        with context(lm=model):
+            plan = COPRO(metric=right, breadth=4, depth=3).plan(student, ROWS)
+
+        compiled(student=student, model=model, breadth=4)
+
+        assert 0 < len(model.history) <= plan.calls
+
+    @pytest.mark.parametrize("calls", [12, 30, 40])
+    def test_a_budget_ends_it_with_the_best_so_far(self, calls):
+        model = ScriptedLM(improving)
+
+        program = compiled(model=model, given={"budget": Budget(calls=calls)})
+
+        assert len(model.history) <= calls
+        assert program.dump_state() == program.trials.best.program.dump_state()
+        assert program.trials.stopped
+
+
+class TestTheSame:
+    def test_student_at_the_end_as_before(self):
+        student = TwoSteps()
+        before = student.dump_state()
+
+        compiled(in_two_steps, student=student)
+
+        assert student.dump_state() == before
+
+    def test_program_at_any_concurrency(self):
+        one, many = (compiled(in_two_steps, student=TwoSteps(), num_threads=number) for number in (1, 8))
+
+        assert one.dump_state() == many.dump_state()
+        assert [trial.scores for trial in one.trials] == [trial.scores for trial in many.trials]
+
+    @pytest.mark.parametrize("kept", [2, 30, 60])
+    def test_program_from_a_journal_that_was_cut(self, tmp_path, kept):
+        path, first, second = tmp_path / "journal", ScriptedLM(in_two_steps), ScriptedLM(in_two_steps)
+        one = compiled(student=TwoSteps(), model=first, given={"journal": path})
+        lines = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(b"".join(lines[:kept]))
+        answers = sum(b'"response"' in line for line in lines[:kept])
+
+        other = compiled(student=TwoSteps(), model=second, given={"journal": path})
+
+        assert one.dump_state() == other.dump_state()
+        assert asked(second) == asked(first) - answers
+
+
+class TestAnLMThatCannotWrite:
+    @pytest.mark.parametrize(
+        "reply",
+        [
+            "I cannot do that.",
+            {"proposed_instruction": "", "proposed_prefix_for_output_field": ""},
+            {"proposed_instruction": "Do not do the task yourself.", "proposed_prefix_for_output_field": "x"},
+            {"proposed_instruction": dspy.Signature("text -> label").instructions},
+        ],
+        ids=["no fields", "empty", "the prompt", "the old one"],
+    )
+    def test_gives_one_warning_and_the_student(self, caplog, reply):
+        program = compiled(lambda request: reply if asks_for_words(request) else answered(request))
+
+        assert program.signature.instructions == dspy.Predict("text -> label").signature.instructions
+        assert len(program.trials) == 1
+        assert len([record for record in caplog.records if "could not be used" in record.message]) == 1
+
+    def test_but_leaves_out_the_prefix_has_its_instructions_tried(self, caplog):
+        def without_prefix(request):
+            return {"proposed_instruction": "level 4"} if asks_for_words(request) else answered(request)
+
+        program = compiled(without_prefix, depth=1)
+
+        assert program.signature.instructions == "level 4"
+        assert program.signature.fields["label"].prefix == "Label:"
+        assert not caplog.records
+
+
+class TestWhatDSPyHas:
+    def test_statistics_by_predictor(self):
+        program = compiled(track_stats=True)
+
+        assert program.total_calls == len(program.trials)
+        (best,), (latest,) = program.results_best.values(), program.results_latest.values()
+        assert best["depth"] == latest["depth"] == [0, 1, 2]
+        assert best["max"] == [12.5, 25.0, 37.5]
+        assert set(best) == {"depth", "max", "average", "min", "std"}
+
+    def test_statistics_only_where_they_are_asked_for(self):
+        program = compiled()
+
+        assert not hasattr(program, "results_best")
+        assert program.deepcopy().dump_state() == program.dump_state()
+
+    def test_options_of_its_evaluation(self):
+        given = {"eval_kwargs": {"num_threads": 2, "display_progress": False, "display_table": 0}}
+
+        assert compiled(given=given).dump_state() == compiled().dump_state()
+
+    def test_options_that_may_be_set_later(self):
+        optimizer = COPRO(None, right, 2, 1, 1.0)
+        optimizer.track_stats = True
+
+        with context(lm=ScriptedLM(improving)):
+            assert optimizer.compile(dspy.Predict("text -> label"), trainset=ROWS).results_best
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(
+        ("options", "words"), [({"breadth": 1}, "breadth must be greater than 1"), ({"depth": 0}, "depth must be at")]
+    )
+    def test_options_are_checked_at_once(self, options, words):
+        with pytest.raises(ConfigurationError, match=words):
+            COPRO(metric=right, **options)
+
+    @pytest.mark.parametrize(
+        ("options", "given", "words"),
+        [
+            ({"metric": None}, {}, "needs a metric"),
+            ({}, {"eval_kwargs": {"threads": 2}}, "eval_kwargs takes num_threads and max_errors, not 'threads'"),
+            ({}, {"trainset": []}, "trainset is empty"),
+            ({}, {"trainset": iter(ROWS)}, "must be a list"),
+        ],
+        ids=["metric", "eval_kwargs", "empty", "iterator"],
+    )
+    def test_is_an_error_before_any_call(self, options, given, words):
+        model = ScriptedLM(improving)
+
+        with context(lm=model), pytest.raises(OptimizationError, match=words):
+            COPRO(**{"metric": right, **options}).compile(dspy.Predict("text -> label"), **{"trainset": ROWS, **given})
+
+        assert not model.history
+
+    def test_a_metric_that_always_raises_is_an_error(self):
+        def broken(example, prediction, trace=None):
+            raise KeyError("label")
+
+        with context(lm=ScriptedLM(improving)), pytest.raises(OptimizationError, match="raised on each of 8"):
+            COPRO(metric=broken, breadth=2, depth=1).compile(dspy.Predict("text -> label"), trainset=ROWS)
