@@ -103,8 +103,11 @@ class Record:
 
     def copy(self, /, **values: Any) -> Self:
         """Return a copy with some values changed or added."""
+        return self._with({**self._store, **values})
+
+    def _with(self, store: dict[str, Any]) -> Self:
         clone = type(self).__new__(type(self))
-        object.__setattr__(clone, "_store", {**self._store, **values})
+        object.__setattr__(clone, "_store", store)
         clone.__dict__.update(self.__dict__)
         return clone
 
@@ -160,7 +163,8 @@ class Example(Record):
         if "_dspex_inputs" not in self.__dict__:
             message = f"the inputs of {self!r} are not known: call with_inputs('name', ...) on it first"
             raise ValueError(message)
-        return self.without(*(key for key in self._store if key not in self.input_keys))
+        keys = self.input_keys
+        return self._with({key: value for key, value in self._store.items() if key in keys})
 
     def labels(self) -> Self:
         """Return the part of the example that is not input."""

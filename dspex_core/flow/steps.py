@@ -70,9 +70,9 @@ class Call:
         """Call it without blocking the event loop."""
         if is_async(self.function):
             return await self._awaited()
-        import asyncio  # as for Sleep
+        from dspex_core.flow.offloading import offloaded  # loads asyncio, as for Sleep
 
-        return await asyncio.wrap_future(in_thread(self._called))
+        return await offloaded(self._called)
 
     def _called(self) -> Any:
         try:
@@ -109,8 +109,9 @@ class SyncOrAsync:
 
 def is_async(function: Callable[..., Any]) -> bool:
     """Whether a call of a function, or of an object with a `__call__`, has to be awaited."""
-    if isinstance(function, FunctionType | MethodType):
-        return inspect.iscoroutinefunction(function)
+    plain = function.__func__ if isinstance(function, MethodType) else function
+    if isinstance(plain, FunctionType) and not plain.__dict__:  # else it may be marked as one
+        return bool(plain.__code__.co_flags & inspect.CO_COROUTINE)
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import threading
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -61,13 +61,15 @@ class Together:
         """Run them in tasks."""
         import asyncio  # takes 20 ms to import, which a sync program need not spend
 
+        from dspex_core.flow.offloading import offloading  # loads asyncio, too
+
         todo = enumerate(self.flows)
 
         async def work() -> None:
             for number, flow in todo:
                 await asyncio.create_task(_adrive_piece(number, flow))
 
-        with reused_threads():
+        with reused_threads(), offloading():
             workers = [asyncio.create_task(work()) for _ in range(self.width)]
             try:
                 await asyncio.gather(*workers)
@@ -90,8 +92,8 @@ async def _adrive_piece(number: int, flow: Flow[None]) -> None:
 def _wait_for(workers: list[Future[None]]) -> None:
     """Wait for all threads, or for the first that is interrupted; raise the first error."""
     pending = set(workers)
-    while pending:
-        done, pending = wait(pending, return_when=FIRST_COMPLETED)
+    while pending:  # not each time that one ends: to wait for many takes long
+        done, pending = wait(pending, return_when=FIRST_EXCEPTION)
         if any(isinstance(worker.exception(), KeyboardInterrupt | SystemExit) for worker in done):
             break
     for worker in workers:
