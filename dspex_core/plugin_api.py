@@ -29,10 +29,12 @@ if TYPE_CHECKING:
         provenance,
     )
     from dspex_core.optimizers.plan import CompilePlan, cost_of
+    from dspex_core.plain.code_texts import code_text, tree_of
     from dspex_core.plain.data import to_json
     from dspex_core.plain.described import short_digest
     from dspex_core.plain.prompt_values import PromptValue
     from dspex_core.plain.secrets import HIDDEN, is_secret, masked, without_secrets
+    from dspex_core.plain.used_code import UsedCode
     from dspex_core.programs.base import ARTIFACT_KIND, Predictor
     from dspex_core.programs.predict import adapter_for
     from dspex_core.programs.remote.calling import call_in_worker
@@ -75,6 +77,7 @@ __all__ = [
     "Recorder",
     "SignatureField",
     "UsageTracker",
+    "UsedCode",
     "WorkerRecorder",
     "adapter_for",
     "artifact_state",
@@ -82,6 +85,7 @@ __all__ = [
     "call_in_worker",
     "changes_since",
     "clustered_interval",
+    "code_text",
     "compare",
     "compare_scores",
     "cost_of",
@@ -113,6 +117,7 @@ __all__ = [
     "source_lines",
     "source_of",
     "to_json",
+    "tree_of",
     "without_secrets",
     "write_artifact",
     "write_atomically",
@@ -141,6 +146,7 @@ _HOMES = {
     "PromptValue": "plain.prompt_values",
     "Recorder": "config.contracts",
     "UsageTracker": "spending.usage",
+    "UsedCode": "plain.used_code",
     "WorkerRecorder": "config.contracts",
     "SignatureField": "signatures.fields",
     "adapter_for": "programs.predict",
@@ -148,6 +154,7 @@ _HOMES = {
     "as_score": "metrics.score",
     "call_in_worker": "programs.remote.calling",
     "changes_since": "programs.saving.provenance",
+    "code_text": "plain.code_texts",
     "compare": "evaluation.compare",
     "compare_scores": "evaluation.compare",
     "current": "config",
@@ -179,6 +186,7 @@ _HOMES = {
     "source_lines": "programs.saving.source",
     "source_of": "programs.saving.source",
     "to_json": "plain.data",
+    "tree_of": "plain.code_texts",
     "without_secrets": "plain.secrets",
     "write_artifact": "storage.artifacts",
     "write_atomically": "storage.files",

@@ -1,7 +1,8 @@
 """What an evaluation is of: its program, LM, metric and rows, so that a journal is not continued with others.
 
-Code and words are compared, numbers and collections that a program holds are not: they may well change while it runs.
-PYTEST_DONT_REWRITE
+Code is compared with all of the project that it uses by name. Words and numbers are, too, but for those that the code
+itself assigns while it runs, such as counters. Collections count in frozen dataclasses; all others that a program
+or a function holds may well change while it runs. PYTEST_DONT_REWRITE
 """
 
 from __future__ import annotations
@@ -9,18 +10,24 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+from dataclasses import fields, is_dataclass
+from functools import partial
+from types import FunctionType, NoneType
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.config import current
 from dspex_core.example import Example
-from dspex_core.plain.described import described, short_digest
+from dspex_core.plain.described import code_digest, described, short_digest
 from dspex_core.plain.secrets import is_private, without_secrets
 from dspex_core.plain.stored_values import is_plain, stored
+from dspex_core.plain.used_code import UsedCode
 from dspex_core.programs.base import Module
+from dspex_core.programs.saving.run_code import run_code
 from dspex_core.programs.saving.source import source_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Set as AbstractSet
 
     from dspex_core.config.contracts import LanguageModel
     from dspex_core.evaluation.run import CaseRun
@@ -28,7 +35,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 _LINES_SHOWN = 6
-_CODE = ("flow", "forward", "aforward", "__call__")
+_KEPT = (str, bool, int, float, NoneType, type, FunctionType, partial)  # of the attributes of a module
 
 
 def fingerprint_of(run: CaseRun, lm: LanguageModel | None) -> Json:
@@ -81,9 +88,11 @@ def _lms(program: Callable[..., Any], default: LanguageModel | None) -> Json:
 
 
 def _callable_data(function: Callable[..., Any]) -> Any:
-    if not isinstance(function, Module):
-        return _lasting(described(function, _module_data))
-    return _module_data(function)
+    if isinstance(function, Module):
+        return _module_data(function)
+    used = UsedCode()
+    used.add(function)
+    return _lasting(described(function, _special), used.assigned)
 
 
 def _metric_data(metric: Callable[..., Any]) -> Any:
@@ -93,16 +102,35 @@ def _metric_data(metric: Callable[..., Any]) -> Any:
     return {**data, "lm": lms} if lms else data
 
 
-def _module_data(value: Any) -> Any:
-    if not isinstance(value, Module):
-        return NotImplemented
-    modules = dict(value.named_modules())
+def _special(value: Any) -> Any:
+    """Return the data of modules, of frozen values and of bound arguments: what they hold stays as it is."""
+    if isinstance(value, Module):
+        return _module_data(value)
+    if isinstance(value, partial):
+        arguments = {**{str(place): each for place, each in enumerate(value.args)}, **value.keywords}
+        return {"partial": described(value.func, _special), "arguments": described(arguments, _special)}
+    if _is_frozen(value):
+        compared = {field.name: getattr(value, field.name, None) for field in fields(value) if field.compare}
+        code = {"code": code_digest(type(value))} if callable(value) else {}
+        return {"class": type(value).__name__, **code, **_without_lists(described(compared, _special))}
+    return NotImplemented
+
+
+def _without_lists(data: Any) -> Any:
+    """Return data with the items of lists by their places, so that they count."""
+    if isinstance(data, list):
+        data = {str(place): item for place, item in enumerate(data)}
+    return {name: _without_lists(item) for name, item in data.items()} if isinstance(data, dict) else data
+
+
+def _module_data(value: Module) -> Json:
+    code = run_code(value)
+    own = {path: _lasting(described(_own(part), _special), code.assigned) for path, part in value.named_modules()}
     return {
         "class": type(value).__name__,
         "source": source_of(value),
         "state": {path: described(part.dump_state()) for path, part in value.every_predictor()},
-        "values": {path: _lasting(described(_own(part))) for path, part in modules.items()},
-        "code": {path: _class_code(type(part)) for path, part in modules.items()},
+        "values": own,
     }
 
 
@@ -112,21 +140,22 @@ def _own(module: Module) -> Json:
     return {
         name: value
         for name, value in vars(module).items()
-        if name[:1] != "_" and name not in aside and isinstance(value, str | bool | float | None | type)
+        if name[:1] != "_" and name not in aside and (isinstance(value, _KEPT) or _is_frozen(value))
     }
 
 
-def _class_code(kind: type) -> Json:
-    found = {name: function for parent in kind.__mro__[::-1] for name, function in vars(parent).items()}
-    return {name: _lasting(described(found[name])) for name in _CODE if name in found}
+def _is_frozen(value: Any) -> bool:
+    return (
+        is_dataclass(value) and not isinstance(value, type) and bool(vars(type(value))["__dataclass_params__"].frozen)
+    )
 
 
-def _lasting(data: Any) -> Any:
-    """Return a description without what may change while a program runs: numbers, and what collections hold."""
+def _lasting(data: Any, assigned: AbstractSet[str]) -> Any:
+    """Return a description without what may change while a program runs: what it assigns, and what collections hold."""
     if isinstance(data, dict):
-        kept = {name: _lasting(value) for name, value in data.items()}
+        kept = {name: _lasting(value, assigned) for name, value in data.items() if name not in assigned}
         return {name: value for name, value in kept.items() if value is not None}
-    return data if isinstance(data, str | bool | float) else None
+    return data if isinstance(data, str | bool | int | float) else None
 
 
 def _diff(then: Any, now: Any) -> str:

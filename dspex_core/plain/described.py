@@ -6,23 +6,21 @@ value is; the value cannot be made again from it.
 
 from __future__ import annotations
 
-import ast
 import datetime as dt
 import enum
 import functools
 import hashlib
 import inspect
 import json
-import linecache
 import math
 import re
-import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import PurePath
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
 from dspex_core.plain.secrets import HIDDEN, SecretText, is_private, looks_secret, masked
+from dspex_core.plain.used_code import UsedCode, is_class_of_project
 
 Special = Callable[[Any], Any]
 
@@ -45,6 +43,13 @@ def short_digest(data: Any) -> str:
     """Return a hash of JSON data in 16 hexadecimal digits."""
     text = json.dumps(data, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def code_digest(value: Any) -> str:
+    """Return a hash of the text of a function or a class, with all of the project that it uses by name."""
+    used = UsedCode()
+    used.add(value)
+    return short_digest(sorted(text for _, text in used.parts))
 
 
 class _Description:
@@ -81,7 +86,8 @@ class _Description:
                 return self._function(value, depth)
             case BuiltinFunctionType() | type():
                 return {"name": value.__name__}
-        return {"class": type(value).__name__, **self._named(_attributes(value), depth)}
+        code = {"code": code_digest(type(value))} if callable(value) and is_class_of_project(type(value)) else {}
+        return {"class": type(value).__name__, **code, **self._named(_attributes(value), depth)}
 
     def _arguments(self, args: Iterable[Any], named: Mapping[str, Any], depth: int) -> dict[str, Any]:
         return {"args": [self.of(item, depth) for item in args], "kwargs": self._named(named.items(), depth)}
@@ -93,7 +99,7 @@ class _Description:
     def _function(self, function: FunctionType, depth: int) -> dict[str, Any]:
         found: dict[str, Any] = {"function": function.__name__}
         if function.__module__ is None or function.__module__.partition(".")[0] != _ROOT:
-            found["code"] = _code(function)  # an update of this library is not an edit of the user's
+            found["code"] = code_digest(function)  # an update of this library is not an edit of the user's
         names = function.__code__.co_freevars
         cells = [(name, _content(cell)) for name, cell in zip(names, function.__closure__ or (), strict=True)]
         held = self._named(((name, held) for name, held in cells if held is not function), depth)
@@ -146,24 +152,3 @@ def _content(cell: Any) -> Any:
         return cell.cell_contents
     except ValueError:  # a name that is bound later
         return None
-
-
-def _code(function: FunctionType) -> str:
-    """Return a hash of a function's text; of a lambda's own text, not of the lines around it."""
-    try:
-        text = _lambda_text(function) if function.__name__ == "<lambda>" else inspect.getsource(function)
-    except (OSError, TypeError, SyntaxError, IndentationError):  # made without a file
-        return "unknown"
-    lines = [line.rstrip() for line in textwrap.dedent(text).splitlines()]
-    return short_digest([line for line in lines if line])
-
-
-def _lambda_text(function: FunctionType) -> str:
-    lines = linecache.getlines(function.__code__.co_filename, function.__globals__)
-    source, line = "".join(lines), function.__code__.co_firstlineno
-    tree = ast.parse(source)
-    found = [node for node in ast.walk(tree) if isinstance(node, ast.Lambda) and node.lineno == line]
-    texts = [ast.get_source_segment(source, node) or "" for node in found]
-    if not texts:
-        raise OSError("the text of a lambda is not where it should be")
-    return "\n".join(texts)

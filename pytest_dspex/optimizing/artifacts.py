@@ -22,6 +22,7 @@ from dspex_core.plugin_api import (
     part_changes,
     provenance_of,
     read_json,
+    source_of,
 )
 from pytest_dspex.collecting.case import CASE
 from pytest_dspex.collecting.problems import report_problem
@@ -118,6 +119,8 @@ def _check(config: pytest.Config, spec: ProgramSpec, *, may_be_stale: bool) -> l
         return lines
     if fingerprint is None:
         return [f"{lines[0]}; {_unknown(content, built)}"]
+    if "code" not in (fingerprint.get("source") or {}) and source_of(built)["code"]:
+        lines[0] += "; it does not say of which code, so whether that has changed cannot be checked"
     config.stash.setdefault(USED, {})[spec] = Used(path, fingerprint, lm_data(built, None) or {})
     if changes := changes_since(built, provenance):
         if may_be_stale:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dspex_core.plugin_api import code_text
 from pytest_dspex.gates.records import digest
-from pytest_dspex.running.code_texts import code_text
 from pytest_dspex.running.measures import measure_texts
 
 if TYPE_CHECKING:

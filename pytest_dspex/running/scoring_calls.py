@@ -10,7 +10,7 @@ import ast
 import builtins
 from typing import TYPE_CHECKING
 
-from pytest_dspex.running.code_texts import tree_of
+from dspex_core.plugin_api import tree_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,6 +13,7 @@ CONFTEST = '''
 
     import pytest
     from dspex_core import Example, InputField, LabeledFewShot, OutputField, Predict, ScriptedLM, Signature, exact_match
+    from dspex_core import Module
     from pytest_dspex import program
 
     CALLS = Path(__file__).with_name("calls.txt")
@@ -34,10 +35,28 @@ CONFTEST = '''
         question: str = InputField(desc="what to say")
         answer: str = OutputField()
 
+    MOST = 3
+
+    def tidy(text):
+        """Take the blanks away."""
+        return text.strip()  # on both sides
+
+    class Asking(Module):
+        def __init__(self, most):
+            super().__init__()
+            self.ask = Predict(Echo)
+            self.most, self.asked = most, 0
+
+        def forward(self, question):
+            """Ask for a tidy question."""
+            self.asked += 1
+            return self.ask(question=tidy(question))
+
     @program(optimizer=LabeledFewShot(4), metric=exact_match("answer"), trainset="train.jsonl", valset="val.jsonl")
     def qa():
         return Predict(Echo)
 '''
+WITH_FORWARD = ("    return Predict(Echo)", "    return Asking(most=3)")
 
 TEST = """
     import pytest
@@ -55,9 +74,10 @@ def outcomes(result):
 
 
 @pytest.fixture
-def compiled(project, alone):
+def compiled(project, alone, request):
     """Write a project with a compiled artifact; return it, and the function that edits its conftest."""
-    project.conftest(CONFTEST)
+    assert WITH_FORWARD[0] in CONFTEST
+    project.conftest(CONFTEST.replace(*getattr(request, "param", ("", ""))))
     project.rows(*(f"t{number}" for number in range(6)), name="train.jsonl")
     project.rows("v0", "v1", name="val.jsonl")
     project.rows(*WORDS, name="test.jsonl")
@@ -103,6 +123,39 @@ def test_an_edit_of_the_source_stops_the_session_before_the_lm_is_asked(compiled
     )
     assert "Traceback" not in result.stderr.str()
     assert result.stderr.str().count("ERROR") == 1
+
+
+CODE_EDITS = {
+    "forward": ("question=tidy(question)", "question=question", "code of Asking.forward: *"),
+    "helper": ("text.strip()", "text.lstrip()", "code of tidy: *"),
+    "number": ("Asking(most=3)", "Asking(most=4)", "self: most = 4"),
+}
+
+
+@pytest.mark.parametrize("compiled", [WITH_FORWARD], indirect=True)
+def test_an_edit_of_what_a_program_runs_stops_the_session_and_one_of_its_words_to_people_does_not(compiled, alone):
+    compiled.edit("# on both sides", "# left and right")
+    compiled.edit("Ask for a tidy question.", "Ask for a question.")
+    assert outcomes(alone("--dspex-live")) == {"passed": 8}
+    compiled.forget_calls()
+    for old, new, line in CODE_EDITS.values():
+        compiled.edit(old, new)
+        result = alone("--dspex-live")
+        assert result.ret == USAGE_ERROR
+        result.stderr.fnmatch_lines([f"  + {line}"])
+        compiled.edit(new, old)
+    assert compiled.calls == []
+
+
+@pytest.mark.parametrize("compiled", [WITH_FORWARD], indirect=True)
+def test_an_artifact_that_does_not_say_of_which_code_it_is_says_so(compiled, alone):
+    artifact = json.loads(compiled.artifact.read_text())
+    del artifact["provenance"]["fingerprint"]["source"]["code"]
+    compiled.artifact.write_text(json.dumps(artifact))
+    compiled.edit(*CODE_EDITS["forward"][:2])
+    result = alone("--dspex-live")
+    assert outcomes(result) == {"passed": 8}
+    result.stdout.fnmatch_lines(["artifacts/qa.json: *; it does not say of which code, so *"])
 
 
 def test_workers_stop_at_a_stale_artifact_with_one_message(compiled, on_two_workers):

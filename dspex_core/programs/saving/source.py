@@ -5,7 +5,9 @@ the source was like: the classes of the program's parts, and of each predictor w
 
 {
   "modules": {"self": "Triage", "classify": "Predict"},
-  "predictors": {"classify": {"instructions": "...", "fields": {"text": {"role": "input", "type": "str"}}}}
+  "predictors": {"classify": {"instructions": "...", "fields": {"text": {"role": "input", "type": "str"}}}},
+  "code": {"Triage": "0f3a52c6d0b1e7a4", "Triage.forward": "...", "shorten": "..."},
+  "numbers": {"self": {"most": 3}}
 }
 """
 
@@ -18,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.plain.described import described, short_digest
 from dspex_core.plain.secrets import masked
+from dspex_core.programs.saving.run_code import numbers_of, run_code
 from dspex_core.programs.saving.state import SAMPLING
 from dspex_core.signatures.signature import MISSING, label
 from dspex_core.signatures.type_texts import TypeTexts
@@ -34,15 +37,27 @@ Json = dict[str, Any]
 
 def source_of(program: Storable) -> Json:
     """Return the source of a program; of one that a state was loaded into, as it was before."""
+    code = run_code(program)
     return {
         "modules": {path: type(module).__name__ for path, module in program.named_modules()},
         "predictors": {path: _predictor(predictor.declared) for path, predictor in program.every_predictor()},
+        "code": dict(code.digests),
+        "numbers": described(numbers_of(program, code)),
     }
 
 
 def source_changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Return how two sources differ, as lines that begin with `-` (then) or `+` (now)."""
-    old, new = list(source_lines(then)), list(source_lines(now))
+    """Return how two sources differ, as lines that begin with `-` (then) or `+` (now).
+
+    Of code and numbers, those are compared that both have: older versions noted none, the text of code is not always
+    there, and whoever uses a new function changes another.
+    """
+    shared = {
+        name: (_common(then.get(name, {}), now.get(name, {})), _common(now.get(name, {}), then.get(name, {})))
+        for name in ("code", "numbers")
+    }
+    old = list(source_lines({**then, **{name: parts[0] for name, parts in shared.items()}}))
+    new = list(source_lines({**now, **{name: parts[1] for name, parts in shared.items()}}))
     if sys.flags.optimize > 1:  # without docstrings, instructions are not to be known
         old, new = ([line for line in lines if ": instructions: " not in line] for lines in (old, new))
     return [line for line in difflib.ndiff(old, new) if line[0] in "-+"]
@@ -64,6 +79,22 @@ def source_lines(source: Mapping[str, Any]) -> Iterator[str]:
         for name in ("demos", "demo_selector"):
             if name in predictor:
                 yield f"{path}: {name}: {predictor[name]}"
+    yield from _code_lines(source)
+
+
+def _code_lines(source: Mapping[str, Any]) -> Iterator[str]:
+    for path in _mapping(source, "numbers"):
+        for name, value in _mapping(source["numbers"], path).items():
+            yield f"{path}: {name} = {value}"
+    for name, digest in _mapping(source, "code").items():
+        yield f"code of {name}: {digest}"
+
+
+def _common(one: Any, other: Any) -> Any:
+    """Return what of data has a name in the other, too."""
+    if not (isinstance(one, Mapping) and isinstance(other, Mapping)):
+        return one
+    return {name: _common(value, other[name]) for name, value in one.items() if name in other}
 
 
 def _mapping(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
