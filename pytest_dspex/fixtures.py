@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_dspex.collecting.case import CASE
+from pytest_dspex.collecting.case import CASE, fixture_definitions
 from pytest_dspex.options import OPTIONS
 from pytest_dspex.running.around import raise_checks
 
@@ -42,13 +42,13 @@ def dspex_context(request: pytest.FixtureRequest, lm: BaseLM) -> Iterator[None]:
     """Make `lm` and `judge_lm` the LMs in the settings; the plugin adds this fixture to tests that may call an LM."""
     from dspex_core import context
     from pytest_dspex.optimizing.in_use import USED
-    from pytest_dspex.session.live import connect_needed
+    from pytest_dspex.session.live import connect_needed, is_needed
 
     if USED in request.config.stash:
         from pytest_dspex.optimizing.artifacts import check_lm
 
         check_lm(request.node, lm)
-    if _uses_lm(request):
+    if is_needed(request.config) and _uses_lm(request):
         connect_needed(request.config)
     judge = request.getfixturevalue("judge_lm") if _has_judge(request) else lm
     chosen: dict[str, Any] = {"lm": lm, **({} if judge is lm else {"judge_lm": judge})}
@@ -62,8 +62,7 @@ def dspex_context(request: pytest.FixtureRequest, lm: BaseLM) -> Iterator[None]:
 
 def _has_judge(request: pytest.FixtureRequest) -> bool:
     """Return whether the ini key or a fixture of the user's names an LM of its own for judges."""
-    definitions = request.session._fixturemanager.getfixturedefs("judge_lm", request.node)  # noqa: SLF001  as for scopes
-    return bool(request.config.stash[OPTIONS].judge_lm) or definitions is None or len(definitions) > 1
+    return bool(request.config.stash[OPTIONS].judge_lm) or len(fixture_definitions("judge_lm", request.node)) != 1
 
 
 def _uses_lm(request: pytest.FixtureRequest) -> bool:

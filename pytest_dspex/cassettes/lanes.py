@@ -7,7 +7,7 @@ program started them.
 
 from __future__ import annotations
 
-import asyncio
+import sys
 import threading
 from collections import Counter
 from contextlib import contextmanager
@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 from dspex_core.plugin_api import PIECE
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Iterator, Mapping
 
 Lane = tuple[str, ...]
@@ -85,11 +86,7 @@ class CaseLanes:
 
     def here(self) -> Lane:
         """Return the lane of a call that is made here."""
-        lane = self._lanes.here()
-        try:
-            task = asyncio.current_task()
-        except RuntimeError:  # no event loop runs in this thread
-            return lane
+        lane, task = self._lanes.here(), _current_task()
         if task is None:
             return lane
         with self._lock:
@@ -104,6 +101,17 @@ class CaseLanes:
         with self._lock:
             self._tasks.clear()
             self._numbers.clear()
+
+
+def _current_task() -> asyncio.Task[Any] | None:
+    if "asyncio" not in sys.modules:  # no event loop runs, and importing it takes longer than 100 replayed calls
+        return None
+    import asyncio
+
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # no event loop runs in this thread
+        return None
 
 
 def in_program_order(lanes: Mapping[int, Lane]) -> list[int]:

@@ -13,6 +13,7 @@ import os
 import re
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,9 +51,13 @@ class Place:
 def place_of_test(item: pytest.Item) -> Place:
     """Return where the calls of a test are recorded."""
     function, case = names_of(item)
+    return Place(function, _cassette_of(item.path, function), case, len(item.stash.get(SIBLINGS, (item,))))
+
+
+@lru_cache  # each case of a function asks for the same
+def _cassette_of(path: Path, function: str) -> Path:
     name = _file_name(".".join(function.split("::")[1:]))  # classes and the function
-    cassette = folder_beside(item.path) / item.path.stem / f"{name}.jsonl"
-    return Place(function, cassette, case, len(item.stash.get(SIBLINGS, (item,))))
+    return folder_beside(path) / path.stem / f"{name}.jsonl"
 
 
 def place_of_fixture(

@@ -100,7 +100,6 @@ class Recording:
         if self._mask is None:
             self._mask = Mask(redactor(self._config))
             self._config.stash[KNOWN_SECRETS] = self._mask.known
-        self._mask.add_environment()
         recorder = CassetteRecorder(
             self._stores[place.owner],
             case=place.case,

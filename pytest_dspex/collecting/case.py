@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from dspex_core import Example
     from pytest_dspex.collecting.source import DataSource
@@ -90,7 +90,20 @@ CASE = pytest.StashKey[Case]()  # of an item
 COLLECTED = pytest.StashKey[dict[str, "Collected"]]()  # of the session's config: the facts of each test function
 
 
+_DEFINITIONS = pytest.StashKey[dict[str, "Sequence[pytest.FixtureDef[Any]]"]]()  # of a module or class
 ATTEMPT = "dspex_attempt"  # the parameter of repeated tests
+
+
+def fixture_definitions(name: str, item: pytest.Item) -> Sequence[pytest.FixtureDef[Any]]:
+    """Return the definitions of a fixture that a test sees, the nearest last.
+
+    They are looked up once for a module or class: it takes longer than a replayed call.
+    """
+    assert item.parent is not None, "a test has a module or a class"
+    known = item.parent.stash.setdefault(_DEFINITIONS, {})
+    if name not in known:
+        known[name] = item.session._fixturemanager.getfixturedefs(name, item) or ()  # noqa: SLF001  no public way
+    return known[name]
 
 
 def other_parameters(item: pytest.Item) -> dict[str, Any]:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from pytest_dspex.collecting.source import DataSource
     from pytest_dspex.gates.grammar import Gate
 
+_NAMES = pytest.StashKey[tuple[str, str]]()  # of an item, for which they are asked at each phase
+
 
 def prepare(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Give each dspex test its `Case` and its context, and count the cases that each gate expects."""
@@ -94,6 +96,12 @@ def names_of(item: pytest.Item) -> tuple[str, str]:
 
     The first attempt at a repeated case has the id that the case has without repeats, and so its recorded calls.
     """
+    if _NAMES not in item.stash:
+        item.stash[_NAMES] = _names(item)
+    return item.stash[_NAMES]
+
+
+def _names(item: pytest.Item) -> tuple[str, str]:
     if not isinstance(item, pytest.Function) or item.parent is None:
         return item.nodeid, ""
     function = f"{item.parent.nodeid}::{item.originalname}"

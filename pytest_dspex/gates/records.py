@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from pytest_dspex.gates.grammar import Gate
@@ -20,6 +21,7 @@ Outcome = Literal["pass", "miss", "error", "skip"]
 Source = Literal["asked", "cached", "replayed", "recorded", "failed"]
 
 PROPERTY = "dspex"  # the name of the user property
+_WRITER = json.JSONEncoder(separators=(",", ":"))  # `json.dumps` makes one for each call
 
 
 class RecordedScore(NamedTuple):
@@ -125,7 +127,7 @@ class CaseFacts:
         """Return the facts that there are."""
         found = {name: value for name, value in _members(self).items() if value}
         if self.spent.calls:
-            found["spent"] = asdict(self.spent)
+            found["spent"] = _members(self.spent)
         else:
             del found["spent"]
         if self.calls:
@@ -185,7 +187,8 @@ class CaseReport:
         is_missed: Whether it failed since a request is not recorded.
         scores: The recorded scores, by name.
         evaluations: The results of the fixture `evaluate`.
-        collected: The collected facts of the function; a worker that crashes has no other way to send them.
+        collected: The collected facts of the function; sent with its first case in a process: a worker
+            that crashes has no other way.
         facts: The content of the case.
     """
 
@@ -202,7 +205,7 @@ class CaseReport:
 
     def to_property(self) -> tuple[str, str]:
         """Return the user property for the item's pytest reports."""
-        return PROPERTY, json.dumps(self.to_json(), separators=(",", ":"))
+        return PROPERTY, _WRITER.encode(self.to_json())
 
     @classmethod
     def from_text(cls, text: str) -> Self:
@@ -302,7 +305,13 @@ def _sum(first: float | None, second: float | None) -> float | None:
 
 def _members(value: Any) -> dict[str, Any]:
     """Return the fields of a dataclass as they are; `asdict` would copy all that is in them."""
-    return {each.name: getattr(value, each.name) for each in fields(value)}
+    kind: Any = type(value)  # hashable, which mypy does not know of it
+    return {name: getattr(value, name) for name in _names_of(kind)}
+
+
+@lru_cache
+def _names_of(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(each.name for each in fields(kind))
 
 
 def _scores_to_json(scores: Mapping[str, RecordedScore]) -> dict[str, list[Any]]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from pytest_dspex.collecting.case import Case
 
-_SEEN = pytest.StashKey[set[str]]()  # the test functions of which a case has begun
+_FIRST = pytest.StashKey[dict[str, pytest.Item]]()  # of each test function of which a case has begun
 _ASSERTIONS = (AssertionError, pytest.fail.Exception, pytest.skip.Exception, pytest.xfail.Exception)
 
 
@@ -144,16 +144,15 @@ def _note(item: pytest.Item, case: Case, call: pytest.CallInfo[None]) -> None:
         made = recorder.take() if isinstance(recorder, Trace) else ()
         case.facts = facts_of(item, made, has_passed=call.excinfo is None)
     item.user_properties[:] = [pair for pair in item.user_properties if pair[0] != PROPERTY]
-    if call.when == "call" or call.excinfo is not None or (call.when == "setup" and _is_first(item, case)):
-        item.user_properties.append(redacted_report(report_of(case), item.config).to_property())
+    is_first = _is_first(item, case)
+    if call.when == "call" or call.excinfo is not None or (call.when == "setup" and is_first):
+        report = report_of(case, is_first=is_first)
+        item.user_properties.append(redacted_report(report, item.config).to_property())
 
 
 def _is_first(item: pytest.Item, case: Case) -> bool:
     """Return whether a case is the first of its function in this process, which may crash before a case has run."""
-    seen = item.config.stash.setdefault(_SEEN, set())
-    is_first = case.function not in seen
-    seen.add(case.function)
-    return is_first
+    return item.config.stash.setdefault(_FIRST, {}).setdefault(case.function, item) is item
 
 
 def finish(session: pytest.Session) -> None:

@@ -60,8 +60,8 @@ def inputs_of(example: Example) -> dict[str, Any]:
     return _bounded_fields(_split_row(example)[0], _FULL)
 
 
-def report_of(case: Case) -> CaseReport:
-    """Return the results of a case so far."""
+def report_of(case: Case, *, is_first: bool) -> CaseReport:
+    """Return the results of a case so far; the first case of a function has the facts of all its cases, too."""
     return CaseReport(
         function=case.function,
         case=case.name,
@@ -71,7 +71,7 @@ def report_of(case: Case) -> CaseReport:
         is_missed=case.is_missed,
         scores={name: _bounded_score(score) for name, score in case.scores.items()},
         evaluations=tuple(case.evaluations),
-        collected=case.collected,
+        collected=case.collected if is_first else None,
         facts=case.facts or CaseFacts(),
     )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_dspex.collecting.case import CASE, other_parameters
+from pytest_dspex.collecting.case import CASE, fixture_definitions, other_parameters
 from pytest_dspex.keys import NEXT_ITEM
 from pytest_dspex.options import OPTIONS, is_worker
 from pytest_dspex.running.awaiting import awaiting
@@ -84,8 +84,8 @@ def prefetcher(config: pytest.Config) -> Prefetcher:
 
 def _outlives(fixture: str, item: pytest.Item) -> bool:
     """Return whether the items after this one share the fixture's value with it."""
-    definitions = item.session._fixturemanager.getfixturedefs(fixture, item)  # noqa: SLF001  no public way to a scope
-    return definitions is not None and definitions[-1].scope != "function"
+    definitions = fixture_definitions(fixture, item)
+    return bool(definitions) and definitions[-1].scope != "function"
 
 
 def _will_run(item: pytest.Item) -> bool:
@@ -103,5 +103,4 @@ def _choosing(item: pytest.Item) -> Iterable[tuple[str, Any]]:
     parameters = other_parameters(item).items()
     if item.stash[CASE].source is not None:
         return parameters
-    manager = item.session._fixturemanager  # noqa: SLF001  no public way to know a fixture's parameter from a test's
-    return [(name, value) for name, value in parameters if manager.getfixturedefs(name, item) is not None]
+    return [(name, value) for name, value in parameters if fixture_definitions(name, item)]

@@ -44,12 +44,16 @@ def needed_later(config: pytest.Config, lm: LM) -> None:
     config.stash[_NOT_CONNECTED] = lm
 
 
+def is_needed(config: pytest.Config) -> bool:
+    """Return whether the session's LM waits for the first test that surely calls it."""
+    return _NOT_CONNECTED in config.stash
+
+
 def connect_needed(config: pytest.Config) -> None:
-    """Connect the session's LM, once."""
-    lm = config.stash.get(_NOT_CONNECTED, None)
-    if lm is not None:
-        del config.stash[_NOT_CONNECTED]
-        make_ready(config, lm)
+    """Connect the session's LM, which `is_needed`."""
+    lm = config.stash[_NOT_CONNECTED]
+    del config.stash[_NOT_CONNECTED]
+    make_ready(config, lm)
 
 
 def refuse(config: pytest.Config, error: DSPexError) -> NoReturn:
