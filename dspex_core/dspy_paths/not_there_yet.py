@@ -8,7 +8,6 @@ from dspex_core.errors import ConfigurationError
 
 __all__ = [
     "GEPA",
-    "SIMBA",
     "AvatarOptimizer",
     "BetterTogether",
     "BootstrapFinetune",
@@ -57,10 +56,6 @@ class InferRules(_NotThereYet):
 
 class MIPROv2(_NotThereYet):
     """An optimizer of instructions and demos."""
-
-
-class SIMBA(_NotThereYet):
-    """An optimizer of instructions and demos by mini-batches."""
 
 
 class Flex(_NotThereYet):

@@ -5,7 +5,6 @@ from typing import Any
 from dspex_core.config import load_settings
 from dspex_core.dspy_paths.not_there_yet import (
     GEPA,
-    SIMBA,
     AvatarOptimizer,
     BetterTogether,
     BootstrapFinetune,
@@ -23,6 +22,7 @@ from dspex_core.lm.request_cache import configure_cache, current_cache
 from dspex_core.optimizers.bootstrap_optuna import BootstrapFewShotWithOptuna
 from dspex_core.optimizers.copro import COPRO
 from dspex_core.optimizers.ensemble import Ensemble
+from dspex_core.optimizers.simba import SIMBA
 from dspex_core.programs.retrieve import Retrieve
 from dspex_core.signatures.signature import SignatureMeta, ensure_signature, infer_prefix, make_signature
 from dspex_core.telemetry.logs import (

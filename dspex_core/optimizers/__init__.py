@@ -8,10 +8,12 @@ from dspex_core.optimizers.knn_few_shot import KNNFewShot
 from dspex_core.optimizers.labeled_few_shot import LabeledFewShot
 from dspex_core.optimizers.plan import CompilePlan
 from dspex_core.optimizers.random_search import BootstrapFewShotWithRandomSearch, BootstrapRS
+from dspex_core.optimizers.simba import SIMBA
 from dspex_core.optimizers.trials import Trial, Trials
 
 __all__ = [
     "COPRO",
+    "SIMBA",
     "BootstrapFewShot",
     "BootstrapFewShotWithRandomSearch",
     "BootstrapRS",

@@ -180,17 +180,26 @@ class Run(Generic[Student]):
         with span("candidate", attributes) as attributes:
             return self._add(candidate, attributes)
 
-    def evaluate(self, program: Module, examples: Sequence[Example], *, traces: bool = False) -> EvaluationResult:
+    def evaluate(
+        self, program: Module, examples: Sequence[Example], *, traces: bool = False, metric: Metric | None = None
+    ) -> EvaluationResult:
         """Run a program on examples and score it, without a place on the leaderboard.
+
+        Args:
+            program: The program.
+            examples: The examples.
+            traces: Whether cases keep what each predictor did.
+            metric: Scores them; that of the run by default.
 
         Raises:
             OptimizationError: The metric raised on every example.
             EvaluationError: More than `max_errors` examples failed.
         """
-        assert self.metric is not None, "an optimizer that scores has a metric"
+        metric = metric or self.metric
+        assert metric is not None, "an optimizer that scores has a metric"
         evaluate = Evaluate(
             devset=examples,
-            metric=self.metric,
+            metric=metric,
             num_threads=self.limits.num_threads,
             max_errors=self.limits.max_errors,
             traces=traces,

@@ -143,11 +143,12 @@ def test_what_a_name_of_a_submodule_takes(ours, real, home, name):
         ("BootstrapFewShotWithRandomSearch", "compile", ()),
         ("KNNFewShot", "compile", ()),
         ("COPRO", "compile", ()),
+        ("SIMBA", "compile", ()),
     ],
 )
 def test_a_method_and_what_it_takes(ours, real, name, method, left_out):
     mine, theirs = (parameters(getattr(getattr(dspy, name), method)) for dspy in (ours, real))
     if method == "compile":  # options of one optimizer are those of what `compile` frames
-        mine = {**parameters(getattr(ours, name)._compile), **mine}
+        mine = {**parameters(ours.teleprompt.Teleprompter.compile), **parameters(getattr(ours, name)._compile), **mine}
 
     assert theirs.keys() - mine.keys() == set(left_out)

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from dspex_core.dspy_paths import submodules
 from dspex_core.dspy_paths.not_there_yet import (
     GEPA,
-    SIMBA,
     AvatarOptimizer,
     BetterTogether,
     BootstrapFinetune,
@@ -14,6 +13,7 @@ from dspex_core.dspy_paths.not_there_yet import (
 )
 from dspex_core.optimizers import (
     COPRO,
+    SIMBA,
     BootstrapFewShot,
     BootstrapFewShotWithRandomSearch,
     BootstrapRS,

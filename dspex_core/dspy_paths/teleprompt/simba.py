@@ -1,5 +1,5 @@
 """DSPy's `dspy.teleprompt.simba`: instructions and demos by mini-batches. PYTEST_DONT_REWRITE"""
 
-from dspex_core.dspy_paths.not_there_yet import SIMBA
+from dspex_core.optimizers.simba import SIMBA
 
 __all__ = ["SIMBA"]

@@ -1,0 +1,99 @@
+"""Rules for predictors, from a good and a bad run of their program on one example. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dspex_core.optimizers.proposers.rewriting import fields_in_words
+from dspex_core.optimizers.proposers.writing import cleaned
+from dspex_core.programs.demos.stored import plain_demo
+from dspex_core.signatures.signature import InputField, OutputField, Signature
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dspex_core.example import Record
+    from dspex_core.optimizers.proposers.writing import Writer
+    from dspex_core.optimizers.search.trajectories import Trajectory
+    from dspex_core.programs.base import Module
+
+_LONGEST = 2000  # characters of a value
+
+
+class GiveAdvice(Signature):
+    """Compare two runs of a program on the same inputs, and give its modules rules that make the better run likelier.
+
+    A module is one call of a language model. It will not see these runs, only your rule, and it must do well on other
+    inputs of the same kind. Say in a rule when it applies, and what the module must do then. Keep it to what the module
+    itself decides. Leave out modules that did nothing wrong.
+    """
+
+    modules: str = InputField(desc="the modules of the program, with their fields and instructions")
+    example: str = InputField(desc="the inputs, and what is known of the right outputs")
+    worse_run: str = InputField(desc="what each module did in the worse run, with the score")
+    better_run: str = InputField(desc="what each module did in the better run, with the score")
+    discussion: str | None = OutputField(desc="which module made the difference, and by what", default=None)
+    module_advice: dict[str, str] | str = OutputField(
+        desc="a JSON object with the name of a module and the rule for it; for a single module, the rule alone will do"
+    )
+
+
+@dataclass
+class Advisor:
+    """Asks an LM for rules.
+
+    Args:
+        writer: Asks, and notes which replies were of no use.
+        asked: How many replies there were.
+    """
+
+    writer: Writer
+    asked: int = 0
+
+    def advise(self, program: Module, worse: Trajectory, better: Trajectory) -> dict[str, str]:
+        """Return rules by the path of the predictor; none where the reply was of no use."""
+        self.asked += 1
+        predictors = dict(program.named_predictors())
+        answer = self.writer.ask(
+            GiveAdvice,
+            rollout_id=self.asked,
+            modules="\n\n".join(
+                f"Module {path}\n{fields_in_words(each.signature)}\nInstruction: {each.signature.instructions}"
+                for path, each in predictors.items()
+            ),
+            example=_data(better.example),
+            worse_run=_run_in_words(worse),
+            better_run=_run_in_words(better),
+        )
+        if answer is None:
+            return {}
+        advice = answer.module_advice
+        if isinstance(advice, str):
+            advice = dict.fromkeys(predictors, advice) if len(predictors) == 1 else {}
+        rules = {path: cleaned(rule) for path, rule in advice.items() if path in predictors}
+        if not rules:
+            self.writer.unusable.append(f"no rule for any of {', '.join(predictors)}: {answer.module_advice!r:.100}")
+        known = [each.signature.instructions for each in predictors.values()]
+        prompt = [GiveAdvice.instructions, *known]
+        return {path: rule for path, rule in rules.items() if self.writer.accepts(rule, known=(), asked=prompt)}
+
+    def report(self, optimizer: str) -> None:
+        """Warn once of the replies that were of no use."""
+        self.writer.report(optimizer, self.asked)
+
+
+def _run_in_words(run: Trajectory) -> str:
+    steps = [f"Module {path}\ngot: {_data(step.inputs)}\nwrote: {_data(step.outputs)}" for path, step in run.steps]
+    said = f"\nRemark: {run.feedback}" if run.feedback else ""
+    return "\n\n".join([*steps, f"Score: {run.score:g}{said}"])
+
+
+def _data(values: Mapping[str, Any] | Record) -> str:
+    return json.dumps({name: _shortened(value) for name, value in plain_demo(values).items()}, ensure_ascii=False)
+
+
+def _shortened(value: Any) -> Any:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."
