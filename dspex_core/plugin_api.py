@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         part_changes,
         provenance,
     )
+    from dspex_core.optimizers.journal import CompileJournal
     from dspex_core.optimizers.plan import CompilePlan, cost_of
     from dspex_core.plain.code_texts import code_text, tree_of
     from dspex_core.plain.data import to_json
@@ -65,6 +66,7 @@ __all__ = [
     "SIGNIFICANCE",
     "WORK",
     "Comparison",
+    "CompileJournal",
     "CompilePlan",
     "EvaluationResult",
     "Event",
@@ -134,6 +136,7 @@ _HOMES = {
     "SIGNIFICANCE": "evaluation.compare",
     "WORK": "flow.threads",
     "Comparison": "evaluation.compare",
+    "CompileJournal": "optimizers.journal",
     "CompilePlan": "optimizers.plan",
     "cost_of": "optimizers.plan",
     "EvaluationResult": "evaluation.result",

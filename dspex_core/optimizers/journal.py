@@ -45,10 +45,12 @@ class Answers:
     Args:
         answers: The answers by the key of the request.
         outer: The recorder that stands before calls which are not among them.
+        counts: Whether an answer of then counts in the budget once more.
     """
 
-    def __init__(self, answers: Mapping[str, Any], outer: Recorder | None) -> None:
+    def __init__(self, answers: Mapping[str, Any], outer: Recorder | None, *, counts: bool = True) -> None:
         self.outer = outer
+        self._counts = counts
         self._lock = threading.Lock()
         self._answers = {key: deque(each) for key, each in answers.items()}
 
@@ -69,11 +71,11 @@ class Answers:
         return None if known is None else self.again(model, known)
 
     def again(self, model: str, known: Any) -> LMResponse:
-        """Return an answer of then, once more counted in the budget if it was paid for."""
+        """Return an answer of then; if it was paid for, it counts once more."""
         response: LMResponse = known[0]
         was_paid: bool = known[1]
         budget = current().budget
-        if was_paid and budget is not None:
+        if was_paid and self._counts and budget is not None:
             budget.open_call()
             budget.close_call(model, response)
         return response
@@ -120,15 +122,23 @@ class CompileJournal(Answers):
         path: The file.
         fingerprint: What is compiled, and by what.
         outer: The recorder that is in force otherwise.
+        counts: Whether answers of an earlier run count in the budget once more, so that this one ends where that one
+            would have ended.
 
     Raises:
         ConfigurationError: The file is in use, or of another compile, or a line is damaged.
     """
 
     def __init__(
-        self, path: str | PathLike[str], *, fingerprint: Mapping[str, Any], outer: Recorder | None = None
+        self,
+        path: str | PathLike[str],
+        *,
+        fingerprint: Mapping[str, Any],
+        outer: Recorder | None = None,
+        counts: bool = True,
     ) -> None:
         self._file = Journal(path)
+        self.path = self._file.path
         self._trials: dict[int, dict[str, Any]] = {}
         try:
             answers = self._read(fingerprint)
@@ -137,7 +147,7 @@ class CompileJournal(Answers):
         except BaseException:
             self._file.close()
             raise
-        super().__init__(answers or {}, outer)
+        super().__init__(answers or {}, outer, counts=counts)
         self.found = sum(map(len, (answers or {}).values()))
 
     def again(self, model: str, known: Any) -> LMResponse:
@@ -173,7 +183,7 @@ class CompileJournal(Answers):
             raise ConfigurationError(f"the recorder {self.outer!r} cannot stand before calls in other processes")
         with self._lock:
             left = {key: tuple(map(self._answer_at, places)) for key, places in self._answers.items() if places}
-        return _InWorkers(left, outer)
+        return _InWorkers(left, outer, self._counts)
 
     def take_in(self, notes: Any) -> None:
         """Append the answers that a worker got."""
@@ -191,7 +201,7 @@ class CompileJournal(Answers):
         try:
             self._file.append(json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode())
         except OSError as error:
-            path = str(self._file.path)
+            path = str(self.path)
             raise ConfigurationError(f"the journal {path!r} cannot be written: {error.strerror}") from error
 
     def _read(self, now: Mapping[str, Any]) -> dict[str, list[int]] | None:
@@ -218,7 +228,7 @@ class CompileJournal(Answers):
         except (ValueError, AttributeError, KeyError, TypeError):
             is_whole = False
         if not is_whole:
-            path = str(self._file.path)
+            path = str(self.path)
             raise ConfigurationError(f"line {number} of {path!r} is not one of a compile journal: give another file")
         return data
 
@@ -227,7 +237,7 @@ class CompileJournal(Answers):
             return
         changes = part_changes(then, now) or ["the program has changed"]
         raise ConfigurationError(
-            f"the journal {str(self._file.path)!r} is of another compile, so it cannot be continued: "
+            f"the journal {str(self.path)!r} is of another compile, so it cannot be continued: "
             f"{'; '.join(changes)}. Give another file, or remove it"
         )
 
@@ -238,10 +248,11 @@ class _InWorkers:
 
     answers: Mapping[str, tuple[Answer, ...]]
     outer: WorkerRecorder | None
+    counts: bool
 
     def begin(self) -> _Noting:
         """Return the recorder of one piece of work."""
-        return _Noting(self.answers, None if self.outer is None else self.outer.begin())
+        return _Noting(self.answers, None if self.outer is None else self.outer.begin(), counts=self.counts)
 
 
 class _Noting(Answers):
@@ -249,8 +260,10 @@ class _Noting(Answers):
 
     outer: NotingRecorder | None
 
-    def __init__(self, answers: Mapping[str, tuple[Answer, ...]], outer: NotingRecorder | None) -> None:
-        super().__init__(answers, outer)
+    def __init__(
+        self, answers: Mapping[str, tuple[Answer, ...]], outer: NotingRecorder | None, *, counts: bool
+    ) -> None:
+        super().__init__(answers, outer, counts=counts)
         self._notes: list[tuple[str, dict[str, Any], bool]] = []
 
     def keep(self, key: str, response: LMResponse) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -94,18 +95,25 @@ class _Run:
             check_limit=self._limit.check if self._limit is not None else lambda: None,
             concurrency=self._options.concurrency,
         )
-        journal = journal_of(self._config, self._spec) if self._options.live else None
-        if journal is not None and journal.found:
-            where = _shown_path(self._config, journal.path)
-            self._say(f"continuing an interrupted run: {journal.found} answers are in {where}, and are not asked again")
         listeners = (*current().listeners, self._watcher.listen)
-        recorder = journal or current().recorder
         budget, executor = self._limit or current().budget, executor_of(self._config)
-        with context(listeners=listeners, recorder=recorder, budget=budget, executor=executor):
-            result = optimization.run(writes=not self._options.optimize_check)
-        if journal is not None:
-            journal.remove()
-        return result
+        with self._journaled(), context(listeners=listeners, budget=budget, executor=executor):
+            return optimization.run(writes=not self._options.optimize_check)
+
+    @contextmanager
+    def _journaled(self) -> Iterator[None]:
+        """Keep the answers of a live run in a file until it has come to its decision."""
+        if not self._options.live:
+            yield
+            return
+        with closing(journal_of(self._config, self._spec)) as journal:
+            if journal.found:
+                where = _shown_path(self._config, journal.path)
+                found = f"{journal.found} answers are in {where}"
+                self._say(f"continuing an interrupted run: {found}, and are not asked again")
+            with context(recorder=journal):
+                yield
+        journal.path.unlink(missing_ok=True)
 
     def _show_plan(self, job: Job) -> None:
         for line in plan_lines(job):
