@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dspex_core.example import Example, Prediction
     from dspex_core.optimizers.demos import Demo
     from dspex_core.optimizers.run import Run
+    from dspex_core.optimizers.teacher import Show
     from dspex_core.programs.base import Module
 
 _log = logging.getLogger("dspex")
@@ -77,8 +78,14 @@ class BootstrapFewShot(Optimizer):
             OptimizationError: The teacher has other predictors, or too many tries raised.
         """
         found = self.bootstrap(run.student, run.trainset, teacher=run.teacher, seed=run.seed)
-        rest = [example for index, example in enumerate(run.trainset) if index not in found]
-        program, rng = without_demos(run.student), seeded(run.seed)
+        return self.filled_up(run.student, run.trainset, found, seed=run.seed)
+
+    def filled_up(
+        self, student: Student, trainset: Sequence[Example], found: Mapping[int, Mapping[str, Demo]], *, seed: int
+    ) -> Student:
+        """Return the student with the demos that were `found`, and labeled ones of the other examples."""
+        rest = [example for index, example in enumerate(trainset) if index not in found]
+        program, rng = without_demos(student), seeded(seed)
         for path, predictor in program.named_predictors():
             demos = [steps[path] for steps in found.values() if path in steps]
             labeled = labeled_demos(predictor.signature, rest)
@@ -87,7 +94,13 @@ class BootstrapFewShot(Optimizer):
         return program
 
     def bootstrap(
-        self, student: Module, trainset: Sequence[Example], *, teacher: Module | None = None, seed: int | None = None
+        self,
+        student: Module,
+        trainset: Sequence[Example],
+        *,
+        teacher: Module | None = None,
+        seed: int | None = None,
+        show: Show | None = None,
     ) -> dict[int, dict[str, Demo]]:
         """Run the teacher until enough examples are accepted.
 
@@ -96,6 +109,7 @@ class BootstrapFewShot(Optimizer):
             trainset: The examples.
             teacher: The program that runs; the student by default.
             seed: That of the labeled demos of a teacher without any; the optimizer's own by default.
+            show: Solves an example instead of the teacher; see `shows`.
 
         Returns:
             For the index of each accepted example: a demo for the path of each predictor that ran.
@@ -106,7 +120,10 @@ class BootstrapFewShot(Optimizer):
             Exception: More than `max_errors` tries raised: the first of their errors, which has an
                 `OptimizationError` that says how many as its cause.
         """
-        able = self._teacher(student, trainset, teacher, self.seed if seed is None else seed)
+        show = show or self.shows(student, trainset, teacher=teacher, seed=self.seed if seed is None else seed)
+        return self._collect(show, trainset)
+
+    def _collect(self, show: Show, trainset: Sequence[Example]) -> dict[int, dict[str, Demo]]:
         limit = current().max_errors if self.max_errors is None else self.max_errors
         found: dict[int, dict[str, Demo]] = {}
         errors: list[Exception] = []
@@ -118,9 +135,8 @@ class BootstrapFewShot(Optimizer):
                 continue
             tries += 1
             try:
-                prediction, trace = able.run(example, number)
-                if self._accepts(example, prediction, trace):
-                    found[index] = able.demos(trace)
+                demos = show(example, number)
+                found.update({} if demos is None else {index: demos})
             except BudgetExceededError:
                 raise
             except Exception as error:  # noqa: BLE001  one example's failure is counted, and does not end the compile
@@ -130,6 +146,19 @@ class BootstrapFewShot(Optimizer):
             self._fail(errors, trainset, tries=tries, limit=limit)
         _log.info("%r: %d of %d tries gave demos", self, len(found), tries)
         return found
+
+    def shows(self, student: Module, trainset: Sequence[Example], *, teacher: Module | None, seed: int) -> Show:
+        """Return the function that lets the teacher solve an example, for the n-th time.
+
+        It returns a demo for the path of each predictor that ran, and `None` where the metric does not accept it.
+        """
+        able = self._teacher(student, trainset, teacher, seed)
+
+        def show(example: Example, number: int) -> dict[str, Demo] | None:
+            prediction, trace = able.run(example, number)
+            return able.demos(trace) if self._accepts(example, prediction, trace) else None
+
+        return show
 
     def _fail(self, errors: Sequence[Exception], trainset: Sequence[Example], *, tries: int, limit: int) -> NoReturn:
         first = f"{type(errors[0]).__name__}: {errors[0]}"

@@ -12,6 +12,8 @@ from dspex_core.optimizers.demos import Student, without_demos
 from dspex_core.optimizers.labeled_few_shot import LabeledFewShot
 from dspex_core.optimizers.plan import CompilePlan
 from dspex_core.optimizers.search.loop import InOrder, Proposal, search
+from dspex_core.optimizers.search.racing import most_runs, race
+from dspex_core.optimizers.teacher import Remembered
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from dspex_core.evaluation.run import Metric
     from dspex_core.example import Example
     from dspex_core.optimizers.run import Run
+    from dspex_core.optimizers.teacher import Show
 
 _UNCOMPILED, _LABELED, _IN_ORDER = -3, -2, -1  # the candidates before the shuffled ones, numbered as in DSPy
 
@@ -30,6 +33,11 @@ class BootstrapFewShotWithRandomSearch(Optimizer):
     The candidates are the student without demos, with labeled demos, with demos bootstrapped
     from the trainset in its order, and then from shuffled trainsets, each with another number
     of demos. Of equally good ones the earlier is taken.
+
+    They race (`search.racing`): those that fall behind are not scored on the whole valset. And
+    they share what the teacher does: it solves each training example once, with the same labeled
+    demos for all candidates. With `racing=False` each candidate is scored in full and has a
+    teacher of its own, as in DSPy.
 
     Each candidate is a span `candidate` with the attributes `number` (from 1), `total` and, at
     its end, `program`, its mean `score` and the `best` one so far.
@@ -47,6 +55,7 @@ class BootstrapFewShotWithRandomSearch(Optimizer):
         stop_at_score: A mean score in percent, as in DSPy, at which to be content.
         metric_threshold: The score from which on a prediction is accepted as a demo.
         seed: Decides the shuffles, the numbers of demos and the labeled examples.
+        racing: Whether candidates race, and share the teacher's demos.
     """
 
     metric: Metric
@@ -61,6 +70,7 @@ class BootstrapFewShotWithRandomSearch(Optimizer):
     stop_at_score: float | None = None
     metric_threshold: float | None = None
     seed: int = 0
+    racing: bool = True
 
     def planned_runs(self, trainset: Sequence[Example], valset: Sequence[Example] | None) -> CompilePlan:
         """Return how often it runs a program at most."""
@@ -68,8 +78,9 @@ class BootstrapFewShotWithRandomSearch(Optimizer):
             half = len(trainset) // 2
             trainset, valset = trainset[half:], trainset[:half]
         bootstrap = self._bootstrapper(self.max_bootstrapped_demos).planned_runs(trainset, None)
-        bootstrapped = 1 + self.num_candidate_programs
-        return CompilePlan(bootstrapped * bootstrap.train_runs, len(self._kinds()) * len(valset), bootstrap.demos)
+        count, teachers = len(self._kinds()), 1 if self.racing else 1 + self.num_candidate_programs
+        val_runs = most_runs(count, len(valset)) if self.racing else count * len(valset)
+        return CompilePlan(teachers * bootstrap.train_runs, val_runs, bootstrap.demos)
 
     def _compile(
         self, run: Run[Student], *, restrict: Collection[int] | None = None, labeled_sample: bool = True
@@ -98,17 +109,26 @@ class BootstrapFewShotWithRandomSearch(Optimizer):
                 f"stop_at_score is in percent: write {100 * self.stop_at_score:g} for {self.stop_at_score!r}"
             )
         run.total = len(kinds)
-        make = partial(self._candidate, run, labeled_sample=labeled_sample)
+        make = partial(self._candidate, run, show=self._shared(run), labeled_sample=labeled_sample)
         proposals = [Proposal(_name(kind), partial(make, kind), {"seed": kind}) for kind in kinds]
         stop_at = None if self.stop_at_score is None else self.stop_at_score / 100
+        if self.racing:
+            return race(run, proposals, stop_at=stop_at)
         return search(run, InOrder(proposals), stop_at=stop_at)
+
+    def _shared(self, run: Run[Student]) -> Show | None:
+        """Return the teacher that all candidates share; `None` for one of its own for each."""
+        if not self.racing or not self.max_bootstrapped_demos:
+            return None
+        bootstrapper = self._bootstrapper(self.max_bootstrapped_demos)
+        return Remembered(bootstrapper.shows(run.student, run.trainset, teacher=run.teacher, seed=run.seed))
 
     def _kinds(self) -> list[int]:
         """Return the numbers of the candidates; labeled demos give a candidate only if there are any."""
         labeled = [_LABELED] if self.max_labeled_demos > 0 else []
         return [_UNCOMPILED, *labeled, _IN_ORDER, *range(self.num_candidate_programs)]
 
-    def _candidate(self, run: Run[Student], kind: int, *, labeled_sample: bool) -> Student:
+    def _candidate(self, run: Run[Student], kind: int, *, show: Show | None, labeled_sample: bool) -> Student:
         if kind == _UNCOMPILED:
             return without_demos(run.student)
         if kind == _LABELED:
@@ -120,7 +140,10 @@ class BootstrapFewShotWithRandomSearch(Optimizer):
             rng = run.random(kind)
             trainset, size = rng.sample(trainset, len(trainset)), rng.randint(min(1, size), size)
         bootstrapper = self._bootstrapper(size)
-        return bootstrapper.compile(run.student, trainset=trainset, teacher=run.teacher, seed=run.seed)
+        if show is None:
+            return bootstrapper.compile(run.student, trainset=trainset, teacher=run.teacher, seed=run.seed)
+        found = bootstrapper.bootstrap(run.student, trainset, show=show)
+        return bootstrapper.filled_up(run.student, trainset, found, seed=run.seed)
 
     def _bootstrapper(self, size: int) -> BootstrapFewShot:
         return BootstrapFewShot(

@@ -75,6 +75,7 @@ class Run(Generic[Student]):
     stopped: str = ""
     _trials: list[Trial] = field(default_factory=list)
     _opened: int = 0
+    _has_scored: bool = False
 
     def fingerprint(self, optimizer: Parameterized, options: Mapping[str, Any]) -> dict[str, Any]:
         """Return what the answers and trials of this run depend on, as JSON data, for its journal."""
@@ -192,7 +193,7 @@ class Run(Generic[Student]):
             metric: Scores them; that of the run by default.
 
         Raises:
-            OptimizationError: The metric raised on every example.
+            OptimizationError: The metric raised on every example, and has scored none before.
             EvaluationError: More than `max_errors` examples failed.
         """
         metric = metric or self.metric
@@ -206,7 +207,8 @@ class Run(Generic[Student]):
         )
         result = evaluate(program)
         errors = [case.error for case in result.cases if case.error is not None and case.error.phase == "metric"]
-        if errors and len(errors) == len(result.cases):
+        self._has_scored = self._has_scored or len(errors) < len(result.cases)
+        if errors and not self._has_scored:
             raise self.failure(f"the metric raised on each of {len(errors)} examples; the first: {errors[0]}")
         return result
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.config import context
+from dspex_core.errors import BudgetExceededError
 from dspex_core.optimizers.demos import own_fields
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from dspex_core.config.contracts import Trace
     from dspex_core.example import Example, Prediction
     from dspex_core.optimizers.demos import Demo
     from dspex_core.programs.base import Module
     from dspex_core.signatures.signature import Signature
+
+    Show = Callable[[Example, int], dict[str, Demo] | None]
 
 
 class Teacher:
@@ -54,6 +57,33 @@ class Teacher:
     def _one(self, demos: list[Demo]) -> Demo:
         *others, last = demos
         return self._rng.choice([last, self._rng.choice(others)]) if others else last
+
+
+class Remembered:
+    """Solves each example once for all who ask for it.
+
+    Args:
+        show: Solves an example for the n-th time.
+    """
+
+    def __init__(self, show: Show) -> None:
+        self._show = show
+        self._known: dict[tuple[int, int], dict[str, Demo] | Exception | None] = {}
+
+    def __call__(self, example: Example, number: int) -> dict[str, Demo] | None:
+        """Return the demos of then, or raise the error of then."""
+        key = (id(example), number)  # examples may be equal and not hashable; the trainset keeps them alive
+        if key not in self._known:
+            try:
+                self._known[key] = self._show(example, number)
+            except BudgetExceededError:
+                raise
+            except Exception as error:  # noqa: BLE001  one example's failure is counted by each who asks for it
+                self._known[key] = error
+        known = self._known[key]
+        if isinstance(known, Exception):
+            raise known
+        return known
 
 
 def _same_inputs(signature: type[Signature], demo: Mapping[str, Any], example: Example) -> bool:

@@ -117,26 +117,29 @@ class Trials(Sequence[Trial]):
 
     @property
     def best(self) -> Trial | None:
-        """The trial with the highest score on the whole valset, of equal ones the first; `None` if there is none."""
+        """The trial with the highest score on the whole valset, of equal ones the lowest number; `None` without any."""
         full = [trial for trial in self._trials if trial.is_full and trial.n]
-        return max(full, key=lambda trial: trial.score, default=None)
+        return max(full, key=lambda trial: (trial.score, -trial.number), default=None)
 
     @property
     def selected(self) -> Selected | None:
         """The best score with its optimism: the best of many is too high, as it is chosen by the same rows.
 
-        `None` where no trial ran on the whole valset.
+        Its `index` is a place in `sorted(trials, key=number)`. Trials that were dropped early count, too: they were
+        among those chosen from. `None` where no trial ran on the whole valset.
         """
-        full = [trial for trial in self._trials if trial.is_full and trial.n]
-        if not full:
+        best = self.best
+        if best is None:
             return None
-        rows = sorted(full[0].scores)
-        return best_of([[trial.scores[row] for row in rows] for trial in full])
+        tried = sorted((trial for trial in self._trials if trial.n), key=lambda trial: trial.number)
+        return best_of([[trial.scores.get(row) for row in sorted(best.scores)] for trial in tried])
 
     @property
     def candidate_programs(self) -> list[dict[str, Any]]:
         """The candidates as DSPy lists them, the best first: `score` in percent, `program`, `seed`, `subscores`."""
-        full = sorted((trial for trial in self._trials if trial.is_full), key=lambda trial: -trial.score)
+        full = sorted(
+            (trial for trial in self._trials if trial.is_full), key=lambda trial: (-trial.score, trial.number)
+        )
         return [
             {
                 "score": round(100 * trial.score, 2),
@@ -156,8 +159,8 @@ class Trials(Sequence[Trial]):
         selected = self.selected
         if selected is not None and selected.of > 1:
             lines.append(
-                f"the best of {selected.of} scores {selected.score:.3f}; without the optimism of choosing it by these "
-                f"{selected.n} rows about {selected.corrected:.3f}"
+                f"the best of {selected.of} scores {selected.score:.3f} on the {selected.n} rows that chose it; "
+                f"on new rows expect about {selected.corrected:.3f}; this is not a test score"
             )
         if self.stopped:
             lines.append(f"it ended early: {self.stopped}")

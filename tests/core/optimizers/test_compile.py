@@ -62,7 +62,7 @@ class TestTheLeaderboard:
     def test_has_each_trial_with_its_scores_and_its_cost(self):
         model = lm()
 
-        trials = compiled(model=model).trials
+        trials = compiled(model=model, by=optimizer(racing=False)).trials
 
         assert [trial.name for trial in trials][:3] == ["no demos", "labeled demos", "bootstrapped in order"]
         assert all(trial.is_full and trial.n == len(VAL) for trial in trials)
@@ -142,7 +142,7 @@ class TestAJournal:
         assert all(entry.response.cached for entry in second.history)
         assert asked(second) == 0
 
-    @pytest.mark.parametrize("kept", [1, 2, 30, 75])
+    @pytest.mark.parametrize("kept", [1, 2, 30, 50])
     def test_that_was_cut_short_continues_from_what_it_has(self, tmp_path, kept):
         path, first, second = tmp_path / "j.jsonl", lm(), lm()
         one = compiled(model=first, journal=path)
