@@ -14,7 +14,6 @@ __all__ = [
     "ColBERTv2",
     "Flex",
     "InferRules",
-    "MIPROv2",
     "Provider",
     "TrainingJob",
 ]
@@ -52,10 +51,6 @@ class GEPA(_NotThereYet):
 
 class InferRules(_NotThereYet):
     """An optimizer that adds rules to instructions."""
-
-
-class MIPROv2(_NotThereYet):
-    """An optimizer of instructions and demos."""
 
 
 class Flex(_NotThereYet):

@@ -11,7 +11,6 @@ from dspex_core.dspy_paths.not_there_yet import (
     ColBERTv2,
     Flex,
     InferRules,
-    MIPROv2,
     Provider,
     TrainingJob,
 )
@@ -22,6 +21,7 @@ from dspex_core.lm.request_cache import configure_cache, current_cache
 from dspex_core.optimizers.bootstrap_optuna import BootstrapFewShotWithOptuna
 from dspex_core.optimizers.copro import COPRO
 from dspex_core.optimizers.ensemble import Ensemble
+from dspex_core.optimizers.mipro import MIPROv2
 from dspex_core.optimizers.simba import SIMBA
 from dspex_core.programs.retrieve import Retrieve
 from dspex_core.signatures.signature import SignatureMeta, ensure_signature, infer_prefix, make_signature

@@ -59,6 +59,7 @@ class Run(Generic[Student]):
         usage: What this compile has asked of LMs so far.
         journal: Where trials are kept.
         total: How many candidates there will be, if that is known; for progress.
+        findings: What parts of an optimizer have found out and will need again, by a name for each.
     """
 
     optimizer: str
@@ -73,6 +74,7 @@ class Run(Generic[Student]):
     journal: CompileJournal | None = None
     total: int | None = None
     stopped: str = ""
+    findings: dict[str, Any] = field(default_factory=dict)
     _trials: list[Trial] = field(default_factory=list)
     _opened: int = 0
     _has_scored: bool = False

@@ -9,7 +9,6 @@ from dspex_core.dspy_paths.not_there_yet import (
     BetterTogether,
     BootstrapFinetune,
     InferRules,
-    MIPROv2,
 )
 from dspex_core.optimizers import (
     COPRO,
@@ -23,6 +22,7 @@ from dspex_core.optimizers import (
 )
 from dspex_core.optimizers.bootstrap_optuna import BootstrapFewShotWithOptuna
 from dspex_core.optimizers.ensemble import Ensemble
+from dspex_core.optimizers.mipro import MIPROv2
 
 __all__ = [
     "COPRO",

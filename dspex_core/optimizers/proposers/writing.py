@@ -34,12 +34,14 @@ class Writer:
         lm: The LM; that of the settings by default.
         temperature: That of each call; the LM's own by default.
         settings: Further settings of the calls.
+        asked: How many texts it has asked for.
         unusable: Why texts could not be used.
     """
 
     lm: LanguageModel | None = None
     temperature: float | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    asked: int = 0
     unusable: list[str] = field(default_factory=list)
 
     def ask(self, task: type[Signature], *, rollout_id: int, **inputs: Any) -> Prediction | None:
@@ -49,6 +51,7 @@ class Writer:
         """
         sampling: dict[str, Any] = {} if self.temperature is None else {"temperature": self.temperature}
         predict = Predict(task, rollout_id=rollout_id, **sampling)
+        self.asked += 1
         settings = {"lm": self.lm or current().lm, **self.settings, "trace": None}
         try:
             with context(**settings):
