@@ -100,7 +100,13 @@ class EvaluationResult:
 
     @cached_property
     def interval(self) -> Interval:
-        """The 95 % confidence interval of the mean score; attempts at one example are not independent."""
+        """The 95 % confidence interval of the mean score; attempts at one example are not independent.
+
+        Of an evaluation that a rule has ended early, it is that of the mean of all examples, and stays valid although
+        the scores decided when to stop (`stats.anytime_interval`); an ordinary one would be too narrow.
+        """
+        if self.stopped is not None and self.stopped.interval is not None and self.n < self.stopped.of:
+            return self.stopped.interval
         if self.is_repeated and self.figures is None:
             return clustered_interval([example.scores for example in self.examples])
         return mean_interval(self.means)

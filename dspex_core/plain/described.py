@@ -25,6 +25,7 @@ from dspex_core.plain.used_code import UsedCode, is_class_of_project
 Special = Callable[[Any], Any]
 
 _DEEPEST = 12
+_LONGEST = 10**1000
 _ROOT = __name__.partition(".")[0]
 _MISSING = object()
 
@@ -111,8 +112,10 @@ def _scalar(value: Any) -> Any:  # noqa: PLR0911  as above
     match value:
         case enum.Enum():
             return f"{type(value).__name__}.{value.name}"
-        case None | bool() | int():
+        case None | bool():
             return value
+        case int():
+            return value if abs(value) < _LONGEST else hex(value)  # Python refuses to write one of 4,300 digits
         case float():
             return value if math.isfinite(value) else repr(value)
         case str():

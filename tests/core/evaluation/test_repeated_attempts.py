@@ -21,7 +21,7 @@ from dspex_core import (
     context,
     settings,
 )
-from dspex_core.stats import decided
+from dspex_core.stats import decided, mean_interval
 
 
 def rows(count):
@@ -182,11 +182,57 @@ class TestStopWhen:
         result = self.evaluate(how, num_threads=2, repeats=2)
         assert result.stopped.after == self.evaluate(how, num_threads=2).stopped.after
 
+    def test_the_interval_is_one_that_holds_at_any_time_and_is_kept_in_files(self, how, tmp_path):
+        result = self.evaluate(how, num_threads=4)
+        same = self.evaluate(how, num_threads=1)
+        ordinary = mean_interval(result.means)
+        assert result.interval == same.interval
+        assert result.interval.low < 0.9 < result.interval.high
+        assert result.interval.high - result.interval.low > ordinary.high - ordinary.low
+        result.save(tmp_path / "result.json")
+        assert type(result).load(tmp_path / "result.json").interval == result.interval
 
-def test_an_evaluation_that_its_rule_does_not_end_early_says_so():
+
+def test_the_interval_of_a_stopped_evaluation_misses_the_mean_of_all_examples_seldom():
+    missed = ordinary_missed = 0
+    for seed in range(40):
+        chosen = set(random.Random(1000 + seed).sample(range(200), 100))
+        result = Evaluate(
+            devset=rows(200),
+            metric=lambda example, prediction, trace=None, chosen=chosen: example.n in chosen,
+            stop_when=Sure(),
+            seed=seed,
+            num_threads=1,
+        )(lambda n: Prediction())
+        ordinary = mean_interval(result.means)
+        missed += not result.interval.low <= 0.5 <= result.interval.high
+        ordinary_missed += not ordinary.low <= 0.5 <= ordinary.high
+    assert missed <= 40 * 0.05
+    assert ordinary_missed > 40 * 0.15, "the rule was too seldom misled for the test to show anything"
+
+
+class Sure:
+    """The rule that one should not have: to stop as soon as an ordinary interval is on one side of a half."""
+
+    verdict = None
+
+    def start(self, n_total):
+        return Sure()
+
+    def __init__(self):
+        self.scores = []
+
+    def add(self, score):
+        self.scores.append(score)
+        if len(self.scores) >= 10 and (interval := mean_interval(self.scores)):
+            self.verdict = "above" if interval.low > 0.5 else "below" if interval.high < 0.5 else None
+
+
+def test_an_evaluation_that_its_rule_does_not_end_early_says_so_and_has_the_ordinary_interval():
     result = Evaluate(devset=rows(4), metric=lambda e, p, trace=None: 1, stop_when=decided(min=0.9))(lambda n: n)
     assert result.n == 4
     assert result.stopped.after == 4
+    assert result.interval == mean_interval([1, 1, 1, 1])
 
 
 @pytest.mark.parametrize(
