@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import pytest
 from hypothesis import settings
 
 pytest_plugins = ["pytester"]
@@ -7,3 +8,11 @@ pytest_plugins = ["pytester"]
 # The same examples in every run, and no deadline: CI machines stall now and then.
 settings.register_profile("dspex", deadline=None, derandomize=True)
 settings.load_profile("dspex")
+
+
+@pytest.fixture(autouse=True)
+def _quick_sessions(request, monkeypatch):
+    """Keep out of sessions in processes of their own what takes most of the time that they need to start."""
+    if "pytester" in request.fixturenames:
+        request.getfixturevalue("pytester")  # which forgets the options that it finds
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-pno:langsmith_plugin -pno:anyio")

@@ -7,7 +7,7 @@ import io
 import pytest
 import user_code
 from both import chat, outputs, scripted
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from user_code import Address, Person
 
@@ -69,6 +69,7 @@ people = st.builds(
 )
 
 
+@settings(max_examples=30)  # of real DSPy each takes a tenth of a second
 @given(found=st.lists(people, max_size=3), by_city=st.dictionaries(st.text("abc ü"), st.integers()))
 def test_extraction_of_any_people(real, found, by_city):
     import dspex_core

@@ -12,9 +12,9 @@ from dspex_core import Tool, ToolCallResults, ToolCalls
 from dspex_core.messages import FunctionCall, Message
 
 SEARCH = {"name": "search", "args": {"query": "otters"}}
-JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists) | st.dictionaries(
-    st.text(), st.text()
-)
+LEAVES = st.none() | st.booleans() | st.integers() | st.text()
+JSON = LEAVES | st.lists(LEAVES | st.lists(LEAVES, max_size=3), max_size=3) | st.dictionaries(st.text(), st.text())
+CALLS = st.fixed_dictionaries({"name": st.text(min_size=1), "args": st.dictionaries(st.text(), JSON, max_size=4)})
 
 
 def search(query: str, limit: int = 3) -> str:
@@ -77,7 +77,7 @@ def test_arguments_that_name_a_file_or_an_address_open_nothing(monkeypatch, path
         ToolCalls.model_validate({"name": "search", "args": path})
 
 
-@given(st.lists(st.fixed_dictionaries({"name": st.text(min_size=1), "args": st.dictionaries(st.text(), JSON)})))
+@given(st.lists(CALLS))
 def test_calls_survive_json(calls):
     made = ToolCalls.from_dict_list(calls)
 
