@@ -13,7 +13,6 @@ __all__ = [
     "BootstrapFinetune",
     "ColBERTv2",
     "Flex",
-    "InferRules",
     "Provider",
     "TrainingJob",
 ]
@@ -47,10 +46,6 @@ class BootstrapFinetune(_NotThereYet):
 
 class GEPA(_NotThereYet):
     """An optimizer of instructions by reflection."""
-
-
-class InferRules(_NotThereYet):
-    """An optimizer that adds rules to instructions."""
 
 
 class Flex(_NotThereYet):

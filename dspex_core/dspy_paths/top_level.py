@@ -10,7 +10,6 @@ from dspex_core.dspy_paths.not_there_yet import (
     BootstrapFinetune,
     ColBERTv2,
     Flex,
-    InferRules,
     Provider,
     TrainingJob,
 )
@@ -21,6 +20,7 @@ from dspex_core.lm.request_cache import configure_cache, current_cache
 from dspex_core.optimizers.bootstrap_optuna import BootstrapFewShotWithOptuna
 from dspex_core.optimizers.copro import COPRO
 from dspex_core.optimizers.ensemble import Ensemble
+from dspex_core.optimizers.infer_rules import InferRules
 from dspex_core.optimizers.mipro import MIPROv2
 from dspex_core.optimizers.simba import SIMBA
 from dspex_core.programs.retrieve import Retrieve

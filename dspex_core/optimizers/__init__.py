@@ -4,6 +4,7 @@ from dspex_core.optimizers.bootstrap_few_shot import BootstrapFewShot
 from dspex_core.optimizers.compiler import Compiler
 from dspex_core.optimizers.contract import Optimizer, Teleprompter
 from dspex_core.optimizers.copro import COPRO
+from dspex_core.optimizers.infer_rules import InferRules
 from dspex_core.optimizers.knn_few_shot import KNNFewShot
 from dspex_core.optimizers.labeled_few_shot import LabeledFewShot
 from dspex_core.optimizers.plan import CompilePlan
@@ -19,6 +20,7 @@ __all__ = [
     "BootstrapRS",
     "CompilePlan",
     "Compiler",
+    "InferRules",
     "KNNFewShot",
     "LabeledFewShot",
     "Optimizer",

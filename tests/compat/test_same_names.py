@@ -143,6 +143,7 @@ def test_what_a_name_of_a_submodule_takes(ours, real, home, name):
         ("BootstrapFewShotWithRandomSearch", "compile", ()),
         ("KNNFewShot", "compile", ()),
         ("COPRO", "compile", ()),
+        ("InferRules", "compile", ()),
         ("SIMBA", "compile", ()),
     ],
 )

@@ -8,7 +8,6 @@ from dspex_core.dspy_paths.not_there_yet import (
     AvatarOptimizer,
     BetterTogether,
     BootstrapFinetune,
-    InferRules,
 )
 from dspex_core.optimizers import (
     COPRO,
@@ -16,6 +15,7 @@ from dspex_core.optimizers import (
     BootstrapFewShot,
     BootstrapFewShotWithRandomSearch,
     BootstrapRS,
+    InferRules,
     KNNFewShot,
     LabeledFewShot,
     Teleprompter,

@@ -1,5 +1,5 @@
 """DSPy's `dspy.teleprompt.infer_rules`: rules. PYTEST_DONT_REWRITE"""
 
-from dspex_core.dspy_paths.not_there_yet import InferRules
+from dspex_core.optimizers.infer_rules import InferRules
 
 __all__ = ["InferRules"]

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dspex_core.optimizers.proposers.rewriting import fields_in_words
+from dspex_core.optimizers.proposers.values import values_in_words
 from dspex_core.optimizers.proposers.writing import cleaned
-from dspex_core.programs.demos.stored import plain_demo
 from dspex_core.signatures.signature import InputField, OutputField, Signature
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from dspex_core.example import Record
     from dspex_core.optimizers.proposers.writing import Writer
     from dspex_core.optimizers.search.trajectories import Trajectory
     from dspex_core.programs.base import Module
-
-_LONGEST = 2000  # characters of a value
 
 
 class GiveAdvice(Signature):
@@ -63,7 +57,7 @@ class Advisor:
                 f"Module {path}\n{fields_in_words(each.signature)}\nInstruction: {each.signature.instructions}"
                 for path, each in predictors.items()
             ),
-            example=_data(better.example),
+            example=values_in_words(better.example),
             worse_run=_run_in_words(worse),
             better_run=_run_in_words(better),
         )
@@ -85,15 +79,9 @@ class Advisor:
 
 
 def _run_in_words(run: Trajectory) -> str:
-    steps = [f"Module {path}\ngot: {_data(step.inputs)}\nwrote: {_data(step.outputs)}" for path, step in run.steps]
+    steps = [
+        f"Module {path}\ngot: {values_in_words(step.inputs)}\nwrote: {values_in_words(step.outputs)}"
+        for path, step in run.steps
+    ]
     said = f"\nRemark: {run.feedback}" if run.feedback else ""
     return "\n\n".join([*steps, f"Score: {run.score:g}{said}"])
-
-
-def _data(values: Mapping[str, Any] | Record) -> str:
-    return json.dumps({name: _shortened(value) for name, value in plain_demo(values).items()}, ensure_ascii=False)
-
-
-def _shortened(value: Any) -> Any:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return value if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."

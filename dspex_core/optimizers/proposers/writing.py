@@ -36,6 +36,7 @@ class Writer:
         settings: Further settings of the calls.
         asked: How many texts it has asked for.
         unusable: Why texts could not be used.
+        is_too_long: Whether the latest prompt was too long for the LM.
     """
 
     lm: LanguageModel | None = None
@@ -43,6 +44,7 @@ class Writer:
     settings: Mapping[str, Any] = field(default_factory=dict)
     asked: int = 0
     unusable: list[str] = field(default_factory=list)
+    is_too_long: bool = False
 
     def ask(self, task: type[Signature], *, rollout_id: int, **inputs: Any) -> Prediction | None:
         """Return the outputs of a signature; `None` if the reply cannot be read.
@@ -58,6 +60,7 @@ class Writer:
                 answer: Prediction = predict(**inputs)
         except _UNUSABLE as error:
             self.unusable.append(f"{type(error).__name__}: {error}")
+            self.is_too_long = isinstance(error, ContextWindowExceededError)
             return None
         return answer
 
