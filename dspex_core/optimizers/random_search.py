@@ -16,10 +16,11 @@ from dspex_core.optimizers.search.racing import most_runs, race
 from dspex_core.optimizers.teacher import Remembered
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from dspex_core.evaluation.run import Metric
     from dspex_core.example import Example
+    from dspex_core.optimizers.proposers.contract import Proposer
     from dspex_core.optimizers.run import Run
     from dspex_core.optimizers.teacher import Show
 
@@ -56,6 +57,8 @@ class BootstrapFewShotWithRandomSearch(Optimizer):
         metric_threshold: The score from which on a prediction is accepted as a demo.
         seed: Decides the shuffles, the numbers of demos and the labeled examples.
         racing: Whether candidates race, and share the teacher's demos.
+        proposers: Write instructions, which shuffled candidates get in turn, beside the student's own.
+        instructions_per_proposer: How many instructions each proposer may write for a predictor.
     """
 
     metric: Metric
@@ -71,6 +74,8 @@ class BootstrapFewShotWithRandomSearch(Optimizer):
     metric_threshold: float | None = None
     seed: int = 0
     racing: bool = True
+    proposers: Sequence[Proposer] = ()
+    instructions_per_proposer: int = 4
 
     def planned_runs(self, trainset: Sequence[Example], valset: Sequence[Example] | None) -> CompilePlan:
         """Return how often it runs a program at most."""
@@ -110,11 +115,39 @@ class BootstrapFewShotWithRandomSearch(Optimizer):
             )
         run.total = len(kinds)
         make = partial(self._candidate, run, show=self._shared(run), labeled_sample=labeled_sample)
-        proposals = [Proposal(_name(kind), partial(make, kind), {"seed": kind}) for kind in kinds]
+        proposals = self._instructed(
+            [Proposal(_name(kind), partial(make, kind), {"seed": kind}) for kind in kinds], run
+        )
         stop_at = None if self.stop_at_score is None else self.stop_at_score / 100
         if self.racing:
             return race(run, proposals, stop_at=stop_at)
         return search(run, InOrder(proposals), stop_at=stop_at)
+
+    def _instructed(self, proposals: list[Proposal[Student]], run: Run[Student]) -> list[Proposal[Student]]:
+        """Give shuffled candidates instructions that were proposed: in turn none, the first, the second, ..."""
+        written = self._written(run)
+        if not written:
+            return proposals
+        found = []
+        for each in proposals:
+            number = each.choices["seed"] % (len(written) + 1)
+            if each.choices["seed"] >= 0 and number:
+                make = partial(_with_instructions, each.make, written[number - 1])
+                choices = {**each.choices, "instruction": number}
+                found.append(Proposal(f"{each.name}, instruction {number}", make, choices))
+            else:
+                found.append(each)
+        return found
+
+    def _written(self, run: Run[Student]) -> list[dict[str, str]]:
+        """Return sets of instructions, by the predictors' paths."""
+        sets: list[dict[str, str]] = []
+        paths = [path for path, _ in run.student.named_predictors()]
+        for proposer in self.proposers:
+            of_path = {path: proposer.instructions(run, path, self.instructions_per_proposer) for path in paths}
+            most = max(map(len, of_path.values()), default=0)
+            sets += [{path: texts[nth] for path, texts in of_path.items() if nth < len(texts)} for nth in range(most)]
+        return sets
 
     def _shared(self, run: Run[Student]) -> Show | None:
         """Return the teacher that all candidates share; `None` for one of its own for each."""
@@ -156,6 +189,14 @@ class BootstrapFewShotWithRandomSearch(Optimizer):
             max_errors=self.max_errors,
             seed=self.seed,
         )
+
+
+def _with_instructions(make: Callable[[], Student], texts: Mapping[str, str]) -> Student:
+    program = make()
+    for path, predictor in program.named_predictors():
+        if path in texts:
+            predictor.signature = predictor.signature.with_instructions(texts[path])
+    return program
 
 
 def _name(kind: int) -> str:
