@@ -51,6 +51,8 @@ def dspex_context(request: pytest.FixtureRequest, lm: BaseLM) -> Iterator[None]:
     if is_needed(request.config) and _uses_lm(request):
         connect_needed(request.config)
     judge = request.getfixturevalue("judge_lm") if _has_judge(request) else lm
+    if is_needed(request.config, "judge_lm") and _uses_judge(request):
+        connect_needed(request.config, "judge_lm")
     chosen: dict[str, Any] = {"lm": lm, **({} if judge is lm else {"judge_lm": judge})}
     if request.config.stash[OPTIONS].executor:
         from pytest_dspex.running.executor import executor_of
@@ -73,6 +75,13 @@ def _uses_lm(request: pytest.FixtureRequest) -> bool:
     if case is None or not case.programs or "lm" in inspect.signature(request.function).parameters:
         return True
     return any(isinstance(request.getfixturevalue(spec.name), Module) for spec in case.programs)
+
+
+def _uses_judge(request: pytest.FixtureRequest) -> bool:
+    """Return whether a test may have a judge from its start; in any other, the judge's first call connects its LM."""
+    case = request.node.stash.get(CASE, None)
+    has_metrics = case is not None and case.source is not None and bool(case.source.metrics)
+    return has_metrics or "judge_lm" in request.node.fixturenames
 
 
 @pytest.fixture

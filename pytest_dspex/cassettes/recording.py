@@ -42,12 +42,14 @@ class Run:
         cassette: The cassette's path.
         cases: The number of the function's cases, including those that this session does not run; for a fixture `None`.
         ran: The node ids of the cases that ran to their end or to a failed assertion; for a fixture, the cases.
+        cut: Those of them that ended with a failed assertion, before which calls may not have been made.
         asked: The keys that workers looked up.
     """
 
     cassette: Path
     cases: int | None
     ran: set[str] = field(default_factory=set)
+    cut: set[str] = field(default_factory=set)
     asked: set[str] = field(default_factory=set)
 
     @property
@@ -117,11 +119,13 @@ class Recording:
         if place.owner in self._runs:
             self._runs[place.owner].ran.add(place.case)
 
-    def ran(self, item: pytest.Item) -> None:
-        """Note that a test ran to its end."""
+    def ran(self, item: pytest.Item, *, has_failed: bool) -> None:
+        """Note that a test ran to its end, or to a failed assertion."""
         function, _ = names_of(item)
         if function in self._runs:
-            self._runs[function].ran.add(item.nodeid)
+            run = self._runs[function]
+            run.ran.add(item.nodeid)
+            (run.cut.add if has_failed else run.cut.discard)(item.nodeid)
 
     def save_early(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
         """Write a function's cassette after its last test; in workers, the controller does it at the end."""
@@ -182,7 +186,7 @@ class Recording:
             run = self._runs[owner]
             with contextlib.suppress(CassetteError):  # the tests that use it have failed
                 usages[str(run.cassette)] = usage_of(
-                    store, cases=run.cases, ran=run.ran, max_age=self._config.stash[OPTIONS].max_age
+                    store, cases=run.cases, ran=run.ran - run.cut, max_age=self._config.stash[OPTIONS].max_age
                 )
                 found = [change_of(before, after) for before, after in store.changes()]
                 changes += [f"{run.cassette.stem} {change}" for change in found if change is not None]

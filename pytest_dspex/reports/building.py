@@ -128,7 +128,8 @@ def _measured(measured: Verdict | ScoreSummary) -> dict[str, Any]:
         "mean": _number(measured.mean),
         "low": None if interval is None else _number(interval.low),
         "high": None if interval is None else _number(interval.high),
-        "n": measured.n,
+        "n": measured.rows or measured.n,
+        "attempts": measured.n,
         "errors": measured.errors,
     }
 

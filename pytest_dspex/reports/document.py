@@ -118,6 +118,8 @@ class ScoreRow(_Part):
     high: float | None = None
     """The upper end of the 95 % interval."""
     n: int
+    """The number of rows in the mean; several cases may be attempts at one row."""
+    attempts: int = 0
     """The number of cases in the mean."""
     errors: int = 0
     """How many of them ended with an error."""
@@ -153,6 +155,9 @@ class GateRow(_Part):
     low: float | None = None
     high: float | None = None
     n: int = 0
+    """The number of rows in the mean; several cases may be attempts at one row."""
+    attempts: int = 0
+    """The number of cases in the mean."""
     errors: int = 0
     unrecorded: int = 0
     before: float | None = None

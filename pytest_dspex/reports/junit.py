@@ -34,4 +34,4 @@ def gate_properties(verdict: Verdict) -> list[tuple[str, object]]:
     if verdict.interval is not None:
         numbers |= {"low": verdict.interval.low, "high": verdict.interval.high}
     shown = [(name, f"{value:.6g}") for name, value in numbers.items() if value is not None]
-    return [("verdict", verdict.status), *shown, ("n", str(verdict.n)), ("errors", str(verdict.errors))]
+    return [("verdict", verdict.status), *shown, ("n", str(verdict.rows or verdict.n)), ("errors", str(verdict.errors))]

@@ -15,7 +15,15 @@ from pytest_dspex.reports.shown import shown, shown_briefly, shown_fields, shown
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from pytest_dspex.reports.document import CaseRow, Document, EvaluationRow, GateRow, OptimizationRow, SuiteRow
+    from pytest_dspex.reports.document import (
+        CaseRow,
+        Document,
+        EvaluationRow,
+        GateRow,
+        OptimizationRow,
+        ScoreRow,
+        SuiteRow,
+    )
 
 _MARKUP = re.compile(r"[\\`*_{}\[\]()#+!|~^$]")
 _NAMED = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;", ":": "&#58;"}  # a colon makes addresses links
@@ -52,7 +60,7 @@ def _gates(document: Document) -> Iterator[str]:
 
 def _gate_cells(suite: SuiteRow, gate: GateRow) -> list[str]:
     mean = shown_score(gate.mean, low=gate.low, high=gate.high)
-    counts = [str(gate.n), str(gate.errors), str(gate.unrecorded)]
+    counts = [_counted(gate), str(gate.errors), str(gate.unrecorded)]
     texts = [escaped(text) for text in (suite.test, gate.name, gate.condition)]
     return [_SIGNS[gate.verdict], *texts, mean, shown_interval(gate.low, gate.high), *counts]
 
@@ -63,7 +71,7 @@ def _scores(document: Document) -> Iterator[str]:
         for score in (*suite.scores, *suite.slices):
             name = f"{score.name} ({score.column} = {score.value})" if isinstance(score, SliceRow) else score.name
             mean = shown_score(score.mean, low=score.low, high=score.high)
-            counts = [str(score.n), str(score.errors), str(score.unrecorded), str(score.skipped)]
+            counts = [_counted(score), str(score.errors), str(score.unrecorded), str(score.skipped)]
             rows.append([escaped(suite.test), escaped(name), mean, shown_interval(score.low, score.high), *counts])
     if rows:
         headers = ("test", "score", "mean", "95 % interval", "n", "errors", "no score", "skipped")
@@ -122,6 +130,11 @@ def _optimizations(optimizations: Sequence[OptimizationRow]) -> Iterator[str]:
                 for row in best
             ]
             yield _table(("candidate", "score", "tokens", "cost"), rows)
+
+
+def _counted(measured: GateRow | ScoreRow) -> str:
+    """Return the number of rows, and behind it that of attempts, if there are more."""
+    return f"{measured.n} ({measured.attempts})" if measured.n < measured.attempts else str(measured.n)
 
 
 def _table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

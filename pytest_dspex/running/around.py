@@ -86,7 +86,7 @@ def annotate(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
     """Note how a phase of a test ended, and shorten the traceback of its failure."""
     error = call.excinfo.value if call.excinfo is not None else None
     if call.when == "call" and _is_end(error) and RECORDING in item.config.stash:
-        item.config.stash[RECORDING].ran(item)
+        item.config.stash[RECORDING].ran(item, has_failed=error is not None)
     router = item.config.stash.get(ROUTER, None)
     if error is not None and router is not None and RECORDER in item.stash:
         router.take_unseen(item.stash[RECORDER])  # the test has failed: one reason is enough

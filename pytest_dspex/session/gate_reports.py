@@ -22,12 +22,17 @@ def report_gates(session: pytest.Session, suite: Suite, *, line: int | None, red
     """Report the gates of a suite; `red` are the places of the verdicts that fail the session."""
     for place, verdict in enumerate(suite.verdicts):
         report = _gate_report(suite.test, verdict, line=line, config=session.config, is_red=place in red)
-        session.testscollected += 1  # otherwise the progress would exceed 100 %
-        hook = session.config.hook
-        hook.pytest_runtest_logstart(nodeid=report.nodeid, location=report.location)
-        hook.pytest_runtest_logreport(report=report)
-        hook.pytest_runtest_logreport(report=_teardown_of(report))
-        hook.pytest_runtest_logfinish(nodeid=report.nodeid, location=report.location)
+        report_as_test(session, report)
+
+
+def report_as_test(session: pytest.Session, report: pytest.TestReport) -> None:
+    """Report a verdict as a whole test, with its end, for which JUnit XML and other readers wait."""
+    session.testscollected += 1  # otherwise the progress would exceed 100 %
+    hook = session.config.hook
+    hook.pytest_runtest_logstart(nodeid=report.nodeid, location=report.location)
+    hook.pytest_runtest_logreport(report=report)
+    hook.pytest_runtest_logreport(report=_teardown_of(report))
+    hook.pytest_runtest_logfinish(nodeid=report.nodeid, location=report.location)
 
 
 def begin_line(config: pytest.Config) -> None:
@@ -67,7 +72,7 @@ def _gate_report(
 
 
 def _teardown_of(report: pytest.TestReport) -> pytest.TestReport:
-    """Return the report of a gate's end; JUnit XML and other readers complete a test with it."""
+    """Return the report of the end of a verdict."""
     ended = copy(report)
     ended.when, ended.outcome, ended.longrepr = "teardown", "passed", None
     return ended

@@ -21,7 +21,7 @@ from pytest_dspex.reports.shown import shown
 if TYPE_CHECKING:
     from dspex_core import LM
 
-_NOT_CONNECTED = pytest.StashKey["LM"]()
+_NOT_CONNECTED = pytest.StashKey[dict[str, "LM"]]()  # by the fixture
 _HOST_KEY = "dspex_local_host"
 
 
@@ -39,21 +39,19 @@ def make_ready(config: pytest.Config, lm: LM) -> None:
         refuse(config, error)
 
 
-def needed_later(config: pytest.Config, lm: LM) -> None:
-    """Note the session's LM, which the first test that surely calls it connects."""
-    config.stash[_NOT_CONNECTED] = lm
+def needed_later(config: pytest.Config, lm: LM, *, fixture: str = "lm") -> None:
+    """Note an LM of the session, which the first test that surely calls it connects."""
+    config.stash.setdefault(_NOT_CONNECTED, {})[fixture] = lm
 
 
-def is_needed(config: pytest.Config) -> bool:
-    """Return whether the session's LM waits for the first test that surely calls it."""
-    return _NOT_CONNECTED in config.stash
+def is_needed(config: pytest.Config, fixture: str = "lm") -> bool:
+    """Return whether the LM of a fixture waits for the first test that surely calls it."""
+    return fixture in config.stash.get(_NOT_CONNECTED, {})
 
 
-def connect_needed(config: pytest.Config) -> None:
-    """Connect the session's LM, which `is_needed`."""
-    lm = config.stash[_NOT_CONNECTED]
-    del config.stash[_NOT_CONNECTED]
-    make_ready(config, lm)
+def connect_needed(config: pytest.Config, fixture: str = "lm") -> None:
+    """Connect the LM of a fixture, which `is_needed`."""
+    make_ready(config, config.stash[_NOT_CONNECTED].pop(fixture))
 
 
 def refuse(config: pytest.Config, error: DSPexError) -> NoReturn:

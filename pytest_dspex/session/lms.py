@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from dspex_core import LM, BaseLM, ConfigurationError
 from pytest_dspex.hookspecs.calling import answers, wrong_result
 from pytest_dspex.options import OPTIONS
-from pytest_dspex.session.live import make_ready, needed_later, refuse
+from pytest_dspex.session.live import needed_later, refuse
 
 if TYPE_CHECKING:
     import pytest
@@ -25,13 +25,13 @@ def session_lm(config: pytest.Config) -> BaseLM:
 
 
 def judge_lm_of(config: pytest.Config) -> BaseLM | None:
-    """Return the LM of the ini key `dspex_judge_lm`, connected if this session may call it; without the key, `None`."""
+    """Return the LM of the ini key `dspex_judge_lm`; without the key, `None`. A test that has a judge connects it."""
     model = config.stash[OPTIONS].judge_lm
     if not model:
         return None
     judge = _named(model)
     if config.stash[OPTIONS].asks:
-        make_ready(config, judge)
+        needed_later(config, judge, fixture="judge_lm")
     return judge
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from pytest_dspex.gates.repeats import ATTEMPT_PROPERTY, RepeatedCase, decide_repeats, repeat_from_json
 from pytest_dspex.reports.shown import shown_on_a_line
+from pytest_dspex.session.gate_reports import report_as_test
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -76,11 +77,7 @@ class Repeats:
             longrepr=longrepr,
             when="call",
         )
-        session.testscollected += 1  # otherwise the progress would exceed 100 %
-        hook = session.config.hook
-        hook.pytest_runtest_logstart(nodeid=report.nodeid, location=report.location)
-        hook.pytest_runtest_logreport(report=report)
-        hook.pytest_runtest_logfinish(nodeid=report.nodeid, location=report.location)
+        report_as_test(session, report)
 
 
 def _case(attempts: Iterable[Mapping[str, Any]]) -> RepeatedCase:

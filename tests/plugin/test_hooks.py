@@ -258,6 +258,17 @@ def test_the_judge_is_the_lm_unless_the_ini_key_names_another(project, live, pyt
     pytester.runpytest_inprocess().assert_outcomes(passed=2)
 
 
+def test_a_judge_that_is_not_set_up_matters_only_where_it_is_used(project, alone, pytester, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    pytester.makeini("[pytest]\ndspex_judge_lm = openai/gpt-4o-mini")
+    project.test("def test_it(qa):\n    qa(question='Say yes')\n")
+    alone("--dspex-live").assert_outcomes(passed=1)
+    project.test("def test_judged(judge_lm, lm):\n    pass\n")
+    result = alone("--dspex-live")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stdout.fnmatch_lines(["*openai/gpt-4o-mini*"])
+
+
 def test_calls_of_the_judge_are_recorded(project, alone):
     project.test(
         """

@@ -91,3 +91,65 @@ def test_without_a_limit_of_age_the_same_replies_change_no_line(recorded, alone)
     before = recorded.cassette().read_bytes()
     assert alone("--dspex-record=all").ret == 0
     assert recorded.cassette().read_bytes() == before
+
+
+CUT = """
+    import pytest
+    @pytest.mark.xfail
+    def test_one(qa):
+        assert qa(question="Say red").answer == {answer!r}
+        qa(question="Say blue")
+"""
+
+
+def test_calls_that_a_failed_assertion_has_kept_a_test_from_stay(recorded, run):
+    recorded.test(CUT.format(answer="red"), name="test_other")
+    assert run("--dspex-record=new").ret == 0
+    before = recorded.cassette("test_one", "test_other").read_bytes()
+    recorded.test(CUT.format(answer="blue"), name="test_other")
+    result = run("--dspex-prune")
+    assert result.ret == 0
+    assert "test_one.jsonl" not in result.stdout.str()
+    assert recorded.cassette("test_one", "test_other").read_bytes() == before
+
+
+def test_attempts_that_failed_keep_the_calls_that_they_did_not_come_to(recorded, alone):
+    repeated = CUT.replace("xfail", "dspex_repeat(2, pass_at=2)")
+    recorded.test(repeated.format(answer="red"), name="test_other")
+    assert alone("--dspex-record=new").ret == 0
+    before = recorded.cassette("test_one", "test_other").read_bytes()
+    flaky = repeated.format(answer="red").replace("(qa)", "(qa, request)")
+    recorded.test(flaky.replace("== 'red'", "== 'red' * ('[1/2' in request.node.name)"), name="test_other")
+    alone("--dspex-prune").assert_outcomes(passed=4, xfailed=1)
+    assert recorded.cassette("test_one", "test_other").read_bytes() == before
+
+
+SHARED = """
+    import os
+    import pytest
+    @pytest.fixture(scope="module")
+    def first(lm):
+        return lm("Say first")
+    @pytest.fixture(scope="module")
+    def second(lm):
+        return lm("Say second")
+    def test_a(first): {ends}
+    def test_b(second): pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("ends", "options"),
+    [("assert False", ["-x"]), ("assert False", []), ("pytest.exit('enough', 0)", []), ("os._exit(3)", ["-n", "2"])],
+    ids=["stopped", "failed", "ended", "crashed"],
+)
+def test_a_run_that_did_not_come_to_all_tests_removes_no_calls_of_fixtures(
+    recorded, alone, on_two_workers, ends, options
+):
+    recorded.test(SHARED.format(ends="pass"), name="test_other")
+    assert alone("--dspex-record=new", "--dspex-prune").ret == 0
+    files = {path: path.read_bytes() for path in recorded.path.rglob("*.jsonl")}
+    assert {"fixture-first.jsonl", "fixture-second.jsonl"} <= {path.name for path in files}
+    recorded.test(SHARED.format(ends=ends), name="test_other")
+    (on_two_workers if "-n" in options else alone)("--dspex-prune", *options)
+    assert {path: path.read_bytes() for path in recorded.path.rglob("*.jsonl")} == files

@@ -1,5 +1,7 @@
 """`dspex_repeat` and `--dspex-repeat`: attempts as items, judged together for each case."""
 
+import json
+
 import pytest
 
 
@@ -180,3 +182,31 @@ def test_a_wrong_rule_is_one_message(project, alone, rule, message):
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert result.stderr.str().count(message) == 1
     assert "Traceback" not in result.stderr.str()
+
+
+def test_a_verdict_is_reported_as_a_whole_test(project, alone):
+    project.rows("all", "three")
+    project.conftest(
+        more="""
+        PHASES = {}
+        def pytest_runtest_logreport(report):
+            PHASES.setdefault(report.nodeid, []).append(report.when)
+        def pytest_unconfigure():
+            print([name for name, phases in PHASES.items() if phases[-2:] != ["call", "teardown"]])
+        """
+    )
+    project.test(REPEATED.format(rule="5, pass_at=1"))
+    result = alone("-s", "--dspex-record=new", "--junitxml=junit.xml")
+    result.stdout.fnmatch_lines(["[[][]]"])
+    assert 'tests="11"' in (project.path / "junit.xml").read_text()
+
+
+def test_reports_count_rows_and_attempts(project, alone):
+    project.rows("all", "four")
+    scored = REPEATED.format(rule="5, pass_at=1").replace("prediction, request", "prediction, request, score")
+    project.test(scored + '        score("right", 1)\n')
+    alone("--dspex-record=new", "--dspex-report=json:r.json,md:r.md", "--junitxml=junit.xml")
+    [suite] = json.loads((project.path / "r.json").read_text())["suites"]
+    [score] = suite["scores"]
+    assert (score["n"], score["attempts"]) == (2, 10)
+    assert "| 2 (10) |" in (project.path / "r.md").read_text()
