@@ -7,7 +7,6 @@ from typing import Any, ClassVar, NoReturn
 from dspex_core.errors import ConfigurationError
 
 __all__ = [
-    "GEPA",
     "AvatarOptimizer",
     "BetterTogether",
     "BootstrapFinetune",
@@ -42,10 +41,6 @@ class BootstrapFinetune(_NotThereYet):
     """An optimizer of weights."""
 
     instead = "weights are not trained: export examples and train with the provider's own tools"
-
-
-class GEPA(_NotThereYet):
-    """An optimizer of instructions by reflection."""
 
 
 class Flex(_NotThereYet):

@@ -4,7 +4,6 @@ from typing import Any
 
 from dspex_core.config import load_settings
 from dspex_core.dspy_paths.not_there_yet import (
-    GEPA,
     AvatarOptimizer,
     BetterTogether,
     BootstrapFinetune,
@@ -20,6 +19,7 @@ from dspex_core.lm.request_cache import configure_cache, current_cache
 from dspex_core.optimizers.bootstrap_optuna import BootstrapFewShotWithOptuna
 from dspex_core.optimizers.copro import COPRO
 from dspex_core.optimizers.ensemble import Ensemble
+from dspex_core.optimizers.gepa.optimizer import GEPA
 from dspex_core.optimizers.infer_rules import InferRules
 from dspex_core.optimizers.mipro import MIPROv2
 from dspex_core.optimizers.simba import SIMBA

@@ -48,6 +48,7 @@ class Optimizer(ABC):
     seed: int = 0
     num_threads: int | None = None
     max_errors: int | None = None
+    takes_teacher = True  # whether a teacher may be given
     _needs_inputs = True  # whether examples have to name their inputs
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -168,7 +169,7 @@ class Optimizer(ABC):
         try:
             return self._compile(run, **options)
         except Exception as error:
-            if budget is None or budget.refused is None or not _is_refusal(error):
+            if budget is None or budget.refused is None or not is_refusal(error):
                 raise
             best, refused = run.best, budget.refused
             if best is None:
@@ -231,7 +232,7 @@ class Optimizer(ABC):
         return {name: value for name, value in vars(self).items() if name[0] != "_"}
 
     def __repr__(self) -> str:
-        options = {name: value for name, value in vars(self).items() if value is not None and name[0] != "_"}
+        options = {name: value for name, value in self.get_params().items() if value is not None}
         shown = (f"{name}={_shown(value)}" for name, value in options.items())
         return f"{type(self).__name__}({', '.join(shown)})"
 
@@ -277,7 +278,7 @@ def _warn_of_shared(trainset: Sequence[Example], valset: Sequence[Example]) -> N
         )
 
 
-def _is_refusal(error: BaseException) -> bool:
+def is_refusal(error: BaseException) -> bool:
     """Whether an error is a budget's refusal, or follows from one, as that of an evaluation does."""
     seen: BaseException | None = error
     while seen is not None and not isinstance(seen, BudgetExceededError):

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from dspex_core.dspy_paths import submodules
 from dspex_core.dspy_paths.not_there_yet import (
-    GEPA,
     AvatarOptimizer,
     BetterTogether,
     BootstrapFinetune,
@@ -22,6 +21,7 @@ from dspex_core.optimizers import (
 )
 from dspex_core.optimizers.bootstrap_optuna import BootstrapFewShotWithOptuna
 from dspex_core.optimizers.ensemble import Ensemble
+from dspex_core.optimizers.gepa.optimizer import GEPA
 from dspex_core.optimizers.mipro import MIPROv2
 
 __all__ = [

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from dspex_core.dspy_paths import submodules
-from dspex_core.dspy_paths.not_there_yet import GEPA
+from dspex_core.optimizers.gepa.optimizer import GEPA
 
 __all__ = ["GEPA"]
 

@@ -1,0 +1,1 @@
+"""GEPA: instructions by reflection, through the `gepa` library. PYTEST_DONT_REWRITE"""
