@@ -36,10 +36,11 @@ if TYPE_CHECKING:
     from dspex_core.plain.prompt_values import PromptValue
     from dspex_core.plain.secrets import HIDDEN, is_secret, masked, without_secrets
     from dspex_core.plain.used_code import UsedCode
-    from dspex_core.programs.base import ARTIFACT_KIND, Predictor
+    from dspex_core.programs.base import Predictor
     from dspex_core.programs.predict import adapter_for
     from dspex_core.programs.remote.calling import call_in_worker
     from dspex_core.programs.saving.provenance import changes_since, fingerprint_in
+    from dspex_core.programs.saving.saved import ARTIFACT_KIND
     from dspex_core.programs.saving.source import source_lines, source_of
     from dspex_core.signatures.fields import SignatureField
     from dspex_core.spending.prices import list_price
@@ -127,7 +128,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "ARTIFACT_KIND": "programs.base",
+    "ARTIFACT_KIND": "programs.saving.saved",
     "BUILT_IN": "lm.embedded.server",
     "HIDDEN": "plain.secrets",
     "PIECE": "flow.pieces",

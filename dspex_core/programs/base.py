@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import copy
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TextIO
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TextIO
 
 from dspex_core.config import current
-from dspex_core.errors import ArtifactError, ConfigurationError, SignatureError
+from dspex_core.errors import ArtifactError, SignatureError
 from dspex_core.example import Example
 from dspex_core.flow.steps import Call, Flow, SyncOrAsync, adrive, drive
 from dspex_core.lm.history import CallLog, noting_in
@@ -22,24 +22,13 @@ from dspex_core.programs.demos.stored import demo_from_json, demo_to_json
 from dspex_core.programs.driving import counted, driving
 from dspex_core.programs.saving import dspy_format as dspy
 from dspex_core.programs.saving.declared import Declared
-from dspex_core.programs.saving.provenance import changes_since, origin_of, refuse_stale, warn_of_stale
-from dspex_core.programs.saving.recipe import RECIPE_KIND, recipe_file, recipe_of
+from dspex_core.programs.saving.saved import Saved
 from dspex_core.programs.saving.state import damage, others, sampling_only
-from dspex_core.programs.saving.storable import Storable
 from dspex_core.programs.saving.tree import replace, sub_modules, walk
-from dspex_core.storage.artifacts import (
-    artifact_state,
-    provenance_of,
-    read_json,
-    refuse_pickle,
-    write_artifact,
-    write_json,
-)
 from dspex_core.telemetry.spans import in_span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from os import PathLike
 
     from dspex_core.config.contracts import LanguageModel, Listener
     from dspex_core.example import Record
@@ -47,10 +36,8 @@ if TYPE_CHECKING:
     from dspex_core.programs.demos.selector import DemoSelector
     from dspex_core.signatures.signature import Signature
 
-ARTIFACT_KIND = "program"
 
-
-class Module(Storable):
+class Module(Saved):
     """A program: it holds predictors and other modules as attributes, and says how they work together.
 
     Subclasses define `forward(**inputs)`, or `aforward`, or (as the built-in ones) `flow`.
@@ -218,79 +205,6 @@ class Module(Storable):
         for _, predictor in clone.every_predictor():
             predictor.reset()
         return clone
-
-    def save(
-        self,
-        path: str | PathLike[str],
-        save_program: bool = False,  # noqa: FBT001, FBT002  as in DSPy
-        modules_to_serialize: Sequence[Any] | None = None,
-        *,
-        format: Literal["dspex", "dspy"] = "dspex",  # noqa: A002  what it is
-        metadata: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Write the program's state to a JSON file; it appears whole or not at all. No key and no LM is stored.
-
-        Args:
-            path: The file; its folder is made if need be. For a whole program, a folder or a `.json` file.
-            save_program: Whether to write what `dspex_core.load` needs to make the program again, and
-                not its state alone: the name of its class, its `constructor_arguments` and its state.
-            modules_to_serialize: Refused: DSPy pickles them, and nothing is pickled here.
-            format: Whose: `"dspy"` writes what the `load` of a DSPy program reads.
-            metadata: JSON data to keep with the state, such as the score that it reached; DSPy's form has no place
-                for it.
-
-        Raises:
-            ArtifactError: The file cannot be written, or not in this format, or the program could not
-                be made again; an older one stays as it was.
-            ConfigurationError: The format is unknown, or it has no place for metadata or for the program.
-        """
-        if modules_to_serialize:
-            raise ConfigurationError(
-                "modules_to_serialize cannot be kept: a file holds names of classes and JSON data, no code; install or "
-                "import the modules where the program is loaded"
-            )
-        refuse_pickle(path)
-        if save_program and format == "dspex":
-            recipe, made_of = recipe_of(self)
-            write_artifact(recipe_file(path), RECIPE_KIND, recipe, metadata=metadata, provenance=made_of)
-        elif format == "dspex":
-            write_artifact(path, ARTIFACT_KIND, self.dump_state(), metadata=metadata, provenance=origin_of(self))
-        elif format == "dspy" and metadata is None and not save_program:
-            write_json(path, dspy.dump_dspy_state(type(self).__name__, self.every_predictor()))
-        else:
-            message = (
-                f"a program is saved as 'dspex', or its state alone, without metadata, as 'dspy'; not as {format!r}"
-            )
-            raise ConfigurationError(message)
-
-    def load(
-        self,
-        path: str | PathLike[str],
-        allow_pickle: bool = False,  # noqa: FBT001, FBT002  as in DSPy
-        allow_unsafe_lm_state: bool = False,  # noqa: FBT001, FBT002  as in DSPy
-        *,
-        strict: bool = False,
-    ) -> None:
-        """Take over the state in a file that `save` wrote, or that of a DSPy program (a `.json` one).
-
-        The predictors keep their LMs: what a DSPy file says of LMs is not used, and the log says so. No pickle is
-        loaded, whatever `allow_pickle` says. A file that keeps what it was compiled from is compared with the program's
-        source: where that has changed since, a `StaleArtifactWarning` shows how.
-
-        Raises:
-            ArtifactError: The file cannot be read or does not fit; nothing was changed.
-            StaleArtifactError: Only with `strict`: the program's source has changed since; nothing was changed.
-        """
-        refuse_pickle(path)
-        try:
-            stored = read_json(path)
-            changes = changes_since(self, provenance_of(stored))
-            if strict:
-                refuse_stale(changes)
-            self.load_state(stored if dspy.is_dspy_state(stored) else artifact_state(stored, ARTIFACT_KIND, path=path))
-        except ArtifactError as error:
-            raise type(error)(error.reason, path=str(path), problems=error.problems) from error
-        warn_of_stale(changes, path, stacklevel=2)
 
     def __repr__(self) -> str:
         lines = [f"  {path}: {predictor!r}" for path, predictor in self.every_predictor()]

@@ -19,15 +19,13 @@ from __future__ import annotations
 
 import copyreg
 import inspect
-import keyword
 import sys
-import typing
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self, dataclass_transform, overload
 
-from dspex_core.errors import SignatureError, UndeclaredFieldError
+from dspex_core.errors import SignatureError
 from dspex_core.signatures.fields import (
     MISSING,
     Fields,
@@ -41,7 +39,7 @@ from dspex_core.signatures.fields import (
     object_schema,
     quoted,
 )
-from dspex_core.signatures.string import parse_signature
+from dspex_core.signatures.written import from_mapping, from_string, named, own_fields
 
 __all__ = [
     "MISSING",
@@ -157,7 +155,7 @@ class SignatureMeta(type):
         position = index + len(group) + 1 if index < 0 else index
         if not 0 <= position <= len(group):
             raise SignatureError(f"cannot insert {name!r} at {index}: {cls!r} has {len(group)} fields of that kind")
-        group.insert(position, (name, _named(name, field, type_)))
+        group.insert(position, (name, named(name, field, type_)))
         others = cls._outputs if field.is_input else cls._inputs
         return _derived(cls, {**dict(group), **others}, cls._instructions)
 
@@ -195,27 +193,7 @@ def _class_fields(cls: type, declared: Fields) -> Fields:
     for base in reversed(cls.__bases__):
         if isinstance(base, SignatureMeta):
             inherited.update(base.fields)
-    annotations = _annotations(cls)
-    bare = sorted(set(annotations) - set(declared))
-    if bare:
-        raise UndeclaredFieldError(
-            f"{', '.join(map(repr, bare))} of {cls.__name__} must be declared: = InputField() or = OutputField()"
-        )
-    own = {name: _named(name, field, annotations.get(name)) for name, field in declared.items()}
-    return {**inherited, **own}
-
-
-def _annotations(cls: type) -> dict[str, Any]:
-    try:
-        own = inspect.get_annotations(cls)
-        hints = typing.get_type_hints(cls, include_extras=True) if own else {}
-    except (NameError, AttributeError, SyntaxError, TypeError) as error:
-        raise SignatureError(
-            f"a type of {cls.__name__} cannot be resolved in module {cls.__module__!r}: {error}. Define or import it "
-            f"at module level (not under TYPE_CHECKING), or remove `from __future__ import annotations`, "
-            f"or write Signature({{name: (type, InputField()), ...}})"
-        ) from error
-    return {name: hints[name] for name in own}
+    return {**inherited, **own_fields(cls, declared)}
 
 
 def _class_instructions(cls: type) -> str | None:
@@ -226,38 +204,6 @@ def _class_instructions(cls: type) -> str | None:
         if isinstance(base, SignatureMeta) and base.fields:
             return base._instructions  # noqa: SLF001  its own kind, one level up
     return None
-
-
-def _from_mapping(specs: Mapping[str, FieldSpec]) -> Fields:
-    fields = {}
-    for name, spec in specs.items():
-        match spec:
-            case SignatureField():
-                fields[name] = _named(name, spec)
-            case (type_, SignatureField() as field):
-                fields[name] = _named(name, field, type_)
-            case _:
-                message = f"field {name!r} must be InputField(), OutputField() or (type, InputField()), not {spec!r}"
-                raise SignatureError(message)
-    return fields
-
-
-def _from_string(text: str, types: Mapping[str, Any] | None) -> Fields:
-    inputs, outputs = parse_signature(text, types or {})
-    return {
-        **{name: _named(name, SignatureField(is_input=True), type_) for name, type_ in inputs.items()},
-        **{name: _named(name, SignatureField(is_input=False), type_) for name, type_ in outputs.items()},
-    }
-
-
-def _named(name: str, field: SignatureField, type_: Any = None) -> SignatureField:
-    if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
-        message = f"{name!r} cannot be the name of a field: use a Python identifier without a leading underscore"
-        raise SignatureError(message)
-    if name == "self":
-        raise SignatureError("a field cannot be named 'self': programs are called with their inputs by name")
-    annotation = field.annotation if type_ is None else type_
-    return replace(field, name=name, annotation=annotation, prefix=field.prefix or label(name))
 
 
 def _checked_state(cls: SignatureMeta, state: Mapping[str, Any]) -> Mapping[str, dict[str, Any]]:
@@ -364,8 +310,8 @@ def make_signature(
         SignatureError: The string or a field cannot be understood.
     """
     if not isinstance(signature, str):
-        return _made(signature_name, _from_mapping(signature), instructions)
-    fields = _from_string(signature, custom_types)
+        return _made(signature_name, from_mapping(signature), instructions)
+    fields = from_string(signature, custom_types)
     if all(field.is_input for field in fields.values()):
         message = f"the signature {signature!r} has no output; name one after the arrow: 'question -> answer'"
         raise SignatureError(message)
