@@ -94,18 +94,7 @@ def add_options(parser: pytest.Parser) -> None:
         default="use",
         help="use: programs load their compiled artifacts (default); ignore: they stay as they are built",
     )
-    group.addoption(
-        "--dspex-partial",
-        metavar="PATH",
-        help="write this session's results to a file (*.json) or into a directory, for --dspex-merge",
-    )
-    group.addoption(
-        "--dspex-merge",
-        action="append",
-        metavar="PATH",
-        help="run no test; decide the gates over the results in a file or a directory that --dspex-partial has "
-        "written; may be repeated",
-    )
+    _add_partial_options(group)
     group.addoption(
         "--dspex-init",
         action="store_true",
@@ -126,6 +115,21 @@ def add_options(parser: pytest.Parser) -> None:
     _add_gate_options(parser, group)
     _add_report_options(group)
     _add_ini_keys(parser)
+
+
+def _add_partial_options(group: pytest.OptionGroup) -> None:
+    group.addoption(
+        "--dspex-partial",
+        metavar="PATH",
+        help="write this session's results to a file (*.json) or into a directory, for --dspex-merge",
+    )
+    group.addoption(
+        "--dspex-merge",
+        action="append",
+        metavar="PATH",
+        help="run no test; decide the gates over the results in a file or a directory that --dspex-partial has "
+        "written; may be repeated",
+    )
 
 
 def _add_report_options(group: pytest.OptionGroup) -> None:

@@ -7,7 +7,7 @@ dropped. What an evaluation has finished is never lost.
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar, Unpack
 
 from dspex_core.config import current
 from dspex_core.errors import ConfigurationError
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from dspex_core.evaluation.run import Metric, Program
     from dspex_core.evaluation.stopping import Rule
 
+T = TypeVar("T")
 DevsetLike = Any  # as `load_dataset` takes it, and iterators; None for that of the evaluation
 
 
@@ -196,9 +197,7 @@ class Evaluate:
             raise ConfigurationError("Evaluate needs a metric: metric(example, prediction, trace=None)")
         settings, own = current(), self._with(options)
         metadata = {} if callback_metadata is None else {"callback_metadata": callback_metadata}
-        traced = own.provide_traceback
-        width = own.num_threads or settings.num_threads
-        max_errors = settings.max_errors if own.max_errors is None else own.max_errors
+        width, max_errors = own.num_threads or settings.num_threads, _first(own.max_errors, settings.max_errors)
         check_run(program=program, metric=metric, num_threads=width, max_errors=max_errors)
         plan = Plan(
             run=CaseRun(program, metric, own.failure_score, own.timeout, own.traces),
@@ -212,7 +211,7 @@ class Evaluate:
             journal=own.journal,
             retry_errors=own.retry_errors,
             display_progress=own.display_progress,
-            provide_traceback=settings.provide_traceback if traced is None else traced,
+            provide_traceback=_first(own.provide_traceback, settings.provide_traceback),
             outputs=Outputs(own.save_as_csv, own.save_as_json, own.display_table),
             attributes={"instance": self, "inputs": metadata},
             executor=own.executor or settings.executor,
@@ -232,3 +231,8 @@ class Evaluate:
         clone = copy.copy(self)
         vars(clone).update({name: value for name, value in options.items() if value is not None})
         return clone
+
+
+def _first(own: T | None, general: T) -> T:
+    """Return an option of an evaluation where it has one, else the setting."""
+    return general if own is None else own

@@ -35,14 +35,16 @@ def checked_retries(given: Any) -> int:
     return given
 
 
-def check_model(given: Any) -> None:
-    """Refuse a model that is not named by a text.
+def check_target(model: Any, model_type: Any, engine: Any) -> None:
+    """Refuse a model that is not named by a text, and kinds of API and engines that there are not.
 
     Raises:
-        ConfigurationError: It is of another type.
+        ConfigurationError: One of them is not known.
     """
-    if not isinstance(given, str):
-        raise ConfigurationError(f"the model must be named as 'provider/model', not by {given!r:.200}")
+    if not isinstance(model, str):
+        raise ConfigurationError(f"the model must be named as 'provider/model', not by {model!r:.200}")
+    _check_choice("engine", engine, ("auto", "direct", "litellm"))
+    _check_choice("model_type", model_type, ("chat", "text", "responses"))
 
 
 def checked_for_reasoning(model: str, sampling: dict[str, Any]) -> dict[str, Any]:
@@ -66,7 +68,6 @@ def checked_for_reasoning(model: str, sampling: dict[str, Any]) -> dict[str, Any
     return sampling if limit is None else {**sampling, "max_completion_tokens": limit}
 
 
-def check_choice(name: str, given: Any, choices: Sequence[str]) -> None:
-    """Raise ConfigurationError if an argument is not among its choices."""
+def _check_choice(name: str, given: Any, choices: Sequence[str]) -> None:
     if given not in choices:
         raise ConfigurationError(f"unknown {name} {given!r}; use one of: {', '.join(map(repr, choices))}")

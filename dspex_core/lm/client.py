@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from dspex_core.config import current
 from dspex_core.errors import LiveCallRefusedError, LMError
 from dspex_core.flow.steps import Flow, adrive, drive
-from dspex_core.lm.arguments import check_choice, check_model, checked_for_reasoning, checked_retries, only_one
+from dspex_core.lm.arguments import check_target, checked_for_reasoning, checked_retries, only_one
 from dspex_core.lm.base import BaseLM
 from dspex_core.lm.cache import default_cache
 from dspex_core.lm.cut_off import warn_if_cut_off
@@ -104,18 +104,15 @@ class LM(BaseLM):
         supports_function_calling: bool | None = None,
         **config: Any,
     ) -> None:
-        check_model(model)
+        check_target(model, model_type, engine)
         sampling, apart = set_apart({"temperature": temperature, "max_tokens": max_tokens, **config})
         sampling = checked_for_reasoning(model, {name: v for name, v in sampling.items() if v is not None})
         super().__init__(model, callbacks=callbacks, **sampling)
         api_base = only_one("api_base", api_base, apart.pop("api_base", None))
         timeout = only_one("timeout", None if timeout == "default" else timeout, apart.pop("timeout", None)) or timeout
-        retries = apart.pop("num_retries", None)
-        check_choice("engine", engine, ("auto", "direct", "litellm"))
-        check_choice("model_type", model_type, ("chat", "text", "responses"))
         self.model_type = model_type
         self.cache = cache
-        self.num_retries = checked_retries(num_retries if retries is None else retries)
+        self.num_retries = checked_retries(apart.pop("num_retries", num_retries))
         self.engine = engine
         self.api_base = api_base
         self.api_key = checked_key(api_key)
