@@ -35,6 +35,7 @@ class Candidate:
     n: int | None
     spent: Spent
     is_chosen: bool = False
+    is_whole: bool = True  # whether it ran on all of these examples, so that it can be chosen
 
 
 @dataclass(frozen=True, slots=True)

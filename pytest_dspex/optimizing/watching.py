@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dspex_core import Budget
@@ -36,11 +37,9 @@ class Watcher:
     @property
     def candidates(self) -> tuple[Candidate, ...]:
         """The candidates so far; the best one is chosen, of equally good ones the earlier."""
-        best = max(self._candidates, key=lambda candidate: candidate.score, default=None)
-        return tuple(
-            Candidate(each.name, each.score, each.low, each.high, each.n, each.spent, is_chosen=each is best)
-            for each in self._candidates
-        )
+        whole = [candidate for candidate in self._candidates if candidate.is_whole]
+        best = max(whole, key=lambda candidate: candidate.score, default=None)
+        return tuple(replace(each, is_chosen=each is best) for each in self._candidates)
 
     def listen(self, event: Event) -> None:
         """Take an event."""
@@ -64,15 +63,23 @@ class Watcher:
             self._spent = Spent(spent.calls + 1, spent.tokens + usage.total_tokens, dollars)
 
     def _add_candidate(self, event: Event) -> None:
-        facts, evaluation, spent = event.attributes, self._evaluation, self.spent
-        name = f"candidate {facts['number']} of {facts['total']}"
-        before = self._before
-        own = Spent(spent.calls - before.calls, spent.tokens - before.tokens, spent.dollars - before.dollars)
-        interval = evaluation.interval if evaluation is not None and len(evaluation) else None
-        low, high = (interval.low, interval.high) if interval is not None else (None, None)
-        n = len(evaluation) if evaluation is not None else None
-        self._candidates.append(Candidate(name, facts["score"], low, high, n, own))
-        self._say(f"{name}: {facts['score']:.3f} (best {facts['best']:.3f})")
+        facts, trial = event.attributes, event.attributes.get("trial")
+        total = "" if facts.get("total") is None else f" of {facts['total']}"
+        what = f" ({facts['name']})" if "name" in facts else ""
+        name = f"candidate {facts['number']}{total}{what}"
+        if trial is None:  # of an optimizer that writes its own `compile`
+            evaluation, spent, before = self._evaluation, self.spent, self._before
+            own = Spent(spent.calls - before.calls, spent.tokens - before.tokens, spent.dollars - before.dollars)
+            n = None if evaluation is None else len(evaluation)
+            interval = evaluation.interval if evaluation is not None and n else None
+        else:
+            own = Spent(trial.spent.calls, trial.spent.tokens, trial.spent.dollars)
+            n, interval = trial.n, trial.interval if trial.n else None
+        low, high = (None, None) if interval is None else (interval.low, interval.high)
+        is_whole = trial is None or trial.is_full
+        self._candidates.append(Candidate(name, facts["score"], low, high, n, own, is_whole=is_whole))
+        part = "" if trial is None or trial.is_full else f", on {n} of {trial.total} rows"
+        self._say(f"{name}: {facts['score']:.3f}{part} (best {facts['best']:.3f})")
 
 
 class Limit(Budget):

@@ -235,9 +235,9 @@ def test_the_progress_of_a_search_is_shown(suite, alone):
     result = alone("--dspex-optimize")
     result.stdout.fnmatch_lines(
         [
-            "optimize qa: candidate 1 of 4: 0.000 (best 0.000)",
-            "optimize qa: candidate 2 of 4: 1.000 (best 1.000)",
-            "optimize qa: candidate 4 of 4: *",
+            "optimize qa: candidate 1 of 4 (no demos): 0.000 (best 0.000)",
+            "optimize qa: candidate 2 of 4 (labeled demos): 1.000 (best 1.000)",
+            "optimize qa: candidate 4 of 4 (*): *",
             "optimize qa: improved: *",
         ]
     )
