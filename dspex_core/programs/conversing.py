@@ -12,6 +12,7 @@ from dspex_core.errors import ConfigurationError
 from dspex_core.example import Prediction
 from dspex_core.plain.text import normalized
 from dspex_core.programs.base import Module
+from dspex_core.programs.counts import whole_number
 from dspex_core.programs.predict import Predict
 from dspex_core.signatures.signature import make_signature
 from dspex_core.types import History
@@ -92,11 +93,9 @@ class SimulatedUser:
     """
 
     def __init__(self, goal: str, *, lm: BaseLM | None = None, max_turns: int = 5) -> None:
-        if not isinstance(max_turns, int) or max_turns < 1:
-            raise ConfigurationError(f"max_turns must be a positive whole number, not {max_turns!r}")
         self.goal = goal
         self.lm = lm
-        self.max_turns = max_turns
+        self.max_turns = whole_number("max_turns", max_turns)
         signature = "goal: str, conversation: list[dict[str, str]] -> message: str, is_the_end: bool"
         self.play = Predict(make_signature(signature, _PLAY))
 

@@ -10,6 +10,7 @@ from dspex_core.errors import ConfigurationError
 from dspex_core.example import Example
 from dspex_core.programs.base import Module, running
 from dspex_core.programs.batch import Batch
+from dspex_core.programs.counts import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -56,7 +57,7 @@ class Parallel(Module):
         *,
         executor: Executor | None = None,
     ) -> None:
-        self.num_threads = num_threads
+        self.num_threads = None if num_threads is None else whole_number("num_threads", num_threads)
         self.max_errors = max_errors
         self.access_examples = access_examples
         self.return_failed_examples = return_failed_examples

@@ -12,6 +12,7 @@ from dspex_core.lm.dummy_vectors import DummyVectorizer
 from dspex_core.plain.attributes import Attributes
 from dspex_core.programs.base import running
 from dspex_core.programs.built_in import BuiltIn
+from dspex_core.programs.counts import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,7 +37,7 @@ class Retrieve(BuiltIn):
 
     def __init__(self, k: int = 3, callbacks: Sequence[Listener] | None = None) -> None:
         super().__init__(callbacks)
-        self.k = k
+        self.k = whole_number("k", k)
 
     def flow(self, query: str, k: int | None = None, **options: Any) -> Flow[Prediction]:
         """Find the passages for a query."""

@@ -13,6 +13,7 @@ from dspex_core.programs.agents.trajectory import FINISH, TURN, Decision, ToolRe
 from dspex_core.programs.base import has_stand_in, is_called_its_own_way
 from dspex_core.programs.built_in import BuiltIn
 from dspex_core.programs.chain_of_thought import ChainOfThought
+from dspex_core.programs.counts import whole_number
 from dspex_core.programs.predict import Predict, adapter_for
 from dspex_core.signatures.signature import MISSING, InputField, Missing, OutputField, ensure_signature, make_signature
 from dspex_core.tools import Tool, ToolRegistry, stored_tools
@@ -56,7 +57,7 @@ class ReAct(BuiltIn):
         max_observation_chars: int = 20_000,
     ) -> None:
         self.signature = ensure_signature(signature)
-        self.max_iters = max_iters
+        self.max_iters = whole_number("max_iters", max_iters, least=0)
         self.max_observation_chars = max_observation_chars
         self._registry = tools if isinstance(tools, ToolRegistry) else ToolRegistry(tools)
         if FINISH in self._registry:
@@ -74,7 +75,8 @@ class ReAct(BuiltIn):
         """Take turns until the agent is done, then answer. An input named `max_iters` goes before the option."""
         if "max_iters" in self.signature.input_fields and max_iters is not MISSING:
             inputs["max_iters"], max_iters = max_iters, MISSING
-        limit = self.max_iters if max_iters is None or max_iters is MISSING else max_iters
+        wanted = self.max_iters if max_iters is None or max_iters is MISSING else max_iters
+        limit = whole_number("max_iters", wanted, least=0)
         trajectory = Trajectory(self.max_observation_chars, self.truncate_trajectory)
         errors: list[ToolExecutionError] = []
         turns = self._turns(trajectory, inputs)

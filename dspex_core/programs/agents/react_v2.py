@@ -12,6 +12,7 @@ from dspex_core.errors import AdapterParseError, ConfigurationError, ContextWind
 from dspex_core.example import Prediction
 from dspex_core.programs.base import running
 from dspex_core.programs.built_in import BuiltIn
+from dspex_core.programs.counts import whole_number
 from dspex_core.programs.predict import Predict
 from dspex_core.signatures.signature import (
     MISSING,
@@ -64,7 +65,7 @@ class ReActV2(BuiltIn):
         max_observation_chars: int = 20_000,
     ) -> None:
         self.signature = ensure_signature(signature)
-        self.max_iters = max_iters
+        self.max_iters = whole_number("max_iters", max_iters, least=0)
         self.max_observation_chars = max_observation_chars
         self._registry = tools if isinstance(tools, ToolRegistry) else ToolRegistry(tools)
         if SUBMIT in self._registry:
@@ -81,7 +82,8 @@ class ReActV2(BuiltIn):
         self, *, max_iters: int | Missing | None = MISSING, history: Any = None, **inputs: Any
     ) -> Flow[Prediction]:
         """Take turns until the agent submits its answer."""
-        limit = self.max_iters if max_iters is None or max_iters is MISSING else max_iters
+        wanted = self.max_iters if max_iters is None or max_iters is MISSING else max_iters
+        limit = whole_number("max_iters", wanted, least=0)
         run = _Run(self, self._registry, _as_history(history), inputs)
         ending: Ending = "max_iters"
         for number in range(limit):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import numbers
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ from dspex_core.metrics.score import as_score
 from dspex_core.plain.display import error_text
 from dspex_core.programs.attempts.advice import give, offer_advice
 from dspex_core.programs.base import Module, running
+from dspex_core.programs.counts import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -60,14 +63,16 @@ class BestOfN(Module):
     ) -> None:
         if not isinstance(module, Module):
             raise ConfigurationError(f"module must be a program, not {module!r}; wrap a function in a Module's forward")
-        if N < 1:
-            raise ConfigurationError(f"N must be at least 1, not {N!r}: it is how many attempts are made")
+        if not callable(reward_fn):
+            raise ConfigurationError(f"reward_fn must be a function of inputs and prediction, not {reward_fn!r}")
+        if threshold is not None and (not isinstance(threshold, numbers.Real) or math.isnan(threshold)):
+            raise ConfigurationError(f"threshold must be a number, or None to make all attempts, not {threshold!r}")
         self.module = module
-        self.N = N
+        self.N = whole_number("N", N, why="it is how many attempts are made")
         # The bound method of a reward that is a program itself, so that its predictors are not this program's.
         self.reward_fn = reward_fn.__call__ if isinstance(reward_fn, Module) else reward_fn
         self.threshold = threshold
-        self.fail_count = N if fail_count is None else fail_count
+        self.fail_count = self.N if fail_count is None else whole_number("fail_count", fail_count, least=0)
 
     def flow(self, **inputs: Any) -> Flow[Any]:
         """Make attempts until one is good enough."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.errors import ConfigurationError, SignatureError
 from dspex_core.programs.base import running
 from dspex_core.programs.built_in import BuiltIn
+from dspex_core.programs.counts import whole_number
 from dspex_core.programs.predict import Predict
 from dspex_core.signatures.signature import InputField, OutputField, Signature, ensure_signature
 
@@ -40,9 +41,9 @@ class MultiChainComparison(BuiltIn):
             raise SignatureError(
                 f"{task!r} cannot have the input 'completions': each call gives the attempts by that name"
             )
-        self.M = M
+        self.M = whole_number("M", M, why="it is how many attempts are compared")
         self.last_key = list(task.output_fields)[-1]
-        for name in _attempt_names(M):
+        for name in _attempt_names(self.M):
             task = task.append(name, InputField(desc="an attempt, which may be wrong"), str)
         rationale = OutputField(desc="what is right and wrong in the attempts, and the correct reasoning")
         self.predict = Predict(task.prepend("rationale", rationale, str), temperature=temperature, **config)

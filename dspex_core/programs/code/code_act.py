@@ -22,6 +22,7 @@ from dspex_core.programs.code.repl import (
     stored_factory,
     tools_by_name,
 )
+from dspex_core.programs.counts import whole_number
 from dspex_core.programs.predict import Predict
 from dspex_core.signatures.signature import InputField, OutputField, Signature, ensure_signature
 from dspex_core.tools import stored_tools
@@ -72,7 +73,7 @@ class CodeAct(BuiltIn):
     ) -> None:
         self.signature = ensure_signature(signature)
         self.tools = tools_by_name(tools, self.signature)
-        self.max_iters = max_iters
+        self.max_iters = whole_number("max_iters", max_iters, least=0)
         self.interpreter_factory = checked_factory(interpreter_factory)
         trajectory = InputField(desc="the code so far, and what came of it")
         acting = {

@@ -6,7 +6,7 @@ import logging
 import re
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.errors import ConfigurationError, InterpreterError
+from dspex_core.errors import InterpreterError
 from dspex_core.interpreter import PythonInterpreter
 from dspex_core.programs.base import running
 from dspex_core.programs.built_in import BuiltIn
@@ -21,6 +21,7 @@ from dspex_core.programs.code.repl import (
     stored_factory,
     tools_by_name,
 )
+from dspex_core.programs.counts import whole_number
 from dspex_core.signatures.signature import InputField, OutputField, Signature, ensure_signature
 from dspex_core.types import Code
 from dspex_core.types.observation import as_observation
@@ -62,13 +63,9 @@ class ProgramOfThought(BuiltIn):
         max_iters: int = 3,
         interpreter_factory: Factory = PythonInterpreter,
     ) -> None:
-        if max_iters < 1:
-            raise ConfigurationError(
-                f"max_iters must be at least 1, not {max_iters!r}: it is how often code is written"
-            )
         self.signature = ensure_signature(signature)
         tools_by_name((), self.signature)
-        self.max_iters = max_iters
+        self.max_iters = whole_number("max_iters", max_iters, why="it is how often code is written")
         self.interpreter_factory = checked_factory(interpreter_factory)
         written = {"generated_code": (Code, OutputField(desc="Python code"))}
         failed = {

@@ -30,6 +30,7 @@ from dspex_core.programs.code.repl import (
     stored_factory,
     tools_by_name,
 )
+from dspex_core.programs.counts import whole_number
 from dspex_core.programs.predict import Predict
 from dspex_core.signatures.signature import InputField, OutputField, Signature, ensure_signature
 from dspex_core.tools import stored_tools
@@ -131,8 +132,8 @@ class RLM(BuiltIn):
         if taken:
             raise ConfigurationError(f"{self.signature!r} has the output {taken[0]!r}, which an RLM adds itself")
         self._tools = tools_by_name(tools or (), self.signature, own=(_QUERY, _QUERY_BATCHED))
-        self.max_iters = max_iters
-        self.max_llm_calls = max_llm_calls
+        self.max_iters = whole_number("max_iters", max_iters, least=0)
+        self.max_llm_calls = whole_number("max_llm_calls", max_llm_calls, least=0)
         self.max_output_chars = max_output_chars
         self.verbose = verbose
         self.sub_lm = sub_lm

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.errors import ConfigurationError
 from dspex_core.flow.steps import Call
+from dspex_core.programs.counts import whole_number
 from dspex_core.retrievers.embedders import LexicalEmbedder, NearestIndex
 
 if TYPE_CHECKING:
@@ -26,9 +26,7 @@ class KNN:
     """
 
     def __init__(self, k: int, trainset: Sequence[Example], vectorizer: Vectorizer | None = None) -> None:
-        if k < 1:
-            raise ConfigurationError(f"k must be at least 1, not {k!r}")
-        self.k = k
+        self.k = whole_number("k", k)
         self.trainset = trainset
         self._index = NearestIndex(
             [_text(dict(example.inputs())) for example in trainset], vectorizer or LexicalEmbedder()

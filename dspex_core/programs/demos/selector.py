@@ -6,6 +6,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from dspex_core.programs.counts import whole_number
 from dspex_core.retrievers.embedders import Embedder, LexicalEmbedder, NearestIndex, embedder_from_json
 
 if TYPE_CHECKING:
@@ -35,9 +36,7 @@ class NearestDemos:
     """
 
     def __init__(self, k: int, embedder: Vectorizer | None = None) -> None:
-        if k < 1:
-            raise ValueError(f"k must be at least 1, not {k!r}")
-        self.k = k
+        self.k = whole_number("k", k)
         given = embedder or LexicalEmbedder()
         self.embedder = given if isinstance(given, Embedder | LexicalEmbedder) else Embedder(given)
         self._lock = threading.Lock()

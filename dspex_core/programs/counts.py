@@ -1,0 +1,26 @@
+"""How often, how many: numbers that users give to programs. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from dspex_core.errors import ConfigurationError
+
+
+def whole_number(name: str, given: Any, *, least: int = 1, why: str = "") -> int:
+    """Return a count as an `int`: numpy's whole numbers count as such, truth values do not.
+
+    Raises:
+        ConfigurationError: `given` is not a whole number, or below `least`.
+    """
+    because = f": {why}" if why else ""
+    try:
+        number = operator.index(given)
+    except TypeError:
+        raise ConfigurationError(f"{name} must be a whole number, not {given!r}{because}") from None
+    if isinstance(given, bool):
+        raise ConfigurationError(f"{name} must be a whole number, not {given!r}{because}")
+    if number < least:
+        raise ConfigurationError(f"{name} must be at least {least}, not {given!r}{because}")
+    return number
