@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from dspex_core.optimizers.bootstrap_few_shot import BootstrapFewShot
 from dspex_core.optimizers.contract import Optimizer
 from dspex_core.optimizers.demos import Student, without_demos
 from dspex_core.optimizers.labeled_few_shot import LabeledFewShot
-from dspex_core.optimizers.plan import CompilePlan
+from dspex_core.optimizers.plan import CompilePlan, cost_of
 from dspex_core.optimizers.search.loop import InOrder, Proposal, search
 from dspex_core.optimizers.search.racing import most_runs, race
 from dspex_core.optimizers.teacher import Remembered
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dspex_core.optimizers.proposers.contract import Proposer
     from dspex_core.optimizers.run import Run
     from dspex_core.optimizers.teacher import Show
+    from dspex_core.programs.base import Module
 
 _UNCOMPILED, _LABELED, _IN_ORDER = -3, -2, -1  # the candidates before the shuffled ones, numbered as in DSPy
 
@@ -76,6 +77,14 @@ class BootstrapFewShotWithRandomSearch(Optimizer):
     racing: bool = True
     proposers: Sequence[Proposer] = ()
     instructions_per_proposer: int = 4
+
+    def plan(
+        self, student: Module, trainset: Sequence[Example], valset: Sequence[Example] | None = None
+    ) -> CompilePlan:
+        """Return the most that `compile` would ask with these examples and the LM in the settings."""
+        written = sum(each.calls(student, trainset, self.instructions_per_proposer) for each in self.proposers)
+        plan = replace(self.planned_runs(trainset, valset), proposals=written)
+        return replace(plan, cost=cost_of(plan, student, trainset=trainset, others=valset or ()))
 
     def planned_runs(self, trainset: Sequence[Example], valset: Sequence[Example] | None) -> CompilePlan:
         """Return how often it runs a program at most."""

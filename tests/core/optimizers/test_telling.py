@@ -112,7 +112,7 @@ class TestWhatIsProposed:
 
 
 class TestInRandomSearch:
-    def compiled(self, **options):
+    def compiled(self, journal=None, **options):
         def reply(request):
             """Right only with the words of the labels in the instructions."""
             is_said = "Typical words" in request.messages[0].text
@@ -125,7 +125,7 @@ class TestInRandomSearch:
             exact_match("topic"), num_candidate_programs=6, max_bootstrapped_demos=0, max_labeled_demos=2, **options
         )
         with context(lm=ScriptedLM(reply)):
-            return search.compile(Predict("text -> topic"), trainset=ROWS[::2], valset=ROWS[1::2])
+            return search.compile(Predict("text -> topic"), trainset=ROWS[::2], valset=ROWS[1::2], journal=journal)
 
     def test_the_instructions_that_help_win_and_are_saved(self, tmp_path):
         program = self.compiled(proposers=(Telling(),))
@@ -136,6 +136,23 @@ class TestInRandomSearch:
         assert program.trials.best.score == 1.0
         assert "instruction 1" in program.trials.best.name
         assert "- refund: money" in loaded.signature.instructions
+
+    def test_a_journal_goes_on_with_the_same_instructions(self, tmp_path):
+        first, second = (self.compiled(proposers=(Telling(),), journal=tmp_path / "j.jsonl") for _ in range(2))
+
+        assert first.dump_state() == second.dump_state()
+
+    def test_the_plan_counts_the_calls_of_proposers(self):
+        class Asks(Telling):
+            def calls(self, student, trainset, count):
+                return 3 * count
+
+        search = BootstrapFewShotWithRandomSearch(exact_match("topic"), proposers=(Telling(), Asks()))
+        with context(lm=ScriptedLM([])):
+            plan = search.plan(Predict("text -> topic"), ROWS[::2], ROWS[1::2])
+
+        assert plan.proposals == 12
+        assert plan.calls == plan.runs + 12
 
     def test_without_a_proposer_instructions_stay_as_they_are(self):
         assert self.compiled().signature.instructions == Predict("text -> topic").signature.instructions
