@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from fnmatch import fnmatchcase
+from functools import partial
 
 import pytest
 
@@ -85,6 +86,31 @@ def test_lambdas_are_told_apart_by_their_own_text():
     other = {"metric": lambda example, prediction: True, "optimizer": LabeledFewShot(1)}
     one, two, three = (fingerprint(**given)["metric"] for given in (with_few, with_many, other))
     assert one == two != three
+
+
+def tidy(text):
+    return text.strip()
+
+
+def tidying(text):
+    return text.strip().lower()
+
+
+def tidy_metric(example, prediction, trace=None):
+    return tidy(example.label) == tidy(prediction.label)
+
+
+class TidyMetric:
+    def __call__(self, example, prediction, trace=None):
+        return tidy_metric(example, prediction)
+
+
+@pytest.mark.parametrize("metric", [tidy_metric, TidyMetric(), partial(tidy_metric, trace=None)])
+def test_a_function_that_the_metric_calls_is_a_part_of_it(metric, monkeypatch):
+    before = fingerprint(metric=metric, optimizer=LabeledFewShot(1))
+    monkeypatch.setitem(globals(), "tidy", tidying)
+    after = fingerprint(metric=metric, optimizer=LabeledFewShot(1))
+    assert [line.partition(" ")[0] for line in part_changes(before, after)] == ["metric"]
 
 
 SECRETS = ("sk-abcdef0123456789", "hunter2-hunter2", "https://me:pass@host.example/v1")
