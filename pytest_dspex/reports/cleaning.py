@@ -19,6 +19,7 @@ from pytest_dspex.hookspecs.redacting import redacted, redactor
 from pytest_dspex.keys import KNOWN_SECRETS
 from pytest_dspex.reports import alike
 from pytest_dspex.reports.shown import each_text, shown
+from pytest_dspex.reports.wrapped import without_wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -115,7 +116,7 @@ def without(text: str, *, secrets: list[str]) -> str:
 
     for secret in secrets:
         text = text.replace(secret, HIDDEN)
-    return masked(text)
+    return masked(without_wrapped(text, tuple(secrets), hidden=HIDDEN))
 
 
 def secrets_of(values: Iterable[object], config: pytest.Config) -> list[str]:

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from pytest_dspex.reports.cleaning import without
 from pytest_dspex.reports.shown import shown, shown_on_a_line
 
 KEY = "sk-SECRETKEYabcdefghijklmnop1234567890"
@@ -132,3 +133,29 @@ def test_the_key_of_the_lm_in_use_is_hidden(project, alone):
 def test_a_session_without_a_terminal_cleans_too(project, pytester):
     project.test("def test_it(record_property):\n    record_property('a', 'b')\n    assert not 'x\\x07'")
     assert pytester.runpytest_inprocess("-p", "no:terminal", "-o", "junit_family=xunit1").ret == 1
+
+
+@pytest.mark.parametrize("before", ["", "x", "word " * 9, "word " * 14, "word " * 15, "word " * 16])
+@pytest.mark.parametrize("color", ["no", "yes"])
+def test_a_credential_that_a_comparison_splits_over_lines_is_hidden(pytester, monkeypatch, before, color):
+    monkeypatch.setenv("SSH_PASSPHRASE", "correcthorse batterystaple 9 turnips underneath")
+    pytester.makepyfile(
+        f"""
+        import os
+
+        def test_it():
+            said = {before!r} + os.environ["SSH_PASSPHRASE"] + " and then some more words " * 3
+            assert [said, 1] == ["other " + said, 2]
+        """
+    )
+    result = pytester.runpytest_inprocess("-vv", f"--color={color}", "--junitxml=junit.xml")
+    result.assert_outcomes(failed=1)
+    for text in (result.stdout.str(), (pytester.path / "junit.xml").read_text()):
+        assert "Full diff" in text
+        for word in ("correcthorse", "batterystaple", "underneath"):
+            assert word not in text
+
+
+def test_words_of_a_credential_stay_where_no_line_is_split():
+    text = "the correct answer\nis a 'correct word' and\nbattery 9"
+    assert without(text, secrets=["correct horse battery 9"]) == text
