@@ -12,8 +12,9 @@ from dspex_core.optimizers.demos import Student
 from dspex_core.optimizers.plan import CompilePlan, cost_of
 from dspex_core.optimizers.proposers.rewriting import Attempt, Rewriter, Words
 from dspex_core.optimizers.proposers.writing import Writer, lm_for
-from dspex_core.optimizers.search.loop import Proposal, Stepwise, search
+from dspex_core.optimizers.search.loop import Proposal, Stepwise, in_full, search
 from dspex_core.optimizers.search.prompts import prompts_of
+from dspex_core.optimizers.search.racing import estimated, raced
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -54,7 +55,8 @@ class COPRO(Optimizer):
             `depth`, and `max`, `average`, `min` and `std` of the scores in percent, of the ten best and of the latest.
         num_threads: How many examples are evaluated at once; `settings.num_threads` by default.
         max_errors: How many examples of an evaluation may fail; `settings.max_errors` by default.
-        seed: Without effect on what is tried, which the LM's replies decide; journals keep it.
+        racing: Whether a program that is clearly worse than the best one is not scored on the rest of the rows.
+        seed: Decides the order of the rows.
 
     Raises:
         ConfigurationError: `breadth` is below 2, or `depth` below 1.
@@ -69,6 +71,7 @@ class COPRO(Optimizer):
     _: KW_ONLY
     num_threads: int | None = None
     max_errors: int | None = None
+    racing: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -104,7 +107,7 @@ class COPRO(Optimizer):
         run.limits = _limits(run, eval_kwargs or {})
         run.valset = run.trainset if run.valset is None else run.valset
         ascent = _Ascent(run, self, Rewriter(Writer(lm_for(run.student, self.prompt_model), self.init_temperature)))
-        best = search(run, Stepwise(ascent.steps()))
+        best = search(run, Stepwise(ascent.steps()), scored=raced if self.racing else in_full)
         ascent.rewriter.report(run.optimizer)
         ascent.note_in(best)
         return best
@@ -185,7 +188,7 @@ class _Ascent(Generic[Student]):
         prompts = prompts_of(program)
         if prompts not in self.scores:
             trial = yield Proposal(name, lambda: program, choices)
-            self.scores[prompts] = trial.score
+            self.scores[prompts] = estimated(self.run, trial)
         return self.scores[prompts]
 
     def _with(self, path: str, words: Words) -> Student:

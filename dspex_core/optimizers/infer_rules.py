@@ -12,8 +12,9 @@ from dspex_core.optimizers.demos import Student, labeled_demos, without_demos
 from dspex_core.optimizers.plan import CompilePlan, cost_of
 from dspex_core.optimizers.proposers.rules import RuleFinder
 from dspex_core.optimizers.proposers.writing import Writer, lm_for
-from dspex_core.optimizers.search.loop import Proposal, Stepwise, search
+from dspex_core.optimizers.search.loop import Proposal, Stepwise, in_full, search
 from dspex_core.optimizers.search.prompts import prompts_of
+from dspex_core.optimizers.search.racing import raced
 
 if TYPE_CHECKING:
     import random
@@ -53,6 +54,7 @@ class InferRules(Optimizer):
         max_rounds: How often to try an example; see `BootstrapFewShot`.
         max_errors: How many tries of the bootstrap, or examples of an evaluation, may fail; `settings.max_errors` by
             default.
+        racing: Whether a program that is clearly worse than the best one is not scored on the rest of the valset.
         seed: Decides everything random.
 
     Raises:
@@ -70,6 +72,7 @@ class InferRules(Optimizer):
     max_labeled_demos: int = 16
     max_rounds: int = 1
     max_errors: int | None = None
+    racing: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -105,7 +108,7 @@ class InferRules(Optimizer):
         settings = dict(self.teacher_settings or {})
         writer = Writer(settings.pop("lm", None) or lm_for(run.student, None), _TEMPERATURE, settings)
         finder = RuleFinder(writer, self.num_rules)
-        best = search(run, Stepwise(self._steps(run, finder)))
+        best = search(run, Stepwise(self._steps(run, finder)), scored=raced if self.racing else in_full)
         finder.report(run.optimizer)
         return best
 

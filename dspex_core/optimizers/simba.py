@@ -14,8 +14,9 @@ from dspex_core.optimizers.plan import CompilePlan
 from dspex_core.optimizers.proposers.advice import Advisor
 from dspex_core.optimizers.proposers.writing import Writer, lm_for
 from dspex_core.optimizers.search.buckets import Bucket, Lessons, buckets_of
-from dspex_core.optimizers.search.loop import Proposal, Stepwise, search
+from dspex_core.optimizers.search.loop import Proposal, Stepwise, in_full, search
 from dspex_core.optimizers.search.prompts import prompts_of
+from dspex_core.optimizers.search.racing import raced
 from dspex_core.optimizers.search.trajectories import sampled
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class SIMBA(Optimizer):
         num_threads: How many examples are run at once; `settings.num_threads` by default.
         temperature_for_sampling: How evenly programs are drawn for runs: near 0 the best one, if high any.
         temperature_for_candidates: As evenly are those drawn that new ones are made of.
+        racing: Whether a program that is clearly worse than the best one is not scored on the rest of the valset.
         seed: Decides everything random.
 
     Raises:
@@ -78,6 +80,7 @@ class SIMBA(Optimizer):
     num_threads: int | None = None
     temperature_for_sampling: float = 0.2
     temperature_for_candidates: float = 0.2
+    racing: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -117,7 +120,7 @@ class SIMBA(Optimizer):
             _log.info("SIMBA: mini-batches have the %d examples of the trainset", len(run.trainset))
         writer = Writer(lm_for(run.student, self.prompt_model))
         ascent = _Ascent(run, self, run.random("simba"), Advisor(writer))
-        best = search(run, Stepwise(ascent.steps()))
+        best = search(run, Stepwise(ascent.steps()), scored=raced if self.racing else in_full)
         ascent.advisor.report(run.optimizer)
         return best
 

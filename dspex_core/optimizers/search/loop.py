@@ -72,19 +72,31 @@ class Stepwise(Generic[Student]):
         self._latest = trial
 
 
-def search(run: Run[Student], strategy: Strategy[Student], *, stop_at: float | None = None) -> Student:
+def in_full(run: Run[Student], proposal: Proposal[Student]) -> Trial:
+    """Score a candidate on the whole valset."""
+    return run.trial(proposal.name, proposal.make, proposal.choices)
+
+
+def search(
+    run: Run[Student],
+    strategy: Strategy[Student],
+    *,
+    stop_at: float | None = None,
+    scored: Callable[[Run[Student], Proposal[Student]], Trial] = in_full,
+) -> Student:
     """Try what a strategy asks for, one candidate after the other, and return the best.
 
     Args:
         run: The run; each candidate is scored on its whole valset, and becomes one of its trials.
         strategy: Says what to try.
         stop_at: A mean score at which to be content.
+        scored: Scores a candidate and makes it one of the trials: on the whole valset, or as `racing.raced` does.
 
     Raises:
         OptimizationError: The strategy has no candidate.
     """
     while (proposal := strategy.ask()) is not None:
-        trial = run.trial(proposal.name, proposal.make, proposal.choices)
+        trial = scored(run, proposal)
         strategy.tell(trial)
         if stop_at is not None and trial.score >= stop_at:
             break

@@ -83,6 +83,20 @@ def challenge(run: Run[Student], candidate: Candidate[Student]) -> Trial:
     return run.close(candidate)
 
 
+def raced(run: Run[Student], proposal: Proposal[Student]) -> Trial:
+    """Make a candidate and let it `challenge` the best one so far: for `search`."""
+    return challenge(run, run.candidate(proposal.name, proposal.make, proposal.choices))
+
+
+def estimated(run: Run[Any], trial: Trial) -> float:
+    """Return a trial's score; of a dropped one what it would be on all rows, by how far it is behind the best."""
+    best = run.trials.best
+    if trial.is_full or best is None:
+        return trial.score
+    behind = sum(best.scores[row] - score for row, score in trial.scores.items()) / trial.n
+    return max(0.0, best.score - behind)
+
+
 def order_of(run: Run[Any]) -> list[int]:
     """Return the rows of the valset in the random order in which all candidates of a run are scored."""
     size = len(run.validation)

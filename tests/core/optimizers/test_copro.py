@@ -160,6 +160,20 @@ class TestWhatItCosts:
         assert program.signature.fields["label"].prefix == "level 5"
         assert program.trials.best.score == 5 / 8
 
+    def test_a_program_that_is_clearly_worse_is_not_scored_on_all_rows(self):
+        def getting_worse(request):
+            if asks_for_words(request):
+                return {"proposed_instruction": f"level {50 - 5 * request.rollout_id}"}
+            return answered(request)
+
+        rows = [dspy.Example(text=f"text {n}", label="yes" if n % 2 else "no").with_inputs("text") for n in range(50)]
+        raced, whole = (compiled(getting_worse, trainset=rows, depth=2, racing=racing) for racing in (True, False))
+
+        assert raced.signature.instructions == whole.signature.instructions == "level 45"
+        assert raced.trials.best.score == whole.trials.best.score == 0.9
+        assert raced.trials.spent.calls < whole.trials.spent.calls
+        assert not all(trial.is_full for trial in raced.trials)
+
     @pytest.mark.parametrize("student", [dspy.Predict("text -> label"), TwoSteps()], ids=["one", "two"])
     def test_the_plan_is_not_exceeded(self, student):
         model = ScriptedLM(in_two_steps if isinstance(student, TwoSteps) else improving)
