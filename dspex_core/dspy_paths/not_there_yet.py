@@ -8,8 +8,6 @@ from dspex_core.errors import ConfigurationError
 
 __all__ = [
     "AvatarOptimizer",
-    "BetterTogether",
-    "BootstrapFinetune",
     "ColBERTv2",
     "Flex",
     "Provider",
@@ -31,16 +29,6 @@ class _NotThereYet:
 
 class AvatarOptimizer(_NotThereYet):
     """An optimizer of tool use."""
-
-
-class BetterTogether(_NotThereYet):
-    """An optimizer of prompts and weights."""
-
-
-class BootstrapFinetune(_NotThereYet):
-    """An optimizer of weights."""
-
-    instead = "weights are not trained: export examples and train with the provider's own tools"
 
 
 class Flex(_NotThereYet):

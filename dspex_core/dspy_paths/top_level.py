@@ -5,8 +5,6 @@ from typing import Any
 from dspex_core.config import load_settings
 from dspex_core.dspy_paths.not_there_yet import (
     AvatarOptimizer,
-    BetterTogether,
-    BootstrapFinetune,
     ColBERTv2,
     Flex,
     Provider,
@@ -16,9 +14,11 @@ from dspex_core.dspy_paths.primitives import BaseModule, CodeExecutionError, Cod
 from dspex_core.dspy_paths.utils.exceptions import DSPyError
 from dspex_core.errors import LMConfigurationError, LMUnexpectedError, LMUnsupportedModelError, is_retryable_lm_error
 from dspex_core.lm.request_cache import configure_cache, current_cache
+from dspex_core.optimizers.better_together import BetterTogether
 from dspex_core.optimizers.bootstrap_optuna import BootstrapFewShotWithOptuna
 from dspex_core.optimizers.copro import COPRO
 from dspex_core.optimizers.ensemble import Ensemble
+from dspex_core.optimizers.finetune.optimizer import BootstrapFinetune
 from dspex_core.optimizers.gepa.optimizer import GEPA
 from dspex_core.optimizers.infer_rules import InferRules
 from dspex_core.optimizers.mipro import MIPROv2

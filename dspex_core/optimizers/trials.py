@@ -145,6 +145,7 @@ class Trials(Sequence[Trial]):
                 "score": round(100 * trial.score, 2),
                 "program": trial.program,
                 "seed": trial.choices.get("seed", trial.number),
+                **({"strategy": trial.choices["strategy"]} if "strategy" in trial.choices else {}),
                 "subscores": list(trial.scores.values()),
             }
             for trial in full

@@ -245,7 +245,7 @@ def test_attributes_of_the_library_alone(path):
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("name", ["BetterTogether", "Flex"])
+@pytest.mark.parametrize("name", ["AvatarOptimizer", "Flex"])
 def test_what_is_not_there_yet_says_so_when_it_is_made(ours, name):
     with pytest.raises(ours.ConfigurationError, match=rf"{name} of DSPy is not there yet; .+"):
         getattr(ours, name)(metric=None)

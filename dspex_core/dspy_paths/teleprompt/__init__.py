@@ -5,8 +5,6 @@ from typing import TYPE_CHECKING
 from dspex_core.dspy_paths import submodules
 from dspex_core.dspy_paths.not_there_yet import (
     AvatarOptimizer,
-    BetterTogether,
-    BootstrapFinetune,
 )
 from dspex_core.optimizers import (
     COPRO,
@@ -19,8 +17,10 @@ from dspex_core.optimizers import (
     LabeledFewShot,
     Teleprompter,
 )
+from dspex_core.optimizers.better_together import BetterTogether
 from dspex_core.optimizers.bootstrap_optuna import BootstrapFewShotWithOptuna
 from dspex_core.optimizers.ensemble import Ensemble
+from dspex_core.optimizers.finetune.optimizer import BootstrapFinetune
 from dspex_core.optimizers.gepa.optimizer import GEPA
 from dspex_core.optimizers.mipro import MIPROv2
 

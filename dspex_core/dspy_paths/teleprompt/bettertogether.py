@@ -1,5 +1,5 @@
 """DSPy's `dspy.teleprompt.bettertogether`: prompts and weights. PYTEST_DONT_REWRITE"""
 
-from dspex_core.dspy_paths.not_there_yet import BetterTogether
+from dspex_core.optimizers.better_together import BetterTogether
 
 __all__ = ["BetterTogether"]

@@ -1,5 +1,5 @@
 """DSPy's `dspy.teleprompt.bootstrap_finetune`: weights. PYTEST_DONT_REWRITE"""
 
-from dspex_core.dspy_paths.not_there_yet import BootstrapFinetune
+from dspex_core.optimizers.finetune.optimizer import BootstrapFinetune
 
 __all__ = ["BootstrapFinetune"]

@@ -1,0 +1,101 @@
+"""Jobs that train an LM at its provider, through LiteLLM. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from dspex_core.errors import ConfigurationError
+from dspex_core.errors.foreign_code import foreign_code
+from dspex_core.lm.client import LM
+from dspex_core.plain.secrets import SecretMapping, masked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from dspex_core.optimizers.finetune.data import TrainingData
+
+_ENDED_BADLY = ("failed", "cancelled", "canceled", "error")
+
+
+@dataclass
+class TrainingJob:
+    """A training job at a provider.
+
+    Args:
+        id: What the provider calls it.
+        lm: The LM that is trained.
+        provider: LiteLLM's name of the provider.
+        access: Address and key, never shown.
+    """
+
+    id: str
+    lm: LM
+    provider: str
+    access: Mapping[str, Any] = field(repr=False)
+
+    def status(self) -> str:
+        """Ask the provider how far it is, such as `"running"` or `"succeeded"`."""
+        return str(self._asked().status)
+
+    def result(self, *, poll: float = 30.0) -> LM:
+        """Wait for its end, asking every `poll` seconds, and return the trained LM.
+
+        Raises:
+            ConfigurationError: The provider says that it failed, or was cancelled.
+        """
+        while True:
+            job = self._asked()
+            if job.status == "succeeded":
+                return self.lm.copy(model=f"{self.provider}/{job.fine_tuned_model}")
+            if job.status in _ENDED_BADLY:
+                reason = getattr(job, "error", None)
+                raise ConfigurationError(
+                    f"the training job {self.id!r} of {self.lm.model!r} {job.status}: {reason!r:.500}"
+                )
+            time.sleep(poll)
+
+    def _asked(self) -> Any:
+        with foreign_code(), _provider_errors(self.provider):
+            import litellm  # seconds, and only for jobs
+
+            return litellm.retrieve_fine_tuning_job(self.id, custom_llm_provider=self.provider, **self.access)
+
+
+def submitted(data: TrainingData, train_kwargs: Mapping[str, Any]) -> TrainingJob:
+    """Upload training data and start a job.
+
+    Args:
+        data: The training data, already written.
+        train_kwargs: Further arguments of LiteLLM's `create_fine_tuning_job`, such as `hyperparameters`.
+
+    Raises:
+        ConfigurationError: The LM is not one of a provider, or the provider refuses.
+    """
+    lm = data.lm
+    if not isinstance(lm, LM):
+        raise ConfigurationError(f"only an LM of a provider can be trained, such as LM('openai/...'), not {lm!r}")
+    provider, _, model = lm.model.partition("/") if "/" in lm.model else ("openai", "", lm.model)
+    found = {"api_base": lm.api_base, "api_key": lm.api_key}
+    access = SecretMapping({name: value for name, value in found.items() if value is not None})
+    content = (data.path.name, data.path.read_bytes())
+    with foreign_code(), _provider_errors(provider):
+        import litellm  # seconds, and only for jobs
+
+        file: Any = litellm.create_file(file=content, purpose="fine-tune", custom_llm_provider=provider, **access)
+        job: Any = litellm.create_fine_tuning_job(
+            **{"model": model, "training_file": file.id, "custom_llm_provider": provider, **access, **train_kwargs}
+        )
+    return TrainingJob(str(job.id), lm, provider, access)
+
+
+@contextmanager
+def _provider_errors(provider: str) -> Iterator[None]:
+    """Turn what LiteLLM raises, of any class, into one error that shows no key."""
+    try:
+        yield
+    except Exception as error:
+        text = masked(f"{type(error).__name__}: {error}")
+        raise ConfigurationError(f"fine-tuning at {provider!r} failed: {text}") from error
