@@ -195,7 +195,7 @@ class MIPROv2(Optimizer):
             instructions = _instructions(run, proposers, effort.instructions, shown)
         parts = Parts(run.student, instructions, sets)
         startup = max(4, schedule.trials // 3)  # random ones, before the estimator knows enough
-        tpe = TPE(parts.sizes, seed=run.random("search").getrandbits(32), startup=startup)
+        tpe = TPE(parts.sizes, seed=run.random("search").getrandbits(32), startup=startup, patience=2)
         with context(lm=self.task_model or current().lm):
             return MinibatchSearch(run, parts, tpe, schedule).best()
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dspex_core.optimizers.search.tpe import TPE
 
 Key = tuple[int, ...]
-_REPEATS = 20  # how often the estimator may propose what is known in full, before it gets something new
+_REPEATS = 3  # how often the estimator may propose what is known in full, before it gets something new
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +77,7 @@ class MinibatchSearch(Generic[Student]):
         """Return the next combination to score; `None` if there is none that is not known in full."""
         if not self._parts.sizes:
             return None
-        for _ in range(_REPEATS):
+        for _ in range(0 if self._schedule.minibatch is None else _REPEATS):
             choices = self._tpe.ask(again=True)
             if choices is not None and len(self._scores.get(_key(choices), {})) < len(self._run.validation):
                 return choices

@@ -5,19 +5,19 @@ Source: Bergstra et al. 2011, "Algorithms for Hyper-Parameter Optimization".
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import ConfigurationError
 from dspex_core.errors.foreign_code import foreign_code
+from dspex_core.optimizers.demos import seeded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 Choices = dict[str, int]
-
-_REPEATS = 50  # how often a proposal may be known already before another is drawn at random
 
 
 class TPE:
@@ -30,13 +30,20 @@ class TPE:
         seed: Decides everything random.
         startup: How many scores there must be before the estimator replaces random choices.
         first: What is proposed first, in this order.
+        patience: How often a proposal may be known already before another is drawn at random.
 
     Raises:
         ConfigurationError: Optuna is not installed.
     """
 
     def __init__(
-        self, sizes: Mapping[str, int], *, seed: int, startup: int = 10, first: Sequence[Mapping[str, int]] = ()
+        self,
+        sizes: Mapping[str, int],
+        *,
+        seed: int,
+        startup: int = 10,
+        first: Sequence[Mapping[str, int]] = (),
+        patience: int = 50,
     ) -> None:
         optuna = needed_optuna()
         with foreign_code(), _Quiet():
@@ -46,6 +53,8 @@ class TPE:
                 name: optuna.distributions.CategoricalDistribution(list(range(size))) for name, size in sizes.items()
             }
         self._sizes = dict(sizes)
+        self._rng = seeded(seed)
+        self._patience = patience
         self._first = list(first)
         self._known: dict[tuple[int, ...], float] = {}
 
@@ -69,7 +78,7 @@ class TPE:
                 return choices
         if not again and len(self._known) >= self.combinations:
             return None
-        for _ in range(_REPEATS):
+        for _ in range(self._patience):
             choices = self._drawn()
             if again or self._key(choices) not in self._known:
                 return choices
@@ -92,14 +101,14 @@ class TPE:
         return {name: int(trial.params[name]) for name in self._space}
 
     def _unknown(self) -> Choices:
-        """Return the first combination without a score, where the estimator insists on known ones."""
-        names = list(self._sizes)
-        for number in range(self.combinations):
-            left, choices = number, {}
-            for name in names:
-                left, choices[name] = divmod(left, self._sizes[name])
+        """Return a random combination without a score, where the estimator insists on known ones."""
+        for _ in range(100):
+            choices = {name: self._rng.randrange(size) for name, size in self._sizes.items()}
             if self._key(choices) not in self._known:
                 return choices
+        for key in itertools.product(*map(range, self._sizes.values())):
+            if key not in self._known:
+                return dict(zip(self._sizes, key, strict=True))
         raise AssertionError("each combination is known")
 
     def _key(self, choices: Mapping[str, int]) -> tuple[int, ...]:

@@ -254,6 +254,21 @@ class TestWhatCanGoWrong:
             MIPROv2(CORRECT).compile(Predict("text -> label"), trainset=TRAIN, valset=VAL)
 
 
+@pytest.mark.parametrize("kept", [1, 40, 150])
+def test_a_compile_goes_on_from_a_cut_journal_without_a_repeated_call(tmp_path, kept):
+    path, first = tmp_path / "journal.jsonl", ScriptedLM(instruction_landscape)
+    whole = compiled(model=first, journal=path)
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[: kept + 1]) + lines[kept + 1][:20])  # a kill may leave half a line
+    answers = sum('"response":' in line for line in lines[: kept + 1])
+
+    second = ScriptedLM(instruction_landscape)
+    again = compiled(model=second, journal=path)
+
+    assert asked(second) == asked(first) - answers
+    assert again.dump_state() == whole.dump_state()
+
+
 class TestProposers:
     def test_of_the_user_replace_the_default_one(self):
         class Fixed:
