@@ -16,7 +16,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import PurePath
-from types import BuiltinFunctionType, FunctionType, MethodType
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from dspex_core.plain.secrets import HIDDEN, SecretText, is_private, looks_secret, masked
@@ -85,7 +85,7 @@ class _Description:
                 return {"method": value.__name__, "of": self.of(value.__self__, depth)}
             case FunctionType():
                 return self._function(value, depth)
-            case BuiltinFunctionType() | type():
+            case BuiltinFunctionType() | type() | ModuleType():  # what is in a module is not part of the value
                 return {"name": value.__name__}
         code = {"code": code_digest(type(value))} if callable(value) and is_class_of_project(type(value)) else {}
         return {"class": type(value).__name__, **code, **self._named(_attributes(value), depth)}

@@ -7,11 +7,13 @@ import sys
 
 import pytest
 
+import dspex_core
 from dspex_core import Budget, ConfigurationError, OptimizationError, context
 from dspex_core.example import Example, Prediction
 from dspex_core.lm.scripted import ScriptedLM
 from dspex_core.metrics.fields import exact_match
 from dspex_core.metrics.score import Score
+from dspex_core.optimizers.fingerprint import metric_data
 from dspex_core.optimizers.gepa.optimizer import GEPA
 from dspex_core.programs.base import Module
 from dspex_core.programs.predict import Predict
@@ -423,3 +425,12 @@ def test_its_options_show_no_key(tmp_path):
     compiled(by=by, journal=tmp_path / "journal")
 
     assert "planted-key" not in repr(by) + (tmp_path / "journal").read_text()
+
+
+def test_a_metric_that_closes_over_a_module_is_described_by_its_name():
+    def closed_over(library):
+        return lambda gold, pred, trace=None, pred_name=None, pred_trace=None: library.Score(0.0, "rule 1")
+
+    described = metric_data(closed_over(dspex_core))
+
+    assert len(str(described)) < 5000
