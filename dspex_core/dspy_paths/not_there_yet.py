@@ -18,7 +18,7 @@ __all__ = [
 class _NotThereYet:
     """A class of DSPy that cannot be made here; `instead` says what to do."""
 
-    instead: ClassVar[str] = "BootstrapFewShotWithRandomSearch chooses demos by a metric"
+    instead: ClassVar[str] = "MIPROv2 and SIMBA improve programs with tools"
 
     def __new__(cls, *_: Any, **__: Any) -> NoReturn:
         raise ConfigurationError(
@@ -40,13 +40,13 @@ class Flex(_NotThereYet):
 class Provider(_NotThereYet):
     """Where weights are trained."""
 
-    instead = "weights are not trained: use the provider's own tools"
+    instead = "`BootstrapFinetune(submit=True)` trains through LiteLLM, which knows the providers"
 
 
 class TrainingJob(_NotThereYet):
     """A training of weights."""
 
-    instead = "weights are not trained: use the provider's own tools"
+    instead = "`BootstrapFinetune(submit=True)` awaits its jobs itself"
 
 
 class ColBERTv2(_NotThereYet):
