@@ -15,4 +15,4 @@ def _quick_sessions(request, monkeypatch):
     """Keep out of sessions in processes of their own what takes most of the time that they need to start."""
     if "pytester" in request.fixturenames:
         request.getfixturevalue("pytester")  # which forgets the options that it finds
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-pno:langsmith_plugin -pno:anyio")
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-pno:langsmith_plugin")
