@@ -86,7 +86,7 @@ def benchmarks(session: nox.Session) -> None:
 @nox.session
 def latest(session: nox.Session) -> None:
     """Run the tests with the newest version of everything."""
-    session.install("--upgrade", "-e", ".[dev,optimize]")
+    session.install("--upgrade", "-e", ".[dev]")
     session.run("pytest", "-n", "2", *session.posargs)
 
 
