@@ -46,9 +46,9 @@ def types(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Run all tests, with the versions of constraints.txt."""
+    """Run all tests, with the versions of constraints.txt, and with more examples of each property."""
     session.install(*CONSTRAINTS, "-e", ".[dev]")
-    session.run("pytest", "-n", "2", *session.posargs)
+    session.run("pytest", "-n", "2", *session.posargs, env={"DSPEX_EXAMPLES": "200"})
 
 
 @nox.session

@@ -1,3 +1,5 @@
+import os
+
 """What all tests share."""
 
 import pytest
@@ -5,8 +7,9 @@ from hypothesis import settings
 
 pytest_plugins = ["pytester"]
 
-# The same examples in every run, and no deadline: CI machines stall now and then.
-settings.register_profile("dspex", deadline=None, derandomize=True)
+# The same examples in every run, and no deadline: CI machines stall now and then. `nox -s tests` takes more of them.
+EXAMPLES = int(os.environ.get("DSPEX_EXAMPLES", "60"))
+settings.register_profile("dspex", deadline=None, derandomize=True, max_examples=EXAMPLES)
 settings.load_profile("dspex")
 
 
