@@ -1,6 +1,6 @@
-import os
-
 """What all tests share."""
+
+import os
 
 import pytest
 from hypothesis import settings
