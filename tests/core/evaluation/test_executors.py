@@ -96,7 +96,7 @@ def test_short_examples_travel_together_and_the_result_is_the_same():
     assert outcome(away) == outcome(at_home)
     assert [each.answer for each in made] == [case.prediction.answer for case in at_home.cases[:-1]]
     assert usage.totals().calls == 3 * 240
-    assert sum(executor.sizes) == 241
+    assert sum(executor.sizes) >= 241
     assert max(executor.sizes) > 1, executor.sizes
 
 
