@@ -9,7 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import ConfigurationError
-from dspex_core.optimizers.contract import Optimizer, is_refusal
+from dspex_core.optimizers.checks import is_refusal
+from dspex_core.optimizers.contract import Optimizer
 from dspex_core.optimizers.finetune.optimizer import BootstrapFinetune
 from dspex_core.optimizers.fingerprint import optimizer_data
 from dspex_core.optimizers.random_search import BootstrapFewShotWithRandomSearch
@@ -43,6 +44,8 @@ class BetterTogether(Optimizer):
 
     Raises TypeError: One of them is not an optimizer.
     """
+
+    _needs_metric = True
 
     def __init__(self, metric: Metric, **optimizers: Optimizer) -> None:
         for name, optimizer in optimizers.items():

@@ -55,6 +55,8 @@ class BootstrapFewShotWithOptuna(Optimizer):
         seed: Decides the sets and what is tried.
     """
 
+    _needs_metric = True
+
     metric: Metric
     teacher_settings: Mapping[str, Any] | None = None
     max_bootstrapped_demos: int = 4

@@ -14,10 +14,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.config import context, current
-from dspex_core.datasets.checks import problem_of
-from dspex_core.datasets.leaks import overlap
-from dspex_core.errors import BudgetExceededError, OptimizationError
+from dspex_core.errors import OptimizationError
 from dspex_core.flow.steps import Call
+from dspex_core.optimizers.checks import is_refusal, problem_of_sets, problem_with, problem_with_options, warn_of_shared
 from dspex_core.optimizers.fingerprint import Origin
 from dspex_core.optimizers.journal import CompileJournal
 from dspex_core.optimizers.plan import CompilePlan, cost_of
@@ -50,6 +49,7 @@ class Optimizer(ABC):
     max_errors: int | None = None
     takes_teacher = True  # whether a teacher may be given
     _needs_inputs = True  # whether examples have to name their inputs
+    _needs_metric = False  # whether it scores programs
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Let a user's own `compile` emit events to callbacks; that of this class does so itself."""
@@ -89,7 +89,7 @@ class Optimizer(ABC):
             BudgetExceededError: The budget ended before any candidate was scored.
             ConfigurationError: The journal is of another compile, damaged, or in use.
         """
-        self._check_options(options)
+        self._check(options, teacher=teacher, budget=budget, journal=journal, trainset=trainset)
         with self.compiling(student, trainset, valset, needs_inputs=self._needs_inputs) as attributes:
             run = self._run(student, trainset, valset, teacher, self.seed if seed is None else seed)
             attributes["result"] = program = self._framed(run, budget, journal, options)
@@ -97,7 +97,10 @@ class Optimizer(ABC):
         return program
 
     async def acompile(self, student: Student, *, trainset: Sequence[Example], **given: Any) -> Student:
-        """`compile` in a thread, without blocking the event loop; takes and returns the same."""
+        """`compile` in a thread, without blocking the event loop; takes and returns the same.
+
+        Where the task is cancelled, the thread goes on to its end: a `budget` limits what it asks.
+        """
         compiled: Student = await Call(partial(self.compile, student, trainset=trainset, **given)).arun()
         return compiled
 
@@ -173,13 +176,26 @@ class Optimizer(ABC):
                 raise
             best, refused = run.best, budget.refused
             if best is None:
-                raise
+                raise refused from error
         run.stopped = f"{refused.spent:g} of {refused.limit:g} {refused.kind} were spent"
         _log.warning(
             "%s ended by its budget (%s) after %d trials: the best so far is returned",
             *(run.optimizer, run.stopped, len(run.trials)),
         )
         return best
+
+    def _check(self, options: dict[str, Any], *, trainset: Sequence[Example], **given: Any) -> None:
+        """Refuse what cannot be used, before anybody is asked.
+
+        Raises:
+            TypeError: `_compile` does not take an option.
+            OptimizationError: An argument or an option of this optimizer is of the wrong kind.
+        """
+        self._check_options(options)
+        shared = self.metric, self.num_threads, self.max_errors
+        reason = problem_with(**given) or problem_with_options(*shared, needs_metric=self._needs_metric)
+        if reason is not None:
+            raise self.failure(reason, trainset)
 
     def _check_options(self, options: dict[str, Any]) -> None:
         taken = [
@@ -212,14 +228,13 @@ class Optimizer(ABC):
         inputs = {"student": student, "trainset": trainset, "valset": valset}
         with _compiling(self, inputs) as attributes:
             sets = {"trainset": trainset} if valset is None else {"trainset": trainset, "valset": valset}
-            reasons = [_problem_of(examples, role, needs_inputs=needs_inputs) for role, examples in sets.items()]
-            reason = next(filter(None, reasons), None)
+            reason = problem_of_sets(student, sets, needs_inputs=needs_inputs)
             if reason is not None:
                 raise self.failure(reason, trainset)
             if not student.predictors():
                 _log.warning("%s has no predictor whose prompt could be optimized", type(student).__name__)
             if valset is not None and needs_inputs:
-                _warn_of_shared(trainset, valset)
+                warn_of_shared(trainset, valset)
             yield attributes
 
     def failure(self, reason: str, trainset: Sequence[Example]) -> OptimizationError:
@@ -261,29 +276,6 @@ def _compiling(optimizer: Optimizer, inputs: dict[str, Any]) -> Iterator[dict[st
 
 
 _under_way: ContextVar[tuple[Optimizer, ...]] = ContextVar("dspex_compiling", default=())
-
-
-def _problem_of(examples: Any, role: str, *, needs_inputs: bool) -> str | None:
-    if not isinstance(examples, Sequence) or isinstance(examples, str):
-        return f"the {role} must be a list of examples, which can be read more than once, not {examples!r:.200}"
-    return problem_of(examples, role, needs_inputs=needs_inputs)
-
-
-def _warn_of_shared(trainset: Sequence[Example], valset: Sequence[Example]) -> None:
-    shared = overlap(valset, trainset)
-    if shared:
-        _log.warning(
-            "%d of the %d examples of the valset are in the trainset, too: what is learned from them scores too high",
-            *(len(shared), len(valset)),
-        )
-
-
-def is_refusal(error: BaseException) -> bool:
-    """Whether an error is a budget's refusal, or follows from one, as that of an evaluation does."""
-    seen: BaseException | None = error
-    while seen is not None and not isinstance(seen, BudgetExceededError):
-        seen = seen.__cause__
-    return seen is not None
 
 
 def _with_events(compile_: Callable[..., Any]) -> Callable[..., Any]:

@@ -62,6 +62,8 @@ class COPRO(Optimizer):
         ConfigurationError: `breadth` is below 2, or `depth` below 1.
     """
 
+    _needs_metric = True
+
     prompt_model: LanguageModel | None = None
     metric: Metric | None = None
     breadth: int = 10
@@ -102,8 +104,6 @@ class COPRO(Optimizer):
         Raises:
             OptimizationError: There is no metric, or `eval_kwargs` has other options.
         """
-        if self.metric is None:
-            raise run.failure("it needs a metric to choose between instructions")
         run.limits = _limits(run, eval_kwargs or {})
         run.valset = run.trainset if run.valset is None else run.valset
         ascent = _Ascent(run, self, Rewriter(Writer(lm_for(run.student, self.prompt_model), self.init_temperature)))

@@ -61,6 +61,8 @@ class InferRules(Optimizer):
         ConfigurationError: `num_candidates` or `num_rules` is below 1.
     """
 
+    _needs_metric = True
+
     num_candidates: int = 10
     num_rules: int = 10
     num_threads: int | None = None
@@ -102,8 +104,6 @@ class InferRules(Optimizer):
             OptimizationError: There is no metric, there is no valset and one example only, or demos cannot be
                 bootstrapped.
         """
-        if self.metric is None:
-            raise run.failure("it needs a metric to choose between rules")
         run.hold_out()
         settings = dict(self.teacher_settings or {})
         writer = Writer(settings.pop("lm", None) or lm_for(run.student, None), _TEMPERATURE, settings)

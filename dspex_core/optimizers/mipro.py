@@ -81,6 +81,8 @@ class MIPROv2(Optimizer):
             take), and the log has what failed.
     """
 
+    _needs_metric = True
+
     metric: Metric
     prompt_model: LanguageModel | None = None
     task_model: LanguageModel | None = None

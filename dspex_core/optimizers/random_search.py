@@ -62,6 +62,8 @@ class BootstrapFewShotWithRandomSearch(Optimizer):
         instructions_per_proposer: How many instructions each proposer may write for a predictor.
     """
 
+    _needs_metric = True
+
     metric: Metric
     teacher_settings: Mapping[str, Any] | None = None
     _: KW_ONLY

@@ -195,11 +195,12 @@ class Run(Generic[Student]):
             metric: Scores them; that of the run by default.
 
         Raises:
-            OptimizationError: The metric raised on every example, and has scored none before.
+            OptimizationError: There is no metric, or it raised on every example and has scored none before.
             EvaluationError: More than `max_errors` examples failed.
         """
         metric = metric or self.metric
-        assert metric is not None, "an optimizer that scores has a metric"
+        if metric is None:
+            raise self.failure("it needs a metric to score programs: pass metric=...")
         evaluate = Evaluate(
             devset=examples,
             metric=metric,

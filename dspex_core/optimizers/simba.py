@@ -69,6 +69,8 @@ class SIMBA(Optimizer):
         ConfigurationError: A number is too low.
     """
 
+    _needs_metric = True
+
     metric: Metric
     bsize: int = 32
     num_candidates: int = 6

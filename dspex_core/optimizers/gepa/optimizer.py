@@ -90,6 +90,8 @@ class GEPA(Optimizer):
     Raises ConfigurationError: Not exactly one of the three limits is given, or an argument has a value it cannot have.
     """
 
+    _needs_metric = True
+
     takes_teacher = False
 
     metric: Metric

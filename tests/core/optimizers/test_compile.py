@@ -106,7 +106,7 @@ class TestABudget:
         assert "the best so far is returned" in caplog.text
 
     def test_that_ends_before_anything_was_scored_is_an_error(self):
-        with pytest.raises(Exception, match="the budget of 3 calls has no room"):
+        with pytest.raises(BudgetExceededError, match="the budget of 3 calls has no room"):
             compiled(budget=Budget(calls=3))
 
     def test_around_it_counts_too_and_stays_an_error(self):
@@ -124,7 +124,7 @@ class TestABudget:
     def test_of_no_seconds_allows_no_call(self):
         model = lm()
 
-        with pytest.raises(Exception, match="seconds has no room"):
+        with pytest.raises(BudgetExceededError, match="seconds has no room"):
             compiled(model=model, budget=Budget(seconds=0))
 
         assert not model.history
@@ -271,6 +271,29 @@ class TestBadInput:
 
         with context(lm=model), pytest.raises(OptimizationError, match=reason):
             optimizer().compile(Predict("text -> label"), trainset=trainset)
+
+        assert not model.history
+
+    @pytest.mark.parametrize(
+        ("given", "reason"),
+        [
+            ({"budget": 5}, r"the budget must be a Budget, such as Budget\(calls=5\), not 5"),
+            ({"journal": 3.5}, "the journal must be the path of a file, not 3.5"),
+            ({"teacher": "gpt"}, "the teacher must be a program, not 'gpt'"),
+            ({"student": lambda text: text}, "the student must be a program, not <function"),
+            ({"student": Predict}, "the student must be a program, not <class"),
+            ({"by": optimizer(num_threads="3")}, "num_threads must be a number from 1 on, not '3'"),
+            ({"by": optimizer(max_errors=-1)}, "max_errors must be a number from 0 on, not -1"),
+            ({"by": BootstrapFewShotWithRandomSearch(None)}, "it needs a metric to choose between programs"),
+            ({"by": BootstrapFewShot("exact")}, "the metric must be a function or a program, not 'exact'"),
+        ],
+    )
+    def test_an_argument_of_the_wrong_kind_is_named_before_any_call(self, given, reason):
+        model, student = lm(), given.pop("student", Predict("text -> label"))
+        chosen = given.pop("by", optimizer())
+
+        with context(lm=model), pytest.raises(OptimizationError, match=reason):
+            chosen.compile(student, trainset=TRAIN, valset=VAL, **given)
 
         assert not model.history
 

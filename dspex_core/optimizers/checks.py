@@ -1,0 +1,79 @@
+"""What can be said against the arguments of a `compile` before it asks anybody. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from dspex_core.datasets.checks import problem_of
+from dspex_core.datasets.leaks import overlap
+from dspex_core.errors import BudgetExceededError
+from dspex_core.programs.base import Module
+from dspex_core.spending.budget import Budget
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dspex_core.example import Example
+
+_log = logging.getLogger("dspex")
+
+
+def problem_with(*, teacher: Any, budget: Any, journal: Any) -> str | None:
+    """Return why arguments beside the program and the examples cannot be used, or `None`."""
+    if teacher is not None and not isinstance(teacher, Module):
+        return f"the teacher must be a program, not {teacher!r:.200}"
+    if budget is not None and not isinstance(budget, Budget):
+        return f"the budget must be a Budget, such as Budget(calls={budget!r:.20}), not {budget!r:.200}"
+    if journal is not None and not isinstance(journal, str | os.PathLike):
+        return f"the journal must be the path of a file, not {journal!r:.200}"
+    return None
+
+
+def problem_with_options(metric: Any, num_threads: Any, max_errors: Any, *, needs_metric: bool) -> str | None:
+    """Return why the options that optimizers share cannot be used, or `None`."""
+    if metric is None and needs_metric:
+        return "it needs a metric to choose between programs: pass metric=..."
+    if metric is not None and not callable(metric):
+        return f"the metric must be a function or a program, not {metric!r:.200}"
+    for name, value, least in (("num_threads", num_threads, 1), ("max_errors", max_errors, 0)):
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if value is not None and not (is_number and value >= least):
+            return f"{name} must be a number from {least} on, not {value!r:.200}"
+    return None
+
+
+def problem_of_sets(student: Any, sets: dict[str, Any], *, needs_inputs: bool) -> str | None:
+    """Return why a program or its examples cannot be used, or `None`."""
+    if not isinstance(student, Module):
+        fix = "make one of it: Predict(...), or a class with `forward` that derives from Module"
+        return f"the student must be a program, not {student!r:.200}; {fix}"
+    return next(_problems(sets, needs_inputs=needs_inputs), None)
+
+
+def _problems(sets: dict[str, Any], *, needs_inputs: bool) -> Iterator[str]:
+    for role, examples in sets.items():
+        if not isinstance(examples, Sequence) or isinstance(examples, str):
+            yield f"the {role} must be a list of examples, which can be read more than once, not {examples!r:.200}"
+        elif reason := problem_of(examples, role, needs_inputs=needs_inputs):
+            yield reason
+
+
+def warn_of_shared(trainset: Sequence[Example], valset: Sequence[Example]) -> None:
+    """Log a warning where examples of the valset are in the trainset, too."""
+    shared = overlap(valset, trainset)
+    if shared:
+        _log.warning(
+            "%d of the %d examples of the valset are in the trainset, too: what is learned from them scores too high",
+            *(len(shared), len(valset)),
+        )
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether an error is a budget's refusal, or follows from one, as that of an evaluation does."""
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, BudgetExceededError):
+        seen = seen.__cause__
+    return seen is not None
