@@ -9,12 +9,12 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Literal
 
 from dspex_core.errors import ConfigurationError
-from dspex_core.errors.foreign_code import foreign_code
 from dspex_core.optimizers.contract import Optimizer
 from dspex_core.optimizers.gepa.adapter import Escape, Path, ProgramAdapter, plain, selecting
 from dspex_core.optimizers.gepa.feedback import Feedback, scoring
 from dspex_core.optimizers.gepa.reflection import Reflection
 from dspex_core.optimizers.gepa.result import GEPAResult
+from dspex_core.optimizers.optional import imported
 from dspex_core.optimizers.plan import CompilePlan
 from dspex_core.plain.secrets import without_secrets
 
@@ -185,7 +185,7 @@ class GEPA(Optimizer):
             ConfigurationError: The library is not installed.
             OptimizationError: There is a teacher, or no predictor, or the program or the metric fails on each example.
         """
-        gepa = _library()
+        gepa = imported("gepa", "GEPA needs the library gepa")
         if run.teacher is not None:
             raise run.failure("it takes no teacher: it learns from feedback, not from what another program does")
         texts: dict[str, str] = {
@@ -296,19 +296,3 @@ class _Watch:
 
     def _is_perfect(self, scores: Mapping[int, float]) -> bool:
         return all(score >= self._perfect for score in scores.values())
-
-
-def _library() -> Any:
-    """Import the library.
-
-    Raises:
-        ConfigurationError: It is not installed.
-    """
-    try:
-        with foreign_code():
-            import gepa  # optional
-    except ImportError as error:
-        raise ConfigurationError(
-            "GEPA needs the library gepa, which is not installed: pip install 'pytest-dspex[optimize]'"
-        ) from error
-    return gepa

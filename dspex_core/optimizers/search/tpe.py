@@ -10,9 +10,9 @@ import logging
 import math
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.errors import ConfigurationError
 from dspex_core.errors.foreign_code import foreign_code
 from dspex_core.optimizers.demos import seeded
+from dspex_core.optimizers.optional import imported
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -116,19 +116,12 @@ class TPE:
 
 
 def needed_optuna() -> Any:
-    """Import Optuna.
+    """Import Optuna, which takes half a second.
 
     Raises:
         ConfigurationError: It is not installed.
     """
-    try:
-        with foreign_code():
-            import optuna  # half a second, and optional
-    except ImportError as error:
-        raise ConfigurationError(
-            "this optimizer needs Optuna, which is not installed: pip install 'pytest-dspex[optimize]'"
-        ) from error
-    return optuna
+    return imported("optuna", "this optimizer needs Optuna")
 
 
 class _Quiet:

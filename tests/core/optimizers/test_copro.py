@@ -1,11 +1,13 @@
 """COPRO: instructions that an LM writes, and the search for the best of them."""
 
 import re
+from functools import partial
 
 import pytest
+from promises import TheSame, WithinItsLimits
 
 import dspex_core as dspy
-from dspex_core import Budget, ConfigurationError, OptimizationError, context
+from dspex_core import ConfigurationError, OptimizationError, context
 from dspex_core.lm.scripted import ScriptedLM
 from dspex_core.optimizers import COPRO
 
@@ -74,10 +76,6 @@ def in_two_steps(request):
     return {"reasoning": "so", "label": ("yes" if number % 2 else "no") if good and number < 6 else "unknown"}
 
 
-def asked(model):
-    return sum(not entry.response.cached for entry in model.history)
-
-
 class TestTheSearch:
     def test_climbs_from_round_to_round(self):
         program = compiled()
@@ -134,7 +132,15 @@ class TestTheSearch:
         assert {entry.request.config["temperature"] for entry in writer.history} == {1.4}
 
 
-class TestWhatItCosts:
+class TestWhatItCosts(WithinItsLimits):
+    compiled = staticmethod(partial(compiled, breadth=4))
+    script, script_of_two = staticmethod(improving), staticmethod(in_two_steps)
+    two_steps, budgets = TwoSteps, (12, 30, 40)
+
+    @staticmethod
+    def planned(student):
+        return COPRO(metric=right, breadth=4, depth=3).plan(student or dspy.Predict("text -> label"), ROWS)
+
     def test_programs_with_the_same_prompts_are_scored_once(self):
         def repeating(request):
             if not asks_for_words(request):
@@ -174,54 +180,11 @@ class TestWhatItCosts:
         assert raced.trials.spent.calls < whole.trials.spent.calls
         assert not all(trial.is_full for trial in raced.trials)
 
-    @pytest.mark.parametrize("student", [dspy.Predict("text -> label"), TwoSteps()], ids=["one", "two"])
-    def test_the_plan_is_not_exceeded(self, student):
-        model = ScriptedLM(in_two_steps if isinstance(student, TwoSteps) else improving)
-        with context(lm=model):
-            plan = COPRO(metric=right, breadth=4, depth=3).plan(student, ROWS)
 
-        compiled(student=student, model=model, breadth=4)
-
-        assert 0 < len(model.history) <= plan.calls
-
-    @pytest.mark.parametrize("calls", [12, 30, 40])
-    def test_a_budget_ends_it_with_the_best_so_far(self, calls):
-        model = ScriptedLM(improving)
-
-        program = compiled(model=model, given={"budget": Budget(calls=calls)})
-
-        assert len(model.history) <= calls
-        assert program.dump_state() == program.trials.best.program.dump_state()
-        assert program.trials.stopped
-
-
-class TestTheSame:
-    def test_student_at_the_end_as_before(self):
-        student = TwoSteps()
-        before = student.dump_state()
-
-        compiled(in_two_steps, student=student)
-
-        assert student.dump_state() == before
-
-    def test_program_at_any_concurrency(self):
-        one, many = (compiled(in_two_steps, student=TwoSteps(), num_threads=number) for number in (1, 8))
-
-        assert one.dump_state() == many.dump_state()
-        assert [trial.scores for trial in one.trials] == [trial.scores for trial in many.trials]
-
-    @pytest.mark.parametrize("kept", [2, 30, 60])
-    def test_program_from_a_journal_that_was_cut(self, tmp_path, kept):
-        path, first, second = tmp_path / "journal", ScriptedLM(in_two_steps), ScriptedLM(in_two_steps)
-        one = compiled(student=TwoSteps(), model=first, given={"journal": path})
-        lines = path.read_bytes().splitlines(keepends=True)
-        path.write_bytes(b"".join(lines[:kept]))
-        answers = sum(b'"response"' in line for line in lines[:kept])
-
-        other = compiled(student=TwoSteps(), model=second, given={"journal": path})
-
-        assert one.dump_state() == other.dump_state()
-        assert asked(second) == asked(first) - answers
+class TestTheSame(TheSame):
+    compiled, script, script_of_two = staticmethod(compiled), staticmethod(in_two_steps), staticmethod(in_two_steps)
+    two_steps, kept = TwoSteps, (2, 30, 60)
+    student = TwoSteps
 
 
 class TestAnLMThatCannotWrite:

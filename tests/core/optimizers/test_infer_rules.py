@@ -3,9 +3,10 @@
 import re
 
 import pytest
+from promises import TheSame, WithinItsLimits
 
 import dspex_core as dspy
-from dspex_core import Budget, ConfigurationError, ContextWindowExceededError, OptimizationError, context
+from dspex_core import ConfigurationError, ContextWindowExceededError, OptimizationError, context
 from dspex_core.lm.scripted import ScriptedLM
 from dspex_core.metrics.fields import exact_match
 from dspex_core.optimizers import InferRules
@@ -110,56 +111,18 @@ class TestTheSearch:
         assert "no valset was given" in caplog.text
 
 
-class TestWhatItCosts:
-    @pytest.mark.parametrize("student", [dspy.Predict("text -> label"), TwoSteps()], ids=["one", "two"])
-    def test_the_plan_is_not_exceeded(self, student):
-        model = ScriptedLM(in_two_steps if isinstance(student, TwoSteps) else learning)
-        with context(lm=model):
-            plan = InferRules(metric=CORRECT, num_candidates=3).plan(student, TRAIN, VAL)
+class TestWhatItCosts(WithinItsLimits):
+    compiled, script, script_of_two = staticmethod(compiled), staticmethod(learning), staticmethod(in_two_steps)
+    two_steps, budgets = TwoSteps, (20, 35, 45)
 
-        compiled(model=model, student=student)
-
-        assert 0 < len(model.history) <= plan.calls
-
-    @pytest.mark.parametrize("calls", [20, 35, 45])
-    def test_a_budget_ends_it_with_the_best_so_far(self, calls):
-        model = ScriptedLM(learning)
-
-        program = compiled(model=model, given={"budget": Budget(calls=calls)})
-
-        assert len(model.history) <= calls
-        assert program.dump_state() == program.trials.best.program.dump_state()
-        assert program.trials.stopped
+    @staticmethod
+    def planned(student):
+        return InferRules(metric=CORRECT, num_candidates=3).plan(student or dspy.Predict("text -> label"), TRAIN, VAL)
 
 
-class TestTheSame:
-    def test_student_at_the_end_as_before(self):
-        student = TwoSteps()
-        before = student.dump_state()
-
-        compiled(in_two_steps, student=student)
-
-        assert student.dump_state() == before
-
-    def test_program_at_any_concurrency_and_for_the_same_seed(self):
-        one, many = (compiled(in_two_steps, student=TwoSteps(), num_threads=number) for number in (1, 8))
-
-        assert one.dump_state() == many.dump_state()
-        assert [trial.scores for trial in one.trials] == [trial.scores for trial in many.trials]
-
-    @pytest.mark.parametrize("kept", [2, 25, 40])
-    def test_program_from_a_journal_that_was_cut(self, tmp_path, kept):
-        path, first, second = tmp_path / "journal", ScriptedLM(learning), ScriptedLM(learning)
-        one = compiled(model=first, given={"journal": path})
-        lines = path.read_bytes().splitlines(keepends=True)
-        path.write_bytes(b"".join(lines[:kept]))
-        answers = sum(b'"response"' in line for line in lines[:kept])
-
-        other = compiled(model=second, given={"journal": path})
-
-        assert one.dump_state() == other.dump_state()
-        asked = [sum(not entry.response.cached for entry in model.history) for model in (first, second)]
-        assert asked[1] == asked[0] - answers
+class TestTheSame(TheSame):
+    compiled, script, script_of_two = staticmethod(compiled), staticmethod(learning), staticmethod(in_two_steps)
+    two_steps, kept = TwoSteps, (2, 25, 40)
 
 
 @pytest.mark.parametrize(
