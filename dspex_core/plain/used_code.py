@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _OURS = ("dspex_core", "pytest_dspex")
 _STANDARD = Path(sysconfig.get_paths()["stdlib"])
 _INSTALLED = ("site-packages", "dist-packages")
+_GLOBAL = frozenset(("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"))
 _CONSTRUCTORS = frozenset(("__init__", "__new__", "__post_init__", "__setstate__"))
 
 
@@ -98,7 +99,7 @@ class UsedCode:
         if function.__name__ not in _CONSTRUCTORS:
             self.assigned.update(_assigned_in(function.__code__))
         names = list(_names(function.__code__))
-        for name in names:
+        for name in _globals_of(function.__code__):
             if name in function.__globals__:
                 self._use(name, function.__globals__, names)
 
@@ -144,6 +145,19 @@ def _names(code: CodeType) -> Iterator[str]:
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from _names(constant)
+
+
+@functools.lru_cache(maxsize=1024)
+def _globals_of(code: CodeType) -> tuple[str, ...]:
+    """Return the names of globals that code reads, in their order, with those of the functions in it.
+
+    `code.co_names` has those of attributes, too: `self.answer` does not use a global `answer`.
+    """
+    found = [each.argval for each in dis.get_instructions(code) if each.opname in _GLOBAL]
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            found += _globals_of(constant)
+    return tuple(dict.fromkeys(found))
 
 
 @functools.lru_cache(maxsize=1024)
