@@ -70,7 +70,7 @@ def noted(request):
 def test_qa(row, predicted, noted):
     noted("right", predicted == row)
 """
-_ALONE = ["-p", "pytest_dspex.plugin"]  # what other plugins add to a session is theirs
+_ALONE = ["-p", "pytest_dspex.plugin"]  # without the time of other plugins
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What optimizers bring on the embedded LM, on held-out rows, beside DSPy's with the same rows.
+"""The gains of optimizers on the embedded LM, on held-out rows, beside those of DSPy on the same rows.
 
     python benchmarks/optimizers/quality.py banking77/ reviews/ --out results.jsonl
 
@@ -103,7 +103,7 @@ def load_tasks(banking: Path, reviews: Path) -> dict[str, Task]:
     }
 
 
-# What a side needs is imported inside its function: each runs in a process of its own.
+# Libraries are imported inside functions: each side runs in a process of its own.
 
 
 def dspex_library(url: str, **config: Any) -> ModuleType:

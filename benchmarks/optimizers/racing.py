@@ -1,4 +1,4 @@
-"""What a race of candidates saves, and what it loses: against scoring each of them on the whole valset.
+"""The runs that a race of candidates saves, and the score that it loses, against scoring each on the whole valset.
 
     python benchmarks/optimizers/racing.py [runs]
 
