@@ -25,6 +25,14 @@
      │   └─ ToolArgumentsError         arguments that are not what the tool takes
      ├─ StraySignalError               code that let a StopIteration or the like escape
      ├─ ToolServerError                a server of tools that is not, or no longer, connected
+     ├─ ServiceError                   a request to a served program that was not answered
+     │   ├─ BadInputError              inputs that do not fit the program's schema
+     │   ├─ BusyError                  too many requests are under way             (try again later)
+     │   │   └─ ShuttingDownError      the service ends                            (try again later)
+     │   ├─ TimedOutError              it took too long
+     │   ├─ WorkerCrashedError         its worker process ended
+     │   ├─ OverBudgetError            it needs more than one request may use
+     │   └─ ProgramFailedError         the program raised an error
      └─ LMError                        a call to a language model that failed
          ├─ LMConfigurationError       an LM that is set up in a way that cannot work
          │   └─ LMNotConfiguredError   no LM, no key, no such provider, no weights
@@ -88,6 +96,16 @@ from dspex_core.errors.programs import (
     UndeclaredFieldError,
     WorkerError,
 )
+from dspex_core.errors.services import (
+    BadInputError,
+    BusyError,
+    OverBudgetError,
+    ProgramFailedError,
+    ServiceError,
+    ShuttingDownError,
+    TimedOutError,
+    WorkerCrashedError,
+)
 from dspex_core.errors.tools import (
     CodeExecutionError,
     InterpreterError,
@@ -102,8 +120,10 @@ from dspex_core.errors.tools import (
 __all__ = [
     "AdapterParseError",
     "ArtifactError",
+    "BadInputError",
     "BudgetExceededError",
     "BudgetKind",
+    "BusyError",
     "CodeExecutionError",
     "ConfigurationError",
     "ContextWindowExceededError",
@@ -133,19 +153,25 @@ __all__ = [
     "LiveCallRefusedError",
     "MissingArtifactError",
     "OptimizationError",
+    "OverBudgetError",
     "ParallelError",
+    "ProgramFailedError",
     "RecordedError",
     "ScriptExhaustedError",
+    "ServiceError",
+    "ShuttingDownError",
     "SignatureError",
     "StaleArtifactError",
     "StaleArtifactWarning",
     "StraySignalError",
+    "TimedOutError",
     "ToolArgumentsError",
     "ToolErrorKind",
     "ToolExecutionError",
     "ToolServerError",
     "TruncatedReplyError",
     "UndeclaredFieldError",
+    "WorkerCrashedError",
     "WorkerError",
     "is_retryable_lm_error",
 ]

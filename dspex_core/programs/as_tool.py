@@ -25,11 +25,11 @@ def program_source(program: Module) -> Source:
         ConfigurationError: It has neither.
     """
     kind, call = type(program), partial(_invocation, program)
-    written = _written(program)
+    written = written_method(program)
     if written is not None:
         words = inspect.cleandoc(kind.__doc__ or written.__doc__ or "")
         return Source(kind.__name__, words, of_function(written), call)
-    signature = _signature(program)
+    signature = program_signature(program)
     name = kind.__name__ if signature.__name__ == "StringSignature" else signature.__name__
     return Source(name, signature.instructions, _inputs(signature), call)
 
@@ -38,8 +38,8 @@ def _invocation(program: Module, args: dict[str, Any]) -> Invocation:
     return Invocation(partial(program, **args), partial(program.acall, **args))
 
 
-def _written(program: Module) -> Callable[..., Any] | None:
-    """Return the method in which a user has written the program."""
+def written_method(program: Module) -> Callable[..., Any] | None:
+    """Return the method in which a user has written the program; `None` for a built-in one."""
     kind = type(program)
     if kind.flow is not Module.flow:  # a built-in one
         return None
@@ -48,13 +48,13 @@ def _written(program: Module) -> Callable[..., Any] | None:
     return program.aforward if kind.aforward is not Module.aforward else None
 
 
-def _signature(program: Module) -> SignatureMeta:
+def program_signature(program: Module) -> SignatureMeta:
     """Return the signature of a built-in program: its own, or that of its only predictor."""
     own = vars(program).get("signature")
     found = [own] if own else [predictor.signature for _, predictor in program.every_predictor()]
     if len(found) == 1 and isinstance(found[0], SignatureMeta):
         return found[0]
-    message = f"{program!r} does not say what it takes as a tool; wrap it in a function with type hints"
+    message = f"{program!r} does not say what it takes: wrap it in a function, or a `forward`, with type hints"
     raise ConfigurationError(message)
 
 
