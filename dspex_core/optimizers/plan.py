@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.config import current
 from dspex_core.messages import Usage
-from dspex_core.programs.predict import adapter_for
+from dspex_core.programs.predict import adapter_of
 from dspex_core.spending.prices import list_price
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _prompt(
     rows = sorted(trainset, key=_size, reverse=True)[:demos]
     repeated = itertools.islice(itertools.cycle(rows), demos)  # demos may be made of the same example
     shown = [{name: row.get(name, other) for name in signature.fields} for row in repeated]
-    request = adapter_for(current().lm).request(signature, shown, longest, {})
+    request = adapter_of(predictor).request(signature, shown, longest, {})
     return math.ceil(sum(len(message.text) for message in request.messages) / _LETTERS)
 
 

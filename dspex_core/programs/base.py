@@ -10,8 +10,10 @@ import copy
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TextIO
 
+from dspex_core.adapters.base import Adapter
+from dspex_core.adapters.stored import adapter_from_json
 from dspex_core.config import current
-from dspex_core.errors import ArtifactError, SignatureError
+from dspex_core.errors import ArtifactError, ConfigurationError, SignatureError
 from dspex_core.example import Example
 from dspex_core.flow.steps import Call, Flow, SyncOrAsync, adrive, drive
 from dspex_core.lm.history import CallLog, noting_in
@@ -23,7 +25,7 @@ from dspex_core.programs.driving import counted, driving
 from dspex_core.programs.saving import dspy_format as dspy
 from dspex_core.programs.saving.declared import Declared
 from dspex_core.programs.saving.saved import Saved
-from dspex_core.programs.saving.state import damage, others, sampling_only
+from dspex_core.programs.saving.state import adapter_state, damage, others, sampling_only
 from dspex_core.programs.saving.tree import replace, sub_modules, walk
 from dspex_core.telemetry.spans import in_span
 
@@ -228,6 +230,7 @@ class Predictor(Declared, Module):
         self.config = config
         self.lm: LanguageModel | None = None
         self.demo_selector: DemoSelector | None = None
+        self._adapter: Adapter | None = None
         self._demos: tuple[Mapping[str, Any], ...] = ()
 
     @property
@@ -249,17 +252,29 @@ class Predictor(Declared, Module):
     def _write_demos(self, demos: tuple[Any, ...]) -> None:
         self._demos = demos
 
+    @property
+    def adapter(self) -> Adapter | None:
+        """The format of its prompts and replies, whatever the settings say; `None` for the one in the settings."""
+        return self._adapter
+
+    @adapter.setter
+    def adapter(self, adapter: Adapter | None) -> None:
+        if adapter is not None and not isinstance(adapter, Adapter):
+            raise ConfigurationError(f"an adapter is one such as JSONAdapter(), or None, not {adapter!r:.200}")
+        self._adapter = adapter
+
     def reset(self) -> None:
         """Forget demos and LM."""
         self.demos, self.demo_selector, self.lm = (), None, None
 
     def dump_state(self) -> dict[str, Any]:
-        """Return what optimization can change: instructions, descriptions, demos, their choice, config."""
+        """Return what optimization can change: instructions, descriptions, demos, their choice, config, adapter."""
         return {
             "signature": self.signature.dump_state(),
             "demos": [demo_to_json(self.signature, demo) for demo in self.demos],
             "demo_selector": self.demo_selector.to_json() if self.demo_selector else None,
             "config": sampling_only(self.config, source="the program"),
+            **adapter_state(self._adapter),
         }
 
     def with_state(self, state: Mapping[str, Any]) -> Self:
@@ -277,6 +292,8 @@ class Predictor(Declared, Module):
         except SignatureError as error:
             problems.append(str(error))
         try:
+            if "adapter" in state:  # else it stays as the program has it
+                clone.adapter = adapter_from_json(state["adapter"])
             clone.demo_selector = selector_from_json(state.get("demo_selector"))
         except (ArtifactError, ValueError, KeyError, TypeError) as error:
             problems.append(str(error))
@@ -314,7 +331,7 @@ class Predictor(Declared, Module):
         """Take over what optimization can change from another predictor."""
         self.declare(self.declared)
         self.signature, self.config = other.signature, dict(other.config)
-        self.demos, self.demo_selector = other.demos, other.demo_selector
+        self.demos, self.demo_selector, self.adapter = other.demos, other.demo_selector, other.adapter
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         clone = copy.copy(self)  # signature, demos and LM are shared: none of them is ever changed in place

@@ -38,6 +38,11 @@ def adapter_for(lm: LanguageModel | None) -> Adapter:
     return current().adapter or _ADAPTERS["chat" if lm is None else lm.preferred_adapter]
 
 
+def adapter_of(predictor: Predictor) -> Adapter:
+    """Return the adapter that a predictor uses: its own, else `adapter_for` its LM."""
+    return predictor.adapter or adapter_for(predictor.lm or current().lm)
+
+
 class Predict(BuiltIn, Predictor):
     """Asks the LM once for the outputs of a signature.
 
@@ -47,8 +52,7 @@ class Predict(BuiltIn, Predictor):
         **config: Sampling parameters of every call: `temperature`, `n`, `max_tokens`, `rollout_id`, ...
 
     `demos` is the list of worked examples that the prompt shows. With a `demo_selector`, each call shows
-    those that it chooses. `lm` is the LM to use instead of the
-    one in the settings.
+    those that it chooses. `lm` and `adapter` are used instead of those in the settings.
 
     Raises on a call:
         SignatureError: An input is missing.
@@ -96,7 +100,7 @@ class Predict(BuiltIn, Predictor):
         if inputs.keys() != fields.keys():
             self._check(inputs)
         warn_of_unfit(self.signature, inputs, wanted=settings.warn_on_type_mismatch)
-        adapter = settings.adapter or _ADAPTERS[lm.preferred_adapter]
+        adapter = self._adapter or settings.adapter or _ADAPTERS[lm.preferred_adapter]
         given, chosen = None if config is MISSING else config, None
         config = {**self.config, **(given or {})} if given or self.config else _NO_CONFIG
         if self.demo_selector is not None:  # it may call an embedding model

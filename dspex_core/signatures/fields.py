@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
 from enum import Enum
@@ -14,6 +14,7 @@ from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Union
 
 from dspex_core.errors import SignatureError
+from dspex_core.plain.data import to_json
 from dspex_core.plain.prompt_values import (
     EarlierTurns,
     FunctionCalls,
@@ -40,7 +41,7 @@ class Missing(Enum):
 
 MISSING: Final = Missing.MISSING  # distinct from None, which is a valid default
 
-_OWN = ("desc", "prefix", "default", "default_factory", "format")
+_OWN = ("desc", "prefix", "default", "default_factory", "format", "choices")
 _CONSTRAINTS = (
     *("allow_inf_nan", "decimal_places", "ge", "gt", "le", "lt", "max_digits", "max_length", "min_length"),
     *("multiple_of", "pattern", "strict"),
@@ -71,6 +72,8 @@ class SignatureField:
         default: The default value, or `MISSING`.
         default_factory: Makes the default value.
         format: No effect; accepted for DSPy's code.
+        choices: The values of a `Literal` or an `Enum`, as JSON has them, in the order in which prompts show them;
+            those not named follow. Small models may well choose by that order.
     """
 
     is_input: bool
@@ -82,6 +85,7 @@ class SignatureField:
     default: Any = dataclass_field(default=MISSING, hash=False)
     default_factory: Callable[[], Any] | None = dataclass_field(default=None, hash=False)
     format: Any = dataclass_field(default=None, hash=False)
+    choices: Sequence[Any] = dataclass_field(default=(), hash=False)
 
     def __getstate__(self) -> dict[str, Any]:  # without what is made when needed, such as pydantic's adapter
         return {name: value for name, value in vars(self).items() if name in type(self).__dataclass_fields__}
@@ -208,9 +212,29 @@ class SignatureField:
         import pydantic  # as in type_adapter
 
         try:
-            return self.type_adapter.json_schema()
+            return dict(schemas.with_choices(self.type_adapter.json_schema(), self.choices))
         except pydantic.errors.PydanticInvalidForJsonSchema as error:
             raise SignatureError(f"the type of field {self.name!r} has no JSON form: {error}") from error
+
+    def shown_choices(self) -> list[Any]:
+        """Return the values of a `Literal` or an `Enum`, as JSON has them, in the order in which prompts show them.
+
+        Empty if the type has no choices, or no JSON form.
+        """
+        try:
+            return schemas.choices(self.json_schema())
+        except SignatureError:
+            return []
+
+    def check_choices(self) -> None:
+        """Raise SignatureError if `choices` has other values than the type, or one of them twice."""
+        known = schemas.choices(replace(self, choices=()).json_schema())
+        if not known:
+            raise SignatureError(f"{self.name!r} has the choices {list(self.choices)!r}, but its type has none")
+        given, possible = list(map(schemas.written, self.choices)), set(map(schemas.written, known))
+        if len(set(given)) < len(given) or not possible.issuperset(given):
+            message = f"the choices of {self.name!r} are {known!r}, each once in any order, not {list(self.choices)!r}"
+            raise SignatureError(message)
 
     def type_text(self) -> str:
         """Return the type and its constraints in a few words, for prompts: `int, at least 0`."""
@@ -219,6 +243,10 @@ class SignatureField:
     def updated(self, values: Mapping[str, Any]) -> SignatureField:
         """Return the field with other attributes or constraints."""
         own = {key: value for key, value in values.items() if key in _OWN}
+        if isinstance(own.get("choices"), str) or not isinstance(own.get("choices", ()), Iterable):
+            raise SignatureError(f"choices are a list of values, not {own['choices']!r}")
+        if "choices" in own:
+            own["choices"] = tuple(map(to_json, own["choices"]))
         limits = {key: value for key, value in values.items() if key not in own}
         unknown = sorted(set(limits) - set(_CONSTRAINTS))
         if unknown:
@@ -232,7 +260,7 @@ class SignatureField:
 
         adapter = self.type_adapter
         try:
-            return schemas.describe(adapter.json_schema())
+            return schemas.describe(schemas.with_choices(adapter.json_schema(), self.choices))
         except pydantic.errors.PydanticInvalidForJsonSchema:
             return inspect.formatannotation(self.annotation)
 
@@ -256,7 +284,11 @@ def object_schema(fields: Fields) -> dict[str, Any]:
         )
     except pydantic.errors.PydanticInvalidForJsonSchema as error:
         raise SignatureError(f"one of the fields {quoted(fields)} has a type without a JSON form: {error}") from error
-    return {"type": "object", "properties": {name: properties[name, mode] for name in fields}, **shared}
+    ordered = {
+        name: schemas.with_choices(properties[name, mode], field.choices, shared.get("$defs", {}))
+        for name, field in fields.items()
+    }
+    return {"type": "object", "properties": ordered, **shared}
 
 
 def InputField(  # noqa: N802  DSPy's name

@@ -64,6 +64,52 @@ def strict(schema: Schema) -> dict[str, Any]:
     return kept
 
 
+def choices(schema: Schema, defs: Schema | None = None) -> list[Any]:
+    """Return the values that a schema chooses from: itself, as an optional value, or as the items of a list."""
+    defs = schema.get("$defs", {}) if defs is None else defs
+    match schema:
+        case {"enum": [*values]}:
+            return values
+        case {"$ref": str(ref)}:
+            target = defs.get(ref.rpartition("/")[2], {})
+            return list(target.get("enum", ()))
+        case {"anyOf": [*parts]}:
+            found = [values for part in parts if (values := choices(part, defs))]
+            return found[0] if len(found) == 1 else []
+        case {"type": "array", "items": Mapping() as items}:
+            return choices(items, defs)
+    return []
+
+
+def with_choices(schema: Schema, first: Sequence[Any], defs: Schema | None = None) -> Schema:
+    """Return the schema with `choices` in another order.
+
+    Args:
+        schema: The schema.
+        first: The values that come first, in that order; the others follow.
+        defs: The definitions that the schema refers to, where it does not have them.
+    """
+    if not first:
+        return schema
+    defs = schema.get("$defs", {}) if defs is None else defs
+    match schema:
+        case {"enum": [*values]}:
+            place = {written(value): number for number, value in enumerate(first)}
+            return {**schema, "enum": sorted(values, key=lambda value: place.get(written(value), len(place)))}
+        case {"$ref": str(ref)} if "enum" in (target := defs.get(ref.rpartition("/")[2], {})):
+            return {**with_choices(target, first, defs), **{key: schema[key] for key in schema if key != "$ref"}}
+        case {"anyOf": [*parts]}:
+            return {**schema, "anyOf": [with_choices(part, first, defs) for part in parts]}
+        case {"type": "array", "items": Mapping() as items}:
+            return {**schema, "items": with_choices(items, first, defs)}
+    return schema
+
+
+def written(value: Any) -> str:
+    """Return a choice as JSON has it, in which 1 is not True."""
+    return json.dumps(value, ensure_ascii=False, default=repr)
+
+
 def is_closed(schema: Schema) -> bool:
     """Return whether OpenAI's strict mode accepts a schema made by `strict`.
 

@@ -77,6 +77,9 @@ class SignatureMeta(type):
         outputs = {name: field for name, field in found.items() if not field.is_input}
         cls._inputs, cls._outputs = MappingProxyType(inputs), MappingProxyType(outputs)
         cls._fields = MappingProxyType({**inputs, **outputs})
+        for field in cls._fields.values():
+            if field.choices:
+                field.check_choices()
         cls._instructions = _class_instructions(cls)
         return cls
 
@@ -132,7 +135,7 @@ class SignatureMeta(type):
         return cls.with_instructions(f"{cls.instructions}\n\n{text.strip()}")
 
     def with_updated_fields(cls, name: str, type_: Any = None, **values: Any) -> type[Signature]:
-        """Return the signature with one field changed: its type, `desc`, `prefix`, `default` or constraints."""
+        """Return the signature with one field changed: type, `desc`, `prefix`, `default`, `choices` or limits."""
         if name not in cls._fields:
             raise SignatureError(f"{cls!r} has no field {name!r}")
         field = cls._fields[name].updated(values)
@@ -174,7 +177,7 @@ class SignatureMeta(type):
 
     def dump_state(cls) -> dict[str, Any]:
         """Return the parts that optimizers may change, as JSON data: the instructions and the fields' words."""
-        fields = {name: {"desc": field.desc, "prefix": field.prefix} for name, field in cls._fields.items()}
+        fields = {name: _words(field) for name, field in cls._fields.items()}
         return {"instructions": cls.instructions, "fields": fields}
 
     def load_state(cls, state: Mapping[str, Any]) -> type[Signature]:
@@ -184,8 +187,13 @@ class SignatureMeta(type):
             SignatureError: The state is of another signature; the message lists each difference.
         """
         words = _checked_state(cls, state)
-        fields = {name: replace(field, **words[name]) for name, field in cls._fields.items()}
+        fields = {name: field.updated(words[name]) for name, field in cls._fields.items()}
         return _derived(cls, fields, state["instructions"])
+
+
+def _words(field: SignatureField) -> dict[str, Any]:
+    order = {"choices": list(field.choices)} if field.choices else {}
+    return {"desc": field.desc, "prefix": field.prefix, **order}
 
 
 def _class_fields(cls: type, declared: Fields) -> Fields:
@@ -214,7 +222,8 @@ def _checked_state(cls: SignatureMeta, state: Mapping[str, Any]) -> Mapping[str,
     problems += [f"the state has an unknown field {name!r}" for name in fields if name not in cls.fields]
     if problems:
         raise SignatureError(f"the state does not fit {cls!r}: {'; '.join(problems)}")
-    return {name: {key: words[key] for key in ("desc", "prefix") if key in words} for name, words in fields.items()}
+    kept = ("desc", "prefix", "choices")
+    return {name: {key: words[key] for key in kept if key in words} for name, words in fields.items()}
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(InputField, OutputField))

@@ -80,6 +80,7 @@ def _field_to_json(field: SignatureField, paths: dict[str, str]) -> dict[str, An
         "desc": field.desc,
         "prefix": field.prefix,
         "constraints": dict(field.constraints),
+        **({"choices": list(field.choices)} if field.choices else {}),
     }
     if field.default_factory is not None:
         return {**stored, "default_factory": _factory_name(field.default_factory)}
@@ -105,6 +106,7 @@ def _field(stored: Mapping[str, Any], named: Mapping[str, type]) -> tuple[Any, S
         prefix=stored["prefix"],
         default=stored.get("default", MISSING),
         default_factory=_factory(stored.get("default_factory")),
+        choices=stored.get("choices", ()),
         **stored["constraints"],
     )
     return parse_type(stored["type"], OnlyThese(named)), field

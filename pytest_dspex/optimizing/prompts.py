@@ -45,6 +45,10 @@ def _lines(predictor: Predictor) -> Iterator[str]:
     yield from predictor.signature.instructions.splitlines()
     for name, field in predictor.signature.fields.items():
         yield f"{name}: {field.desc}" if field.desc else name
+        if field.choices:
+            yield f"{name} chooses from {', '.join(map(str, field.shown_choices()))}"
+    if predictor.adapter is not None:
+        yield f"adapter: {predictor.adapter!r}"
     yield from (f"{name} = {value!r}" for name, value in sorted(predictor.config.items()))
     if predictor.demo_selector is not None:
         yield f"each call shows some of {len(predictor.demos)} demos"

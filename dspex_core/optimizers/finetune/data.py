@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.config import current
-from dspex_core.programs.predict import adapter_for
+from dspex_core.programs.predict import adapter_of
 from dspex_core.storage.files import write_atomically
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def rows_of(
             predictor = predictors.get(step.predictor)
             if predictor is None:
                 continue
-            writer = adapter or adapter_for(predictor.lm or current().lm)
+            writer = adapter or adapter_of(predictor)
             demos = predictor.demos if with_demos else ()
             outputs = dict(step.outputs.items())
             if all(name in outputs for name in predictor.signature.output_fields):

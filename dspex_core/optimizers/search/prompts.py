@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.config import current
 from dspex_core.messages.canonical import canonical_json
 from dspex_core.plain.described import described
 from dspex_core.programs.demos.stored import plain_demo
-from dspex_core.programs.predict import adapter_for
+from dspex_core.programs.predict import adapter_of
 
 if TYPE_CHECKING:
     from dspex_core.programs.base import Module, Predictor
@@ -29,18 +28,19 @@ def _prompt_of(predictor: Predictor) -> dict[str, Any]:
     signature = predictor.signature
     words = signature.dump_state()
     if not shows_prefixes(predictor):
-        words["fields"] = {name: field["desc"] for name, field in words["fields"].items()}
+        words["fields"] = {name: {**field, "prefix": ""} for name, field in words["fields"].items()}
     selector = predictor.demo_selector
     return {
         "words": words,
         "demos": [plain_demo(demo) for demo in predictor.demos],
         "selector": None if selector is None else selector.to_json(),
         "config": described(predictor.config),
+        "adapter": repr(adapter_of(predictor)),
     }
 
 
 def shows_prefixes(predictor: Predictor) -> bool:
     """Whether a prompt may show the prefixes of fields: not by an adapter of ours."""
-    adapter = adapter_for(predictor.lm or current().lm)
+    adapter = adapter_of(predictor)
     ours = type(adapter).__module__.partition(".")[0] == _ROOT
     return not ours or adapter.asks_itself or adapter.writes_itself

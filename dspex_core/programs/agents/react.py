@@ -14,7 +14,7 @@ from dspex_core.programs.base import has_stand_in, is_called_its_own_way
 from dspex_core.programs.built_in import BuiltIn
 from dspex_core.programs.chain_of_thought import ChainOfThought
 from dspex_core.programs.counts import whole_number
-from dspex_core.programs.predict import Predict, adapter_for
+from dspex_core.programs.predict import Predict, adapter_of
 from dspex_core.signatures.signature import MISSING, InputField, Missing, OutputField, ensure_signature, make_signature
 from dspex_core.tools import Tool, ToolRegistry, stored_tools
 
@@ -122,7 +122,7 @@ class ReAct(BuiltIn):
         if (
             lm is None
             or not lm.supports_function_calling
-            or not adapter_for(lm).use_native_function_calling
+            or not adapter_of(react).use_native_function_calling
             or react.demos
             or react.demo_selector
             or not react.signature.equals(self._written)

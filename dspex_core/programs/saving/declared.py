@@ -9,6 +9,7 @@ from dspex_core.programs.saving.state import Declaration
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from dspex_core.adapters.base import Adapter
     from dspex_core.programs.demos.selector import DemoSelector
     from dspex_core.signatures.signature import Signature
 
@@ -19,12 +20,13 @@ class Declared:
     signature: type[Signature]
     config: dict[str, Any]
     demo_selector: DemoSelector | None
+    adapter: Adapter | None
     _demos: Sequence[Mapping[str, Any]]
 
     @property
     def declared(self) -> Declaration:
         """What the program's source says of this predictor; neither states nor optimizers change that."""
-        own = Declaration(self.signature, dict(self.config), self._demos, self.demo_selector)
+        own = Declaration(self.signature, dict(self.config), self._demos, self.demo_selector, self.adapter)
         found: Declaration = vars(self).get("_dspex_declared", own)
         return found
 

@@ -99,6 +99,11 @@ def dump_dspy_state(program: str, predictors: Iterable[tuple[str, Parameter]]) -
             problems.append("a predictor cannot be named 'metadata' in DSPy's files")
         if predictor.demo_selector is not None:
             problems.append(f"{path}: DSPy cannot choose demos by {predictor.demo_selector!r}")
+        if predictor.adapter is not None:
+            problems.append(f"{path}: DSPy keeps no adapter of a predictor: {predictor.adapter!r}")
+        ordered = [name for name, field in predictor.signature.fields.items() if field.choices]
+        if ordered:
+            problems.append(f"{path}: DSPy keeps no order of choices: of {', '.join(ordered)}")
         own = predictor.dump_state()
         states[path] = {
             "traces": [],

@@ -18,6 +18,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from dspex_core.adapters.stored import adapter_to_json
 from dspex_core.plain.described import described, short_digest
 from dspex_core.plain.secrets import masked
 from dspex_core.programs.saving.run_code import numbers_of, run_code
@@ -28,6 +29,7 @@ from dspex_core.signatures.type_texts import TypeTexts
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from dspex_core.adapters.base import Adapter
     from dspex_core.programs.saving.state import Declaration
     from dspex_core.programs.saving.storable import Storable
     from dspex_core.signatures.signature import Signature, SignatureField
@@ -76,7 +78,7 @@ def source_lines(source: Mapping[str, Any]) -> Iterator[str]:
         for name in ("types", "config"):
             for key, value in _mapping(predictor, name).items():
                 yield f"{path}: {name.removesuffix('s')} {key}: {value}"
-        for name in ("demos", "demo_selector"):
+        for name in ("demos", "demo_selector", "adapter"):
             if name in predictor:
                 yield f"{path}: {name}: {predictor[name]}"
     yield from _code_lines(source)
@@ -113,8 +115,13 @@ def _predictor(predictor: Declaration) -> Json:
         "config": described(config),
         "demos": _demos(predictor.demos, predictor.signature),
         "demo_selector": described(predictor.demo_selector.to_json()) if predictor.demo_selector else None,
+        "adapter": _adapter(predictor.adapter),
     }
     return {**signature_data(predictor.signature), **{name: value for name, value in optional.items() if value}}
+
+
+def _adapter(adapter: Adapter | None) -> Any:
+    return None if adapter is None else adapter_to_json(adapter) or {"class": type(adapter).__name__}
 
 
 def signature_data(signature: type[Signature]) -> Json:
@@ -131,6 +138,7 @@ def _field(field: SignatureField, texts: TypeTexts) -> Json:
         "desc": masked(field.desc),
         "prefix": masked(field.prefix) if field.prefix != label(field.name) else "",
         "constraints": described(dict(field.constraints)),
+        "choices": described(field.choices),
         "default_factory": described(field.default_factory) if field.default_factory else None,
     }
     kept = {name: value for name, value in optional.items() if value}

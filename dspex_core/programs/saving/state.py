@@ -11,9 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from dspex_core.adapters.stored import adapter_to_json
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from dspex_core.adapters.base import Adapter
     from dspex_core.programs.demos.selector import DemoSelector
     from dspex_core.signatures.signature import Signature
 
@@ -37,6 +40,7 @@ class Declaration:
     config: Mapping[str, Any]
     demos: Sequence[Any]
     demo_selector: DemoSelector | None
+    adapter: Adapter | None
 
 
 class Parameter(Protocol):
@@ -45,6 +49,7 @@ class Parameter(Protocol):
     signature: type[Signature]
     config: dict[str, Any]
     demo_selector: DemoSelector | None
+    adapter: Adapter | None
 
     @property
     def demos(self) -> Sequence[Any]:
@@ -86,6 +91,19 @@ def sampling_only(config: Mapping[str, Any], *, source: str) -> dict[str, Any]:
     return kept
 
 
+def adapter_state(adapter: Adapter | None) -> dict[str, Any]:
+    """Return what a predictor's state says of its adapter: nothing without one, or of one that a file cannot name."""
+    if adapter is None:
+        return {}
+    stored = adapter_to_json(adapter)
+    if stored is None:
+        _log.warning(
+            "a stored program has built-in adapters only: %r of the program is left out; give it in code", adapter
+        )
+        return {}
+    return {"adapter": stored}
+
+
 def others(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a file cannot set: it stays as the program has it."""
     return {name: value for name, value in config.items() if name not in SAMPLING}
@@ -102,6 +120,7 @@ def damage(state: Any) -> list[str]:
     if not isinstance(state, Mapping):
         return [f"it is not a mapping: {state!r}"]
     kinds = {"signature": Mapping, "demos": list | tuple, "demo_selector": Mapping | None, "config": Mapping}
+    kinds["adapter"] = Mapping | None
     wrong = [
         f"its {name} cannot be {state[name]!r}"
         for name, kind in kinds.items()
