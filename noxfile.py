@@ -28,6 +28,11 @@ OTHERS = (
 )
 
 
+def _group(name: str) -> tuple[str, ...]:
+    """Return the requirements of a dependency group."""
+    return nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), name)
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style and order of the code."""
@@ -54,7 +59,7 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def together(session: nox.Session) -> None:
     """Run sessions with other plugins, which would act on all other tests, too."""
-    others = nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), "together")
+    others = _group("together")
     session.install(*CONSTRAINTS, "-e", ".[dev]", *others)
     names = [re.split(r"\W", other.removeprefix("pytest-"))[0] for other in others]
     without = [f"-pno:{name}" for name in names]  # the tests load them where they need them
@@ -70,9 +75,10 @@ def fast(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Run the code in the README and in docs/."""
-    session.install(*CONSTRAINTS, "-e", ".[dev]")
-    session.run("pytest", "tests/test_docs.py", *session.posargs)
+    """Build the site into build/site, and run the code in the README and in docs/."""
+    session.install(*CONSTRAINTS, "-e", ".[dev]", *_group("docs"))
+    session.run("python", "docs/build_site.py")
+    session.run("pytest", "tests/test_docs.py", "tests/test_site.py", *session.posargs)
 
 
 @nox.session
