@@ -30,7 +30,8 @@ PAGES = {
 def pages() -> dict[str, str]:
     """Return where each page lies in the repository, with its place on the site."""
     found = dict(PAGES)
-    found |= {f"docs/{page.name}": page.name for page in sorted((ROOT / "docs").glob("*.md"))}
+    for page in sorted((ROOT / "docs").glob("**/*.md")):
+        found[page.relative_to(ROOT).as_posix()] = page.relative_to(ROOT / "docs").as_posix()
     for page in sorted((ROOT / "example_suites").glob("**/README.md")):
         folder = page.parent.relative_to(ROOT / "example_suites").as_posix()
         found[page.relative_to(ROOT).as_posix()] = "suites/index.md" if folder == "." else f"suites/{folder}.md"

@@ -1,4 +1,4 @@
-"""docs/reference.md is complete and up to date."""
+"""docs/reference.md and docs/api/ are complete and up to date."""
 
 import re
 import runpy
@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_dspex import plugin
+import dspex_core
+import pytest_dspex
+from pytest_dspex import plugin, strategies
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
@@ -35,3 +37,22 @@ def test_the_page_has_all_that_pytest_lists(option, tmp_path):
 
 def test_the_page_has_all_fixtures():
     assert [name for name in plugin.__all__ if f"| `{name}` |" not in PAGE] == []
+
+
+API = {page.name: page.read_text(encoding="utf-8") for page in (ROOT / "docs" / "api").glob("*.md")}
+
+
+def test_the_pages_of_the_api_are_what_the_script_writes_now():
+    assert runpy.run_path(str(ROOT / "docs" / "build_api.py"))["pages"]() == API, "run docs/build_api.py"
+
+
+@pytest.mark.parametrize("module", [dspex_core, pytest_dspex, strategies])
+def test_each_public_name_has_one_place_in_the_api(module):
+    lines = "\n".join(API.values()).splitlines()
+    assert [name for name in module.__all__ if lines.count(f"from {module.__name__} import {name}") != 1] == []
+
+
+def test_the_page_has_each_package_that_runs_as_a_command():
+    mains = [main for package in ("dspex_core", "pytest_dspex") for main in (ROOT / package).rglob("__main__.py")]
+    names = {".".join(main.relative_to(ROOT).parent.parts) for main in mains}
+    assert set(re.findall(r"\| `python -m ([\w.]+)", PAGE)) == names
