@@ -1,0 +1,231 @@
+"""`python -m dspex_core.migrate PATH`: what of a project's use of DSPy runs here."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dspex_core.migrate.command import main
+
+
+@pytest.fixture
+def survey(tmp_path, capsys):
+    """Write files, read them with the command, and return its exit status and its findings as (place, status, name)."""
+
+    def run(*paths, **files):
+        for name, text in files.items():
+            path = tmp_path / f"{name}.py"
+            path.write_text(text)
+        status = main([*map(str, paths or [tmp_path]), "--json"])
+        found = json.loads(capsys.readouterr().out)
+        places = [
+            (f"{Path(each['file']).name}:{each['line']}", each["status"], each["name"]) for each in found["findings"]
+        ]
+        return status, places
+
+    return run
+
+
+def statuses(places):
+    """Return the statuses of names that do not run unchanged."""
+    return {name: status for _, status, name in places if status != "unchanged"}
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("import dspy\ndspy.ColBERTv2(url='u')", "dspy.ColBERTv2"),
+        ("import dspy as d\nd.ColBERTv2(url='u')", "dspy.ColBERTv2"),
+        ("from dspy import ColBERTv2 as C\nC(url='u')", "dspy.ColBERTv2"),
+        ("from dspy import *\nColBERTv2(url='u')", "dspy.ColBERTv2"),
+        ("import dspy.clients\nx = dspy.ColBERTv2\nx(url='u')", "dspy.ColBERTv2"),
+        ("import dspy\nd, n = dspy, 1\nd.ColBERTv2(url='u')", "dspy.ColBERTv2"),
+        ("import importlib\nd = importlib.import_module('dspy')\nd.ColBERTv2(url='u')", "dspy.ColBERTv2"),
+        ("import dspy\ngetattr(dspy, 'ColBERTv2')", "dspy.ColBERTv2"),
+        ("try:\n    import dspy\nexcept ImportError:\n    dspy = None\ndspy.ColBERTv2(url='u')", "dspy.ColBERTv2"),
+        ("def f():\n    from dspy.dsp.colbertv2 import ColBERTv2RetrieverLocal", None),
+        ("from unittest import mock\nmock.patch('dspy.ColBERTv2')", "dspy.ColBERTv2"),
+        ("import dspy\nasync def f(x: dspy.ColBERTv2 = None): ...", "dspy.ColBERTv2"),
+        ("import dspy\nf = lambda: [dspy.ColBERTv2(u) for u in 'ab']", "dspy.ColBERTv2"),
+        ("import dspy\nclass A(dspy.ColBERTv2): ...", "dspy.ColBERTv2"),
+    ],
+)
+def test_a_missing_name_is_found_however_it_is_imported(survey, text, name):
+    status, places = survey(app=text)
+    last = len(text.splitlines())
+    assert status == 1
+    assert (f"app.py:{last}", "missing", name or "dspy.dsp.colbertv2.ColBERTv2RetrieverLocal") in places
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "class dspy:\n    pass\ndspy.ColBERTv2",
+        "import dspy\ndef f(dspy):\n    return dspy.ColBERTv2",
+        "import dspy\ndspy = object()\ndspy.ColBERTv2",
+        "from mine import dspy\ndspy.ColBERTv2",
+        "from .dspy import ColBERTv2\nColBERTv2()",
+        "import dspyx as dspy\ndspy.ColBERTv2",
+        "text = 'import dspy; dspy.ColBERTv2'",
+        "import dspy\nprint([dspy.ColBERTv2 for dspy in ()])",
+    ],
+)
+def test_a_name_that_is_not_dspys_is_not_reported(survey, text):
+    status, places = survey(app=text)
+    assert (status, statuses(places)) == (0, {})
+
+
+def test_each_use_has_its_line_and_what_runs_unchanged_is_named_too(survey):
+    text = "import dspy\n\nqa = dspy.Predict('question -> answer')\nprint(qa(question='?').answer)\n"
+    assert survey(app=text) == (
+        0,
+        [("app.py:1", "unchanged", "dspy"), ("app.py:3", "unchanged", "dspy.Predict")],
+    )
+
+
+def test_arguments_that_are_not_taken_are_missing_and_those_without_the_same_effect_differ(survey):
+    text = (
+        "import dspy\n"
+        "dspy.PythonInterpreter(deno_command=['deno'])\n"
+        "dspy.LM('openai/m', finetuning_model='x', temperature=0)\n"
+        "dspy.configure(lm=None, tracee=[])\n"
+        "dspy.JSONAdapter(None)\n"
+        "dspy.LM(*[1, 2, 3, 4, 5, 6, 7], **{})\n"
+    )
+    status, places = survey(app=text)
+    assert status == 1
+    assert [place for place in places if place[1] != "unchanged"] == [
+        ("app.py:2", "differs", "dspy.PythonInterpreter"),
+        ("app.py:2", "missing", "dspy.PythonInterpreter(deno_command=)"),
+        ("app.py:3", "differs", "dspy.LM(finetuning_model=)"),
+        ("app.py:4", "missing", "dspy.configure(tracee=)"),
+        ("app.py:5", "missing", "dspy.JSONAdapter(...)"),
+    ]
+
+
+def test_methods_of_objects_and_of_self_are_followed_to_their_class(survey):
+    text = (
+        "import dspy\n"
+        "lm = dspy.LM('openai/m')\n"
+        "lm.finetune([], None)\n"
+        "lm.copy(temperature=1)\n"
+        "class Program(dspy.Module):\n"
+        "    def __init__(self):\n"
+        "        self.lm = dspy.LM('openai/m')\n"
+        "        self.launch = print\n"
+        "    def forward(self, q):\n"
+        "        return self.lm.launch()\n"
+        "    def kill(self): ...\n"
+        "class Mine(dspy.LM):\n"
+        "    def finetune(self): ...\n"
+        "Mine('m').finetune()\n"
+        "Mine('m').reinforce()\n"
+        "Program().kill()\n"
+    )
+    _, places = survey(app=text)
+    assert [place for place in places if place[1] != "unchanged"] == [
+        ("app.py:3", "missing", "dspy.LM.finetune"),
+        ("app.py:10", "missing", "dspy.LM.launch"),
+        ("app.py:13", "differs", "dspy.LM.finetune"),
+        ("app.py:15", "missing", "dspy.LM.reinforce"),
+    ]
+
+
+def test_names_that_import_star_does_not_take_are_missing(survey):
+    text = "from dspy import *\nPredict('a -> b')\nMIPROv2(metric=None)\n"
+    assert statuses(survey(app=text)[1]) == {"dspy.MIPROv2": "missing"}
+    assert statuses(survey(app="from dspy import *\nfrom dspy import MIPROv2\nMIPROv2()")[1]) == {
+        "dspy.MIPROv2": "differs"
+    }
+
+
+def test_names_of_older_releases_are_missing_with_what_to_do(survey, capsys, tmp_path):
+    (tmp_path / "old.py").write_text("import dspy\ndspy.OpenAI(model='gpt-4')\ndspy.Assert(True)\n")
+    assert main([str(tmp_path / "old.py")]) == 1
+    out = capsys.readouterr().out
+    assert f"{tmp_path / 'old.py'}:2:1: missing: dspy.OpenAI: DSPy 3.3.1 does not have it, either. Use `LM(" in out
+    assert "Use `Refine` or `BestOfN`" in out
+    assert "3 uses: 1 unchanged (33%), 0 differ, 2 missing" in out
+
+
+def test_a_notebook_is_read_cell_by_cell_without_its_magics(tmp_path, capsys):
+    cells = [
+        {"cell_type": "markdown", "source": ["import dspy"]},
+        {"cell_type": "code", "source": ["%pip install dspy\n", "import dspy\n", "!ls\n", "x = !ls"]},
+        {"cell_type": "code", "source": "%%bash\nls ("},
+        {"cell_type": "code", "source": "this is not Python code"},
+        {"cell_type": "code", "source": ["%%time\n", "\n", "await dspy.ColBERTv2(url='u')"]},
+    ]
+    (tmp_path / "n.ipynb").write_text(json.dumps({"cells": cells}))
+    assert main(["dspy", str(tmp_path), "-q"]) == 1
+    captured = capsys.readouterr()
+    assert f"{tmp_path}/n.ipynb:cell 5:3:7: missing: dspy.ColBERTv2: " in captured.out
+    assert "cell 4: is not Python" in captured.err
+
+
+def test_what_cannot_be_read_is_named_once_each_and_the_rest_is_read(tmp_path, capsys):
+    (tmp_path / "good.py").write_text("import dspy\n")
+    (tmp_path / "broken.py").write_text("def f(:\n")
+    (tmp_path / "two.py").write_text("print 'hello'\n")
+    (tmp_path / "latin.py").write_bytes(b"x = '\xe9'\n")
+    (tmp_path / "cookie.py").write_bytes(b"# coding: no-such-encoding\n")
+    (tmp_path / "nul.py").write_bytes(b"x = 1\0\n")
+    (tmp_path / "deep.py").write_text("x = " + "(" * 5000 + ")" * 5000)
+    (tmp_path / "sum.py").write_text("x = " + "+".join(["1"] * 4000))
+    (tmp_path / "bad.ipynb").write_text("{}")
+    (tmp_path / "loop.py").symlink_to("loop.py")
+    (tmp_path / "again").symlink_to(tmp_path, target_is_directory=True)
+    names = ["broken", "two", "latin", "cookie", "nul", "deep", "sum", "bad", "loop"]
+    assert main([str(tmp_path)]) == 1
+    captured = capsys.readouterr()
+    lines = captured.err.splitlines()
+    assert [sum(f"/{name}." in line for line in lines) for name in names] == [1] * len(names)
+    assert sum("again: is a link to a folder around it" in line for line in lines) == 1
+    assert len(lines) == len(names) + 1
+    assert f"{tmp_path}/good.py:1:8: unchanged: dspy" in captured.out
+    assert "1 file read, 1 of them with DSPy" in captured.out
+
+
+def test_encodings_that_python_reads_are_read(survey, tmp_path):
+    (tmp_path / "bom.py").write_bytes("\ufeffimport dspy\n".encode())
+    (tmp_path / "cookie.py").write_bytes("# -*- coding: latin-1 -*-\nimport dspy  # é\n".encode("latin-1"))
+    (tmp_path / "windows.py").write_bytes(b"import dspy\r\ndspy.LM('a/b')\r\n")
+    status, places = survey()
+    assert status == 0
+    assert [place for place, _, _ in places] == ["bom.py:1", "cookie.py:2", "windows.py:1", "windows.py:2"]
+
+
+def test_environments_and_hidden_folders_are_left_out_and_links_are_followed_once(tmp_path, survey):
+    project = tmp_path / "project"
+    for name in (".git", "env", "node_modules", "app"):
+        (project / name).mkdir(parents=True)
+        (project / name / f"in_{name.strip('.')}.py").write_text("import dspy\n")
+    (project / "env" / "pyvenv.cfg").touch()
+    (tmp_path / "shared.py").write_text("import dspy\n")
+    (project / "link.py").symlink_to(tmp_path / "shared.py")
+    (project / "app_too").symlink_to(project / "app")
+    assert [place for place, _, _ in survey(project, project / "app")[1]] == ["in_app.py:1", "link.py:1"]
+
+
+@pytest.mark.parametrize("arguments", [[], ["dspy"], ["--no-such-option", "x"], ["x", "--json", "--github"]])
+def test_wrong_use_has_status_2_and_a_message(arguments, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    assert "usage: python -m dspex_core.migrate" in capsys.readouterr().err
+
+
+def test_a_path_without_python_files_has_status_2(tmp_path, capsys):
+    assert main([str(tmp_path)]) == 2
+    assert f"no Python file or notebook in {tmp_path}" in capsys.readouterr().err
+    assert main([str(tmp_path / "gone")]) == 2
+    assert "gone: there is no such file or folder" in capsys.readouterr().err
+
+
+def test_annotations_are_workflow_commands(tmp_path, capsys):
+    path = tmp_path / "a,b.py"
+    path.write_text("import dspy\ndspy.ColBERTv2('u')\ndspy.GEPA()\n")
+    assert main([str(path), "--github"]) == 1
+    first, second, *_ = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"::error file={tmp_path}/a%2Cb.py,line=2,col=1::dspy.ColBERTv2: Call your")
+    assert second.startswith("::warning file=")
