@@ -4,6 +4,10 @@ A thread for each piece of work that waits costs ten times as much as a metric t
 of them compete for the interpreter. Here one thread does what has come up meanwhile, and the loop receives the
 results together. Work that blocks does not keep other work waiting: where work is known to take long, a thread is
 added for each piece; where it is not, others are added as soon as nothing was begun for a moment.
+
+The loop itself waits for work that is usually short, at most as long as short work takes. So a task goes on at
+once to its next request. If it had to wait for its turn again, all tasks would be in step: first all wait for their
+replies, then the replies wait for the tasks.
 """
 
 from __future__ import annotations
@@ -33,7 +37,8 @@ _WEIGHT = 1 / 8  # of the latest piece of work in the time that it typically tak
 class _Job:
     work: Callable[[], Any]
     context: Context
-    future: asyncio.Future[Any]
+    ended: threading.Lock  # released when it has
+    future: asyncio.Future[Any] | None = None  # of who no longer waits for `ended`
     result: Any = None
     error: BaseException | None = None
 
@@ -43,8 +48,14 @@ class _Job:
         except BaseException as error:  # noqa: BLE001  who waits for it gets it
             self.error = error
 
+    def outcome(self) -> Any:
+        """Return the result, or raise the error."""
+        if self.error is not None:
+            raise self.error
+        return self.result
+
     def resolve(self) -> None:
-        if self.future.done():  # who waited was cancelled
+        if self.future is None or self.future.done():  # who waited was cancelled
             return
         if self.error is None:
             self.future.set_result(self.result)
@@ -68,12 +79,19 @@ class Offloader:
 
     async def do(self, work: Callable[[], T]) -> T:
         """Do some work in a thread, in a copy of this context."""
-        job = _Job(work, copy_context(), self.loop.create_future())
+        job = _Job(work, copy_context(), threading.Lock())
+        job.ended.acquire()
         with self._lock:
             self._todo.append(job)
-            needs_thread = not self._busy or self._typical > _LONG
-        if needs_thread:
+            is_alone, is_long = not self._busy, self._typical > _LONG
+        if is_alone or is_long:
             self._add_thread()
+        if is_alone and not is_long and job.ended.acquire(timeout=_LONG):
+            return job.outcome()  # type: ignore[no-any-return]  # a job's result is Any
+        with self._lock:
+            if job.ended.acquire(blocking=False):
+                return job.outcome()  # type: ignore[no-any-return]
+            job.future = self.loop.create_future()
         if not self._is_watched:
             self._watch_from_now()
         found: T = await job.future
@@ -114,12 +132,19 @@ class Offloader:
             started = time.perf_counter()
             job.run()
             self._typical += (time.perf_counter() - started - self._typical) * _WEIGHT
-            self._done.append(job)
+            with self._lock:
+                job.ended.release()
+                is_awaited = job.future is not None
+            if is_awaited:
+                self._hand_over(job)
             del job  # an idle thread keeps nothing alive
-            if not self._is_announced:
-                self._is_announced = True
-                with suppress(RuntimeError):  # the loop was closed: nobody waits
-                    self.loop.call_soon_threadsafe(self._deliver)
+
+    def _hand_over(self, job: _Job) -> None:
+        self._done.append(job)
+        if not self._is_announced:
+            self._is_announced = True
+            with suppress(RuntimeError):  # the loop was closed: nobody waits
+                self.loop.call_soon_threadsafe(self._deliver)
 
     def _next(self, wake: SimpleQueue[None]) -> _Job | None:
         """Return the next job, or wait for one; `None` after the last."""

@@ -8,6 +8,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dspex_core.flow.coroutines import in_context
 from dspex_core.flow.pieces import PIECE
 from dspex_core.flow.steps import adrive, drive
 from dspex_core.flow.threads import in_thread, reused_threads
@@ -67,7 +68,7 @@ class Together:
 
         async def work() -> None:
             for number, flow in todo:
-                await asyncio.create_task(_adrive_piece(number, flow))
+                await in_context(_adrive_piece(number, flow), contextvars.copy_context())
 
         with reused_threads(), offloading():
             workers = [asyncio.create_task(work()) for _ in range(self.width)]
@@ -85,7 +86,7 @@ def _drive_piece(number: int, flow: Flow[None]) -> None:
 
 
 async def _adrive_piece(number: int, flow: Flow[None]) -> None:
-    PIECE.set((*PIECE.get(), number))  # in the task's own context
+    PIECE.set((*PIECE.get(), number))  # in the piece's own context
     await adrive(flow)
 
 

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from dspex_core.flow import offloading as module
 from dspex_core.flow.offloading import offloaded, offloading
 
 mark = contextvars.ContextVar("mark", default="none")
@@ -24,6 +25,24 @@ def test_short_work_shares_one_thread():
     assert threads[0] is not threading.current_thread()
     threads[0].join(30)
     assert not threads[0].is_alive()
+
+
+def test_the_result_of_short_work_needs_no_round_of_the_event_loop(monkeypatch):
+    monkeypatch.setattr(module, "_LONG", 30)  # seconds, on a machine that does other work
+    rounds = []
+
+    def failing():
+        raise ValueError("mine")
+
+    async def run():
+        with offloading():
+            asyncio.get_running_loop().call_soon(rounds.append, "round")
+            assert await offloaded(lambda: "done") == "done"
+            with pytest.raises(ValueError, match="mine"):
+                await offloaded(failing)
+            assert not rounds
+
+    asyncio.run(run())
 
 
 def test_work_that_blocks_runs_at_the_same_time():
