@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dspex_core.flow.threads import WORK, in_thread
+from dspex_core.flow.threads import WORK, in_thread, watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -79,7 +79,7 @@ class Offloader:
 
     async def do(self, work: Callable[[], T]) -> T:
         """Do some work in a thread, in a copy of this context."""
-        job = _Job(work, copy_context(), threading.Lock())
+        job = _Job(watched(work), copy_context(), threading.Lock())
         job.ended.acquire()
         with self._lock:
             self._todo.append(job)

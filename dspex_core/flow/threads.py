@@ -111,7 +111,7 @@ def in_thread(work: Callable[[], T], spare: Crew | None = None) -> Future[T]:
     """
     future: Future[T] = Future()
     future.set_running_or_notify_cancel()  # who no longer waits cannot cancel it
-    job, crew = _Job(work, copy_context(), future), _crew.get() or spare
+    job, crew = _Job(watched(work), copy_context(), future), _crew.get() or spare
     if crew is not None:
         crew.do(job)
     else:
@@ -129,3 +129,48 @@ def reused_threads() -> Iterator[None]:
     finally:
         _crew.reset(token)
         crew.dismiss()
+
+
+class Watch:
+    """Says whether sync work that was begun inside `watched_work` is still under way: nobody can cancel it."""
+
+    def __init__(self) -> None:
+        self._under_way: set[object] = set()
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a piece of work has not ended."""
+        return bool(self._under_way)
+
+    def around(self, work: Callable[[], T]) -> Callable[[], T]:
+        """Return the work as a function that says when it has ended."""
+        mark = object()
+        self._under_way.add(mark)
+
+        def run() -> T:
+            try:
+                return work()
+            finally:
+                self._under_way.discard(mark)
+
+        return run
+
+
+_watch: ContextVar[Watch | None] = ContextVar("dspex_watch", default=None)
+
+
+@contextmanager
+def watched_work() -> Iterator[Watch]:
+    """Watch the threads of the library in a block, and in what it starts with a copy of its context."""
+    watch = Watch()
+    token = _watch.set(watch)
+    try:
+        yield watch
+    finally:
+        _watch.reset(token)
+
+
+def watched(work: Callable[[], T]) -> Callable[[], T]:
+    """Return work for another thread so that a watch around this call knows of it."""
+    watch = _watch.get()
+    return work if watch is None else watch.around(work)
