@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dspex_core.evaluation.result import EvaluationResult
     from dspex_core.flow.pieces import PIECE
     from dspex_core.flow.threads import WORK
+    from dspex_core.interop.alias import alias_dspy
     from dspex_core.lm.embedded.server import BUILT_IN, SERVER_VARIABLE, serve
     from dspex_core.messages import Json
     from dspex_core.metrics.score import as_score, metric_name
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from dspex_core.plain.prompt_values import PromptValue
     from dspex_core.plain.secrets import HIDDEN, is_secret, masked, without_secrets
     from dspex_core.plain.used_code import UsedCode
+    from dspex_core.programs.adopting import adopted, adopted_optimizer
     from dspex_core.programs.base import Predictor
     from dspex_core.programs.predict import adapter_for
     from dspex_core.programs.remote.calling import call_in_worker
@@ -83,6 +85,9 @@ __all__ = [
     "UsedCode",
     "WorkerRecorder",
     "adapter_for",
+    "adopted",
+    "adopted_optimizer",
+    "alias_dspy",
     "artifact_state",
     "as_score",
     "call_in_worker",
@@ -154,6 +159,9 @@ _HOMES = {
     "WorkerRecorder": "config.contracts",
     "SignatureField": "signatures.fields",
     "adapter_for": "programs.predict",
+    "adopted": "programs.adopting",
+    "adopted_optimizer": "programs.adopting",
+    "alias_dspy": "interop.alias",
     "artifact_state": "storage.artifacts",
     "as_score": "metrics.score",
     "call_in_worker": "programs.remote.calling",

@@ -178,6 +178,7 @@ def _add_gate_options(parser: pytest.Parser, group: pytest.OptionGroup) -> None:
 
 def _add_ini_keys(parser: pytest.Parser) -> None:
     parser.addini("dspex_lm", f"the model of the fixture `lm` (default: {DEFAULT_LM})", default=DEFAULT_LM)
+    parser.addini("dspex_dspy_alias", "let `import dspy` give dspex_core in this session", type="bool", default=False)
     parser.addini("dspex_judge_lm", "the model of the fixture `judge_lm` (default: the fixture `lm`)", default="")
     parser.addini(
         "dspex_lm_hosts",

@@ -41,6 +41,10 @@ def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Pa
     routing.begin(
         early_config, live=known.dspex_live and not known.dspex_plan, replay_only=known.dspex_record == "none"
     )
+    if early_config.getini("dspex_dspy_alias"):
+        from pytest_dspex.running.dspy_alias import begin
+
+        begin(early_config)
 
 
 @pytest.hookimpl(trylast=True)

@@ -52,8 +52,9 @@ class ProgramSpec:
                 program has.
         """
         from dspex_core import ConfigurationError, Module
+        from dspex_core.plugin_api import adopted
 
-        built: Callable[..., Any] = self.builder()
+        built: Callable[..., Any] = adopted(self.builder())
         if isinstance(built, Module):
             return built
         if not callable(built) or isinstance(built, type):
@@ -213,6 +214,10 @@ def program(
 
 def _registered(build: Callable[..., Any], *, name: str | None, optimizer: Optimizer | None, **options: Any) -> Any:
     name = name or _name_of(build)
+    if optimizer is not None:
+        from dspex_core.plugin_api import adopted_optimizer  # whoever has an optimizer has the core
+
+        optimizer = adopted_optimizer(optimizer)
     is_program = _is_program(build, name)
     if is_program and optimizer is not None:
         raise TypeError(

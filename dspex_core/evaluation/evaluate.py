@@ -14,6 +14,7 @@ from dspex_core.errors import ConfigurationError
 from dspex_core.evaluation.options import check_options, check_run
 from dspex_core.evaluation.read_once import lazily
 from dspex_core.flow.steps import adrive, drive, in_own_loop
+from dspex_core.programs.adopting import adopted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -198,6 +199,7 @@ class Evaluate:
         settings, own = current(), self._with(options)
         metadata = {} if callback_metadata is None else {"callback_metadata": callback_metadata}
         width, max_errors = own.num_threads or settings.num_threads, _first(own.max_errors, settings.max_errors)
+        program, metric = adopted(program), adopted(metric)
         check_run(program=program, metric=metric, num_threads=width, max_errors=max_errors)
         plan = Plan(
             run=CaseRun(program, metric, own.failure_score, own.timeout, own.traces),

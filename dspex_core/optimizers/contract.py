@@ -21,6 +21,7 @@ from dspex_core.optimizers.fingerprint import Origin
 from dspex_core.optimizers.journal import CompileJournal
 from dspex_core.optimizers.plan import CompilePlan, cost_of
 from dspex_core.optimizers.run import Limits, Run
+from dspex_core.programs.adopting import adopted, adopted_rows
 from dspex_core.programs.base import Module
 from dspex_core.spending.budget import nested
 from dspex_core.telemetry.methods import arguments_of
@@ -89,6 +90,8 @@ class Optimizer(ABC):
             BudgetExceededError: The budget ended before any candidate was scored.
             ConfigurationError: The journal is of another compile, damaged, or in use.
         """
+        student, teacher = adopted(student), adopted(teacher)
+        trainset, valset = adopted_rows(trainset), adopted_rows(valset)
         self._check(options, teacher=teacher, budget=budget, journal=journal, trainset=trainset)
         with self.compiling(student, trainset, valset, needs_inputs=self._needs_inputs) as attributes:
             run = self._run(student, trainset, valset, teacher, self.seed if seed is None else seed)

@@ -83,6 +83,10 @@ class Module(Saved):
         """Run the program's logic without blocking; by default `forward` in a thread."""
         return await Call(self.forward, args, inputs).arun()
 
+    def parameters_of_call(self) -> Callable[..., Any] | None:
+        """Return the function whose parameters are the inputs, where that is not `forward` or `aforward`."""
+        return None
+
     def steps(self, *args: Any, **inputs: Any) -> Flow[Any]:
         """Run the program as a part of another flow: `prediction = yield from Module.steps(module, ...)`.
 

@@ -45,6 +45,8 @@ def is_async_alone(function: Callable[..., Any]) -> bool:
 def _body(program: Callable[..., Any]) -> Callable[..., Any]:
     if not isinstance(program, Module):
         return program
+    if (other := program.parameters_of_call()) is not None:
+        return other
     return program.forward if type(program).forward is not Module.forward else program.aforward
 
 

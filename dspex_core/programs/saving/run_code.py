@@ -33,7 +33,7 @@ class RunCode:
 def run_code(program: Storable) -> RunCode:
     """Return the code of a program's parts, with all of the project that it uses by name."""
     used = UsedCode()
-    for kind in {type(module): None for _, module in program.named_modules()}:
+    for kind in {type(module): None for _, module in program.coded_parts()}:
         used.add_methods(kind, _RUN)
     texts: dict[str, set[str]] = {}
     for name, text in used.parts:
@@ -50,6 +50,6 @@ def numbers_of(program: Storable, code: RunCode) -> dict[str, dict[str, Any]]:
             for name, value in sorted(vars(module).items())
             if name[:1] != "_" and name not in code.assigned and isinstance(value, int | float)
         }
-        for path, module in program.named_modules()
+        for path, module in program.coded_parts()
     }
     return {path: numbers for path, numbers in found.items() if numbers}

@@ -41,7 +41,7 @@ def source_of(program: Storable) -> Json:
     """Return the source of a program; of one that a state was loaded into, as it was before."""
     code = run_code(program)
     return {
-        "modules": {path: type(module).__name__ for path, module in program.named_modules()},
+        "modules": {path: type(module).__name__ for path, module in program.coded_parts()},
         "predictors": {path: _predictor(predictor.declared) for path, predictor in program.every_predictor()},
         "code": dict(code.digests),
         "numbers": described(numbers_of(program, code)),

@@ -50,6 +50,10 @@ class Storable(Node):
         """Yield this program (as `"self"`) and all programs in it with their paths, each once."""
         return walk("", self, set())
 
+    def coded_parts(self) -> Iterator[tuple[str, Any]]:
+        """Yield the objects whose code runs and whose numbers count, with their paths: the programs in this one."""
+        return self.named_modules()
+
     def note_origin(self, declarations: Mapping[str, Declaration], provenance: Mapping[str, Any]) -> None:
         """Note that this program was compiled, and from what: its file will say so.
 

@@ -1,0 +1,1 @@
+"""DSPy's own programs, LMs and optimizers beside ours (PYTEST_DONT_REWRITE)."""

@@ -1,0 +1,346 @@
+"""`from_dspy` and `to_dspy`: programs made anew in the other library, with their state. PYTEST_DONT_REWRITE
+
+A built-in program becomes the one of the same name. A program of the user's becomes one with the same methods and
+attributes, whose parts are converted; what these methods return is converted, too.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from abc import ABC, abstractmethod
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
+
+from dspex_core.errors import ConfigurationError, DSPexError
+from dspex_core.interop.dspy_bridge.library import library
+from dspex_core.interop.dspy_bridge.lm import as_dspy_lm, our_lm
+from dspex_core.interop.dspy_bridge.program import DspyProgram, bridged
+from dspex_core.interop.dspy_bridge.signatures import dspy_signature, our_signature, our_type, with_words
+from dspex_core.interop.dspy_bridge.values import adopted_example, dspy_example, dspy_prediction, our_prediction
+from dspex_core.lm.base import BaseLM
+from dspex_core.lm.client import LM
+from dspex_core.programs.agents.react import ReAct
+from dspex_core.programs.attempts.best_of_n import BestOfN, Refine
+from dspex_core.programs.attempts.comparison import MultiChainComparison
+from dspex_core.programs.base import Module
+from dspex_core.programs.chain_of_thought import ChainOfThought
+from dspex_core.programs.code.code_act import CodeAct
+from dspex_core.programs.code.program_of_thought import ProgramOfThought
+from dspex_core.programs.predict import Predict
+from dspex_core.tools import Tool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+# Of a class, what a class statement adds by itself.
+_BY_ITSELF = frozenset({"__dict__", "__weakref__", "__init__", "__module__", "__doc__", "_declared", "__annotations__"})
+_OF_LIBRARY = frozenset({"callbacks", "history", "_dspex_calls", "_dspex_origin", "_dspex_trials"})
+
+
+def from_dspy(module: Any) -> Module:
+    """Return a program of DSPy as one of ours, which runs without DSPy as far as the user's own code does.
+
+    Raises:
+        ConfigurationError: A part cannot be converted; the message names each such part, and says why.
+    """
+    if isinstance(module, DspyProgram):
+        module = module.module
+    if not isinstance(module, library().Module):
+        raise ConfigurationError(f"from_dspy takes a dspy.Module, not {module!r:.200}")
+    converted: Module = _ToOurs().program(module)
+    return converted
+
+
+def to_dspy(program: Module) -> Any:
+    """Return a program of ours as a `dspy.Module`.
+
+    Raises:
+        ConfigurationError: A part cannot be converted; the message names each such part, and says why.
+    """
+    if isinstance(program, DspyProgram):
+        return program.module.deepcopy()
+    if not isinstance(program, Module):
+        raise ConfigurationError(f"to_dspy takes a program of dspex_core, not {program!r:.200}")
+    return _ToDspy().program(program)
+
+
+class _Refusal(Exception):  # noqa: N818  never leaves this module
+    """A part cannot be converted, for the reason in the message."""
+
+
+class _Converter(ABC):
+    """Converts the parts of one program; a part that is in two places stays one."""
+
+    base: Any  # the class of all modules there, and here
+    own: Any
+
+    def __init__(self) -> None:
+        self._made: dict[int, Any] = {}
+        self._problems: list[str] = []
+
+    def program(self, program: Any) -> Any:
+        """Convert it, or raise the error that names each part that cannot be."""
+        made = self.value(program, "")
+        if self._problems:
+            lines = "".join(f"\n  {problem}" for problem in self._problems)
+            raise ConfigurationError(f"this {type(program).__name__} cannot be converted:{lines}")
+        return made
+
+    def value(self, value: Any, path: str) -> Any:
+        """Convert a module, or the modules in a container; other values stay as they are."""
+        if isinstance(value, self.own):
+            if id(value) not in self._made:
+                self._made[id(value)] = None  # a part that holds itself, until it is made
+                self._made[id(value)] = self._module(value, path)
+            return self._made[id(value)]
+        if type(value) in (list, tuple):
+            return type(value)(self.value(item, f"{path}[{place}]") for place, item in enumerate(value))
+        if type(value) is dict:
+            return {key: self.value(item, f"{path}[{key!r}]") for key, item in value.items()}
+        return value
+
+    def _module(self, module: Any, path: str) -> Any:
+        try:
+            if self.is_built_in(module):
+                return self._built_in(module, path)
+            return self._of_user(module, path)
+        except (_Refusal, DSPexError, NotImplementedError) as refusal:
+            self._problems.append(f"{path or 'self'} ({type(module).__name__}): {refusal}")
+            return None
+
+    def _built_in(self, module: Any, path: str) -> Any:
+        make = self.makers().get(type(module).__name__)
+        if make is None:
+            known = ", ".join(sorted(self.makers()))
+            raise _Refusal(f"of the built-in programs, these can be converted: {known}")
+        made = make(module, path)
+        if made is None:  # a part of it has said why
+            return None
+        targets = dict(self.predictors(made))
+        for name, old in self.predictors(module):
+            if name in targets and (old is module or id(old) not in self._made):
+                self.set_state(old, targets[name])
+        return made
+
+    def _of_user(self, module: Any, path: str) -> Any:
+        kind = type(module)
+        made = self.new(self._class_like(kind))
+        self._made[id(module)] = made
+        for name, attribute in vars(module).items():
+            if name not in _OF_LIBRARY:
+                vars(made)[name] = self.value(attribute, f"{path}.{name}" if path else name)
+        return made
+
+    def _class_like(self, kind: type) -> Any:
+        """Return a class with the members of a user's class, on the other library's base."""
+        mine = [base for base in kind.__mro__ if issubclass(base, self.own) and base is not self.own]
+        for base in mine:
+            if self.is_of_library(base):
+                raise _Refusal(f"it is a {base.__name__} with code of its own; derive it from Module instead")
+        members: dict[str, Any] = {}
+        for base in reversed(mine):
+            members.update({name: value for name, value in vars(base).items() if name not in _BY_ITSELF})
+        for name, member in members.items():
+            if isinstance(member, FunctionType) and "__class__" in member.__code__.co_freevars:
+                raise _Refusal(f"its method {name} uses super() or __class__, which name the class it was written in")
+        if not {"forward", "aforward"} & members.keys():
+            raise _Refusal("it defines neither forward nor aforward")
+        for name in ("forward", "aforward"):
+            if name in members:
+                members[name] = self.wrapped(members[name])
+        namespace = {**members, "__doc__": kind.__doc__, "__module__": kind.__module__}
+        return type(self.base)(kind.__name__, (self.base,), namespace)
+
+    def wrapped(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a `forward` or `aforward` whose result is the other library's."""
+        if inspect.iscoroutinefunction(method):
+
+            @functools.wraps(method)
+            async def arun(module: Any, *args: Any, **inputs: Any) -> Any:
+                with bridged({}):
+                    return self.result(await method(module, *args, **inputs))
+
+            return arun
+
+        @functools.wraps(method)
+        def run(module: Any, *args: Any, **inputs: Any) -> Any:
+            with bridged({}):
+                return self.result(method(module, *args, **inputs))
+
+        return run
+
+    def best_of_n(self, kind: Any, module: Any, path: str) -> Any:
+        """Return a `BestOfN` or `Refine`."""
+        inner = self.value(module.module, f"{path}.module" if path else "module")
+        if inner is None:
+            return None
+        reward = module.reward_fn
+
+        def reward_fn(inputs: Any, prediction: Any) -> Any:
+            return reward(inputs, prediction)
+
+        return kind(inner, module.N, reward_fn, module.threshold, module.fail_count)
+
+    @abstractmethod
+    def is_of_library(self, kind: type) -> bool:
+        """Whether a class is a built-in program."""
+
+    def is_built_in(self, module: Any) -> bool:
+        """Whether a module is one of the library's own."""
+        return self.is_of_library(type(module))
+
+    @abstractmethod
+    def new(self, kind: Any) -> Any:
+        """Return an instance without a call of its constructor."""
+
+    @abstractmethod
+    def predictors(self, module: Any) -> list[tuple[str, Any]]:
+        """Return the predictors of a module of either library, with their paths."""
+
+    @abstractmethod
+    def makers(self) -> dict[str, Callable[[Any, str], Any]]:
+        """Return how each built-in program is made, by the name of its class."""
+
+    @abstractmethod
+    def set_state(self, old: Any, new: Any) -> None:
+        """Give a predictor the words, demos, sampling parameters and LM of another."""
+
+    @abstractmethod
+    def result(self, made: Any) -> Any:
+        """Return a prediction as the other library's."""
+
+
+def _predictors(module: Any) -> list[tuple[str, Any]]:
+    return module.every_predictor() if isinstance(module, Module) else list(module.named_predictors())
+
+
+class _ToOurs(_Converter):
+    base = Module
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.own = library().Module
+
+    def is_of_library(self, kind: type) -> bool:
+        return kind.__module__.partition(".")[0] == "dspy" and kind is not self.own
+
+    def new(self, kind: Any) -> Any:
+        return kind.__new__(kind)
+
+    def predictors(self, module: Any) -> list[tuple[str, Any]]:
+        return _predictors(module)
+
+    def makers(self) -> dict[str, Callable[[Any, str], Any]]:
+        return {
+            "Predict": lambda old, _: Predict(our_signature(old.signature, our_type)),
+            "ChainOfThought": lambda old, _: ChainOfThought(our_signature(old.predict.signature, our_type)),
+            "ReAct": lambda old, _: ReAct(_task(old), list(_our_tools(old.tools.values())), old.max_iters),
+            "MultiChainComparison": lambda old, _: MultiChainComparison(_compared(old), old.M),
+            "CodeAct": lambda old, _: CodeAct(_task(old), _functions(old.tools.values()), old.max_iters),
+            "ProgramOfThought": lambda old, _: ProgramOfThought(_task(old), old.max_iters),
+            "BestOfN": functools.partial(self.best_of_n, BestOfN),
+            "Refine": functools.partial(self.best_of_n, Refine),
+        }
+
+    def set_state(self, old: Any, new: Any) -> None:
+        theirs = our_signature(old.signature, our_type)
+        if theirs.fields.keys() == new.signature.fields.keys():
+            new.signature = new.signature.load_state(theirs.dump_state())
+        new.demos = [adopted_example(library().Example(dict(demo.items()))) for demo in old.demos]
+        new.config = dict(old.config)
+        new.lm = None if old.lm is None else _our_lm(old.lm)
+
+    def result(self, made: Any) -> Any:
+        return our_prediction(made)
+
+
+class _ToDspy(_Converter):
+    own = Module
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.base = library().Module
+
+    def is_of_library(self, kind: type) -> bool:
+        return kind.__module__.partition(".")[0] == "dspex_core" and kind is not Module
+
+    def new(self, kind: Any) -> Any:
+        made = kind.__new__(kind)
+        self.base.__init__(made)
+        return made
+
+    def predictors(self, module: Any) -> list[tuple[str, Any]]:
+        return _predictors(module)
+
+    def makers(self) -> dict[str, Callable[[Any, str], Any]]:
+        dspy = library()
+        return {
+            "Predict": lambda old, _: dspy.Predict(dspy_signature(old.signature)),
+            "ChainOfThought": lambda old, _: _dspy_chain(old),
+            "ReAct": lambda old, _: dspy.ReAct(
+                dspy_signature(old.signature), list(_dspy_tools(old.tools.values())), old.max_iters
+            ),
+            "BestOfN": functools.partial(self.best_of_n, dspy.BestOfN),
+            "Refine": functools.partial(self.best_of_n, dspy.Refine),
+        }
+
+    def set_state(self, old: Any, new: Any) -> None:
+        if old.demo_selector is not None:
+            raise _Refusal(f"DSPy cannot choose demos in each call, as {old.demo_selector!r} does")
+        if old.signature.fields.keys() == new.signature.fields.keys():
+            new.signature = with_words(new.signature, old.signature)
+        new.demos = [dspy_example(demo) for demo in old.demos]
+        new.config = dict(old.config)
+        new.lm = None if old.lm is None else as_dspy_lm(old.lm)
+
+    def result(self, made: Any) -> Any:
+        return dspy_prediction(made)
+
+
+def _task(old: Any) -> Any:
+    return our_signature(old.signature, our_type)
+
+
+def _compared(old: Any) -> Any:
+    """Return the task of a `MultiChainComparison`, of which DSPy keeps the signature of the comparison only."""
+    signature = our_signature(old.predict.signature, our_type)
+    for name in [*(f"reasoning_attempt_{number + 1}" for number in range(old.M)), "rationale"]:
+        signature = signature.delete(name)
+    return signature
+
+
+def _dspy_chain(old: Any) -> Any:
+    signature = dspy_signature(old.predict.signature)
+    made = library().ChainOfThought(signature.delete("reasoning"))
+    made.predict.signature = signature
+    return made
+
+
+def _our_tools(tools: Any) -> Iterator[Tool]:
+    for tool in tools:
+        if tool.name != "finish":
+            given = {"args": tool.args} if tool.has_kwargs else {}
+            yield Tool(tool.func, name=tool.name, desc=tool.desc, arg_desc=tool.arg_desc, **given)
+
+
+def _dspy_tools(tools: Any) -> Iterator[Any]:
+    for tool in tools:
+        if tool.name != "finish":
+            is_plain = inspect.isroutine(tool.func)
+            given = {} if is_plain else {"args": dict(tool.args)}
+            yield library().Tool(tool.func if is_plain else tool, name=tool.name, desc=tool.desc, **given)
+
+
+def _functions(tools: Any) -> list[Any]:
+    return [tool.func for tool in tools]
+
+
+def _our_lm(theirs: Any) -> Any:
+    known = our_lm(theirs)
+    if known is None or isinstance(known, BaseLM):
+        return known
+    if type(theirs) is not library().LM:
+        raise _Refusal(f"its LM is a {type(theirs).__name__}, which only DSPy can ask: set one of dspex_core, or none")
+    given = {name: value for name, value in theirs.kwargs.items() if value is not None}
+    return LM(theirs.model, model_type=theirs.model_type, cache=bool(theirs.cache), **given)
