@@ -158,9 +158,55 @@ def mipro(library: ModuleType, metric: Callable[..., bool], seed: int) -> tuple[
 OPTIMIZERS = {"BootstrapFewShot": few_shot, "random search": random_search, "MIPROv2": mipro}
 
 
+def _held_to_a_schema(library: ModuleType) -> list[Any]:
+    """Return adapters whose replies the server holds to a schema: the model follows no format by itself."""
+    return [library.JSONAdapter(), library.JSONAdapter(outlines_types=True)]
+
+
+def random_search_beyond(library: ModuleType, metric: Callable[..., bool], seed: int) -> tuple[Any, dict[str, Any]]:
+    """Return random search with all that DSPy's does not have. Racing pays for the larger number of candidates."""
+    from dspex_core.optimizers.proposers.telling import Telling
+    from dspex_core.optimizers.search.dimensions import PromptDimensions
+
+    optimizer = library.BootstrapFewShotWithRandomSearch(
+        metric=metric,
+        max_bootstrapped_demos=3,
+        max_labeled_demos=4,
+        num_candidate_programs=12,
+        num_threads=4,
+        max_errors=10_000,  # an adapter that suits the model badly is a bad candidate, not the end
+        seed=seed,
+        proposers=[Telling()],
+        instructions_per_proposer=2,
+        dimensions=PromptDimensions(adapters=_held_to_a_schema(library)),
+    )
+    return optimizer, {"valset": True}
+
+
+def mipro_beyond(library: ModuleType, metric: Callable[..., bool], seed: int) -> tuple[Any, dict[str, Any]]:
+    """Return MIPROv2 with all that DSPy's does not have."""
+    from dspex_core.optimizers.proposers.telling import Telling
+    from dspex_core.optimizers.search.dimensions import PromptDimensions
+
+    optimizer = library.MIPROv2(
+        metric=metric,
+        auto=None,
+        num_candidates=4,
+        max_bootstrapped_demos=3,
+        max_labeled_demos=4,
+        num_threads=4,
+        max_errors=10_000,
+        seed=seed,
+        proposers=[Telling()],
+        racing=True,
+        dimensions=PromptDimensions(adapters=_held_to_a_schema(library)),
+    )
+    return optimizer, {"valset": True, "num_trials": 14, "minibatch": False}
+
+
 def beyond() -> dict[str, Any]:
-    """Return what DSPy does not have."""
-    return {}
+    """Return what DSPy does not have: instructions of `Telling`, dimensions of prompts, and racing."""
+    return {"random search, beyond": random_search_beyond, "MIPROv2, beyond": mipro_beyond}
 
 
 def measure(side: str, options: argparse.Namespace, path: Path) -> None:

@@ -14,11 +14,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.config import context, current
-from dspex_core.errors import OptimizationError
+from dspex_core.errors import ConfigurationError, OptimizationError
 from dspex_core.flow.steps import Call
 from dspex_core.optimizers.checks import is_refusal, problem_of_sets, problem_with, problem_with_options, warn_of_shared
 from dspex_core.optimizers.fingerprint import Origin
 from dspex_core.optimizers.journal import CompileJournal
+from dspex_core.optimizers.option_kinds import wrong_kinds
 from dspex_core.optimizers.plan import CompilePlan, cost_of
 from dspex_core.optimizers.run import Limits, Run
 from dspex_core.programs.adopting import adopted, adopted_rows
@@ -28,7 +29,7 @@ from dspex_core.telemetry.methods import arguments_of
 from dspex_core.telemetry.spans import span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from os import PathLike
 
     from dspex_core.evaluation.run import Metric
@@ -51,11 +52,20 @@ class Optimizer(ABC):
     takes_teacher = True  # whether a teacher may be given
     _needs_inputs = True  # whether examples have to name their inputs
     _needs_metric = False  # whether it scores programs
+    _compile_options: type | None = None  # a dataclass of the options of `_compile`, if they are not parameters of it
+
+    def __post_init__(self) -> None:
+        """Check the options of a dataclass; a subclass with a check of its own calls this one first.
+
+        Raises:
+            ConfigurationError: An option is of another kind than the class declares.
+        """
+        self._check_kinds(vars(self))
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Let a user's own `compile` emit events to callbacks; that of this class does so itself."""
         super().__init_subclass__(**options)
-        if "compile" in vars(cls) and cls.__module__.partition(".")[0] != __name__.partition(".")[0]:
+        if "compile" in vars(cls) and not _is_ours(cls):
             cls.compile = _with_events(cls.compile)  # type: ignore[method-assign]
 
     def compile(
@@ -192,6 +202,7 @@ class Optimizer(ABC):
 
         Raises:
             TypeError: `_compile` does not take an option.
+            ConfigurationError: An option of `_compile` is of the wrong kind.
             OptimizationError: An argument or an option of this optimizer is of the wrong kind.
         """
         self._check_options(options)
@@ -200,16 +211,22 @@ class Optimizer(ABC):
         if reason is not None:
             raise self.failure(reason, trainset)
 
+    def _check_kinds(self, options: Mapping[str, Any]) -> None:
+        ours = next(kind for kind in type(self).__mro__ if _is_ours(kind))
+        problems = wrong_kinds(ours, {name: value for name, value in options.items() if name not in _SHARED})
+        if problems:
+            raise ConfigurationError(f"{type(self).__name__}: {'; '.join(problems)}")
+
     def _check_options(self, options: dict[str, Any]) -> None:
-        taken = [
-            name
-            for name, each in inspect.signature(self._compile).parameters.items()
-            if each.kind is inspect.Parameter.KEYWORD_ONLY
-        ]
+        declared = inspect.signature(self._compile_options or self._compile).parameters
+        taken = [name for name, each in declared.items() if each.kind is inspect.Parameter.KEYWORD_ONLY]
         unknown = sorted(options.keys() - set(taken))
         if unknown:
             known = ", ".join(["trainset", "valset", "teacher", "seed", "budget", "journal", *taken])
             raise TypeError(f"{type(self).__name__}.compile does not take {', '.join(unknown)}; it takes {known}")
+        problems = wrong_kinds(self._compile_options or self._compile, options)
+        if problems:
+            raise ConfigurationError(f"{type(self).__name__}.compile: {'; '.join(problems)}")
 
     @contextmanager
     def compiling(
@@ -256,6 +273,7 @@ class Optimizer(ABC):
 
 
 _log = logging.getLogger("dspex")
+_SHARED = frozenset({"metric", "num_threads", "max_errors"})  # `compile` checks them
 
 Teleprompter = Optimizer  # DSPy's older name
 
@@ -279,6 +297,10 @@ def _compiling(optimizer: Optimizer, inputs: dict[str, Any]) -> Iterator[dict[st
 
 
 _under_way: ContextVar[tuple[Optimizer, ...]] = ContextVar("dspex_compiling", default=())
+
+
+def _is_ours(kind: type) -> bool:
+    return kind.__module__.partition(".")[0] == __name__.partition(".")[0]
 
 
 def _with_events(compile_: Callable[..., Any]) -> Callable[..., Any]:

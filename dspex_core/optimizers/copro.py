@@ -77,6 +77,7 @@ class COPRO(Optimizer):
     seed: int = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.breadth < 2:  # noqa: PLR2004  its own instructions are one of them
             raise ConfigurationError(f"breadth must be greater than 1, not {self.breadth!r}")
         if self.depth < 1:

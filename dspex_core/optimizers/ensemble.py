@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import ConfigurationError
 from dspex_core.messages.canonical import canonical_json
+from dspex_core.optimizers.option_kinds import wrong_kinds
 from dspex_core.programs.base import Module, running
 
 if TYPE_CHECKING:
@@ -37,8 +38,11 @@ class Ensemble:
         deterministic: bool = False,
         seed: int = 0,
     ) -> None:
-        if size is not None and size < 1:
-            raise ConfigurationError(f"size must be at least 1, not {size!r}")
+        problems = wrong_kinds(Ensemble, {"reduce_fn": reduce_fn, "size": size, "seed": seed})
+        if size is not None and not problems and size < 1:
+            problems = [f"size must be at least 1, not {size!r}"]
+        if problems:
+            raise ConfigurationError("; ".join(problems))
         self.reduce_fn = reduce_fn
         self.size = size
         self.deterministic = deterministic

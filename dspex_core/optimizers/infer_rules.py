@@ -78,6 +78,7 @@ class InferRules(Optimizer):
     seed: int = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name, value in {"num_candidates": self.num_candidates, "num_rules": self.num_rules}.items():
             if value < 1:
                 raise ConfigurationError(f"{name} must be at least 1, not {value!r}")

@@ -44,10 +44,16 @@ class KNNFewShot(Optimizer):
     ) -> None:
         self.k = k
         self.vectorizer = vectorizer
+        self._check_kinds({"k": k, "trainset": trainset})
         self._bootstrapper = BootstrapFewShot(**few_shot_bootstrap_args)
         self.metric = self._bootstrapper.metric
         self.seed = self._bootstrapper.seed
         self._trainset = trainset
+
+    @property
+    def max_errors(self) -> int | None:  # type: ignore[override]  # it is the bootstrap's
+        """How many tries of the bootstrap may fail."""
+        return self._bootstrapper.max_errors
 
     def planned_runs(self, trainset: Sequence[Example], valset: Sequence[Example] | None) -> CompilePlan:
         """Return how often it runs a program at most."""

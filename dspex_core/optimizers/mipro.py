@@ -10,7 +10,7 @@ from dspex_core.errors import ConfigurationError
 from dspex_core.optimizers.bootstrap_few_shot import BootstrapFewShot
 from dspex_core.optimizers.contract import Optimizer
 from dspex_core.optimizers.demo_sets import demo_sets
-from dspex_core.optimizers.mipro_effort import AUTO, Effort, held_out_fraction
+from dspex_core.optimizers.mipro_effort import AUTO, Effort, MIPROv2Options, held_out_fraction
 from dspex_core.optimizers.plan import CompilePlan, cost_of
 from dspex_core.optimizers.proposers.grounded import GroundedProposer
 from dspex_core.optimizers.search.minibatches import MinibatchSearch
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dspex_core.optimizers.demos import Demo, Student
     from dspex_core.optimizers.proposers.contract import Proposer
     from dspex_core.optimizers.run import Run
+    from dspex_core.optimizers.search.dimensions import PromptDimensions
     from dspex_core.programs.base import Module
 
 _SHOWN = 3  # bootstrapped demos that a proposal shows
@@ -65,23 +66,16 @@ class MIPROv2(Optimizer):
         init_temperature: The temperature at which instructions are written.
         metric_threshold: The score from which on a prediction is accepted as a demo.
         proposers: What writes instructions. Each writes as many as `num_candidates` asks for.
+        racing: Whether a combination that is to be scored on the whole valset is dropped as soon as the best so far is
+            clearly better. The leaderboard has it with the rows that it ran on.
+        dimensions: What else of a predictor's prompt is searched; nothing by default.
         verbose, track_stats, log_dir: As in DSPy, without effect: the log and `trials` have what they ask for.
 
-    Options of `compile`:
-        num_trials: How many combinations are tried; needed with `auto=None`.
-        max_bootstrapped_demos, max_labeled_demos: Instead of the optimizer's own.
-        minibatch: Whether most combinations are scored on a part of the valset; `auto` does so from 51 rows on.
-        minibatch_size: How many rows that has.
-        minibatch_full_eval_steps: After how many minibatches the best is scored on the whole valset.
-        program_aware_proposer: Whether the default proposer shows the program's source.
-        data_aware_proposer: Whether it describes the data, `view_data_batch_size` examples at once.
-        tip_aware_proposer: Whether it gives tips.
-        fewshot_aware_proposer: Whether it shows accepted calls.
-        requires_permission_to_run, provide_traceback: Without effect: nobody is asked (`plan` says what a compile will
-            take), and the log has what failed.
+    `MIPROv2Options` has the options of `compile`.
     """
 
     _needs_metric = True
+    _compile_options = MIPROv2Options
 
     metric: Metric
     prompt_model: LanguageModel | None = None
@@ -101,9 +95,12 @@ class MIPROv2(Optimizer):
     log_dir: str | None = None
     metric_threshold: float | None = None
     proposers: Sequence[Proposer] | None = None
+    racing: bool = False
+    dimensions: PromptDimensions | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no compile could use."""
+        super().__post_init__()
         if self.auto is not None and self.auto not in AUTO:
             raise ConfigurationError(f"auto is 'light', 'medium', 'heavy' or None, not {self.auto!r}")
         if self.num_candidates is not None and self.num_candidates < 1:
@@ -121,40 +118,25 @@ class MIPROv2(Optimizer):
             **options: Those of `compile`: `num_trials`, `minibatch`, ...
         """
         self._check_options(options)
+        chosen = MIPROv2Options(**options)
         if valset is None:
             held_out = int(len(trainset) * held_out_fraction(len(trainset)))
             trainset, valset = trainset[held_out:], trainset[:held_out]
-        effort, predictors = self._effort(**options), len(student.predictors())
+        effort, predictors = self._effort(chosen), len(student.predictors())
         effort.check(predictors)
         rows = effort.rows(len(valset))
         bootstraps = max(0, effort.demo_sets - (1 if effort.labeled else 0)) or (1 if effort.is_zero_shot else 0)
+        balanced = 0 if self.dimensions is None else self.dimensions.most_demos(student, trainset)
         plan = CompilePlan(
             train_runs=len(trainset) * bootstraps,
             val_runs=effort.schedule(predictors, rows).runs(rows),
-            demos=max(effort.bootstrapped, effort.labeled),
-            proposals=sum(each.calls(student, trainset, effort.instructions) for each in self._proposers(**options)),
+            demos=max(effort.bootstrapped, effort.labeled, balanced),
+            proposals=sum(each.calls(student, trainset, effort.instructions) for each in self._proposers(chosen)),
         )
         return replace(plan, cost=cost_of(plan, student, trainset=trainset, others=valset))
 
-    def _compile(  # noqa: PLR0913  DSPy's parameters
-        self,
-        run: Run[Student],
-        *,
-        num_trials: int | None = None,
-        max_bootstrapped_demos: int | None = None,
-        max_labeled_demos: int | None = None,
-        minibatch: bool = True,
-        minibatch_size: int = 35,
-        minibatch_full_eval_steps: int = 5,
-        program_aware_proposer: bool = True,
-        data_aware_proposer: bool = True,
-        view_data_batch_size: int = 10,
-        tip_aware_proposer: bool = True,
-        fewshot_aware_proposer: bool = True,
-        requires_permission_to_run: bool | None = None,
-        provide_traceback: bool | None = None,
-    ) -> Student:
-        """Return the best combination. The class describes the options.
+    def _compile(self, run: Run[Student], **options: Any) -> Student:
+        """Return the best combination. `MIPROv2Options` describes the options.
 
         Without a valset, 80 % of the trainset (at most 1000 examples), drawn by the seed, are kept for that as in DSPy,
         and a warning says so.
@@ -164,22 +146,8 @@ class MIPROv2(Optimizer):
             OptimizationError: There is no valset and one example only, or the trainset cannot be bootstrapped.
             EvaluationError: More than `max_errors` examples of the valset failed.
         """
-        effort = self._effort(
-            num_trials=num_trials,
-            max_bootstrapped_demos=max_bootstrapped_demos,
-            max_labeled_demos=max_labeled_demos,
-            minibatch=minibatch,
-            minibatch_size=minibatch_size,
-            minibatch_full_eval_steps=minibatch_full_eval_steps,
-        )
-        proposers = self._proposers(
-            program_aware_proposer=program_aware_proposer,
-            data_aware_proposer=data_aware_proposer,
-            view_data_batch_size=view_data_batch_size,
-            tip_aware_proposer=tip_aware_proposer,
-            fewshot_aware_proposer=fewshot_aware_proposer,
-        )
-        return self._searched(run, effort, proposers)
+        chosen = MIPROv2Options(**options)
+        return self._searched(run, self._effort(chosen), self._proposers(chosen))
 
     def _searched(self, run: Run[Student], effort: Effort, proposers: Sequence[Proposer]) -> Student:
         needed_optuna()
@@ -195,7 +163,8 @@ class MIPROv2(Optimizer):
             sets, shown = self._demos(run, effort)
         with context(lm=self.prompt_model or current().lm):
             instructions = _instructions(run, proposers, effort.instructions, shown)
-        parts = Parts(run.student, instructions, sets)
+        dimensions = {} if self.dimensions is None else self.dimensions.of(run)
+        parts = Parts(run.student, instructions, sets, dimensions)
         startup = max(4, schedule.trials // 3)  # random ones, before the estimator knows enough
         tpe = TPE(parts.sizes, seed=run.random("search").getrandbits(32), startup=startup, patience=2)
         with context(lm=self.task_model or current().lm):
@@ -219,48 +188,30 @@ class MIPROv2(Optimizer):
                 shown[path] += [demo for demo in demos if demo not in shown[path]]
         return ([] if effort.is_zero_shot else sets), shown
 
-    def _effort(  # one parameter for each option
-        self,
-        *,
-        num_trials: int | None = None,
-        max_bootstrapped_demos: int | None = None,
-        max_labeled_demos: int | None = None,
-        minibatch: bool = True,
-        minibatch_size: int = 35,
-        minibatch_full_eval_steps: int = 5,
-        **_: Any,
-    ) -> Effort:
-        bootstrapped, labeled = max_bootstrapped_demos, max_labeled_demos
+    def _effort(self, options: MIPROv2Options) -> Effort:
+        bootstrapped, labeled = options.max_bootstrapped_demos, options.max_labeled_demos
         return Effort(
             auto=self.auto,
             candidates=self.num_candidates,
-            trials=num_trials,
+            trials=options.num_trials,
             bootstrapped=self.max_bootstrapped_demos if bootstrapped is None else bootstrapped,
             labeled=self.max_labeled_demos if labeled is None else labeled,
-            minibatch=minibatch,
-            minibatch_size=minibatch_size,
-            full_every=minibatch_full_eval_steps,
+            minibatch=options.minibatch,
+            minibatch_size=options.minibatch_size,
+            full_every=options.minibatch_full_eval_steps,
+            racing=self.racing,
         )
 
-    def _proposers(
-        self,
-        *,
-        program_aware_proposer: bool = True,
-        data_aware_proposer: bool = True,
-        view_data_batch_size: int = 10,
-        tip_aware_proposer: bool = True,
-        fewshot_aware_proposer: bool = True,
-        **_: Any,
-    ) -> Sequence[Proposer]:
+    def _proposers(self, options: MIPROv2Options) -> Sequence[Proposer]:
         if self.proposers is not None:
             return self.proposers
         grounded = GroundedProposer(
             temperature=self.init_temperature,
-            program_aware=program_aware_proposer,
-            data_aware=data_aware_proposer,
-            tip_aware=tip_aware_proposer,
-            demo_aware=fewshot_aware_proposer,
-            batch_size=view_data_batch_size,
+            program_aware=options.program_aware_proposer,
+            data_aware=options.data_aware_proposer,
+            tip_aware=options.tip_aware_proposer,
+            demo_aware=options.fewshot_aware_proposer,
+            batch_size=options.view_data_batch_size,
         )
         return [grounded]
 

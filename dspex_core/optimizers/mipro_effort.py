@@ -18,6 +18,41 @@ _HELD_OUT, _MOST_HELD_OUT = 0.8, 1000  # of the trainset, where no valset is giv
 
 
 @dataclass(frozen=True, kw_only=True)
+class MIPROv2Options:
+    """The options of `MIPROv2.compile` beside those of every optimizer, and of `MIPROv2.plan`.
+
+    Args:
+        num_trials: How many combinations are tried; needed with `auto=None`.
+        max_bootstrapped_demos: Instead of the optimizer's own.
+        max_labeled_demos: Instead of the optimizer's own.
+        minibatch: Whether most combinations are scored on a part of the valset; `auto` does so from 51 rows on.
+        minibatch_size: How many rows that has.
+        minibatch_full_eval_steps: After how many minibatches the best is scored on the whole valset.
+        program_aware_proposer: Whether the default proposer shows the program's source.
+        data_aware_proposer: Whether it describes the data.
+        view_data_batch_size: How many examples it describes at once.
+        tip_aware_proposer: Whether it gives tips.
+        fewshot_aware_proposer: Whether it shows accepted calls.
+        requires_permission_to_run: No effect: nobody is asked; `plan` says what a compile will take.
+        provide_traceback: No effect: the log has what failed.
+    """
+
+    num_trials: int | None = None
+    max_bootstrapped_demos: int | None = None
+    max_labeled_demos: int | None = None
+    minibatch: bool = True
+    minibatch_size: int = 35
+    minibatch_full_eval_steps: int = 5
+    program_aware_proposer: bool = True
+    data_aware_proposer: bool = True
+    view_data_batch_size: int = 10
+    tip_aware_proposer: bool = True
+    fewshot_aware_proposer: bool = True
+    requires_permission_to_run: bool | None = None
+    provide_traceback: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Effort:
     """What decides how much is made and tried.
 
@@ -30,6 +65,7 @@ class Effort:
         minibatch: Whether most candidates are scored on a part of the valset.
         minibatch_size: How many rows that has.
         full_every: After how many minibatches the best is scored on the whole valset.
+        racing: Whether candidates that are clearly worse are not scored on the whole of it.
     """
 
     auto: str | None
@@ -40,6 +76,7 @@ class Effort:
     minibatch: bool
     minibatch_size: int
     full_every: int
+    racing: bool = False
 
     def check(self, predictors: int) -> None:
         """Refuse numbers that contradict each other, as DSPy does.
@@ -98,13 +135,13 @@ class Effort:
         """
         trials = self.useful_trials(predictors) if self.trials is None else self.trials
         if not (self.minibatch if self.auto is None else rows > _FULL_UP_TO):
-            return Schedule(trials=trials)
+            return Schedule(trials=trials, racing=self.racing)
         if self.minibatch_size > rows:
             raise ConfigurationError(
                 f"minibatch_size={self.minibatch_size} is more than the {rows} rows of the valset: "
                 "pass a smaller one, or minibatch=False"
             )
-        return Schedule(trials=trials, minibatch=self.minibatch_size, full_every=self.full_every)
+        return Schedule(trials=trials, minibatch=self.minibatch_size, full_every=self.full_every, racing=self.racing)
 
     def useful_trials(self, predictors: int) -> int:
         """Return how many trials there should be for so many predictors."""

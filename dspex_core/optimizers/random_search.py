@@ -11,6 +11,7 @@ from dspex_core.optimizers.contract import Optimizer
 from dspex_core.optimizers.demos import Student, without_demos
 from dspex_core.optimizers.labeled_few_shot import LabeledFewShot
 from dspex_core.optimizers.plan import CompilePlan, cost_of
+from dspex_core.optimizers.search.dimensions import apply, in_words, spread
 from dspex_core.optimizers.search.loop import InOrder, Proposal, search
 from dspex_core.optimizers.search.racing import most_runs, race
 from dspex_core.optimizers.teacher import Remembered
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from dspex_core.example import Example
     from dspex_core.optimizers.proposers.contract import Proposer
     from dspex_core.optimizers.run import Run
+    from dspex_core.optimizers.search.dimensions import Dimension, PromptDimensions
     from dspex_core.optimizers.teacher import Show
     from dspex_core.programs.base import Module
 
@@ -60,6 +62,7 @@ class BootstrapFewShotWithRandomSearch(Optimizer):
         racing: Whether candidates race, and share the teacher's demos.
         proposers: Write instructions, which shuffled candidates get in turn, beside the student's own.
         instructions_per_proposer: How many instructions each proposer may write for a predictor.
+        dimensions: What else of a prompt is varied in shuffled candidates; nothing by default.
     """
 
     _needs_metric = True
@@ -79,6 +82,7 @@ class BootstrapFewShotWithRandomSearch(Optimizer):
     racing: bool = True
     proposers: Sequence[Proposer] = ()
     instructions_per_proposer: int = 4
+    dimensions: PromptDimensions | None = None
 
     def plan(
         self, student: Module, trainset: Sequence[Example], valset: Sequence[Example] | None = None
@@ -86,6 +90,8 @@ class BootstrapFewShotWithRandomSearch(Optimizer):
         """Return the most that `compile` would ask with these examples and the LM in the settings."""
         written = sum(each.calls(student, trainset, self.instructions_per_proposer) for each in self.proposers)
         plan = replace(self.planned_runs(trainset, valset), proposals=written)
+        if self.dimensions is not None:
+            plan = replace(plan, demos=max(plan.demos, self.dimensions.most_demos(student, trainset)))
         return replace(plan, cost=cost_of(plan, student, trainset=trainset, others=valset or ()))
 
     def planned_runs(self, trainset: Sequence[Example], valset: Sequence[Example] | None) -> CompilePlan:
@@ -126,9 +132,8 @@ class BootstrapFewShotWithRandomSearch(Optimizer):
             )
         run.total = len(kinds)
         make = partial(self._candidate, run, show=self._shared(run), labeled_sample=labeled_sample)
-        proposals = self._instructed(
-            [Proposal(_name(kind), partial(make, kind), {"seed": kind}) for kind in kinds], run
-        )
+        proposals = [Proposal(_name(kind), partial(make, kind), {"seed": kind}) for kind in kinds]
+        proposals = self._varied(self._instructed(proposals, run), run)
         stop_at = None if self.stop_at_score is None else self.stop_at_score / 100
         if self.racing:
             return race(run, proposals, stop_at=stop_at)
@@ -146,6 +151,23 @@ class BootstrapFewShotWithRandomSearch(Optimizer):
                 make = partial(_with_instructions, each.make, written[number - 1])
                 choices = {**each.choices, "instruction": number}
                 found.append(Proposal(f"{each.name}, instruction {number}", make, choices))
+            else:
+                found.append(each)
+        return found
+
+    def _varied(self, proposals: list[Proposal[Student]], run: Run[Student]) -> list[Proposal[Student]]:
+        """Give shuffled candidates what the dimensions have to choose from."""
+        if self.dimensions is None:
+            return proposals
+        dimensions = self.dimensions.of(run)
+        combinations = spread(dimensions, self.num_candidate_programs, run.random("dimensions"))
+        found = []
+        for each in proposals:
+            if each.choices["seed"] >= 0:
+                chosen = combinations[each.choices["seed"]]
+                make = partial(_with_choices, each.make, dimensions, chosen)
+                name = ", ".join([each.name, *in_words(dimensions, chosen)])
+                found.append(Proposal(name, make, {**each.choices, **chosen}))
             else:
                 found.append(each)
         return found
@@ -207,6 +229,15 @@ def _with_instructions(make: Callable[[], Student], texts: Mapping[str, str]) ->
     for path, predictor in program.named_predictors():
         if path in texts:
             predictor.signature = predictor.signature.with_instructions(texts[path])
+    return program
+
+
+def _with_choices(
+    make: Callable[[], Student], dimensions: Mapping[str, Sequence[Dimension]], chosen: Mapping[str, int]
+) -> Student:
+    program = make()
+    for path, predictor in program.named_predictors():
+        apply(predictor, path, dimensions.get(path, ()), chosen)
     return program
 
 

@@ -86,6 +86,7 @@ class SIMBA(Optimizer):
     seed: int = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name, least in {"bsize": 1, "num_candidates": 1, "max_steps": 1, "max_demos": 0}.items():
             if getattr(self, name) < least:
                 raise ConfigurationError(f"{name} must be at least {least}, not {getattr(self, name)!r}")

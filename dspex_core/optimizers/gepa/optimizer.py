@@ -123,6 +123,9 @@ class GEPA(Optimizer):
     gepa_kwargs: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
+        if self.seed is None:
+            object.__setattr__(self, "seed", 0)
+        super().__post_init__()
         limits = {name: getattr(self, name) for name in ("auto", "max_full_evals", "max_metric_calls")}
         given = {name: value for name, value in limits.items() if value is not None}
         if len(given) != 1:
@@ -136,8 +139,6 @@ class GEPA(Optimizer):
             raise ConfigurationError(
                 f"gepa_kwargs cannot have {', '.join(taken)}: GEPA decides that, or has a parameter"
             )
-        if self.seed is None:
-            object.__setattr__(self, "seed", 0)
 
     def get_params(self) -> dict[str, Any]:
         """Return the options, without those that carry credentials."""

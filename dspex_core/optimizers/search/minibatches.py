@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic
 
 from dspex_core.optimizers.demos import Student
+from dspex_core.optimizers.search.prompts import prompts_of
+from dspex_core.optimizers.search.racing import challenge, estimated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,8 +16,9 @@ if TYPE_CHECKING:
     from dspex_core.optimizers.search.parts import Parts
     from dspex_core.optimizers.search.tpe import TPE
 
-Key = tuple[int, ...]
+Choices = dict[str, int]
 _REPEATS = 3  # how often the estimator may propose what is known in full, before it gets something new
+_KNOWN = 25  # how many other combinations with known prompts it may propose
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,11 +29,14 @@ class Schedule:
         trials: How many combinations are proposed, after the program as it is.
         minibatch: How many rows one of them is scored on; `None` for the whole valset.
         full_every: After how many minibatches the best of them is scored on the whole valset.
+        racing: Whether one that is to be scored on the whole valset is dropped as soon as the best so far is clearly
+            better.
     """
 
     trials: int
     minibatch: int | None = None
     full_every: int = 5
+    racing: bool = False
 
     def runs(self, rows: int) -> int:
         """Return how often a program runs at most, with that many rows in the valset."""
@@ -44,7 +50,7 @@ class MinibatchSearch(Generic[Student]):
 
     The program as it is comes first, on the whole valset. Then each proposal is scored, on a minibatch or on all rows.
     After some minibatches, and at the end, the combination with the best mean that is not known in full is scored on
-    the rest of the valset. No combination runs twice on a row.
+    the rest of the valset. No prompts run twice on a row, also where two combinations have the same.
     """
 
     def __init__(self, run: Run[Student], parts: Parts[Student], tpe: TPE, schedule: Schedule) -> None:
@@ -52,19 +58,23 @@ class MinibatchSearch(Generic[Student]):
         self._parts = parts
         self._tpe = tpe
         self._schedule = schedule
-        self._scores: dict[Key, dict[int, float]] = {}
-        self._choices: dict[Key, dict[str, int]] = {}
+        self._scores: dict[str, dict[int, float]] = {}  # by the prompts
+        self._choices: dict[str, Choices] = {}
+        self._worth: dict[str, float] = {}  # what the estimator is given; of dropped ones an estimate
+        self._dropped: set[str] = set()
 
     def best(self) -> Student:
         """Search, and return the best program that ran on the whole valset."""
         run, schedule, rows = self._run, self._schedule, range(len(self._run.validation))
-        self._score(dict.fromkeys(self._parts.sizes, 0), rows)
+        self._score(dict.fromkeys(self._parts.sizes, 0))
         for number in range(1, schedule.trials + 1):
             choices = self._next()
             if choices is None:
                 break
-            size = len(rows) if schedule.minibatch is None else schedule.minibatch
-            self._score(choices, sorted(run.random(f"minibatch {number}").sample(rows, size)))
+            if schedule.minibatch is None:
+                self._score(choices)
+            else:
+                self._score(choices, sorted(run.random(f"minibatch {number}").sample(rows, schedule.minibatch)))
             if schedule.minibatch is not None and number % schedule.full_every == 0:
                 self._score_promising()
         if not (schedule.minibatch is None or schedule.trials % schedule.full_every == 0):
@@ -79,30 +89,43 @@ class MinibatchSearch(Generic[Student]):
             return None
         for _ in range(0 if self._schedule.minibatch is None else _REPEATS):
             choices = self._tpe.ask(again=True)
-            if choices is not None and len(self._scores.get(_key(choices), {})) < len(self._run.validation):
+            if choices is not None and not self._is_known(prompts_of(self._parts.make(choices))):
                 return choices
-        return self._tpe.ask()
+        for _ in range(_KNOWN):
+            choices = self._tpe.ask()
+            if choices is None:
+                return None
+            prompts = prompts_of(self._parts.make(choices))
+            if not self._is_known(prompts):
+                return choices
+            self._tpe.tell(choices, self._worth[prompts])
+        return None
+
+    def _is_known(self, prompts: str) -> bool:
+        """Whether nothing more is to be found out about prompts."""
+        return prompts in self._dropped or len(self._scores.get(prompts, ())) == len(self._run.validation)
 
     def _score_promising(self) -> None:
-        rows = range(len(self._run.validation))
-        partial = [key for key, scores in self._scores.items() if len(scores) < len(rows)]
+        partial = [prompts for prompts in self._scores if not self._is_known(prompts)]
         if partial:
-            key = max(partial, key=lambda each: _mean(self._scores[each]))
-            self._score(self._choices[key], rows)
+            self._score(self._choices[max(partial, key=lambda each: _mean(self._scores[each]))])
 
-    def _score(self, choices: Mapping[str, int], rows: Sequence[int]) -> None:
-        key = _key(choices)
+    def _score(self, choices: Mapping[str, int], rows: Sequence[int] | None = None) -> None:
+        """Score a combination on rows; by default on the whole valset, or until it is dropped."""
         candidate = self._run.candidate(self._parts.name(choices), lambda: self._parts.make(choices), choices)
-        candidate.scores.update(self._scores.get(key, {}))
-        candidate.score(rows)
-        self._run.close(candidate)
-        self._scores[key], self._choices[key] = candidate.scores, dict(choices)
+        prompts = prompts_of(candidate.program)
+        candidate.scores.update(self._scores.get(prompts, {}))
+        if rows is None and self._schedule.racing:
+            trial = challenge(self._run, candidate)
+        else:
+            candidate.score(rows)
+            trial = self._run.close(candidate)
+        if rows is None and not trial.is_full:
+            self._dropped.add(prompts)
+        self._scores[prompts], self._choices[prompts] = candidate.scores, dict(choices)
+        self._worth[prompts] = estimated(self._run, trial) if rows is None else trial.score
         if choices:
-            self._tpe.tell(choices, candidate.mean)
-
-
-def _key(choices: Mapping[str, int]) -> Key:
-    return tuple(choices[name] for name in sorted(choices))
+            self._tpe.tell(choices, self._worth[prompts])
 
 
 def _mean(scores: Mapping[int, float]) -> float:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic
 
 from dspex_core.optimizers.demos import Student
+from dspex_core.optimizers.search.dimensions import apply, full_name, in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from dspex_core.optimizers.demo_sets import DemoSet
+    from dspex_core.optimizers.search.dimensions import Dimension
 
 
 @dataclass(frozen=True)
@@ -21,11 +23,13 @@ class Parts(Generic[Student]):
         program: The program.
         instructions: New instructions for each predictor, by its path.
         demo_sets: Demos for the predictors. Each predictor chooses one of the sets for itself.
+        dimensions: What else there is to choose for each predictor, by its path.
     """
 
     program: Student
     instructions: Mapping[str, Sequence[str]]
     demo_sets: Sequence[DemoSet] = ()
+    dimensions: Mapping[str, Sequence[Dimension]] = field(default_factory=dict)
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -34,6 +38,7 @@ class Parts(Generic[Student]):
         for path, texts in self.instructions.items():
             sizes[_instruction(path)] = 1 + len(texts)
             sizes[_demos(path)] = 1 + len(self.demo_sets)
+            sizes |= {full_name(path, each): len(each.choices) for each in self.dimensions.get(path, ())}
         return {name: size for name, size in sizes.items() if size > 1}
 
     def make(self, choices: Mapping[str, int]) -> Student:
@@ -46,14 +51,16 @@ class Parts(Generic[Student]):
                 predictor.signature = predictor.signature.with_instructions(text)
             if demos:
                 predictor.demos, predictor.demo_selector = self.demo_sets[demos - 1][path], None
+            apply(predictor, path, self.dimensions.get(path, ()), choices)
         return program
 
     def name(self, choices: Mapping[str, int]) -> str:
         """Return what was chosen in words."""
-        chosen = [f"{name} {choice}" for name, choice in choices.items() if choice]
+        own = {name for path in self.instructions for name in (_instruction(path), _demos(path))}
+        chosen = [f"{name} {choice}" for name, choice in choices.items() if choice and name in own]
         if len(self.instructions) == 1:  # the path says nothing then
             chosen = [name.rpartition(": ")[2] for name in chosen]
-        return ", ".join(chosen) or "as it is"
+        return ", ".join([*chosen, *in_words(self.dimensions, choices)]) or "as it is"
 
 
 def _instruction(path: str) -> str:

@@ -1,0 +1,85 @@
+"""Options of a wrong kind, found before anybody uses them. PYTEST_DONT_REWRITE
+
+The kinds are those that the signature of an optimizer declares: `int | None`, `float`, `Mapping[str, Any]`. Names that
+are not listed here, such as `LanguageModel`, take any value.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import numbers
+import operator
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+
+def wrong_kinds(declared: Callable[..., Any], values: Mapping[str, Any]) -> list[str]:
+    """Return for each value that is not what a signature says, a text such as `k must be a whole number, not 'x'`."""
+    kinds = _declared_kinds(inspect.unwrap(getattr(declared, "__func__", declared)))
+    found = []
+    for name, value in values.items():
+        words = [_KINDS[kind][0] for kind in kinds.get(name, ())]
+        if words and not any(_KINDS[kind][1](value) for kind in kinds[name]):
+            found.append(f"{name} must be {' or '.join(words)}, not {value!r:.200}")
+    return found
+
+
+@lru_cache(maxsize=64)
+def _declared_kinds(declared: Callable[..., Any]) -> Mapping[str, tuple[str, ...]]:
+    """Return the kinds of each parameter that has known ones only."""
+    found = {}
+    for name, parameter in inspect.signature(declared).parameters.items():
+        if isinstance(parameter.annotation, str):
+            kinds = tuple(_parts(ast.parse(parameter.annotation, mode="eval").body))
+            if all(kind in _KINDS for kind in kinds):
+                found[name] = kinds
+    return found
+
+
+def _parts(annotation: ast.expr) -> Iterator[str]:
+    match annotation:
+        case ast.BinOp(left=left, right=right):
+            yield from _parts(left)
+            yield from _parts(right)
+        case ast.Subscript(value=ast.Name(id=name)) | ast.Name(id=name):
+            yield name
+        case ast.Constant(value=None):
+            yield "None"
+        case _:
+            yield ast.unparse(annotation)
+
+
+def _is_whole(value: Any) -> bool:
+    try:
+        operator.index(value)
+    except TypeError:
+        return False
+    return not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def _is_truth(value: Any) -> bool:
+    return value is None or (isinstance(value, int) and value in (0, 1))  # DSPy takes these, too
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)
+
+
+_KINDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "None": ("None", lambda value: value is None),
+    "int": ("a whole number", _is_whole),
+    "float": ("a number", _is_number),
+    "bool": ("True or False", _is_truth),
+    "str": ("a text", lambda value: isinstance(value, str)),
+    "PathLike": ("a path", lambda value: isinstance(value, os.PathLike)),
+    "Mapping": ("a mapping", lambda value: isinstance(value, Mapping)),
+    "Sequence": ("a list", _is_list),
+    "Callable": ("a function", callable),
+}
