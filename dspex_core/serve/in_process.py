@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from dspex_core.signatures.signature import Signature
 
 _log = logging.getLogger("dspex.serve")
+# A service must neither grow with its calls nor log what they hold; inputs were checked already.
+_QUIET = {"disable_history": True, "warn_on_type_mismatch": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class ProgramRunner:
         values = self.contract.read(inputs)
         budget = self.limits.budget()
         try:
-            with context(**self.settings, **({"budget": budget} if budget else {})):
+            with context(**_QUIET, **self.settings, **({"budget": budget} if budget else {})):
                 result = await self._run(values, on_chunk)
         except Exception as error:  # noqa: BLE001  the program is the user's code
             found = service_error(error)

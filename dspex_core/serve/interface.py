@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from dspex_core.errors import (
     BadInputError,
@@ -65,6 +65,7 @@ class Piece:
 OnChunk = Callable[[Piece], None]
 
 
+@runtime_checkable
 class Backend(Protocol):
     """Runs one program for its callers. All methods are called in one event loop."""
 

@@ -1,0 +1,81 @@
+"""The program of a service, from files and names that its operator gives. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from dspex_core.errors import ArtifactError, ConfigurationError
+from dspex_core.plain.display import error_text
+from dspex_core.programs.base import Module
+from dspex_core.programs.saving.loading import load
+from dspex_core.programs.saving.recipe import RECIPE_KIND, recipe_file
+from dspex_core.storage.artifacts import read_json
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+
+def load_program(
+    path: str | PathLike[str] | None = None,
+    *,
+    factory: str | None = None,
+    allow_import: bool = False,
+    strict: bool = False,
+) -> Module:
+    """Return the program to serve.
+
+    Args:
+        path: A file or folder that `save` has written: a whole program, or the state of the one that `factory` makes.
+        factory: `"package.module:name"` of a function or class that returns the program, or of a program.
+        allow_import: Whether to import the modules that the file names; see `dspex_core.load`.
+        strict: Whether it is an error that the program's source has changed since the file was written.
+
+    Raises:
+        ArtifactError: The file cannot be read or used.
+        ConfigurationError: Neither is given, or `factory` does not name a program.
+    """
+    if factory is None:
+        if path is None:
+            raise ConfigurationError("there is nothing to serve: name a file, or a program as module:function")
+        return _whole(path, allow_import=allow_import, strict=strict)
+    program = made(factory)
+    if path is not None:
+        program.load(path, strict=strict)
+    return program
+
+
+def made(factory: str) -> Module:
+    """Return the program that a name stands for.
+
+    Raises:
+        ConfigurationError: It does not stand for one.
+    """
+    module, _, name = factory.partition(":")
+    if not (module and name):
+        raise ConfigurationError(f"{factory!r} does not name a program: write package.module:function")
+    try:
+        found = vars(importlib.import_module(module)).get(name)
+    except ImportError as error:
+        message = f"{factory!r} cannot be imported: {error}; the current folder is looked at, too"
+        raise ConfigurationError(message) from error
+    if callable(found) and not isinstance(found, Module):
+        try:
+            found = found()
+        except Exception as error:  # the user's code
+            raise ConfigurationError(f"{factory!r} raised {error_text(error)}") from error
+    if not isinstance(found, Module):
+        raise ConfigurationError(f"{factory!r} does not name a program, or a function that returns one: {found!r}")
+    return found
+
+
+def _whole(path: str | PathLike[str], *, allow_import: bool, strict: bool) -> Module:
+    file = recipe_file(path)
+    stored = read_json(file) if file.exists() else None
+    if isinstance(stored, dict) and stored.get("kind") != RECIPE_KIND and "state" in stored:
+        raise ArtifactError(
+            "holds the state of a program, not the program itself: give that as --program package.module:function "
+            "(factory= in Python), or save it whole with save(..., save_program=True)",
+            path=str(file),
+        )
+    return load(path, allow_import=allow_import, strict=strict)

@@ -1,0 +1,137 @@
+"""Programs behind one limit of concurrent calls, one timeout and one orderly end. PYTEST_DONT_REWRITE"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dspex_core.errors import BusyError, ConfigurationError, ShuttingDownError
+from dspex_core.serve.metrics import ServiceMetrics
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from dspex_core.serve.interface import Backend, JSONObject, OnChunk
+
+_RETRY_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceOptions:
+    """The limits of a service, and who may use it.
+
+    Args:
+        timeout: After how many seconds a call is stopped.
+        concurrency: How many calls run at once in all; others are refused at once, not queued.
+        max_body: How many bytes a request's body may have.
+        drain: How many seconds the end of the service waits for calls under way.
+        token: What callers must send as `Authorization: Bearer ...`; `None` for no check. It is never shown.
+        hosts: The names by which callers may reach the service, or `"*"`. Names of this machine always may. `None`:
+            where a request arrives on a loopback address, only these, so that no web page can reach it by DNS tricks.
+    """
+
+    timeout: float = 60.0
+    concurrency: int = 64
+    max_body: int = 1_000_000
+    drain: float = 30.0
+    token: str | None = None
+    hosts: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in (("timeout", self.timeout), ("drain", self.drain)):
+            if not (math.isfinite(value) and value > 0):
+                raise ConfigurationError(f"`{name}` of a service must be a number of seconds above 0, not {value!r}")
+        for name, count in (("concurrency", self.concurrency), ("max_body", self.max_body)):
+            if count < 1:
+                raise ConfigurationError(f"`{name}` of a service must be 1 or more, not {count!r}")
+        if self.token is not None and not (self.token.isascii() and self.token.isprintable() and self.token.strip()):
+            raise ConfigurationError("the token of a service must be printable ASCII, and not be empty")
+
+    def __repr__(self) -> str:
+        return f"ServiceOptions(timeout={self.timeout!r}, concurrency={self.concurrency!r}, max_body={self.max_body!r})"
+
+
+class Service:
+    """The programs of one service by name.
+
+    Args:
+        backends: One for each program.
+        options: The limits.
+    """
+
+    def __init__(self, backends: Sequence[Backend], options: ServiceOptions) -> None:
+        self.options = options
+        self.metrics = ServiceMetrics()
+        self._backends: Mapping[str, Backend] = {backend.program.name: backend for backend in backends}
+        self._running = 0
+        self._draining = False
+        self._start: asyncio.Task[None] | None = None
+        self._end: asyncio.Task[None] | None = None
+        if not backends:
+            raise ConfigurationError("a service needs a program to serve")
+        if len(self._backends) < len(backends):
+            names = ", ".join(repr(backend.program.name) for backend in backends)
+            raise ConfigurationError(
+                f"two programs of a service have the same name: {names}; give them others by name="
+            )
+
+    def __iter__(self) -> Iterator[Backend]:
+        return iter(self._backends.values())
+
+    async def start(self) -> None:
+        """Start the programs once, also where many ask for it at the same time.
+
+        Raises:
+            ServiceError: One of them cannot be run.
+        """
+        if self._start is None or (self._start.done() and (self._start.cancelled() or self._start.exception())):
+            self._start = asyncio.create_task(self._start_all())
+        await asyncio.shield(self._start)
+
+    async def _start_all(self) -> None:
+        await asyncio.gather(*(backend.start() for backend in self))
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether it ends."""
+        return self._draining
+
+    def ready(self) -> bool:
+        """Return whether calls of all programs would be begun."""
+        is_started = self._start is not None and self._start.done() and not self._start.exception()
+        return is_started and not self._draining and all(backend.ready() for backend in self)
+
+    async def call(self, name: str, inputs: JSONObject, on_chunk: OnChunk | None = None) -> JSONObject:
+        """Run a program.
+
+        Raises:
+            BusyError: Too many calls are under way; it was not begun.
+            ServiceError: It has no outputs.
+        """
+        if self._draining:
+            raise ShuttingDownError("the service ends: send the request again, to another instance")
+        if self._running >= self.options.concurrency:
+            message = f"{self._running} calls are under way, which is the limit: try again in {_RETRY_SECONDS:g} s"
+            raise BusyError(message, retry_after=_RETRY_SECONDS)
+        self._running += 1
+        self.metrics.began(name)
+        began = time.perf_counter()
+        try:
+            await self.start()
+            return await self._backends[name].call(inputs, timeout=self.options.timeout, on_chunk=on_chunk)
+        finally:
+            self._running -= 1
+            self.metrics.ended(name, time.perf_counter() - began)
+
+    async def drain(self) -> None:
+        """Begin no further call, and end after those under way."""
+        self._draining = True
+        if self._end is None:
+            self._end = asyncio.create_task(self._drain_all())
+        await asyncio.shield(self._end)
+
+    async def _drain_all(self) -> None:
+        await asyncio.gather(*(backend.drain(self.options.drain) for backend in self))

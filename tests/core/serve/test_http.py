@@ -1,0 +1,364 @@
+"""Programs over HTTP: a real client and a real server on a free port."""
+
+import asyncio
+import json
+import logging
+import socket
+import threading
+from typing import Literal
+
+import jsonschema
+import pydantic
+import pytest
+
+pytest.importorskip("fastapi")  # of the extra `serve`
+
+from http_programs import QA, answers
+from http_service import running
+
+import dspex_core as dspy
+from dspex_core.errors import ConfigurationError
+from dspex_core.serve import app, serve
+from dspex_core.serve.in_process import Limits
+
+JSON = {"content-type": "application/json"}
+SECRET = "sk-0123456789abcdef"
+
+
+class Node(pydantic.BaseModel):
+    value: int
+    children: list["Node"] = []
+
+
+class Gate:
+    """Holds calls until it is opened, and notes those that were cancelled."""
+
+    def __init__(self):
+        self.begun = threading.Semaphore(0)
+        self.opened = threading.Event()
+        self.cancelled = threading.Event()
+
+    async def wait(self):
+        self.begun.release()
+        try:
+            while not self.opened.is_set():  # noqa: ASYNC110  it is set in another thread
+                await asyncio.sleep(0.01)
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+
+
+class Acting(dspy.Module):
+    """Does what its input says."""
+
+    def __init__(self):
+        super().__init__()
+        self.answer = dspy.Predict(QA)
+        self.gate = Gate()
+
+    async def aforward(self, act: Literal["answer", "twice", "fail", "wait"], text: str = ""):
+        if act == "fail":
+            raise ValueError(f"{text} {SECRET}")
+        if act == "wait":
+            await self.gate.wait()
+        if act == "twice":
+            await self.answer.acall(question=f"{text} first")
+        return await self.answer.acall(question=text)
+
+
+@pytest.fixture(scope="module")
+def service():
+    with running(Acting(), dspy.Predict(QA), lm=answers(), max_body=2000, limits=Limits(calls=1)) as found:
+        yield found
+
+
+@pytest.fixture
+def client(service):
+    with service.client() as found:
+        yield found
+
+
+def problem(response):
+    """The code of an error; each has the same form."""
+    body = response.json()
+    assert set(body) == {"error"}
+    assert set(body["error"]) == {"code", "message", "details", "request_id"}
+    assert body["error"]["request_id"] == response.headers["x-request-id"]
+    return response.status_code, body["error"]["code"]
+
+
+def events(response):
+    """The events of a stream."""
+    found = []
+    for block in response.text.strip().split("\n\n"):
+        if not block.startswith(":"):
+            kind, data = block.split("\n")
+            found.append((kind.removeprefix("event: "), json.loads(data.removeprefix("data: "))))
+    return found
+
+
+def test_inputs_are_answered_with_the_outputs(client):
+    response = client.post("/programs/qa", json={"question": "capital of France?"})
+    assert (response.status_code, response.json()) == (200, {"answer": "Paris"})
+    assert response.headers["x-request-id"]
+
+    named = client.post("/programs/qa", json={"question": "?"}, headers={"x-request-id": "mine-1"})
+    assert named.headers["x-request-id"] == "mine-1"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"3",
+        b'{"question": NaN}',
+        b'{"question": -Infinity}',
+        b'{"question": 1e999}',
+        b'{"question": "a", "question": "b"}',
+        b'{"question": {"a": 1, "a": 2}}',
+        b'{"question": "\xff"}',
+        b'{"question": "\\ud800"}',
+        b"\xef\xbb\xbf{}",
+        b'{"question": ' + b"[" * 900 + b"]" * 900 + b"}",
+        b'{"question": "a"} {}',
+        b'{"question": "a", "extra": 1}',
+        b'{"question": null}',
+        b"{}",
+    ],
+)
+def test_a_body_that_is_not_what_the_program_takes_is_one_error_with_its_faults(client, body):
+    for path in ("/programs/qa", "/programs/qa/stream"):
+        response = client.post(path, content=body, headers=JSON)
+        assert problem(response) == (422, "invalid_input")
+        assert response.json()["error"]["details"]["faults"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "options", "expected"),
+    [
+        ("GET", "/nothing", {}, (404, "not_found")),
+        ("POST", "/programs/nobody", {"json": {}}, (404, "not_found")),
+        ("GET", "/programs/qa", {}, (405, "method_not_allowed")),
+        ("DELETE", "/health", {}, (405, "method_not_allowed")),
+        (
+            "POST",
+            "/programs/qa",
+            {"content": "{}", "headers": {"content-type": "text/plain"}},
+            (415, "unsupported_media_type"),
+        ),
+        ("POST", "/programs/qa", {"content": "{}"}, (415, "unsupported_media_type")),
+        (
+            "POST",
+            "/programs/qa",
+            {"content": "{}", "headers": {**JSON, "content-encoding": "gzip"}},
+            (415, "unsupported_media_type"),
+        ),
+        ("POST", "/programs/qa", {"json": {"question": "x" * 3000}}, (413, "too_large")),
+        ("GET", "/health", {"headers": {"host": "evil.example"}}, (421, "wrong_host")),
+        (
+            "POST",
+            "/programs/qa",
+            {"json": {"question": "?"}, "headers": {"host": "127.0.0.1.evil.example"}},
+            (421, "wrong_host"),
+        ),
+        ("POST", "/programs/acting", {"json": {"act": "twice"}}, (429, "over_budget")),
+        ("POST", "/programs/acting/stream", {"json": {"act": "fail"}}, (500, "program_failed")),
+    ],
+)
+def test_every_refusal_is_a_structured_error(client, method, path, options, expected):
+    response = client.request(method, path, **options)
+    assert problem(response) == expected
+    assert ("allow" in response.headers) is (expected[0] == 405)
+
+
+def test_a_body_without_a_length_is_limited_while_it_is_read(client):
+    def parts():
+        yield b'{"question": "'
+        for _ in range(3):
+            yield b"x" * 1000
+
+    response = client.post("/programs/qa", content=parts(), headers=JSON)
+    assert problem(response) == (413, "too_large")
+
+
+def test_an_error_of_the_program_says_its_type_alone(client, caplog):
+    with caplog.at_level(logging.INFO, "dspex.serve"):
+        response = client.post("/programs/acting", json={"act": "fail", "text": "private words"})
+
+    assert problem(response) == (500, "program_failed")
+    assert response.json()["error"]["details"] == {"type": "ValueError"}
+    written = response.text + caplog.text
+    assert "private words" not in written
+    assert SECRET not in written
+    assert "Traceback" not in written
+    assert "test_http.py" in caplog.text  # the operator learns where
+    line = next(record for record in caplog.records if vars(record).get("dspex"))
+    assert {"program": "acting", "status": 500, "code": "program_failed"}.items() <= vars(line)["dspex"].items()
+
+
+def test_a_stream_has_the_pieces_of_outputs_and_ends_with_the_outputs(client):
+    response = client.post("/programs/qa/stream", json={"question": "?"})
+
+    found = events(response)
+    assert response.headers["content-type"].startswith("text/event-stream")
+    pieces = [data for kind, data in found if kind == "piece"]
+    assert {piece["field"] for piece in pieces} == {"answer"}
+    assert "".join(piece["delta"] for piece in pieces) == "Paris"
+    assert found[-1] == ("outputs", {"answer": "Paris"})
+
+
+def test_a_stream_that_has_begun_ends_with_the_error(client):
+    found = events(client.post("/programs/acting/stream", json={"act": "twice"}))
+    assert found[0][0] == "piece"
+    kind, data = found[-1]
+    assert (kind, data["error"]["code"]) == ("error", "over_budget")
+
+
+def test_metrics_count_requests_by_program_and_code(client):
+    client.post("/programs/acting", json={"act": "fail"})
+    text = client.get("/metrics").text
+    assert 'dspex_requests_total{code="program_failed",program="acting",status="500"}' in text
+    assert 'dspex_call_seconds_bucket{le="0.005",program="acting"}' in text
+    assert 'dspex_calls_running{program="acting"} 0.0' in text
+
+
+def test_the_openapi_document_has_the_types_of_requests_and_responses(client):
+    document = client.get("/openapi.json").json()
+
+    operation = document["paths"]["/programs/acting"]["post"]
+    assert operation["description"] == "Does what its input says."
+    named = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+    schema = document["components"]["schemas"][named]
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert schema["properties"]["act"]["enum"] == ["answer", "twice", "fail", "wait"]
+    assert schema["required"] == ["act"]
+    assert set(operation["responses"]) >= {"200", "413", "415", "422", "429", "500", "503", "504"}
+    listed = client.get("/programs").json()["programs"]
+    assert [one["name"] for one in listed] == ["acting", "qa"]
+
+
+def test_every_reference_of_the_document_leads_somewhere():
+    task = dspy.Signature({"tree": (Node, dspy.InputField()), "found": (list[Node], dspy.OutputField())})
+    made = app(dspy.Predict(task))
+    document = made.openapi()
+
+    def references(part):
+        if isinstance(part, dict):
+            yield from ([part["$ref"]] if isinstance(part.get("$ref"), str) else [])
+            for inner in part.values():
+                yield from references(inner)
+        if isinstance(part, list):
+            for inner in part:
+                yield from references(inner)
+
+    found = set(references(document))
+    assert len(found) >= 4
+    assert {place.rpartition("/")[2] for place in found} <= set(document["components"]["schemas"])
+
+
+def test_a_client_that_leaves_cancels_the_call_and_a_full_service_refuses_at_once():
+    program = Acting()
+    with running(program, lm=answers(), concurrency=1) as service, service.client() as client:
+        body = b'{"act": "wait"}'
+        head = b"POST /programs/acting%s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        head += b"Content-Length: 15\r\n\r\n"
+        for suffix in (b"", b"/stream"):
+            program.gate.cancelled.clear()
+            with socket.create_connection(("127.0.0.1", int(service.url.rpartition(":")[2]))) as gone:
+                gone.sendall(head % suffix + body)
+                assert program.gate.begun.acquire(timeout=60)
+                busy = client.post("/programs/acting", json={"act": "answer"})
+                assert problem(busy) == (503, "busy")
+                assert int(busy.headers["retry-after"]) >= 1
+            assert program.gate.cancelled.wait(60)
+
+
+def test_a_call_that_takes_too_long_is_stopped():
+    program = Acting()
+    with running(program, lm=answers(), timeout=0.05) as service, service.client() as client:
+        assert problem(client.post("/programs/acting", json={"act": "wait"})) == (504, "timed_out")
+        assert program.gate.cancelled.wait(60)
+
+
+def test_the_end_answers_calls_under_way_and_refuses_new_ones():
+    program = Acting()
+    with running(program, lm=answers()) as service, service.client() as client, service.client() as other:
+        assert other.get("/ready").json() == {"status": "ready"}
+        answered = []
+        caller = threading.Thread(target=lambda: answered.append(client.post("/programs/acting", json={"act": "wait"})))
+        caller.start()
+        assert program.gate.begun.acquire(timeout=60)
+
+        service.begin_end()
+        while other.get("/ready").status_code == 200:
+            pass
+        assert other.get("/ready").json() == {"status": "draining"}
+        assert other.get("/health").status_code == 200
+        refused = other.post("/programs/acting", json={"act": "answer"})
+        assert problem(refused) == (503, "shutting_down")
+        assert "retry-after" in refused.headers
+
+        program.gate.opened.set()
+        caller.join(60)
+        assert answered[0].json() == {"answer": "Paris"}
+        service.join()
+
+
+def test_a_token_is_asked_of_all_but_probes_and_appears_nowhere(caplog):
+    with (
+        caplog.at_level(logging.DEBUG),
+        running(dspy.Predict(QA), lm=answers(), token=SECRET) as service,
+        service.client() as client,
+    ):
+        for headers in (
+            {},
+            {"authorization": "Bearer no"},
+            {"authorization": f"Basic {SECRET}"},
+            {"authorization": SECRET},
+        ):
+            for method, path in (
+                ("POST", "/programs/qa"),
+                ("GET", "/metrics"),
+                ("GET", "/openapi.json"),
+                ("GET", "/x"),
+            ):
+                response = client.request(method, path, headers=headers)
+                assert problem(response) == (401, "unauthorized")
+                assert response.headers["www-authenticate"] == "Bearer"
+        assert client.get("/health").status_code == 200
+        assert client.get("/ready").status_code == 200
+
+        known = {"authorization": f"Bearer {SECRET}"}
+        assert client.post("/programs/qa", json={"question": "?"}, headers=known).status_code == 200
+        assert "securitySchemes" in client.get("/openapi.json", headers=known).json()["components"]
+        assert SECRET not in client.get("/metrics", headers=known).text
+    assert SECRET not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"host": "0.0.0.0"}, "can be reached from other machines"),
+        ({"host": "::"}, "can be reached from other machines"),
+        ({"token": " "}, "token of a service must be"),
+        ({"timeout": 0}, "`timeout` of a service"),
+        ({"timeout": float("nan")}, "`timeout` of a service"),
+        ({"concurrency": 0}, "`concurrency` of a service"),
+        ({"nonsense": 1}, "a service has no 'nonsense'"),
+        ({"host": "no such host"}, "can be reached|cannot listen"),
+    ],
+)
+def test_options_that_cannot_work_are_refused_before_anything_is_served(options, message):
+    with pytest.raises(ConfigurationError, match=message):
+        serve(dspy.Predict(QA), **options)
+
+
+def test_programs_of_one_name_and_no_program_are_refused():
+    with pytest.raises(ConfigurationError, match="the same name"):
+        app(dspy.Predict(QA), dspy.Predict(QA))
+    with pytest.raises(ConfigurationError, match="needs a program"):
+        app()
+    with pytest.raises(ConfigurationError, match="only programs can be served"):
+        app(len)
