@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dspex_core.errors import DSPexError
+from dspex_core.migrate import deepeval, langsmith, promptfoo
 from dspex_core.migrate.parity import parity
 from dspex_core.migrate.project import survey
 from dspex_core.migrate.report import as_annotations, as_json, as_text
+from dspex_core.migrate.starter import starter
+from dspex_core.storage.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PROGRAM = "python -m dspex_core.migrate"
 WRONG_USE = 2
-SUBCOMMANDS = ("dspy",)
+CONVERTERS = {
+    "promptfoo": (promptfoo.convert, "a promptfooconfig.yaml, or a file of tests"),
+    "deepeval": (deepeval.convert, "a .json, .jsonl or .csv file of goldens, as EvaluationDataset.save_as writes"),
+    "langsmith": (langsmith.convert, "a .jsonl, .json or .csv file, as LangSmith exports a dataset"),
+}
+SUBCOMMANDS = ("dspy", *CONVERTERS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given and given[0] not in (*SUBCOMMANDS, "-h", "--help"):
         given.insert(0, "dspy")  # a plain PATH
     options = _parser().parse_args(given)
-    return _survey(options)
+    return _survey(options) if options.command == "dspy" else _convert(options)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -42,7 +52,60 @@ def _parser() -> argparse.ArgumentParser:
     form = dspy.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="write JSON, for machines")
     form.add_argument("--github", action="store_true", help="write annotations for GitHub's workflows")
+    for name, (_, file) in CONVERTERS.items():
+        _add_converter(commands.add_parser(name, help=f"convert {file}, into a dataset"), file)
     return parser
+
+
+def _add_converter(parser: argparse.ArgumentParser, file: str) -> None:
+    parser.description = (
+        "Convert cases into a dataset, and name on stderr what could not be converted. Exit status: 0 when all was, "
+        "1 when something was left out, 2 when nothing was written."
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help=file)
+    parser.add_argument("--to", type=Path, metavar="ROWS.jsonl", help="the dataset; without it, rows go to stdout")
+    parser.add_argument("--tests", type=Path, metavar="TEST.py", help="also write a first test of the rows; needs --to")
+    parser.add_argument("--overwrite", action="store_true", help="replace the dataset if it is there; never a test")
+
+
+def _convert(options: argparse.Namespace) -> int:
+    """Convert a file; both files are written when all of them can be."""
+    convert, _ = CONVERTERS[options.command]
+    try:
+        _refuse_targets(options)
+        made = convert(options.file)
+        lines = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in made.rows)
+        test = starter(made, rows=options.to, test=options.tests) if options.tests else None
+        if options.to:
+            write_atomically(options.to, lines)
+        else:
+            sys.stdout.write(lines)
+        if test is not None:
+            write_atomically(options.tests, test)
+    except (DSPexError, OSError, ValueError, RecursionError) as error:
+        complain([str(error) or "the file is nested too deeply"])
+        return WRONG_USE
+    complain([*(f"left out: {each}" for each in made.left_out), *made.remarks])
+    if options.to:
+        written = f"{options.to}: {len(made.rows)} rows; inputs: {', '.join(made.inputs)}"
+        complain([written, *([f"{options.tests}: a first test"] if test else [])])
+    return 1 if made.left_out else 0
+
+
+def _refuse_targets(options: argparse.Namespace) -> None:
+    """Refuse to write over what is there.
+
+    Raises:
+        ValueError: A file is there, or the test has no dataset to name.
+    """
+    if options.tests and not options.to:
+        raise ValueError("--tests needs --to: the test names the dataset")
+    if options.tests and options.tests.exists():
+        raise ValueError(f"{options.tests} is there already, and a test is never written over: choose another name")
+    if options.to and options.to.exists() and not options.overwrite:
+        raise ValueError(f"{options.to} is there already: choose another name, or give --overwrite")
+    if options.to and options.to.suffix not in (".jsonl", ".ndjson"):
+        raise ValueError(f"{options.to} has to be a .jsonl file: a row on each line")
 
 
 def _survey(options: argparse.Namespace) -> int:
