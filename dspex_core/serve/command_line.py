@@ -17,7 +17,7 @@ from dspex_core.plain.secrets import masked
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dspex_core.serve.interface import Backend
+    from dspex_core.serve.interface import Backend, ServedProgram
     from dspex_core.serve.service import Service
 
 _USAGE_ERROR = 2
@@ -31,8 +31,6 @@ def main(arguments: Sequence[str], *, stderr: TextIO | None = None) -> int:
     out = sys.stderr if stderr is None else stderr
     given = parser().parse_args(arguments)
     _log_to(out, form=given.log)
-    if "" not in sys.path and os.getcwd() not in sys.path:  # noqa: PTH109  as Python writes it there
-        sys.path.insert(0, os.getcwd())  # noqa: PTH109  as above
     try:
         with warnings.catch_warnings():
             warnings.showwarning = partial(_show_warning, out)
@@ -74,15 +72,42 @@ def _service(given: argparse.Namespace, token: str | None) -> Service:
 
 
 def _backend(given: argparse.Namespace) -> Backend:
-    from dspex_core.lm.client import LM
+    from dspex_core.lm.client import LM  # as in `_serve`, with all of the library
+    from dspex_core.serve.contract import describe
     from dspex_core.serve.in_process import Limits, in_process
     from dspex_core.serve.loading import load_program
 
+    if given.workers < 0:
+        raise ConfigurationError(f"--workers must be 0 (in this process) or more, not {given.workers}")
     program = load_program(given.artifact, factory=given.program, allow_import=given.allow_import, strict=given.strict)
     limits = Limits(calls=given.budget_calls, tokens=given.budget_tokens, usd=given.budget_usd)
     limits.budget()  # a wrong one is an error now, not with each request
-    settings = {"lm": LM(given.lm, **_lm_options(given.lm_options))} if given.lm else {}
-    return in_process(program, name=given.name, signature=given.signature, limits=limits, **settings)
+    options = _lm_options(given.lm_options)
+    settings = {"lm": LM(given.lm, **options)} if given.lm else {}
+    if not given.workers:
+        return in_process(program, name=given.name, signature=given.signature, limits=limits, **settings)
+    return _supervisor(given, describe(program, name=given.name, signature=given.signature), options)
+
+
+def _supervisor(given: argparse.Namespace, program: ServedProgram, lm_options: dict[str, Any]) -> Backend:
+    from dspex_core.serve.workers.options import WorkerOptions  # as in `_serve`
+    from dspex_core.serve.workers.setup import WorkerSetup
+    from dspex_core.serve.workers.supervisor import Supervisor
+
+    setup = WorkerSetup(
+        program=given.artifact,
+        factory=given.program,
+        allow_import=given.allow_import,
+        strict=given.strict,
+        name=given.name,
+        signature=given.signature,
+        lm=given.lm,
+        lm_options=lm_options,
+        limits={"calls": given.budget_calls, "tokens": given.budget_tokens, "usd": given.budget_usd},
+    )
+    at_once = -(-given.concurrency // given.workers)
+    memory = None if given.worker_memory is None else given.worker_memory * 2**20
+    return Supervisor(program, setup, WorkerOptions(workers=given.workers, calls_at_once=at_once, memory=memory))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -118,6 +143,13 @@ def _add_program(made: argparse.ArgumentParser) -> None:
 
 
 def _add_limits(made: argparse.ArgumentParser) -> None:
+    made.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        help="supervised processes for it; 0 runs it in this one (default: 1)",
+    )
+    made.add_argument("--worker-memory", type=int, metavar="MIB", help="memory at which a worker is replaced")
     made.add_argument("--timeout", type=float, default=60.0, help="seconds for one call (default: 60)")
     made.add_argument("--concurrency", type=int, default=64, help="calls at once; others get 503 (default: 64)")
     made.add_argument("--max-body", type=int, default=1_000_000, help="bytes of a request (default: 1000000)")

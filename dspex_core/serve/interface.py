@@ -101,6 +101,14 @@ class Backend(Protocol):
         """Begin no further call, wait for those under way for up to `timeout` seconds, stop the rest, and end."""
 
 
+@runtime_checkable
+class Counted(Protocol):
+    """A backend that has numbers of its own for metrics, such as how many workers are ready."""
+
+    def counts(self) -> Mapping[str, float]:
+        """Return the numbers by name; always the same names."""
+
+
 def service_error(error: BaseException) -> ServiceError:
     """Return the error that a caller receives for an error of the program.
 
@@ -137,6 +145,7 @@ __all__ = [
     "Backend",
     "BadInputError",
     "BusyError",
+    "Counted",
     "JSONObject",
     "OnChunk",
     "OverBudgetError",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors.foreign_code import foreign_code
 
@@ -13,7 +13,7 @@ except ImportError as error:
     raise ImportError('serving over HTTP needs prometheus-client: pip install "pytest-dspex[serve]"') from error
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 # From a recorded answer to an agent of many turns.
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
@@ -40,6 +40,19 @@ class ServiceMetrics:
         self._running = client.Gauge(
             "dspex_calls_running", "Calls of programs under way.", ["program"], registry=self.registry
         )
+        self._gauges: dict[str, Any] = {}
+
+    def watch(self, program: str, counts: Callable[[], Mapping[str, float]]) -> None:
+        """Show counts of a backend, such as its workers, whenever the metrics are read."""
+        for name in counts():
+            gauge = self._backend(name)
+            gauge.labels(program).set_function(lambda name=name: counts()[name])
+
+    def _backend(self, name: str) -> Any:
+        if name not in self._gauges:
+            words = f"Worker processes and their calls: {name}."
+            self._gauges[name] = client.Gauge(f"dspex_workers_{name}", words, ["program"], registry=self.registry)
+        return self._gauges[name]
 
     def began(self, program: str) -> None:
         """Count a call that begins."""

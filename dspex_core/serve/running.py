@@ -94,7 +94,12 @@ class Server(uvicorn.Server):
         self._ending: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start to answer."""
+        """Start to answer.
+
+        Raises:
+            ServiceError: A program cannot be run.
+        """
+        await self._service.start()
         await super().startup(sockets)
         self._on_started()
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dspex_core.errors import BusyError, ConfigurationError, ShuttingDownError
+from dspex_core.serve.interface import Counted
 from dspex_core.serve.metrics import ServiceMetrics
 
 if TYPE_CHECKING:
@@ -70,6 +71,9 @@ class Service:
         self._draining = False
         self._start: asyncio.Task[None] | None = None
         self._end: asyncio.Task[None] | None = None
+        for backend in backends:
+            if isinstance(backend, Counted):
+                self.metrics.watch(backend.program.name, backend.counts)
         if not backends:
             raise ConfigurationError("a service needs a program to serve")
         if len(self._backends) < len(backends):

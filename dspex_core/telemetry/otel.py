@@ -42,6 +42,7 @@ _OPERATIONS = {
     "agent": ("invoke_agent", "gen_ai.agent.name"),
     "retrieve": ("retrieval", "dspex.retriever"),
 }
+_SPAN_KINDS = {"lm": trace.SpanKind.CLIENT, "request": trace.SpanKind.SERVER}
 _SAMPLING = {
     "temperature": "gen_ai.request.temperature",
     "max_tokens": "gen_ai.request.max_tokens",
@@ -97,7 +98,7 @@ class OpenTelemetry:
 
     def _start(self, event: Event) -> None:
         name, attributes = _begun(event)
-        kind = trace.SpanKind.CLIENT if event.kind == "lm" else trace.SpanKind.INTERNAL
+        kind = _SPAN_KINDS.get(event.kind, trace.SpanKind.INTERNAL)
         span = self._tracer.start_span(name, kind=kind, attributes=attributes)
         self._open[event.span_id] = _Open(span, context.attach(trace.set_span_in_context(span)))
         if self._capture_content and span.is_recording():
@@ -132,7 +133,7 @@ class OpenTelemetry:
         span.set_status(trace.StatusCode.ERROR, masked(str(error)) if self._capture_content else None)
 
 
-def _begun(event: Event) -> tuple[str, Attributes]:
+def _begun(event: Event) -> tuple[str, Attributes]:  # noqa: PLR0911  one return per kind of span
     """Return a span's name and its attributes at the start."""
     known = event.attributes
     instance: Any = known.get("instance")
@@ -146,6 +147,11 @@ def _begun(event: Event) -> tuple[str, Attributes]:
             return "evaluate", {"dspex.examples": len(known["inputs"]["devset"])}
         case "optimize":
             return f"optimize {kind}", {"dspex.examples": len(known["inputs"]["trainset"])}
+        case "request":
+            return f"{known['method']} {known['route']}", {
+                "http.request.method": known["method"],
+                "http.route": known["route"],
+            }
         case operation if operation in _OPERATIONS:
             name = instance.name if operation == "tool" else kind
             verb, whose = _OPERATIONS[operation]

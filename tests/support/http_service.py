@@ -2,6 +2,7 @@
 
 import threading
 from contextlib import contextmanager
+from contextvars import copy_context
 
 import httpx
 
@@ -44,7 +45,7 @@ def running(*programs, lm=None, limits=None, **options):
     listener = listening("127.0.0.1", 0)
     started = threading.Event()
     server = _Server(service, started.set)
-    thread = threading.Thread(target=server.run, args=([listener],))
+    thread = threading.Thread(target=copy_context().run, args=(server.run, [listener]))
     url = url_of(listener)
     thread.start()
     assert started.wait(60)

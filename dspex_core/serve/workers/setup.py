@@ -17,10 +17,11 @@ class WorkerSetup:
     Credentials are not a part of it: a worker has the environment of its service.
 
     Args:
-        program: The file or folder that `program.save(..., save_program=True)` has written.
-        factory: In the place of a file, `"package.module:function"`, whose function returns the program. It is called
-            in each worker.
+        program: The file or folder that `program.save(..., save_program=True)` has written; with a `factory`, that of
+            the program's state.
+        factory: `"package.module:function"`, whose function returns the program. It is called in each worker.
         allow_import: Whether to import the modules that the file names, as for `dspex_core.load`.
+        strict: Whether a program whose source has changed since the file was written is an error.
         name: As for `describe`.
         signature: As for `describe`, in the form of a text.
         lm: The model of all calls, such as `"openai/gpt-4o-mini"`; `None` for what the program has set itself.
@@ -33,6 +34,7 @@ class WorkerSetup:
     program: str | None = None
     factory: str | None = None
     allow_import: bool = False
+    strict: bool = False
     name: str | None = None
     signature: str | None = None
     lm: str | None = None

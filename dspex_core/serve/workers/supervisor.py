@@ -119,6 +119,17 @@ class Supervisor:
             failed=self._counts["failed"],
         )
 
+    def counts(self) -> dict[str, float]:
+        """Return how the workers are, for metrics."""
+        state = self.state
+        return {
+            "ready": state.ready,
+            "running": state.running,
+            "waiting": state.waiting,
+            "started": state.started,
+            "failed": state.failed,
+        }
+
     def ready(self) -> bool:
         """Return whether a worker takes calls."""
         return not self._is_ending.is_set() and self.state.ready > 0
