@@ -11,6 +11,7 @@ from textwrap import dedent
 from threading import Thread
 
 import pytest
+import yaml
 from openai_server import OpenAIServer
 
 ROOT = Path(__file__).parent.parent
@@ -304,3 +305,32 @@ def test_the_code_about_data_and_numbers_runs(page, tmp_path):
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=100)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_workflows_call_pytest_with_options_that_it_has():
+    text = (ROOT / "docs/integration.md").read_text()
+    reference = (ROOT / "docs/reference.md").read_text()
+    workflows = {block[2].split()[1]: yaml.safe_load(block[2]) for block in BLOCK.finditer(text) if block[1] == "yaml"}
+    assert list(workflows) == [".github/workflows/language-models.yml", ".gitlab-ci.yml"]
+    commands = re.findall(r"(?:- |run: )(pytest .*)", text)
+    assert len(commands) == 5
+    for option in re.findall(r"(--dspex-[a-z-]+)", " ".join(commands)):
+        assert f"`{option}" in reference
+
+
+def test_the_code_about_telemetry_and_mcp_runs(project, monkeypatch):
+    folder = project("docs/integration.md")
+    test = (folder / "test_agent.py").read_text()
+    server = [str(ROOT / "tests/support/mcp_server.py")]
+    assert test.count('command="orders-server"') == 1
+    test = test.replace('command="orders-server"', f"command={sys.executable!r}, args={server!r}")
+    (folder / "test_agent.py").write_text(test)
+    lm = SCRIPTED_LM.partition("ScriptedLM({")[0] + f"ScriptedLM({AGENT_REPLIES[3:6]!r})\n"
+    with (folder / "conftest.py").open("a") as conftest:
+        conftest.write(lm)
+    with answering_once() as url:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", url)
+        done = run_pytest(folder, "--dspex-report=html:report.html,json:report.json")
+        assert done.returncode == 0, done.stdout
+    assert (done.returncode, "1 passed" in done.stdout) == (0, True), done.stdout
+    assert json.loads((folder / "report.json").read_text())["format"] == "dspex-report"
