@@ -12,7 +12,7 @@ from dspex_core.errors import ConfigurationError
 from dspex_core.optimizers.checks import is_refusal
 from dspex_core.optimizers.contract import Optimizer
 from dspex_core.optimizers.finetune.optimizer import BootstrapFinetune
-from dspex_core.optimizers.fingerprint import optimizer_data
+from dspex_core.optimizers.fingerprint import default_data, optimizer_data
 from dspex_core.optimizers.random_search import BootstrapFewShotWithRandomSearch
 
 if TYPE_CHECKING:
@@ -62,6 +62,10 @@ class BetterTogether(Optimizer):
     def get_params(self) -> dict[str, Any]:
         """Return the metric, and the options of each optimizer."""
         return {"metric": self.metric, **{name: optimizer_data(each, None) for name, each in self.optimizers.items()}}
+
+    def default_params(self) -> dict[str, Any]:
+        """Return the defaults of each optimizer's options, by its name."""
+        return {name: default_data(each) for name, each in self.optimizers.items()}
 
     def _compile(
         self,

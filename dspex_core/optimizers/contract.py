@@ -9,7 +9,7 @@ from abc import ABC
 from collections.abc import Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
-from dataclasses import replace
+from dataclasses import MISSING, fields, is_dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -265,6 +265,18 @@ class Optimizer(ABC):
     def get_params(self) -> dict[str, Any]:
         """Return this optimizer's options: its public attributes."""
         return {name: value for name, value in vars(self).items() if name[0] != "_"}
+
+    def default_params(self) -> dict[str, Any]:
+        """Return the defaults of this optimizer's options, of those that have one.
+
+        An artifact that was compiled before an option was there reads as if the option had been at its default.
+        """
+        if is_dataclass(self):
+            options = fields(self)
+            made = {each.name: each.default_factory() for each in options if each.default_factory is not MISSING}
+            return {**{each.name: each.default for each in options if each.default is not MISSING}, **made}
+        declared = inspect.signature(type(self)).parameters
+        return {name: each.default for name, each in declared.items() if each.default is not each.empty}
 
     def __repr__(self) -> str:
         options = {name: value for name, value in self.get_params().items() if value is not None}

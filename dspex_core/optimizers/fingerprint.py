@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, Self, cast
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast, runtime_checkable
 
 from dspex_core.config import current
 from dspex_core.evaluation.fingerprint import lm_data as lm_of
@@ -47,6 +47,14 @@ class Parameterized(Protocol):
 
     def get_params(self) -> Mapping[str, Any]:
         """Return the options."""
+
+
+@runtime_checkable
+class HasDefaults(Protocol):
+    """An optimizer that says what its options are by default."""
+
+    def default_params(self) -> Mapping[str, Any]:
+        """Return the defaults of the options."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,12 +110,17 @@ def provenance(fingerprint: Mapping[str, Any], optimizer: Parameterized) -> Json
     return {"date": now, "optimizer": text_of(optimizer_data(optimizer, None)), "fingerprint": dict(fingerprint)}
 
 
-def part_changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def part_changes(
+    then: Mapping[str, Any], now: Mapping[str, Any], *, optimizer: Parameterized | None = None
+) -> list[str]:
     """Return what has changed beside the source, a text for each part: the optimizer, the metric, datasets, the LM.
 
-    Parts that `now` does not have are not known, and not compared.
+    Parts that `now` does not have are not known, and not compared. Options that `then` does not have, since the
+    `optimizer` had none of that name, count as at their defaults.
     """
-    changed = [name for name in _PARTS if name in now and then.get(name) != now[name]]
+    defaults = {} if optimizer is None else default_data(optimizer)
+    known = {**then, "optimizer": _completed(then.get("optimizer"), now.get("optimizer"), defaults)}
+    changed = [name for name in _PARTS if name in now and known.get(name) != now[name]]
     return [
         f"{name} ({text_of(then.get(name))} then, {_told_apart(then.get(name), now[name])} now)" for name in changed
     ]
@@ -125,6 +138,21 @@ def optimizer_data(optimizer: Parameterized, metric: Metric | None) -> Json:
     if metric is not None and own is not None and own is not metric:
         params["metric"] = own
     return {"class": type(optimizer).__name__, **{name: param_data(value) for name, value in params.items()}}
+
+
+def default_data(optimizer: Parameterized) -> Json:
+    """Return the defaults of an optimizer's options as `optimizer_data` has options."""
+    if not isinstance(optimizer, HasDefaults):
+        return {}
+    return {name: param_data(value) for name, value in optimizer.default_params().items() if name not in _ASIDE}
+
+
+def _completed(then: Any, now: Any, defaults: Any) -> Any:
+    """Return an optimizer's options with the new ones at their defaults; those of optimizers in it, too."""
+    if not all(isinstance(each, Mapping) for each in (then, now, defaults)):
+        return then
+    inner = {name: _completed(value, now.get(name), defaults.get(name)) for name, value in then.items()}
+    return {**{name: value for name, value in defaults.items() if name in now}, **inner}
 
 
 def dataset_data(examples: Iterable[Example] | None) -> Json | None:

@@ -88,6 +88,10 @@ class KNNFewShot(Optimizer):
         given = {} if self._trainset is None else {"trainset": self._trainset}
         return {**bootstrap, **given, **super().get_params()}
 
+    def default_params(self) -> dict[str, Any]:
+        """Return the defaults of the options, those of the bootstrap included."""
+        return {**self._bootstrapper.default_params(), **super().default_params()}
+
     def _bootstrap(self, run: Run[Student]) -> dict[int, dict[str, Example]]:
         if self.metric is None:
             return {}

@@ -127,7 +127,7 @@ def _check(config: pytest.Config, spec: ProgramSpec, *, may_be_stale: bool) -> l
             lines.append(f"{path}: is stale: its program's source has changed since")
         else:
             report_problem(config, _stale_message(path, changes, spec))
-    if changed := part_changes(fingerprint, _parts_now(spec, built, fingerprint)):
+    if changed := part_changes(fingerprint, _parts_now(spec, built, fingerprint), optimizer=spec.optimizer):
         lines.append(_changed_line(path, changed, spec))
         if not is_worker(config):
             add_note(config, lines[-1])

@@ -6,6 +6,7 @@ The order of demos, and which labels they have, decide much of what a small mode
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -57,7 +58,7 @@ class PromptDimensions:
             be saved.
         choice_orders: How many orders of an output's choices are tried; 1 for the declared one alone.
         demo_orders: How many orders of the demos are tried; 1 for their own alone.
-        demo_counts: How many demos are shown, beside all of them.
+        demo_counts: How many of the demos that there are may be shown alone.
         balanced_sets: How many sets of labeled demos are drawn from the trainset that have each choice of an output, in
             the place of other demos. Choices that no demo has are hardly answered by a small model.
 
@@ -106,18 +107,19 @@ class PromptDimensions:
         ]
 
     def _of_demos(self, run: Run[Any], path: str, predictor: Predictor) -> list[Dimension]:
-        sets = _balanced(run, path, predictor, self.balanced_sets)
-        words = [_AS_IT_IS, *(f"draw {number}" for number in range(1, len(sets) + 1))]
-        balanced = Dimension("demos of each label", words, lambda each, nth: _set_demos(each, sets[nth - 1]))
-        return [balanced, self._counts(), self._orders(run, path)]
-
-    def _counts(self) -> Dimension:
+        """Return which demos, and in which order. A balanced set is never cut: it would not be balanced then."""
         counts = list(dict.fromkeys(self.demo_counts))
+        sets = _balanced(run, path, predictor, self.balanced_sets)
+        words = [
+            *(f"the first {count}" for count in counts),
+            *(f"of each label, draw {n + 1}" for n in range(len(sets))),
+        ]
 
         def apply(predictor: Predictor, nth: int) -> None:
-            predictor.demos = predictor.demos[: counts[nth - 1]]
+            cut = nth <= len(counts)
+            predictor.demos = predictor.demos[: counts[nth - 1]] if cut else sets[nth - 1 - len(counts)]
 
-        return Dimension("number of demos", [_AS_IT_IS, *map(str, counts)], apply)
+        return [Dimension("choice of demos", [_AS_IT_IS, *words], apply), self._orders(run, path)]
 
     def _orders(self, run: Run[Any], path: str) -> Dimension:
         purposes = {nth: f"{path}: order of demos {nth}" for nth in range(1, self.demo_orders)}
@@ -136,11 +138,16 @@ class PromptDimensions:
 
 
 def spread(dimensions: Mapping[str, Sequence[Dimension]], count: int, rng: random.Random) -> list[dict[str, int]]:
-    """Return so many random combinations of choices, in which each choice of a dimension is about as frequent."""
+    """Return so many random combinations of choices.
+
+    In each dimension, half of them leave a predictor as it is, since a good choice in one does not show beside bad ones
+    in all others. The other choices are about as frequent as each other.
+    """
     found: list[dict[str, int]] = [{} for _ in range(count)]
     for path, of_path in dimensions.items():
         for each in of_path:
-            numbers = [number % len(each.choices) for number in range(count)]
+            others = itertools.cycle(rng.sample(range(1, len(each.choices)), len(each.choices) - 1))
+            numbers = [next(others) if number % 2 else 0 for number in range(count)]
             rng.shuffle(numbers)
             for combination, number in zip(found, numbers, strict=True):
                 combination[full_name(path, each)] = number
@@ -172,10 +179,6 @@ def in_words(dimensions: Mapping[str, Sequence[Dimension]], choices: Mapping[str
 
 def _is_count(value: Any, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
-
-
-def _set_demos(predictor: Predictor, demos: Sequence[Demo]) -> None:
-    predictor.demos = demos
 
 
 def _set_adapter(predictor: Predictor, adapter: Adapter) -> None:

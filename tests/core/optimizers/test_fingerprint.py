@@ -10,11 +10,15 @@ from functools import partial
 import pytest
 
 from dspex_core import (
+    COPRO,
     LM,
     BootstrapFewShot,
+    BootstrapFewShotWithRandomSearch,
     Example,
     InputField,
+    KNNFewShot,
     LabeledFewShot,
+    MIPROv2,
     OutputField,
     Predict,
     ScriptedLM,
@@ -22,7 +26,9 @@ from dspex_core import (
     context,
     exact_match,
 )
-from dspex_core.optimizers.fingerprint import fingerprint_of, part_changes
+from dspex_core.dspy_paths.teleprompt import GEPA, SIMBA, BetterTogether, InferRules
+from dspex_core.optimizers.contract import Optimizer
+from dspex_core.optimizers.fingerprint import default_data, fingerprint_of, part_changes
 
 ROWS = [Example(text=f"row {number}", label="good").with_inputs("text") for number in range(4)]
 
@@ -78,6 +84,63 @@ def test_each_part_that_changed_is_named(changed, line):
 def test_parts_that_are_the_same_are_not_named():
     optimizer = BootstrapFewShot(own_metric, max_rounds=2)
     assert part_changes(fingerprint(), fingerprint(optimizer=optimizer, trainset=list(ROWS))) == []
+
+
+OPTIMIZERS = [
+    LabeledFewShot(2),
+    BY_EXACT,
+    BootstrapFewShotWithRandomSearch(EXACT, max_labeled_demos=3),
+    KNNFewShot(2, metric=EXACT, max_rounds=2),
+    MIPROv2(EXACT, auto="heavy"),
+    COPRO(metric=EXACT, breadth=3),
+    SIMBA(metric=EXACT, bsize=3),
+    InferRules(metric=EXACT, num_rules=3),
+    GEPA(EXACT, max_full_evals=3),
+    BetterTogether(EXACT, a=MIPROv2(EXACT, auto="heavy"), b=BY_EXACT),
+]
+
+
+def without_options_at_defaults(data, defaults):
+    """Return what a version wrote that did not have these options yet."""
+    if not (isinstance(data, dict) and isinstance(defaults, dict)):
+        return data
+    inner = {name: without_options_at_defaults(value, defaults.get(name)) for name, value in data.items()}
+    return {name: value for name, value in inner.items() if name not in defaults or value != defaults[name]}
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda each: type(each).__name__)
+def test_an_option_that_was_not_there_then_and_is_at_its_default_now_is_no_change(optimizer):
+    now = fingerprint(optimizer=optimizer)
+    then = {**now, "optimizer": without_options_at_defaults(now["optimizer"], default_data(optimizer))}
+    assert len(json.dumps(then)) < len(json.dumps(now))
+    assert part_changes(then, now, optimizer=optimizer) == []
+
+
+@pytest.mark.parametrize(
+    ("then", "now"),
+    [
+        (MIPROv2(EXACT), MIPROv2(EXACT, racing=True)),
+        (MIPROv2(EXACT, racing=True), MIPROv2(EXACT)),
+        (BetterTogether(EXACT, a=MIPROv2(EXACT)), BetterTogether(EXACT, a=MIPROv2(EXACT, racing=True))),
+        (KNNFewShot(2, metric=EXACT), KNNFewShot(2, metric=EXACT, max_rounds=2)),
+    ],
+    ids=["set", "unset", "inside another", "of its bootstrap"],
+)
+def test_an_option_that_is_not_at_its_default_is_a_change(then, now):
+    before, after = fingerprint(optimizer=then), fingerprint(optimizer=now)
+    before = {**before, "optimizer": without_options_at_defaults(before["optimizer"], default_data(then))}
+    assert [line.partition(" ")[0] for line in part_changes(before, after, optimizer=now)] == ["optimizer"]
+
+
+def test_the_default_of_an_option_that_is_not_shown_adds_nothing():
+    class Own(Optimizer):
+        metric = None
+
+        def __init__(self, k=3):
+            self._k = k
+
+    now = fingerprint(optimizer=Own())
+    assert part_changes(now, now, optimizer=Own()) == []
 
 
 def test_lambdas_are_told_apart_by_their_own_text():

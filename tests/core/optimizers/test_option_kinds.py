@@ -1,0 +1,123 @@
+"""Options of a wrong kind, of each optimizer: one clear error that names the option, before anybody is asked."""
+
+import numpy as np
+import pytest
+
+from dspex_core import (
+    COPRO,
+    BootstrapFewShot,
+    BootstrapFewShotWithRandomSearch,
+    ConfigurationError,
+    Ensemble,
+    Example,
+    KNNFewShot,
+    LabeledFewShot,
+    MIPROv2,
+    OptimizationError,
+    Predict,
+    ScriptedLM,
+    context,
+    exact_match,
+)
+from dspex_core.dspy_paths.teleprompt import (
+    GEPA,
+    SIMBA,
+    BetterTogether,
+    BootstrapFewShotWithOptuna,
+    BootstrapFinetune,
+    InferRules,
+)
+
+METRIC = exact_match("label")
+ROWS = [Example(text=f"text {number}", label="a").with_inputs("text") for number in range(4)]
+
+
+def knn(**options):
+    return KNNFewShot(**{"k": 2, "metric": METRIC, **options})
+
+
+MADE = {
+    "LabeledFewShot": (LabeledFewShot, ["k", "seed"]),
+    "BootstrapFewShot": (
+        lambda **options: BootstrapFewShot(METRIC, **options),
+        ["max_bootstrapped_demos", "max_labeled_demos", "max_rounds", "metric_threshold", "teacher_settings"],
+    ),
+    "random search": (
+        lambda **options: BootstrapFewShotWithRandomSearch(METRIC, **options),
+        ["max_labeled_demos", "num_candidate_programs", "stop_at_score", "proposers", "racing"],
+    ),
+    "Optuna": (lambda **options: BootstrapFewShotWithOptuna(METRIC, **options), ["max_bootstrapped_demos"]),
+    "KNNFewShot": (knn, ["k", "max_rounds", "max_labeled_demos"]),
+    "MIPROv2": (
+        lambda **options: MIPROv2(METRIC, **options),
+        ["num_candidates", "max_labeled_demos", "init_temperature", "racing", "proposers", "seed"],
+    ),
+    "COPRO": (lambda **options: COPRO(metric=METRIC, **options), ["breadth", "depth", "init_temperature"]),
+    "SIMBA": (lambda **options: SIMBA(metric=METRIC, **options), ["bsize", "max_steps", "temperature_for_sampling"]),
+    "InferRules": (lambda **options: InferRules(metric=METRIC, **options), ["num_candidates", "num_rules"]),
+    "GEPA": (lambda **options: GEPA(METRIC, **{"auto": "light", **options}), ["failure_score", "gepa_kwargs"]),
+    "BootstrapFinetune": (lambda **options: BootstrapFinetune(METRIC, **options), ["poll", "folder", "train_kwargs"]),
+    "Ensemble": (Ensemble, ["size", "seed", "reduce_fn"]),
+}
+
+
+class Odd:
+    """A value that no option takes."""
+
+
+@pytest.mark.parametrize(
+    ("make", "option"),
+    [(make, option) for make, options in MADE.values() for option in options],
+    ids=[f"{name} {option}" for name, (_, options) in MADE.items() for option in options],
+)
+def test_an_option_of_a_wrong_kind_is_refused_where_it_is_given(make, option):
+    with pytest.raises(ConfigurationError, match=rf"\b{option} must be .*, not <.*Odd"):
+        make(**{option: Odd()})
+
+
+@pytest.mark.parametrize("make", [LabeledFewShot, knn], ids=["LabeledFewShot", "KNNFewShot"])
+@pytest.mark.parametrize("value", ["x", 2.5, True, None, [2]], ids=repr)
+def test_a_count_is_a_whole_number(make, value):
+    with pytest.raises(ConfigurationError, match=r"k must be a whole number"):
+        make(k=value)
+
+
+def test_numbers_of_numpy_are_numbers():
+    assert MIPROv2(METRIC, auto=None, num_candidates=np.int64(3), init_temperature=np.float32(0.5))
+
+
+SHARED = {name: make for name, (make, _) in MADE.items() if name not in ("LabeledFewShot", "Ensemble")}
+NO_SUCH_LIMIT = {("BootstrapFewShot", "num_threads"), ("KNNFewShot", "num_threads")}
+NO_SUCH_LIMIT |= {("SIMBA", "max_errors"), ("GEPA", "max_errors")}
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    sorted({(name, limit) for name in SHARED for limit in ("max_errors", "num_threads")} - NO_SUCH_LIMIT),
+)
+def test_limits_of_a_wrong_kind_are_refused_before_a_call(name, option):
+    lm = ScriptedLM(lambda _: {"label": "a"})
+    with context(lm=lm), pytest.raises((OptimizationError, ConfigurationError), match=f"{option} must be"):
+        SHARED[name](**{option: "x"}).compile(Predict("text -> label"), trainset=ROWS)
+    assert not lm.history
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "option"),
+    [
+        (MIPROv2(METRIC), "num_trials"),
+        (MIPROv2(METRIC), "minibatch_size"),
+        (MIPROv2(METRIC), "view_data_batch_size"),
+        (LabeledFewShot(2), "sample"),
+        (BootstrapFewShotWithRandomSearch(METRIC), "labeled_sample"),
+        (BetterTogether(METRIC), "strategy"),
+        (BetterTogether(METRIC), "valset_ratio"),
+        (BetterTogether(METRIC), "max_errors"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else type(each).__name__,
+)
+def test_an_option_of_compile_of_a_wrong_kind_is_refused_before_a_call(optimizer, option):
+    lm = ScriptedLM(lambda _: {"label": "a"})
+    with context(lm=lm), pytest.raises(ConfigurationError, match=f"compile: {option} must be"):
+        optimizer.compile(Predict("text -> label"), trainset=ROWS, valset=ROWS, **{option: Odd()})
+    assert not lm.history
