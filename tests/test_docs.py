@@ -14,9 +14,11 @@ import pytest
 import yaml
 from openai_server import OpenAIServer
 
+from dspex_core.migrate.command import main
+
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-FILE_NAME = re.compile(r"[\w/]+\.(?:py|jsonl|ini)")
+FILE_NAME = re.compile(r"[\w/]+\.(?:py|jsonl?|ini|yaml)")
 
 SCRIPTED_LM = """
 
@@ -27,6 +29,20 @@ from dspex_core import ScriptedLM
 @pytest.fixture(scope="session")
 def lm():
     return ScriptedLM({"money": {"intent": "refund"}, "where": {"intent": "delivery"}, "stop": {"intent": "cancel"}})
+"""
+
+ANSWERING = """import pytest
+from dspex_core import ScriptedLM
+
+
+@pytest.fixture(scope="session")
+def lm():
+    def answer(request):
+        asked = str(request.messages[-1])
+        said = next((said for word, said in {answers}.items() if word in asked), "Italy")
+        return {{"output": said, "answer": said}}
+
+    return ScriptedLM(answer)
 """
 
 
@@ -61,7 +77,7 @@ def files_in(document):
     for block in BLOCK.finditer(text):
         before = text[: block.start()].strip().rpartition("\n\n")[2]
         names = FILE_NAME.findall(block[2].split("\n", 1)[0]) or FILE_NAME.findall(before)[:1]
-        if names and block[1] in ("python", "json", "ini"):
+        if names and block[1] in ("python", "json", "ini", "yaml"):
             found.setdefault(names[0], block[2])
     return found
 
@@ -123,6 +139,21 @@ def test_the_code_about_cases_runs(project):
     done = run_pytest(folder)
     assert done.returncode == 0, done.stdout
     assert "21 passed, 1 skipped" in done.stdout
+
+
+def test_the_commands_and_the_code_about_other_tools_run(project, monkeypatch, capsys):
+    folder = project("docs/migrating-from-other-tools.md")
+    monkeypatch.chdir(folder)
+    text = (ROOT / "docs" / "migrating-from-other-tools.md").read_text()
+    shown = [block[2].splitlines() for block in BLOCK.finditer(text) if block[1] == "console"][1:]
+    for command, *messages in shown:
+        main(command.split()[4:])
+        said = capsys.readouterr().err.replace("python -m dspex_core.migrate: ", "").splitlines()
+        assert [line for line in said if "is a column without a check" not in line] == messages
+    answers = {"Paris": "France", "parcel": "delivery", "money": "refund", "France": "Paris", "Peru": "Lima"}
+    (folder / "conftest.py").write_text(ANSWERING.format(answers=answers))
+    done = run_pytest(folder)
+    assert (done.returncode, "10 passed" in done.stdout) == (0, True), done.stdout  # seven cases and three gates
 
 
 def test_the_code_about_properties_runs(project):
