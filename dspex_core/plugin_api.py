@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from dspex_core.programs.saving.saved import ARTIFACT_KIND
     from dspex_core.programs.saving.source import source_lines, source_of
     from dspex_core.signatures.fields import SignatureField
-    from dspex_core.spending.prices import list_price
+    from dspex_core.spending.prices import keep_prices_local, list_price
     from dspex_core.spending.usage import UsageTracker
     from dspex_core.stats import (
         Interval,
@@ -107,6 +107,7 @@ __all__ = [
     "holm",
     "ignore_foreign_warnings",
     "is_secret",
+    "keep_prices_local",
     "list_price",
     "lm_data",
     "masked",
@@ -180,6 +181,7 @@ _HOMES = {
     "holm": "stats",
     "ignore_foreign_warnings": "errors.foreign_code",
     "is_secret": "plain.secrets",
+    "keep_prices_local": "spending.prices",
     "list_price": "spending.prices",
     "lm_data": "optimizers.fingerprint",
     "masked": "plain.secrets",

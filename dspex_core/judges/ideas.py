@@ -21,8 +21,10 @@ class SemanticRecallPrecision(Signature):
     question: str = InputField()
     ground_truth: str = InputField(desc="the right response")
     system_response: str = InputField(desc="the response to judge")
-    recall: float = OutputField(desc="from 0 to 1: how much of the right response it says")
-    precision: float = OutputField(desc="from 0 to 1: how much of what it says is in the right response")
+    recall: float = OutputField(allow_inf_nan=False, desc="from 0 to 1: how much of the right response it says")
+    precision: float = OutputField(
+        allow_inf_nan=False, desc="from 0 to 1: how much of what it says is in the right response"
+    )
 
 
 class DecompositionalSemanticRecallPrecision(Signature):
@@ -34,8 +36,10 @@ class DecompositionalSemanticRecallPrecision(Signature):
     ground_truth_key_ideas: str = OutputField()
     system_response_key_ideas: str = OutputField()
     discussion: str = OutputField(desc="which ideas are in both")
-    recall: float = OutputField(desc="from 0 to 1: how much of the right response it says")
-    precision: float = OutputField(desc="from 0 to 1: how much of what it says is in the right response")
+    recall: float = OutputField(allow_inf_nan=False, desc="from 0 to 1: how much of the right response it says")
+    precision: float = OutputField(
+        allow_inf_nan=False, desc="from 0 to 1: how much of what it says is in the right response"
+    )
 
 
 class SemanticF1(BuiltIn):
@@ -83,7 +87,7 @@ class AnswerCompleteness(Signature):
     ground_truth_key_ideas: str = OutputField()
     system_response_key_ideas: str = OutputField()
     discussion: str = OutputField(desc="which ideas are in both")
-    completeness: float = OutputField(desc="from 0 to 1: how much of the right response it says")
+    completeness: float = OutputField(allow_inf_nan=False, desc="from 0 to 1: how much of the right response it says")
 
 
 class AnswerGroundedness(Signature):
@@ -94,7 +98,7 @@ class AnswerGroundedness(Signature):
     system_response: str = InputField(desc="the response to judge")
     system_response_claims: str = OutputField(desc="what it claims that is worth checking")
     discussion: str = OutputField(desc="which claims are supported")
-    groundedness: float = OutputField(desc="from 0 to 1: how much of it is supported")
+    groundedness: float = OutputField(allow_inf_nan=False, desc="from 0 to 1: how much of it is supported")
 
 
 class CompleteAndGrounded(BuiltIn):

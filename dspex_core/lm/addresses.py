@@ -111,9 +111,9 @@ def unsendable(value: str) -> str | None:
     if _NOT_IN_A_HEADER.search(value):
         return "holds a line break or another control character"
     try:
-        value.encode("latin-1")
-    except UnicodeEncodeError as error:
-        return f"holds a character beyond Latin-1 at position {error.start}"
+        value.encode("ascii")
+    except UnicodeEncodeError as error:  # the standard leaves open what its bytes would be, and HTTP clients differ
+        return f"holds a character beyond ASCII at position {error.start}"
     return None
 
 

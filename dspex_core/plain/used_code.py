@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
 _OURS = ("dspex_core", "pytest_dspex")
-_STANDARD = Path(sysconfig.get_paths()["stdlib"])
+_STANDARD = tuple({Path(sysconfig.get_paths()[name]) for name in ("stdlib", "platstdlib")})
 _INSTALLED = ("site-packages", "dist-packages")
 _GLOBAL = frozenset(("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"))
 _CONSTRUCTORS = frozenset(("__init__", "__new__", "__post_init__", "__setstate__"))
@@ -227,7 +227,7 @@ def is_of_project(file: str) -> bool:
     path = Path(file)
     if not path.is_absolute() or any(part in _INSTALLED for part in path.parts):
         return False
-    return not path.is_relative_to(_STANDARD) and path not in _our_files()
+    return not any(path.is_relative_to(folder) for folder in _STANDARD) and path not in _our_files()
 
 
 @functools.lru_cache(maxsize=1)

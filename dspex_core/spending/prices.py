@@ -6,6 +6,7 @@ import functools
 import importlib.util
 import json
 import logging
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from dspex_core.messages import Usage
 
 _log = logging.getLogger("dspex")
+LOCAL_PRICES = ("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # what LiteLLM looks for in the environment
 _FILE = "model_prices_and_context_window_backup.json"
 
 
@@ -31,6 +33,14 @@ def list_price(model: str, usage: Usage) -> float | None:
         return None
     prompt, completion = found
     return usage.prompt_tokens * prompt + usage.completion_tokens * completion
+
+
+def keep_prices_local() -> None:
+    """Let a later import of LiteLLM take the prices that came with it, where the environment does not say otherwise.
+
+    Else the import downloads them.
+    """
+    os.environ.setdefault(*LOCAL_PRICES)
 
 
 @functools.cache

@@ -75,6 +75,10 @@ class ClientPatches(MetaPathFinder):
         target: ModuleType | None = None,
     ) -> ModuleSpec | None:
         """Return the spec of a library's module with a loader that patches it; `None` for all other modules."""
+        if fullname == "litellm":
+            from dspex_core.plugin_api import keep_prices_local  # only where LiteLLM is imported anyway
+
+            keep_prices_local()
         if fullname not in _PLACES or fullname in self._searching:
             return None
         self._searching.add(fullname)

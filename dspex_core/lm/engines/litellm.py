@@ -16,9 +16,10 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else importing it downloads a price list
-
 from dspex_core.errors.foreign_code import foreign_code
+from dspex_core.spending.prices import LOCAL_PRICES
+
+os.environ.setdefault(*LOCAL_PRICES)
 
 with foreign_code():
     import httpx  # comes with LiteLLM

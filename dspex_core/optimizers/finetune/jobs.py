@@ -11,6 +11,7 @@ from dspex_core.errors import ConfigurationError
 from dspex_core.errors.foreign_code import foreign_code
 from dspex_core.lm.client import LM
 from dspex_core.plain.secrets import SecretMapping, masked
+from dspex_core.spending.prices import keep_prices_local
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -59,6 +60,7 @@ class TrainingJob:
 
     def _asked(self) -> Any:
         with foreign_code(), _provider_errors(self.provider):
+            keep_prices_local()
             import litellm  # seconds, and only for jobs
 
             return litellm.retrieve_fine_tuning_job(self.id, custom_llm_provider=self.provider, **self.access)
@@ -82,6 +84,7 @@ def submitted(data: TrainingData, train_kwargs: Mapping[str, Any]) -> TrainingJo
     access = SecretMapping({name: value for name, value in found.items() if value is not None})
     content = (data.path.name, data.path.read_bytes())
     with foreign_code(), _provider_errors(provider):
+        keep_prices_local()
         import litellm  # seconds, and only for jobs
 
         file: Any = litellm.create_file(file=content, purpose="fine-tune", custom_llm_provider=provider, **access)

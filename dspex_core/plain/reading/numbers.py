@@ -9,24 +9,30 @@ from decimal import Decimal
 from dspex_core.plain.reading.choices import undecorated
 
 _MAX_LENGTH = 60  # people do not write longer numbers
-_NUMBER = r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
-_PLAIN = re.compile(rf"(?P<sign>-?)\s*[$€£¥₹]?\s*(?P<number>{_NUMBER})\s*[$€£¥₹]?")
+_UNSIGNED = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
+_NUMBER = rf"[+-]?{_UNSIGNED}"
+_CURRENCY = "[$€£¥₹]"
+_PLAIN = re.compile(
+    rf"(?:(?P<before>[+-])\s*{_CURRENCY}?|{_CURRENCY}\s*(?P<behind>[+-])?)?"
+    rf"\s*(?P<number>{_UNSIGNED})\s*{_CURRENCY}?"
+)
 _PERCENT = re.compile(rf"(?P<number>{_NUMBER})\s*%")
-_FRACTION = re.compile(rf"(?P<number>{_NUMBER})\s*/\s*(?P<of>{_NUMBER})")
+_FRACTION = re.compile(rf"(?P<number>{_NUMBER})\s*/\s*(?P<of>{_UNSIGNED})")
 
 
 def numbers_meant(text: str, *, whole: bool) -> list[Decimal]:
     """Return the possible numbers in a text, the likeliest first; empty if it is not a number.
 
     A percentage or a fraction may be meant as its value or as the number before the sign. Where a `whole` number is
-    wanted, a percentage is the number before its sign, and so is a rating such as `4/5`.
+    wanted, a percentage is the number before its sign, and so is a rating such as `4/5`. A number has one sign:
+    `--5` is not 5.
     """
     if len(text) > _MAX_LENGTH:
         return []
     written = unicodedata.normalize("NFKC", undecorated(text)).replace("\N{MINUS SIGN}", "-")
     if found := _PLAIN.fullmatch(written):
         number = _decimal(found["number"])
-        return [-number if found["sign"] else number]
+        return [-number if "-" in (found["before"], found["behind"]) else number]
     if found := _PERCENT.fullmatch(written):
         number = _decimal(found["number"])
         return [number] if whole else _distinct([number / 100, number])

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import sys
-import sysconfig
 import threading
 from dataclasses import dataclass
 from importlib.abc import MetaPathFinder
@@ -19,25 +18,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dspex_core.errors import WorkerError
+from dspex_core.plain.used_code import is_of_project
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from importlib.machinery import ModuleSpec
     from types import CodeType, ModuleType
 
-_OURS = frozenset(("dspex_core", "pytest_dspex"))
-_INSTALLED = ("site-packages", "dist-packages")
-
 
 def own_modules() -> Sequence[ModuleType]:
     """Return the imported modules of the user's project: those that are neither Python's nor installed."""
-    library = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib")})
     found = []
     for name, module in list(sys.modules.items()):
         file = _file_of(module)
-        if file is None or name.partition(".")[0] in _OURS or name != getattr(module, "__name__", None):
-            continue
-        if not any(place in file for place in _INSTALLED) and not file.startswith(library):
+        if file is not None and name == getattr(module, "__name__", None) and is_of_project(file):
             found.append(module)
     return found
 

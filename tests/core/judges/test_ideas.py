@@ -2,7 +2,17 @@
 
 import pytest
 
-from dspex_core import Evaluate, Example, Prediction, ScriptedLM, SemanticF1, context, load
+from dspex_core import (
+    AdapterParseError,
+    CompleteAndGrounded,
+    Evaluate,
+    Example,
+    Prediction,
+    ScriptedLM,
+    SemanticF1,
+    context,
+    load,
+)
 
 ROW = Example(question="Who dives?", response="Otters.").with_inputs("question")
 
@@ -17,6 +27,27 @@ def judged(recall, precision):
 def test_the_score_is_the_harmonic_mean_of_shares(recall, precision, score):
     with context(lm=ScriptedLM([judged(recall, precision)])):
         assert SemanticF1()(ROW, Prediction(response="Otters do.")).score == pytest.approx(score)
+
+
+@pytest.mark.parametrize("judge", [SemanticF1(), SemanticF1(decompositional=True), CompleteAndGrounded()])
+@pytest.mark.parametrize("share", ["nan", "inf", "-inf", "NaN"])
+def test_a_share_that_is_not_a_number_is_asked_for_again_and_then_an_error_not_a_score(judge, share):
+    shares = ["0.5"]
+
+    def script(request):
+        texts = ("reasoning", "ground_truth_key_ideas", "system_response_key_ideas", "system_response_claims")
+        names = (*texts, "discussion", "recall", "precision", "completeness", "groundedness")
+        asked = [name for name in names if f"{name} ##" in request.messages[0].text]
+        return "\n".join(f"[[ ## {name} ## ]]\n{shares[0]}" for name in asked)
+
+    lm, made = ScriptedLM(script), Prediction(response="Otters do.", context="Otters dive.")
+    with context(lm=lm):
+        assert judge(ROW, made).score == 0.5
+        before = len(lm.history)
+        shares[0] = share
+        with pytest.raises(AdapterParseError):
+            judge(ROW, made)
+    assert len(lm.history) == before + 2
 
 
 @pytest.mark.parametrize(("threshold", "good"), [(0.66, True), (0.7, False)])

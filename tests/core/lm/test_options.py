@@ -211,7 +211,17 @@ def test_each_request_of_a_client_has_the_same_headers_sync_or_async(answering, 
 
 
 @pytest.mark.parametrize(
-    "headers", [{"X-A": "a\nb"}, {"X-A": "\u4e2d"}, {"X A": "1"}, {"X-A": 1}, {"Content-Length": "3"}, {"": "a"}]
+    "headers",
+    [
+        {"X-A": "a\nb"},
+        {"X-A": "\u4e2d"},
+        {"X-A": "\xe9"},
+        {"X-A": "a\xa0b"},
+        {"X A": "1"},
+        {"X-A": 1},
+        {"Content-Length": "3"},
+        {"": "a"},
+    ],
 )
 def test_headers_that_cannot_be_sent_are_an_error(server, headers):
     with pytest.raises(LMNotConfiguredError, match="header"):

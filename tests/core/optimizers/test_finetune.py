@@ -1,14 +1,18 @@
 """Training examples of what a teacher does right, and jobs at a provider."""
 
 import json
+import os
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
 from test_gepa import TRAIN, Pipeline, answer, metric
 
 from dspex_core import LM, ChatAdapter, ConfigurationError, OptimizationError, context
 from dspex_core.lm.scripted import ScriptedLM
+from dspex_core.optimizers.finetune.jobs import TrainingJob
 from dspex_core.optimizers.finetune.optimizer import BootstrapFinetune
 
 
@@ -186,3 +190,17 @@ def test_trains_at_a_provider_only_when_asked_and_waits_for_the_trained_lm(tmp_p
     provider.end = "failed"
     with pytest.raises(ConfigurationError, match=r"the training job 'job-1' of 'openai/small' failed: .*too few rows"):
         run(submit=True)
+
+
+def test_a_job_imports_litellm_without_a_download_of_prices(monkeypatch):
+    seen = {}
+
+    def retrieve(job, **_):
+        seen[job] = os.environ.get("LITELLM_LOCAL_MODEL_COST_MAP")
+        return SimpleNamespace(status="running")
+
+    monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "")  # restored in the end
+    monkeypatch.delenv("LITELLM_LOCAL_MODEL_COST_MAP")
+    monkeypatch.setitem(sys.modules, "litellm", SimpleNamespace(retrieve_fine_tuning_job=retrieve))
+    assert TrainingJob("j1", LM("openai/m"), "openai", {}).status() == "running"
+    assert seen == {"j1": "True"}

@@ -382,3 +382,27 @@ def test_calls_of_other_libraries_count_for_built_in_scores(project, alone, serv
     )
     for option in ("--dspex-record=new", "--dspex-record=none"):
         assert outcomes(alone(option)) == {"passed": 5}  # three verdicts among them
+
+
+def test_an_import_of_litellm_in_a_session_downloads_no_prices(pytester, alone, monkeypatch):
+    monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "")  # restored in the end
+    monkeypatch.delenv("LITELLM_LOCAL_MODEL_COST_MAP")
+    pytester.makepyfile(
+        litellm="import os\nPRICES = os.environ.get('LITELLM_LOCAL_MODEL_COST_MAP')",
+        test_it="""
+            import sys
+            import pytest
+
+            @pytest.fixture(autouse=True)
+            def alone(monkeypatch):
+                for name in [name for name in sys.modules if name.partition(".")[0] == "litellm"]:
+                    monkeypatch.delitem(sys.modules, name)
+                monkeypatch.syspath_prepend(".")
+
+            def test_it():
+                import litellm
+
+                assert litellm.PRICES == "True"
+        """,
+    )
+    assert outcomes(alone()) == {"passed": 1}
