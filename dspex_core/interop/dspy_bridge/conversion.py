@@ -288,6 +288,8 @@ class _ToDspy(_Converter):
     def set_state(self, old: Any, new: Any) -> None:
         if old.demo_selector is not None:
             raise _Refusal(f"DSPy cannot choose demos in each call, as {old.demo_selector!r} does")
+        if old.adapter is not None:
+            raise _Refusal(f"DSPy has no adapter of a single predictor, such as {old.adapter!r}")
         if old.signature.fields.keys() == new.signature.fields.keys():
             new.signature = with_words(new.signature, old.signature)
         new.demos = [dspy_example(demo) for demo in old.demos]

@@ -73,16 +73,15 @@ class DspyOptimizer(Optimizer):
         """Return the options with which the optimizer was made."""
         own = vars(self.optimizer)
         names = [name for name in inspect.signature(type(self.optimizer).__init__).parameters if name in own]
-        return {"name": f"dspy.{type(self.optimizer).__name__}", **{name: own[name] for name in names}}
-
-    def __repr__(self) -> str:
-        return f"dspy.{type(self.optimizer).__name__}"
+        return {name: own[name] for name in names}
 
 
 def adopted_optimizer(optimizer: Any) -> DspyOptimizer:
-    """Return a `dspy.Teleprompter` as an optimizer of ours."""
+    """Return a `dspy.Teleprompter` as an optimizer of ours, which files and messages call by its own name."""
     library()  # not an alias of ours
-    return DspyOptimizer(optimizer)
+    kind = type(f"dspy.{type(optimizer).__name__}", (DspyOptimizer,), {"__module__": __name__})
+    adopted: DspyOptimizer = kind(optimizer)
+    return adopted
 
 
 def _for_dspy(metric: Callable[..., Any]) -> Callable[..., Any]:

@@ -33,6 +33,8 @@ class DspyPredictor(Predictor):
         predict: The `dspy.Predict`.
     """
 
+    _adapter = None
+
     def __init__(self, predict: Any) -> None:
         self.predict = predict
 
@@ -80,6 +82,19 @@ class DspyPredictor(Predictor):
             raise ConfigurationError(
                 f"a predictor of DSPy cannot choose its demos in each call, as {selector!r} does: convert the program "
                 "with from_dspy(...)"
+            )
+
+    @property
+    def adapter(self) -> None:
+        """None: DSPy's predictors use the adapter of its settings."""
+        return
+
+    @adapter.setter
+    def adapter(self, adapter: Any) -> None:
+        if adapter is not None:
+            raise ConfigurationError(
+                f"a predictor of DSPy has no adapter of its own, such as {adapter!r}: convert the program with "
+                "from_dspy(...), or set the adapter for all of it, dspy.configure(adapter=...)"
             )
 
     @property

@@ -66,6 +66,8 @@ def with_words(theirs: Any, ours: type[Signature]) -> Any:
         raise ConfigurationError(
             f"a predictor of DSPy keeps its fields ({theirs.signature}), so it cannot get those of {ours!r}"
         )
+    if ordered := [name for name, field in ours.fields.items() if field.choices]:
+        raise ConfigurationError(f"DSPy keeps no order of choices, as {', '.join(map(repr, ordered))} of {ours!r} has")
     changed = theirs if theirs.instructions == ours.instructions else theirs.with_instructions(ours.instructions)
     for name, field in ours.fields.items():
         said, words = theirs.fields[name].json_schema_extra, _words(field)
