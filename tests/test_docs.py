@@ -15,6 +15,7 @@ import yaml
 from openai_server import OpenAIServer
 
 from dspex_core.migrate.command import main
+from dspex_core.serve.command_line import parser
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -305,6 +306,25 @@ def test_the_code_about_judges_runs(project):
     (folder / "rows.jsonl").write_text('{"question": "Where is my parcel?"}\n')
     tested = run_pytest(folder)
     assert (tested.returncode, "2 passed" in tested.stdout) == (0, True), tested.stdout
+
+
+def test_the_code_about_production_runs_and_its_commands_are_ones(project):
+    pytest.importorskip("fastapi")  # of the extra `serve`
+    text = (ROOT / "docs/production.md").read_text()
+    folder = project("docs/production.md")
+    blocks = [block[2] for block in BLOCK.finditer(text) if block[1] == "python" and "# triage.py" not in block[2]]
+    code = "\n".join(["import dspex_core as dspy", "from triage import triage", *blocks])
+    code += "\nassert set(app(program).openapi()['paths']) >= {'/programs/triage', '/programs/triage/stream'}"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+    written = [*re.findall(r"python -m dspex_core\.serve ([^`\n]*)", text)]
+    written.append(" ".join(json.loads(re.search(r"^CMD (\[.*\])$", text, re.MULTILINE)[1])[3:]))
+    assert len(written) == 6
+    for command in written:
+        assert parser().parse_args(command.split()).artifact.startswith("artifacts/triage")
 
 
 def test_every_python_block_of_the_docs_compiles():

@@ -69,7 +69,7 @@ def responses(program: ServedProgram, *, streams: bool) -> dict[int | str, dict[
     }
     if streams:
         words = "Server-sent events: `piece` for each piece of an output, then one `outputs` or `error`."
-        return {200: {"description": words, "content": {"text/event-stream": {"schema": {"type": "string"}}}}, **faults}
+        return {200: {"description": words, "content": {"text/event-stream": {}}}, **faults}
     content = {"application/json": {"schema": {"$ref": f"{_PLACE}{program.name}.outputs"}}}
     return {200: {"description": "The outputs.", "content": content}, **faults}
 
