@@ -34,7 +34,7 @@ def main(arguments: Sequence[str], *, stderr: TextIO | None = None) -> int:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = partial(_show_warning, out)
-            _serve(given, out)
+            _serve_stdio(given) if given.mcp else _serve(given, out)
     except (DSPexError, ImportError) as error:
         out.write(f"dspex: {masked(str(error))}\n")
         return _USAGE_ERROR
@@ -57,6 +57,16 @@ def _serve(given: argparse.Namespace, out: TextIO) -> None:
     _say(out, "dspex: ended")
 
 
+def _serve_stdio(given: argparse.Namespace) -> None:
+    """Serve one client of MCP; whatever is imported from here on may print, and does not disturb it."""
+    import asyncio  # as in `_serve`
+
+    from dspex_core.serve.mcp import own_stdio, serve_stdio
+
+    with own_stdio() as descriptors:
+        asyncio.run(serve_stdio(_service(given, None), descriptors))
+
+
 def _service(given: argparse.Namespace, token: str | None) -> Service:
     from dspex_core.serve.made import service_of  # as in `_serve`
 
@@ -67,6 +77,7 @@ def _service(given: argparse.Namespace, token: str | None) -> Service:
         "drain": given.drain,
         "token": token,
         "hosts": tuple(given.allow_host) or None,
+        "mcp": given.mcp_http,
     }
     return service_of([_backend(given)], options=options, host=given.host)
 
@@ -140,6 +151,10 @@ def _add_program(made: argparse.ArgumentParser) -> None:
     made.add_argument(
         "--lm-options", metavar="JSON", default="{}", help="its arguments, such as '{\"temperature\": 0}'"
     )
+    made.add_argument(
+        "--mcp", action="store_true", help="no HTTP: serve one client of MCP as a tool, over stdin and stdout"
+    )
+    made.add_argument("--mcp-http", action="store_true", help="serve clients of MCP at /mcp, beside HTTP")
 
 
 def _add_limits(made: argparse.ArgumentParser) -> None:

@@ -7,6 +7,7 @@ GET  /health                  200 while the process lives
 GET  /ready                   200 while calls are begun, else 503
 GET  /metrics                 for Prometheus
 GET  /openapi.json            the OpenAPI document
+POST /mcp                     with `mcp=True`, the programs as tools
 """
 
 from __future__ import annotations
@@ -68,6 +69,10 @@ def app_of(service: Service) -> fastapi.FastAPI:
     _State(service).add_to(made)
     for backend in service:
         _Routes(service, backend.program).add_to(made)
+    if service.options.mcp:
+        from dspex_core.serve.mcp import add_mcp  # optional
+
+        add_mcp(made, service)
     vars(made)["openapi"] = _document(made, service)  # in the place of the method, as FastAPI's guide has it
     return made
 

@@ -32,6 +32,7 @@ class ServiceOptions:
         token: What callers must send as `Authorization: Bearer ...`; `None` for no check. It is never shown.
         hosts: The names by which callers may reach the service, or `"*"`. Names of this machine always may. `None`:
             where a request arrives on a loopback address, only these, so that no web page can reach it by DNS tricks.
+        mcp: Whether the programs are tools of the Model Context Protocol at `/mcp`, too.
     """
 
     timeout: float = 60.0
@@ -40,6 +41,7 @@ class ServiceOptions:
     drain: float = 30.0
     token: str | None = None
     hosts: tuple[str, ...] | None = None
+    mcp: bool = False
 
     def __post_init__(self) -> None:
         for name, value in (("timeout", self.timeout), ("drain", self.drain)):

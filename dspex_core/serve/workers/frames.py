@@ -10,6 +10,7 @@ From a worker:
 
     {"kind": "ready"}  or  {"kind": "unfit", "reason": "..."}   once, first
     {"kind": "beat"}                                         while its event loop runs
+    {"kind": "begun", "call": 7}                             before the program runs
     {"kind": "pieces", "call": 7, "pieces": [[predictor, field, delta, is_last], ...]}
     {"kind": "outputs", "call": 7, "outputs": {...}}         each call has one of these at its end
     {"kind": "failed", "call": 7, "error": {...}}
@@ -43,7 +44,7 @@ def framed(message: Mapping[str, Any]) -> bytes:
     """
     try:
         body = json.dumps(message, separators=(",", ":"), allow_nan=False).encode("ascii")
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise FrameError(f"a message to or from a worker is not JSON data: {error}") from error
     if len(body) > LARGEST:
         raise FrameError(f"a message to or from a worker has {len(body)} bytes; it may have up to {LARGEST}")

@@ -27,7 +27,7 @@ class Service(Protocol):
         """Send a message."""
 
     async def flush(self) -> None:
-        """Wait until there is room for more."""
+        """Wait until what was sent arrives, whatever becomes of this process."""
 
 
 class Job:
@@ -70,6 +70,8 @@ class Job:
         """Return the message with which the call ends; a cancelled call has ended when its threads have."""
         with watched_work() as work:
             try:
+                self._service.send({"kind": "begun", "call": self._number})
+                await self._service.flush()
                 with continued(message["trace"]):
                     on_chunk = self._add if message["streams"] else None
                     outputs = await self._runner.call(message["inputs"], on_chunk=on_chunk)

@@ -1,4 +1,8 @@
-"""One worker, as its service sees it: the calls that it runs, and how it ends. PYTEST_DONT_REWRITE"""
+"""One worker, as its service sees it: the calls that it runs, and how it ends. PYTEST_DONT_REWRITE
+
+A worker says that it begins a call before it runs the program, and waits until the system has that message. So when a
+worker has ended, it is known of each call whether the program may have run.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +29,10 @@ _USUAL_BEATS = 3  # of silence, on a busy machine
 _STACKS_SECONDS = 0.3  # what a stuck worker has to write where it is
 
 
+class NotBegunError(Exception):
+    """A call whose worker has ended before it began to run the program: it may be given to another one."""
+
+
 @dataclass(slots=True, eq=False)
 class Running:
     """A call that a worker runs. It takes room there until the worker says that it has ended."""
@@ -33,6 +41,7 @@ class Running:
     on_chunk: OnChunk | None
     outputs: asyncio.Future[JSONObject]
     late: asyncio.TimerHandle | None = None  # set when it was cancelled
+    is_begun: bool = False  # the program runs, or has run
     asked: float = -1.0  # when it was cancelled, by the event loop's clock
 
 
@@ -195,24 +204,36 @@ class Member:
                 message = await next_message(self._reader)
             except FrameError as error:
                 self._verdict = Ending(f"it has written to its socket something else than messages: {error}")
+                for number in self.running:  # it is not known which
+                    self._note_begun(number)
                 return
             if message is None:
                 return
             self._heard = self._loop.time()
-            match message["kind"]:
-                case "pieces":
-                    self._take_pieces(message)
-                case "outputs" | "failed" | "cancelled":
-                    self._take_end(message)
-                case "beat":
-                    self.on_room()  # it may have been taken for stuck
-                case "ready":
-                    self.is_ready = self.has_been_ready = True
-                    on_ready()
-                case "unfit":
-                    self._verdict = Ending(message["reason"], is_unfit=True)
-                case "log":
-                    logging.getLogger(message["logger"]).log(message["level"], "%s", message["message"])
+            self._take(message, on_ready)
+
+    def _take(self, message: Mapping[str, Any], on_ready: Callable[[], object]) -> None:
+        match message["kind"]:
+            case "begun":
+                self._note_begun(message["call"])
+            case "pieces":
+                self._take_pieces(message)
+            case "outputs" | "failed" | "cancelled":
+                self._take_end(message)
+            case "beat":
+                self.on_room()  # it may have been taken for stuck
+            case "ready":
+                self.is_ready = self.has_been_ready = True
+                on_ready()
+            case "unfit":
+                self._verdict = Ending(message["reason"], is_unfit=True)
+            case "log":
+                logging.getLogger(message["logger"]).log(message["level"], "%s", message["message"])
+
+    def _note_begun(self, number: int) -> None:
+        call = self.running.get(number)
+        if call is not None:
+            call.is_begun = True
 
     def _take_pieces(self, message: Mapping[str, Any]) -> None:
         call = self.running.get(message["call"])
@@ -282,18 +303,23 @@ class Member:
             if call.late is not None:
                 call.late.cancel()
             if not call.outputs.done():
-                call.outputs.set_exception(
-                    WorkerCrashedError(
-                        "the worker process that ran the request has ended before it answered; whether the request "
-                        "has had an effect is not known, and it was not tried again",
-                        details={"reason": ending.reason},
-                    )
-                )
+                call.outputs.set_exception(crashed(ending.reason) if call.is_begun else NotBegunError(ending.reason))
         self.running.clear()
 
     def _send(self, message: Mapping[str, Any]) -> None:
         """Send a message. It does not wait: what is under way is limited, and a worker that does not read is hung."""
-        self._writer.write(framed(message))
+        data = framed(message)
+        if not self._writer.is_closing():  # else the calls fail, or go to another worker, as soon as its end is known
+            self._writer.write(data)
+
+
+def crashed(reason: str) -> WorkerCrashedError:
+    """Return the error of a call whose worker has ended."""
+    return WorkerCrashedError(
+        "the worker process that ran the request has ended before it answered; whether the request has had an effect "
+        "is not known, and it was not tried again",
+        details={"reason": reason},
+    )
 
 
 def _log_line(pid: int, line: str) -> None:

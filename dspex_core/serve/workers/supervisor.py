@@ -20,7 +20,7 @@ from dspex_core.errors import (
 )
 from dspex_core.serve.workers.backoff import Backoff
 from dspex_core.serve.workers.frames import FrameError
-from dspex_core.serve.workers.member import Ending, Member, Running
+from dspex_core.serve.workers.member import Ending, Member, NotBegunError, Running, crashed
 from dspex_core.serve.workers.options import WorkerOptions
 from dspex_core.serve.workers.process import memory_is_known
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from dspex_core.serve.workers.setup import WorkerSetup
 
 _log = logging.getLogger("dspex.serve")
+_MOST_SENDS = 3  # of a call to workers that end before they begin it: it may be what ends them
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +78,8 @@ class Supervisor:
     """A `Backend` that runs a program in worker processes.
 
     A worker that crashes, hangs, or uses too much memory is replaced, after waits that grow while that goes on. The
-    calls that it ran fail with a `WorkerCrashedError`: no call is run twice. All others go on. A call that does not end
-    in time is cancelled; if that takes longer than the grace time, its worker is replaced.
+    calls that it ran fail with a `WorkerCrashedError`: no call is run twice. Those that it had not begun go to others.
+    A call that does not end in time is cancelled; if that takes longer than the grace time, its worker is replaced.
 
     Args:
         program: What callers know of the program; `describe` returns it.
@@ -169,19 +170,22 @@ class Supervisor:
         on_chunk: OnChunk | None = None,
     ) -> JSONObject:
         """Run the program in a worker; see `Backend`."""
-        is_begun = False
+        call: Running | None = None
         try:
             async with asyncio.timeout(timeout):
-                member = await self._member()
-                call = self._begun(member, inputs, on_chunk)
-                is_begun = True
-                try:
-                    return await call.outputs
-                finally:
-                    member.cancel(call)  # no effect on one that has ended
+                for _ in range(_MOST_SENDS):
+                    member = await self._member()
+                    call = self._begun(member, inputs, on_chunk)
+                    try:
+                        return await call.outputs
+                    except NotBegunError as error:
+                        reason = str(error)
+                    finally:
+                        member.cancel(call)  # no effect on one that has ended
+                raise crashed(reason)
         except TimeoutError:
             message = f"the program has not answered within {timeout:g} seconds"
-            raise TimedOutError(message, details={"begun": is_begun}) from None
+            raise TimedOutError(message, details={"begun": call is not None and call.is_begun}) from None
 
     async def drain(self, timeout: float) -> None:  # noqa: ASYNC109  as for `call`
         """Begin no further call, wait for those under way, and end the workers."""

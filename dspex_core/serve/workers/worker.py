@@ -63,6 +63,7 @@ class _Worker:
         """Run calls until the socket is closed; return the exit status."""
         self._loop = asyncio.get_running_loop()
         reader, self._writer = await asyncio.open_unix_connection(sock=link)
+        self._writer.transport.set_write_buffer_limits(high=0)  # flushed is what the system has
         first = await next_message(reader)
         if first is None:
             return 0
@@ -90,7 +91,7 @@ class _Worker:
         self._writer.write(framed(message))
 
     async def flush(self) -> None:
-        """Wait until the service has taken most of what was sent."""
+        """Wait until the system has all that was sent: it arrives even if this process ends now."""
         with suppress(ConnectionError):
             await self._writer.drain()
 

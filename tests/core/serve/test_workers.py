@@ -160,6 +160,24 @@ def test_a_worker_whose_event_loop_is_blocked_is_replaced_and_says_where(caplog)
     assert "served_programs.py" in caplog.text
 
 
+def test_calls_that_a_lost_worker_had_not_begun_are_answered_by_another_one(tmp_path):
+    async def run():
+        async with serving(grace=PATIENCE, beat=600, hang=601) as backend:
+            blocked = asyncio.create_task(ask(backend, "block", tmp_path / "block"))
+            await until((tmp_path / "block").exists)
+            behind = [asyncio.create_task(ask(backend, "ok", tmp_path / f"ok {number}")) for number in range(3)]
+            await until(lambda: backend.state.running == 4)
+            [old] = backend.state.pids
+            os.kill(old, signal.SIGKILL)
+            with pytest.raises(WorkerCrashedError):
+                await blocked
+            return old, await asyncio.gather(*behind)
+
+    old, found = asyncio.run(run())
+    assert old not in found
+    assert [(tmp_path / f"ok {number}").read_text() for number in range(3)] == ["ok\n"] * 3
+
+
 def test_a_worker_without_signs_of_life_is_replaced_before_its_calls_are_late():
     async def run():
         async with serving(hang=1.0) as backend:
@@ -323,7 +341,8 @@ def test_pieces_for_a_slow_reader_grow_together():
             self.sent.append(message)
 
         async def flush(self):
-            await asyncio.Event().wait()  # the socket never has room again
+            if len(self.sent) > 1:  # the socket never has room again
+                await asyncio.Event().wait()
 
     async def run():
         service, program = SlowService(), served_programs.storyteller()
@@ -332,7 +351,8 @@ def test_pieces_for_a_slow_reader_grow_together():
         await ended.wait()
         return service.sent
 
-    *pieces, end = asyncio.run(run())
+    begun, *pieces, end = asyncio.run(run())
+    assert begun["kind"] == "begun"
     assert len(pieces) <= 3
     words = "".join(piece[2] for message in pieces for piece in message["pieces"])
     assert words == end["outputs"]["story"]
