@@ -140,7 +140,9 @@ def random_search(library: ModuleType, metric: Callable[..., bool], _seed: int) 
     return optimizer, {"valset": True}
 
 
-def mipro(library: ModuleType, metric: Callable[..., bool], seed: int) -> tuple[Any, dict[str, Any]]:
+def mipro(
+    library: ModuleType, metric: Callable[..., bool], seed: int, *, num_trials: int = 7, **more: Any
+) -> tuple[Any, dict[str, Any]]:
     """Return MIPROv2 and the options of its compile."""
     optimizer = library.MIPROv2(
         metric=metric,
@@ -151,8 +153,9 @@ def mipro(library: ModuleType, metric: Callable[..., bool], seed: int) -> tuple[
         num_threads=4,
         seed=seed,
         verbose=False,
+        **more,
     )
-    return optimizer, {"valset": True, "num_trials": 7, "minibatch": False}
+    return optimizer, {"valset": True, "num_trials": num_trials, "minibatch": False}
 
 
 OPTIMIZERS = {"BootstrapFewShot": few_shot, "random search": random_search, "MIPROv2": mipro}
@@ -188,20 +191,16 @@ def mipro_beyond(library: ModuleType, metric: Callable[..., bool], seed: int) ->
     from dspex_core.optimizers.proposers.telling import Telling
     from dspex_core.optimizers.search.dimensions import PromptDimensions
 
-    optimizer = library.MIPROv2(
-        metric=metric,
-        auto=None,
-        num_candidates=4,
-        max_bootstrapped_demos=3,
-        max_labeled_demos=4,
-        num_threads=4,
+    return mipro(
+        library,
+        metric,
+        seed,
+        num_trials=14,
         max_errors=10_000,
-        seed=seed,
         proposers=[Telling()],
         racing=True,
         dimensions=PromptDimensions(adapters=_held_to_a_schema(library)),
     )
-    return optimizer, {"valset": True, "num_trials": 14, "minibatch": False}
 
 
 def beyond() -> dict[str, Any]:

@@ -147,6 +147,20 @@ def test_a_better_program_is_stored_with_what_it_reached_and_the_tests_run_with_
     )
 
 
+def test_an_adapter_and_an_order_that_a_search_found_are_stored_and_used(suite, artifact, alone):
+    of_prompts = "__import__('dspex_core.optimizers.search.dimensions', fromlist=['*']).PromptDimensions"
+    search = f"""BootstrapFewShotWithRandomSearch(
+            exact_match("answer"), max_bootstrapped_demos=0, max_labeled_demos=1, num_candidate_programs=4,
+            dimensions={of_prompts}(),
+        )"""
+    suite('"JSON object" in system', optimizer=search)
+    result = alone("--dspex-optimize")
+    assert outcomes(result) == {"passed": 21}
+    assert json.loads(artifact.read_text())["state"]["adapter"]["kind"] == "JSONAdapter"
+    result.stdout.fnmatch_lines(["*+ adapter: JSONAdapter(*"])
+    assert outcomes(alone("--dspex-live")) == {"passed": 20}
+
+
 def test_a_better_program_that_cannot_be_saved_in_its_place_is_saved_elsewhere(suite, artifact, alone):
     suite(BETTER_WITH_DEMOS)
     artifact.parent.write_text("a file where the folder should be")
