@@ -42,7 +42,8 @@ def facts() -> dict[str, Any]:
         modules = {name: _module(name, module, noted) for name, module in sorted(theirs.items())}
         objects = _by_name(noted)
         version = importlib.import_module("dspy").__version__
-        objects["configure"] = objects["context"] = _settings()
+        objects["configure"] = objects["context"] = taken = _settings()
+        objects["settings"]["methods"] |= {"configure": taken, "context": taken}
     modules.update((name, {"absent": True}) for name in unread if _ours(name) is None)
     return {"dspy": version, "modules": dict(sorted(modules.items())), "objects": dict(sorted(objects.items()))}
 
@@ -191,8 +192,11 @@ def _call(theirs: Any, mine: Any, *, owner: type | None = None) -> dict[str, Any
     lacking = [name for name, each in there.items() if each.kind not in VARIABLE and name not in here]
     row: dict[str, Any] = {"lacks": " ".join(lacking)} if lacking and not takes_any else {}
     taken, given = _by_position(here), _by_position(there)
-    if taken is not None and given is not None and len(given) > (fitting := _fitting(given, taken)):
-        row["positions"] = fitting
+    if taken is not None and given is not None:
+        fitting = _fitting(given, taken)
+        renamed = [name for name, other in zip(given[:fitting], taken, strict=False) if name != other]
+        row |= {"renamed": " ".join(renamed)} if renamed else {}
+        row |= {"positions": fitting} if len(given) > fitting else {}
     return row
 
 

@@ -132,7 +132,9 @@ def _of_arguments(use: Use, facts: Facts) -> Iterator[Outcome]:
         shown = f"{path}({keyword}=)"
         note = DIFFERENCES.get(f"{name}({keyword})")
         if keyword in facts.lacks:
-            instead = INSTEAD.get(f"{name}({keyword})", f"`{name}` does not take `{keyword}` here: leave it out.")
+            by_position = keyword in facts.renamed
+            todo = "has another name here: give it by position" if by_position else "is not taken here: leave it out"
+            instead = INSTEAD.get(f"{name}({keyword})", f"`{keyword}` of `{name}` {todo}.")
             yield Outcome(shown, "missing", instead)
         elif note is not None:
             yield Outcome(shown, "differs", note)

@@ -149,6 +149,15 @@ class _Reader(ast.NodeVisitor):
             self._use(node, thing, by_star=_root(node) in self._from_star)
         elif thing.kind == "name" and isinstance(node.ctx, ast.Load):
             self._use(node, thing)
+        if thing is not None:
+            self._visit_root(node)
+
+    def _visit_root(self, node: ast.AST) -> None:
+        """Visit what an expression with dots begins with, where it is more than a name: a call, for one."""
+        while isinstance(node, ast.Attribute):
+            node = node.value
+        if not isinstance(node, ast.Name):
+            self.visit(node)
 
     def visit_Call(self, node: ast.Call) -> None:
         thing = self._value(node.func)
@@ -158,6 +167,7 @@ class _Reader(ast.NodeVisitor):
         if thing is not None and thing.kind == "name" and not self._is_own_constructor(thing):
             by_star = _root(node.func) in self._from_star
             self._use(node.func, thing, call=_arguments(node), by_star=by_star)
+            self._visit_root(node.func)
         else:
             self.visit(node.func)
         for part in (*node.args, *node.keywords):

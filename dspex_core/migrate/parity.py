@@ -19,6 +19,7 @@ class Facts:
 
     Attributes:
         lacks: The parameters that ours does not take.
+        renamed: Those of them that ours takes by position, under other names.
         positions: How many arguments ours takes by position, if these are fewer than in DSPy.
         settings: The keyword arguments that are settings, if it takes no others.
         missing: The attributes that ours does not have.
@@ -26,6 +27,7 @@ class Facts:
     """
 
     lacks: frozenset[str] = frozenset()
+    renamed: frozenset[str] = frozenset()
     positions: int | None = None
     settings: frozenset[str] = frozenset()
     missing: frozenset[str] = frozenset()
@@ -34,7 +36,7 @@ class Facts:
     @classmethod
     def of(cls, row: dict[str, Any]) -> Facts:
         """Read a row of the table."""
-        names = {key: frozenset(row.get(key, "").split()) for key in ("lacks", "settings", "missing")}
+        names = {key: frozenset(row.get(key, "").split()) for key in ("lacks", "renamed", "settings", "missing")}
         methods = {name: cls.of(each) for name, each in row.get("methods", {}).items()}
         return cls(**names, positions=row.get("positions"), methods=methods)
 

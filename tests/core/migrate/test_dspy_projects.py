@@ -103,6 +103,24 @@ def test_arguments_that_are_not_taken_are_missing_and_those_without_the_same_eff
     ]
 
 
+def test_each_call_of_a_chain_is_checked(survey):
+    text = (
+        "import dspy\n"
+        "dspy.settings.configure(tracee=[])\n"
+        "dspy.GEPA(metric=None, log_dir='x').compile(None, trainset=[])\n"
+        "dspy.Signature(dspy.ColBERTv2().name).append_instructions(instructions='x')\n"
+        "dspy.PythonInterpreter(deno_command=[]).tools\n"
+    )
+    missing = [(place, name) for place, status, name in survey(app=text)[1] if status == "missing"]
+    assert missing == [
+        ("app.py:2", "dspy.settings.configure(tracee=)"),
+        ("app.py:4", "dspy.Signature.append_instructions(instructions=)"),
+        ("app.py:4", "dspy.ColBERTv2"),
+        ("app.py:5", "dspy.PythonInterpreter(deno_command=)"),
+    ]
+    assert statuses(survey(app=text)[1])["dspy.GEPA(log_dir=)"] == "differs"
+
+
 def test_methods_of_objects_and_of_self_are_followed_to_their_class(survey):
     text = (
         "import dspy\n"
