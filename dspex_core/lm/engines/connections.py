@@ -47,12 +47,17 @@ class Head(SecretMapping):
     """The checked headers of all requests of a client, as one piece of bytes. It does not change.
 
     urllib3 encodes and checks each header of each request, which costs as much as the rest of sending it.
+
+    Args:
+        headers: The headers.
+        query: What is added to the target of each request, with its `?`: it may hold a key, and urllib3 logs targets.
     """
 
-    __slots__ = ("has_host", "lines")
+    __slots__ = ("has_host", "lines", "query")
 
-    def __init__(self, headers: Mapping[str, str]) -> None:
+    def __init__(self, headers: Mapping[str, str], query: str = "") -> None:
         super().__init__(headers)
+        self.query = query
         self.has_host = any(name.lower() == "host" for name in headers)
         self.lines = b"\r\n".join(f"{name}: {value}".encode("latin-1") for name, value in headers.items())
 
@@ -194,7 +199,8 @@ class _Connection(HTTPConnection):
             self.sock.settimeout(seconds)
         kept = {name: value for name, value in options.items() if name != "chunked"}
         self._response_options = _ResponseOptions(request_method=method, request_url=url, **kept)
-        http.client.HTTPConnection.putrequest(self, method, url, skip_host=head.has_host, skip_accept_encoding=True)
+        target = f"{url}{head.query}"
+        http.client.HTTPConnection.putrequest(self, method, target, skip_host=head.has_host, skip_accept_encoding=True)
         self._output(b"Content-Length: %d" % size)  # type: ignore[attr-defined]  # typeshed lacks it
         if head.lines:
             self._output(head.lines)  # type: ignore[attr-defined]

@@ -66,9 +66,9 @@ class HTTPClient(forks.RenewedInChild):
 
     def __init__(self, address: Address, *, headers: Mapping[str, str]) -> None:
         self._url = address.url
-        self._path = address.target
-        self._headers = Head(headers_of(headers))
         self._proxy = proxy_for(address.url)
+        self._path, mark, query = address.target.partition("?")
+        self._headers = Head(headers_of(headers), "" if self._proxy else f"{mark}{query}")
         self._async_headers: Mapping[str, str] = self._headers
         if self._proxy is not None and address.url.startswith("http://"):  # no tunnel: sent with each request
             self._async_headers = headers_of(self._headers, self._proxy.headers)
