@@ -93,9 +93,14 @@ class Service:
         Raises:
             ServiceError: One of them cannot be run.
         """
-        if self._start is None or (self._start.done() and (self._start.cancelled() or self._start.exception())):
-            self._start = asyncio.create_task(self._start_all())
-        await asyncio.shield(self._start)
+        await asyncio.shield(self._starting())
+
+    def _starting(self) -> asyncio.Task[None]:
+        """Return the start under way, or the one that has succeeded; a failed one is tried anew."""
+        found = self._start
+        if found is None or (found.done() and (found.cancelled() or found.exception())):
+            found = self._start = asyncio.create_task(self._start_all())
+        return found
 
     async def _start_all(self) -> None:
         await asyncio.gather(*(backend.start() for backend in self))
@@ -106,8 +111,9 @@ class Service:
         return self._draining
 
     def ready(self) -> bool:
-        """Return whether calls of all programs would be begun."""
-        is_started = self._start is not None and self._start.done() and not self._start.exception()
+        """Return whether calls of all programs would be begun. If nothing was started yet, start now."""
+        start = self._starting()  # an app that is mounted in another one has no lifespan of its own
+        is_started = start.done() and not start.cancelled() and not start.exception()
         return is_started and not self._draining and all(backend.ready() for backend in self)
 
     async def call(self, name: str, inputs: JSONObject, on_chunk: OnChunk | None = None) -> JSONObject:

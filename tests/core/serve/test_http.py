@@ -5,21 +5,29 @@ import json
 import logging
 import socket
 import threading
+from contextlib import suppress
 from typing import Literal
 
 import jsonschema
 import pydantic
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 pytest.importorskip("fastapi")  # of the extra `serve`
 
+import fastapi
+import httpx
 from http_programs import QA, answers
 from http_service import running
 
 import dspex_core as dspy
-from dspex_core.errors import ConfigurationError
+from dspex_core.errors import BadInputError, ConfigurationError
 from dspex_core.serve import app, serve
+from dspex_core.serve.bodies import json_object
+from dspex_core.serve.events import Pieces
 from dspex_core.serve.in_process import Limits
+from dspex_core.serve.interface import Piece
 
 JSON = {"content-type": "application/json"}
 SECRET = "sk-0123456789abcdef"
@@ -388,3 +396,80 @@ def test_spans_of_a_request_belong_to_the_trace_in_its_headers():
     assert request.parent.span_id == int(parent, 16)
     assert {one.context.trace_id for one in spans.values()} == {int(trace, 16)}
     assert any(name.startswith("chat ") for name in spans)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_an_app_that_is_mounted_in_another_one_answers_and_is_guarded():
+    outer = fastapi.FastAPI()
+    outer.mount("/ai", app(dspy.Predict(QA), lm=answers(), token=SECRET))
+    known = {"authorization": f"Bearer {SECRET}"}
+    transport = httpx.ASGITransport(outer)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        assert (await client.get("/ai/health")).status_code == 200
+        assert (await client.post("/ai/programs/qa", json={"question": "?"})).status_code == 401
+        answer = await client.post("/ai/programs/qa", json={"question": "?"}, headers=known)
+        assert answer.json() == {"answer": "Paris"}
+        assert (await client.get("/ai/ready")).status_code == 200
+
+
+class Chatty(dspy.Module):
+    """Writes so many letters that no buffer of a connection holds them."""
+
+    def __init__(self):
+        super().__init__()
+        self.answer = dspy.Predict(QA)
+
+    async def aforward(self, question: str):
+        return await self.answer.acall(question=question)
+
+
+def test_a_client_that_does_not_read_holds_nobody_up():
+    letters = "x" * 6_000_000
+    with running(Chatty(), lm=answers(letters), concurrency=1) as service, service.client() as client:
+        port = int(service.url.rpartition(":")[2])
+        with socket.socket() as idle:
+            idle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            idle.connect(("127.0.0.1", port))
+            idle.sendall(
+                b"POST /programs/chatty/stream HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                b'Content-Length: 17\r\n\r\n{"question": "?"}'
+            )
+            assert idle.recv(1)  # it has begun to answer
+            response = client.post("/programs/chatty", json={"question": "?"})
+            while response.status_code == 503:
+                response = client.post("/programs/chatty", json={"question": "?"})
+            assert len(response.json()["answer"]) == len(letters)
+
+
+def test_pieces_that_wait_for_a_slow_client_grow_together():
+    async def waiting():
+        pieces = Pieces()
+        for number in range(1000):
+            pieces.add(Piece("p", "answer", "x", is_last=number == 999))
+        pieces.add(Piece("p", "answer", "again"))
+        return await pieces.next(1)
+
+    first, second = asyncio.run(waiting())
+    assert first == {"predictor": "p", "field": "answer", "delta": "x" * 1000, "last": True}
+    assert second["delta"] == "again"
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+
+
+@settings(max_examples=40)
+@given(st.dictionaries(st.text(), JSON_VALUES))
+def test_each_json_object_is_read_as_it_is(value):
+    assert json_object(json.dumps(value).encode()) == value
+
+
+@settings(max_examples=40)
+@given(st.binary() | st.text().map(str.encode) | JSON_VALUES.map(lambda value: json.dumps(value).encode()[:-1]))
+def test_any_bytes_are_an_object_or_one_error(body):
+    with suppress(BadInputError):
+        assert isinstance(json_object(body), dict)
