@@ -322,7 +322,7 @@ def test_the_code_about_production_runs_and_its_commands_are_ones(project):
 
     written = [*re.findall(r"python -m dspex_core\.serve ([^`\n]*)", text)]
     written.append(" ".join(json.loads(re.search(r"^CMD (\[.*\])$", text, re.MULTILINE)[1])[3:]))
-    assert len(written) == 6
+    assert len(written) == 7
     for command in written:
         assert parser().parse_args(command.split()).artifact.startswith("artifacts/triage")
 
