@@ -99,6 +99,7 @@ class _Reader(ast.NodeVisitor):
         self._from_star: set[str] = set()
         self._branches = 0
         self._class: Thing | None = None
+        self._self = ""
 
     def finish(self) -> None:
         """Walk through the bodies of the functions."""
@@ -182,9 +183,9 @@ class _Reader(ast.NodeVisitor):
         if isinstance(node, ast.Name):
             return self._scope.find(node.id)
         if isinstance(node, ast.Attribute):
-            held = self._scope.find(f"self.{node.attr}") if isinstance(node.value, ast.Name) else None
-            if held is not None and self._is_self(node.value):
-                return held
+            held = self._of_class().names
+            if self._is_self(node.value) and (known := held.get(f"self.{node.attr}") or held.get(node.attr)):
+                return known
             owner = self._value(node.value)
             return None if owner is None else self._member(owner, node.attr)
         if isinstance(node, ast.Call):
@@ -194,7 +195,7 @@ class _Reader(ast.NodeVisitor):
         return self._value(node.value) if isinstance(node, ast.NamedExpr) else None
 
     def _is_self(self, node: ast.AST) -> bool:
-        return isinstance(node, ast.Name) and self._scope.find(node.id) == self._class and self._class is not None
+        return isinstance(node, ast.Name) and node.id == self._self
 
     def _made_by(self, node: ast.Call) -> Thing | None:
         """Return the object that a call of a class makes."""
@@ -255,11 +256,11 @@ class _Reader(ast.NodeVisitor):
             self.visit(target)
 
     def _of_class(self) -> _Scope:
-        """Return the scope around a method, where attributes of `self` are kept, for all methods to find."""
+        """Return the scope of the class around a method, where attributes of `self` are kept."""
         scope = self._scope
         while scope.parent is not None and not scope.is_class:
             scope = scope.parent
-        return scope.parent or scope
+        return scope
 
     def _bind(self, name: str, thing: Thing | None) -> None:
         """Let a name stand for something from here on; a branch does not unbind what another one has bound."""
@@ -328,10 +329,10 @@ class _Reader(ast.NodeVisitor):
         scope = _Scope(self._scope, dict.fromkeys(given))
         if given and self._scope.is_class:
             scope.names[given[0]] = self._class
-        owner = self._class
+        owner, name = self._class, given[0] if given and self._scope.is_class else self._self
 
         def walk() -> None:
-            self._class = owner
+            self._class, self._self = owner, name
             self._inside(scope, body)
 
         self._later.append(walk)

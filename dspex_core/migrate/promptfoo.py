@@ -49,6 +49,7 @@ class _Config:
         default = self.config.get("defaultTest") or {}
         if isinstance(default, str):
             default = next((dict(row) for _, row in self._file(default, "defaultTest")), {})
+        default = self._shaped(default if isinstance(default, dict) else {}, "defaultTest")
         cases = [row for test, place in self._tests() for row in self._rows(default, test, place)]
         if not cases:
             raise DatasetError("has no tests that can be converted", path=str(self.path))
@@ -110,9 +111,19 @@ class _Config:
                 for line, row in self._file(test, at):
                     yield _of_file(row, test), f"{test}:{line}" if line else test
             elif isinstance(test, dict):
-                yield test, at
+                yield self._shaped(test, at), at
             elif test is not None:
                 self.omit(at, f"{test!r:.60} is not a test")
+
+    def _shaped(self, test: dict[str, Any], place: str) -> dict[str, Any]:
+        """Return a test without those of its parts that are of the wrong kind, which are named."""
+        kinds = {"vars": dict | str, "assert": list, "metadata": dict}
+        wrong = [
+            name for name, kind in kinds.items() if test.get(name) is not None and not isinstance(test[name], kind)
+        ]
+        for name in wrong:
+            self.omit(f"{place}.{name}", f"{test[name]!r:.60} is not read")
+        return {name: value for name, value in test.items() if name not in wrong}
 
     def _list(self, value: Any, place: str) -> list[Any]:
         if value is None or isinstance(value, list):

@@ -121,6 +121,16 @@ def test_defaults_lists_of_variables_scenarios_and_files_make_rows(convert):
     assert "source.yaml: providers: is not part of a dataset" in said
 
 
+def test_parts_of_the_wrong_kind_are_named(convert):
+    tests = [{"vars": [1], "assert": 3}, 7, {"vars": {"q": 2}, "metadata": "x"}]
+    text = yaml.safe_dump({"tests": tests, "defaultTest": {"vars": 3}, "scenarios": [{"config": 4, "tests": 5}, 6]})
+    status, rows, said = convert("promptfoo", text)
+    assert (status, rows[-1]) == (1, {"q": 2})
+    places = ["tests[0].vars", "tests[0].assert", "tests[1]", "tests[2].metadata", "defaultTest.vars"]
+    for place in (*places, "scenarios[0].config", "scenarios[1]"):
+        assert f"source.yaml: {place}: " in said
+
+
 def test_assertions_of_one_kind_in_a_row_have_columns_of_their_own(convert):
     texts = [{"type": "contains", "value": "a"}, {"type": "contains", "value": "b"}]
     similar = [{"type": "similar", "value": "c", "threshold": 0.6}, {"type": "similar", "value": "d"}]

@@ -149,6 +149,27 @@ def test_methods_of_objects_and_of_self_are_followed_to_their_class(survey):
     ]
 
 
+def test_attributes_of_self_are_those_of_their_own_class(survey):
+    text = (
+        "import dspy\n"
+        "class Service:\n"
+        "    other = dspy.LM('openai/m')\n"
+        "    def __init__(self):\n"
+        "        self.lm = dspy.LM('openai/m')\n"
+        "    def stop(self):\n"
+        "        self.lm.kill()\n"
+        "        self.other.kill()\n"
+        "class Program(dspy.Module):\n"
+        "    def stop(self):\n"
+        "        self.lm.kill()\n"
+        "lm = None\n"
+        "def stop(self):\n"
+        "    self.lm.kill()\n"
+    )
+    found = [place for place, status, _ in survey(app=text)[1] if status == "missing"]
+    assert found == ["app.py:7", "app.py:8"]
+
+
 def test_names_that_import_star_does_not_take_are_missing(survey):
     text = "from dspy import *\nPredict('a -> b')\nMIPROv2(metric=None)\n"
     assert statuses(survey(app=text)[1]) == {"dspy.MIPROv2": "missing"}
