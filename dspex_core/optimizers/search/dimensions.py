@@ -9,12 +9,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.adapters import Adapter, ChatAdapter, JSONAdapter, XMLAdapter
 from dspex_core.errors import ConfigurationError
 from dspex_core.messages.canonical import canonical_json
 from dspex_core.optimizers.demos import labeled_demos
+from dspex_core.programs.demos.selector import NearestDemos
 from dspex_core.programs.demos.stored import plainest
 from dspex_core.programs.predict import adapter_of
 
@@ -61,6 +63,8 @@ class PromptDimensions:
         demo_counts: How many of the demos that there are may be shown alone.
         balanced_sets: How many sets of labeled demos are drawn from the trainset that have each choice of an output, in
             the place of other demos. Choices that no demo has are hardly answered by a small model.
+        nearest: How many demos a call shows that are chosen by its inputs from the whole trainset, as `KNNFewShot`
+            does, in the place of other demos.
 
     Raises:
         ConfigurationError: One of them is of another kind.
@@ -71,6 +75,7 @@ class PromptDimensions:
     demo_orders: int = 3
     demo_counts: Sequence[int] = (0, 2)
     balanced_sets: int = 4
+    nearest: Sequence[int] = (4,)
 
     def __post_init__(self) -> None:
         for name, least in (("choice_orders", 1), ("demo_orders", 1), ("balanced_sets", 0)):
@@ -78,6 +83,7 @@ class PromptDimensions:
                 raise ConfigurationError(f"{name} must be a whole number from {least} on, not {value!r}")
         for name, fits, kind in (
             ("demo_counts", lambda count: _is_count(count, 0), "whole numbers from 0 on"),
+            ("nearest", lambda count: _is_count(count, 1), "whole numbers from 1 on"),
             ("adapters", lambda adapter: isinstance(adapter, Adapter), "adapters, such as JSONAdapter()"),
         ):
             given = vars(self)[name]
@@ -92,9 +98,10 @@ class PromptDimensions:
         }
 
     def most_demos(self, student: Module, trainset: Sequence[Example]) -> int:
-        """Return how many demos a balanced set has at most."""
+        """Return how many demos a prompt shows at most, where they are balanced or the nearest."""
         sets = [_covering(labeled_demos(each.signature, trainset), each) for each in student.predictors()]
-        return max(map(len, sets), default=0) if self.balanced_sets else 0
+        balanced = max(map(len, sets), default=0) if self.balanced_sets else 0
+        return max(balanced, min(max(self.nearest, default=0), len(trainset)))
 
     def _all(self, run: Run[Any], path: str, predictor: Predictor) -> list[Dimension]:
         of_demos = self._of_demos(run, path, predictor) if predictor.demo_selector is None else []
@@ -108,24 +115,29 @@ class PromptDimensions:
 
     def _of_demos(self, run: Run[Any], path: str, predictor: Predictor) -> list[Dimension]:
         """Return which demos, and in which order. A balanced set is never cut: it would not be balanced then."""
-        counts = list(dict.fromkeys(self.demo_counts))
-        sets = _balanced(run, path, predictor, self.balanced_sets)
-        words = [
-            *(f"the first {count}" for count in counts),
-            *(f"of each label, draw {n + 1}" for n in range(len(sets))),
+        counts, nearest = (list(dict.fromkeys(numbers)) for numbers in (self.demo_counts, self.nearest))
+        labeled = labeled_demos(predictor.signature, run.trainset)
+        choices: list[tuple[str, Callable[[Predictor], None]]] = [
+            *((f"the first {count}", partial(_cut_demos, count)) for count in counts),
+            *((f"nearest {count}", partial(_set_nearest, labeled, count)) for count in nearest if labeled),
+            *(
+                (f"of each label, draw {number}", partial(_set_demos, demos))
+                for number, demos in enumerate(_balanced(run, path, predictor, self.balanced_sets), start=1)
+            ),
         ]
 
         def apply(predictor: Predictor, nth: int) -> None:
-            cut = nth <= len(counts)
-            predictor.demos = predictor.demos[: counts[nth - 1]] if cut else sets[nth - 1 - len(counts)]
+            choices[nth - 1][1](predictor)
 
-        return [Dimension("choice of demos", [_AS_IT_IS, *words], apply), self._orders(run, path)]
+        words = [_AS_IT_IS, *(word for word, _ in choices)]
+        return [Dimension("choice of demos", words, apply), self._orders(run, path)]
 
     def _orders(self, run: Run[Any], path: str) -> Dimension:
         purposes = {nth: f"{path}: order of demos {nth}" for nth in range(1, self.demo_orders)}
 
         def apply(predictor: Predictor, nth: int) -> None:
-            predictor.demos = _in_order(list(predictor.demos), nth, run.random(purposes[nth]))
+            if predictor.demo_selector is None:  # which orders those that it chooses
+                predictor.demos = _in_order(list(predictor.demos), nth, run.random(purposes[nth]))
 
         return Dimension("order of demos", [_AS_IT_IS, *map(_order_name, purposes)], apply)
 
@@ -179,6 +191,18 @@ def in_words(dimensions: Mapping[str, Sequence[Dimension]], choices: Mapping[str
 
 def _is_count(value: Any, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _cut_demos(count: int, predictor: Predictor) -> None:
+    predictor.demos = predictor.demos[:count]
+
+
+def _set_demos(demos: Sequence[Demo], predictor: Predictor) -> None:
+    predictor.demos = demos
+
+
+def _set_nearest(demos: Sequence[Demo], count: int, predictor: Predictor) -> None:
+    predictor.demos, predictor.demo_selector = demos, NearestDemos(count)
 
 
 def _set_adapter(predictor: Predictor, adapter: Adapter) -> None:

@@ -42,7 +42,7 @@ def picky(wanted):
     """Return a landscape in which the row's own label is right if the prompt is `wanted`, for most rows."""
 
     def answer(request):
-        number = int(request.messages[-1].text.split("text ")[-1].split()[0].strip('"<]'))
+        number = number_in(request.messages[-1])
         right = LABELS[number * number % 4]
         return {"label": right if number % 5 == 0 or wanted(request) else "black"}
 
@@ -64,6 +64,16 @@ def shows_each_label(request):
 
 def shows_one_demo(request):
     return sum(message.role == "assistant" for message in request.messages) == 1
+
+
+def shows_the_nearest_row(request):
+    """Whether the last demo is of the training row whose number begins as the asked one's does."""
+    asked, shown = (number_in(request.messages[place]) for place in (-1, -3)) if len(request.messages) > 3 else (0, 1)
+    return str(shown)[0] == str(asked)[0]
+
+
+def number_in(message):
+    return int(message.text.split("text ")[-1].split()[0].strip('"<]'))
 
 
 def student():
@@ -123,6 +133,17 @@ class TestASearch:
         assert again.dump_state() == whole.dump_state()
         assert 0 < sum(not entry.response.cached for entry in second.history) < len(first.history)
 
+    def test_finds_that_the_demos_of_each_call_are_best_chosen_by_its_inputs(self, make, tmp_path):
+        options = PromptDimensions(adapters=[], choice_orders=1, demo_orders=1, demo_counts=(0, 1), nearest=(3,))
+        program, _ = compiled(make(dimensions=options), shows_the_nearest_row)
+        assert program.trials.best.score > program.trials[0].score + 0.3
+        assert "choice of demos: nearest 3" in program.trials.best.name
+        program.save(tmp_path / "program.json")
+        loaded = student()
+        loaded.load(tmp_path / "program.json")
+        assert loaded.demo_selector.k == 3
+        assert len(loaded.demos) == len(TRAIN)
+
     def test_leaves_the_student_as_it_is_without_dimensions(self, make):
         program, _ = compiled(make(), shows_xml)
         assert program.adapter is None
@@ -159,7 +180,7 @@ def test_a_dimension_without_a_choice_is_left_out():
         def random(self, purpose):
             return random.Random(purpose)
 
-    found = PromptDimensions(adapters=[ChatAdapter()], demo_counts=[], demo_orders=2).of(OfTheRun())
+    found = PromptDimensions(adapters=[ChatAdapter()], demo_counts=[], demo_orders=2, nearest=[]).of(OfTheRun())
     assert [each.name for each in found["self"]] == ["order of demos"]
 
 
@@ -191,6 +212,7 @@ def test_half_is_left_as_it_is_and_the_other_choices_are_about_as_frequent():
         {"choice_orders": 0},
         {"demo_orders": "3"},
         {"balanced_sets": True},
+        {"nearest": [0]},
     ],
     ids=repr,
 )
