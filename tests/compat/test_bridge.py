@@ -1,6 +1,8 @@
 """Programs, optimizers, LMs and examples of DSPy where ours are expected."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -332,3 +334,9 @@ def test_settings_reach_threads_that_a_program_starts_itself(lm, real):
             return found[0]
 
     assert as_program(Threaded())(text="a").label == "good"
+
+
+def test_numpy_can_be_imported_by_parts_after_dspy():
+    code = "import dspy; from dspex_core.interop import as_program; as_program(dspy.Predict('a -> b')); import joblib"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=100)
+    assert done.returncode == 0, done.stderr
