@@ -76,12 +76,7 @@ def _convert(options: argparse.Namespace) -> int:
         made = convert(options.file)
         lines = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in made.rows)
         test = starter(made, rows=options.to, test=options.tests) if options.tests else None
-        if options.to:
-            write_atomically(options.to, lines)
-        else:
-            sys.stdout.write(lines)
-        if test is not None:
-            write_atomically(options.tests, test)
+        _write(options, lines, test)
     except (DSPexError, OSError, ValueError, RecursionError) as error:
         complain([str(error) or "the file is nested too deeply"])
         return WRONG_USE
@@ -90,6 +85,21 @@ def _convert(options: argparse.Namespace) -> int:
         written = f"{options.to}: {len(made.rows)} rows; inputs: {', '.join(made.inputs)}"
         complain([written, *([f"{options.tests}: a first test"] if test else [])])
     return 1 if made.left_out else 0
+
+
+def _write(options: argparse.Namespace, lines: str, test: str | None) -> None:
+    """Write the rows and the test, or neither."""
+    if not options.to:
+        sys.stdout.write(lines)
+        return
+    if test is not None:
+        write_atomically(options.tests, test)
+    try:
+        write_atomically(options.to, lines)
+    except BaseException:
+        if test is not None:
+            options.tests.unlink()  # it was not there before
+        raise
 
 
 def _refuse_targets(options: argparse.Namespace) -> None:

@@ -289,6 +289,16 @@ def test_files_are_never_written_over_unless_asked_and_tests_never(tmp_path, cap
     assert "--tests needs --to" in said
 
 
+@pytest.mark.parametrize("blocked", ["rows", "tests"])
+def test_both_files_are_written_or_neither(tmp_path, blocked):
+    source = tmp_path / "g.json"
+    source.write_text(json.dumps(GOLDENS))
+    (tmp_path / blocked).write_text("a file, where a folder is to be")
+    rows, test = tmp_path / "rows" / "rows.jsonl", tmp_path / "tests" / "test_x.py"
+    assert main(["deepeval", str(source), "--to", str(rows), "--tests", str(test)]) == 2
+    assert (rows.exists(), test.exists()) == (False, False)
+
+
 def test_without_a_column_to_compare_with_no_test_is_written(tmp_path, capsys):
     source, rows = tmp_path / "g.json", tmp_path / "rows.jsonl"
     source.write_text('[{"input": "x"}]')
