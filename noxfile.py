@@ -105,7 +105,7 @@ def lowest(session: nox.Session) -> None:
     session.install(
         "--resolution=lowest-direct",
         "-e",
-        ".[langchain,local,mcp,optimize,otel]",
+        ".[langchain,local,mcp,metrics,optimize,otel]",
         "hypothesis>=6.110",
         "pip>=24",  # fetches the weights of the embedded LM
         "pytest-timeout>=2.3",

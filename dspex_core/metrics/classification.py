@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 from dspex_core.errors import ConfigurationError
-from dspex_core.errors.foreign_code import foreign_code
 from dspex_core.metrics.confusion import ConfusionMatrix, confusion_matrix, labels_of, shown_matrix
 from dspex_core.metrics.fields import exact_match, only_field, read_field
 
@@ -98,7 +98,7 @@ def classification_report(
     """Return how well a field with labels is predicted.
 
     Labels that `exact_match` takes for the same text are one. A case that failed has no prediction and is wrong.
-    Scores of a class that is never predicted or never expected are 0, as in scikit-learn, which computes them.
+    Scores of a class that is never predicted or never expected are 0, as in scikit-learn.
 
     Args:
         source: The result of an evaluation, or pairs of an expected and a predicted label.
@@ -122,13 +122,16 @@ def classification_report(
 def _report(labels: list[tuple[str, str]], *, failed: int) -> ClassificationReport:
     wanted, found = zip(*labels, strict=True)
     names = sorted({*wanted, *found} - {NO_PREDICTION})
-    with foreign_code():
-        from sklearn.metrics import precision_recall_fscore_support  # takes a second to import
-
-        rows = precision_recall_fscore_support(wanted, found, labels=names, zero_division=0)
+    right = Counter(one for one, other in labels if one == other)
+    expected, predicted = Counter(wanted), Counter(found)
     classes = {
-        name: ClassScores(float(precision), float(recall), float(f1), int(support))
-        for name, precision, recall, f1, support in zip(names, *rows, strict=True)
+        name: ClassScores(
+            _share(right[name], of=predicted[name]),
+            _share(right[name], of=expected[name]),
+            _share(2 * right[name], of=expected[name] + predicted[name]),
+            expected[name],
+        )
+        for name in names
     }
     return ClassificationReport(
         classes,
@@ -139,6 +142,10 @@ def _report(labels: list[tuple[str, str]], *, failed: int) -> ClassificationRepo
         n=len(labels),
         failed=failed,
     )
+
+
+def _share(count: int, *, of: int) -> float:
+    return count / of if of else 0.0
 
 
 def _given(source: Any) -> list[tuple[Any, Any]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dspex_core.errors.foreign_code import foreign_code
+from dspex_core.errors.optional import optional
 from dspex_core.metrics.comparison import is_missing, parts, same
 
 _SETS = (set, frozenset)
@@ -60,10 +61,9 @@ def assigned(gains: Sequence[Sequence[float]]) -> list[tuple[int, int]]:
         return []
     if len(gains) == 1:
         return [(0, max(range(len(gains[0])), key=lambda column: gains[0][column]))]
+    scipy = optional("scipy.optimize", "pairing the items of lists without an order needs SciPy", extra="metrics")
     with foreign_code():
-        from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped]  # heavy, without types
-
-        rows, columns = linear_sum_assignment(gains, maximize=True)
+        rows, columns = scipy.linear_sum_assignment(gains, maximize=True)
     return list(zip(map(int, rows), map(int, columns), strict=True))
 
 

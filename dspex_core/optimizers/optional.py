@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
-from dspex_core.errors import ConfigurationError
-from dspex_core.errors.foreign_code import foreign_code
+from dspex_core.errors.optional import optional
 
 
 def imported(name: str, need: str) -> Any:
@@ -19,8 +17,4 @@ def imported(name: str, need: str) -> Any:
     Raises:
         ConfigurationError: It is not installed.
     """
-    try:
-        with foreign_code():
-            return import_module(name)
-    except ImportError as error:
-        raise ConfigurationError(f"{need}, which is not installed: pip install 'pytest-dspex[optimize]'") from error
+    return optional(name, need, extra="optimize")

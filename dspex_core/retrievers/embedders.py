@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from dspex_core.errors import ArtifactError, ConfigurationError
 from dspex_core.errors.foreign_code import foreign_code
+from dspex_core.errors.optional import optional
 from dspex_core.flow.steps import Call, adrive, drive
+from dspex_core.retrievers.ngrams import ANALYZERS, NgramIndex
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from sklearn.feature_extraction.text import HashingVectorizer
-
     from dspex_core.flow.steps import Flow
     from dspex_core.lm.embedding import EmbeddingModel
 
-_ANALYZERS = ("char_wb", "char", "word")
 _CONNECTION = frozenset(("api_base", "api_key", "num_retries", "engine", "timeout"))
 _STORABLE = frozenset(("dimensions", "encoding_format", "input_type", "task_type", "truncate"))
 _MATRIX_DIMENSIONS = 2
@@ -122,7 +121,8 @@ class Embedder:
 class LexicalEmbedder:
     """An embedder without a model: it hashes the n-grams of a text.
 
-    Its rows are sparse and of length 1. They depend on the text alone, not on other texts.
+    Its rows are sparse and of length 1. They depend on the text alone, not on other texts. An index of texts compares
+    their n-grams without making rows; a call, which returns rows, needs scikit-learn (`pytest-dspex[metrics]`).
 
     Args:
         analyzer: The units of n-grams: `"char_wb"` (characters within words), `"char"`
@@ -135,24 +135,26 @@ class LexicalEmbedder:
 
     def __post_init__(self) -> None:
         shortest, longest = self.ngram_range
-        if self.analyzer not in _ANALYZERS or not 1 <= shortest <= longest:
+        if self.analyzer not in ANALYZERS or not 1 <= shortest <= longest:
             message = (
-                f"a lexical embedder needs an analyzer of {', '.join(map(repr, _ANALYZERS))} and 1 <= shortest <= "
+                f"a lexical embedder needs an analyzer of {', '.join(map(repr, ANALYZERS))} and 1 <= shortest <= "
                 f"longest n-gram, not {self.analyzer!r} and {self.ngram_range!r}"
             )
             raise ConfigurationError(message)
 
     def __call__(self, texts: list[str], /) -> Any:
-        """Return a SciPy CSR matrix with one row for each text."""
+        """Return a SciPy CSR matrix with one row for each text.
+
+        Raises:
+            ConfigurationError: scikit-learn is not installed.
+        """
         with foreign_code():
             return self._vectorizer.transform(texts)
 
     @cached_property
-    def _vectorizer(self) -> HashingVectorizer:
-        with foreign_code():
-            from sklearn.feature_extraction.text import HashingVectorizer  # takes a second to import
-
-        return HashingVectorizer(
+    def _vectorizer(self) -> Any:
+        text = optional("sklearn.feature_extraction.text", "a matrix of n-grams needs scikit-learn", extra="metrics")
+        return text.HashingVectorizer(
             analyzer=self.analyzer, ngram_range=self.ngram_range, n_features=_COLUMNS, alternate_sign=False
         )
 
@@ -200,7 +202,8 @@ class NearestIndex:
         self._embedder = embedder
         self._normalize = normalize
         self._columns = None
-        if texts:
+        self._ngrams = _index_of_ngrams(texts, embedder)
+        if texts and self._ngrams is None:
             rows = embedder(list(texts)) if vectors is None else vectors
             self._columns = _columns(rows, len(texts), normalize=normalize)
 
@@ -224,6 +227,8 @@ class NearestIndex:
         Raises:
             ConfigurationError: The query's vector and the texts' vectors differ in length.
         """
+        if self._ngrams is not None:
+            return best(self._ngrams.similarities(query), k)
         if self._columns is None:
             return []
         row = _columns(self._embedder([query]), 1, normalize=self._normalize).T
@@ -237,6 +242,14 @@ class NearestIndex:
             product = row @ self._columns
             scores = (product.toarray() if hasattr(product, "toarray") else product).ravel()
         return best(scores, k)
+
+
+def _index_of_ngrams(texts: Sequence[str], embedder: Vectorizer) -> NgramIndex | None:
+    """Return the index of an embedder whose rows are n-grams; their lengths are 1, whether normalized or not."""
+    inner = embedder.model if isinstance(embedder, Embedder) else embedder
+    if not isinstance(inner, LexicalEmbedder):
+        return None
+    return NgramIndex(texts, analyzer=inner.analyzer, ngram_range=inner.ngram_range)
 
 
 def best(scores: Any, k: int) -> list[tuple[int, float]]:
@@ -281,9 +294,8 @@ def _stacked(matrices: list[Any]) -> Any:
         import numpy as np  # as in _matrix
 
     if any(hasattr(matrix, "toarray") for matrix in matrices):
+        sparse = optional("scipy.sparse", "joining sparse rows needs SciPy", extra="metrics")
         with foreign_code():
-            from scipy import sparse  # type: ignore[import-untyped]  # SciPy ships no type information
-
             return sparse.vstack(matrices, format="csr")
     with foreign_code():
         return np.concatenate(matrices) if matrices else np.empty((0, 0), dtype=np.float32)
@@ -291,12 +303,14 @@ def _stacked(matrices: list[Any]) -> Any:
 
 def _columns(rows: Any, n: int, *, normalize: bool) -> Any:
     """Return the rows of `n` texts as columns, scaled to length 1 if they are to be normalized."""
-    with foreign_code():
-        from scipy import sparse
-        from sklearn.preprocessing import normalize as scaled  # heavy, loaded on demand
-
     matrix = _matrix(rows, n)
+    if hasattr(matrix, "toarray"):
+        sklearn = optional("sklearn.preprocessing", "an index of sparse rows needs scikit-learn", extra="metrics")
+        with foreign_code():
+            # Stored by n-gram, so that a query reads only its own n-grams.
+            return (sklearn.normalize(matrix) if normalize else matrix).T.tocsr()
     with foreign_code():
-        columns = (scaled(matrix) if normalize else matrix).T
-        # Stored by n-gram, so that a query reads only its own n-grams.
-        return columns.tocsr() if sparse.issparse(columns) else columns
+        import numpy as np  # loaded by now
+
+        lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
+        return (matrix / np.where(lengths == 0, 1, lengths) if normalize else matrix).T

@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from dspex_core.errors import ConfigurationError
-from dspex_core.errors.foreign_code import foreign_code
+from dspex_core.errors.optional import optional
 from dspex_core.stats.checks import check_values, checked_confidence
 from dspex_core.stats.intervals import Interval
 
@@ -107,10 +107,8 @@ def _degrees(one: float, of_one: int, other: float, of_other: int) -> float:
 
 
 def _student(confidence: float, *, degrees: float) -> float:
-    with foreign_code():
-        from scipy.special import stdtrit  # type: ignore[import-untyped]  # SciPy ships no type information
-
-    return float(stdtrit(degrees, 0.5 + confidence / 2))
+    scipy = optional("scipy.special", "an interval of few labels needs SciPy", extra="metrics")
+    return float(scipy.stdtrit(degrees, 0.5 + confidence / 2))
 
 
 def _variance(values: Sequence[float]) -> float:

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from dspex_core.errors import ConfigurationError, LMNotConfiguredError
 from dspex_core.errors.foreign_code import foreign_code
+from dspex_core.errors.optional import optional
 from dspex_core.lm.embedded.router import Router
 from dspex_core.lm.embedded.weights import find_weights
 
@@ -206,9 +207,8 @@ def _number(variable: str) -> int | None:
 
 def _cores() -> int:
     """Return how many cores this process may use, by its affinity and its control group."""
+    joblib = optional("joblib", "the embedded LM needs joblib", extra="local")  # 0.3 s, and a server's start takes more
     with foreign_code():
-        import joblib  # takes 0.3 s, and a server's start more
-
         return int(joblib.cpu_count())
 
 

@@ -17,6 +17,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors.foreign_code import foreign_code
+from dspex_core.errors.optional import optional
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -101,14 +102,14 @@ class _Counted:
     """
 
     def __init__(self, rows: Mapping[str, Sequence[str]]) -> None:
-        with foreign_code():
-            from sklearn.feature_extraction.text import CountVectorizer  # takes a second to import
-
+        text = optional(
+            "sklearn.feature_extraction.text", "counting telling terms needs scikit-learn", extra="optimize"
+        )
         self.labels = sorted(rows)
         whole = [text for label in self.labels for text in rows[label]]
         try:
             words = {"ngram_range": (1, 2), "stop_words": "english", "token_pattern": _WORD}
-            by_row = CountVectorizer(binary=True, **words)
+            by_row = text.CountVectorizer(binary=True, **words)
             table = by_row.fit_transform(whole).toarray()
         except ValueError:  # there is no word in any text
             self.terms: list[str] = []
