@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from pathlib import Path
 from typing import Any
 
@@ -88,14 +89,15 @@ def page() -> str:
 
 
 def commands() -> list[tuple[str, ...]]:
-    """Return the packages that run as a command, with what their `__main__.py` says of it."""
+    """Return the packages that run as a command, with what they are. Those inside of others are started by these."""
     found = []
-    for package in ("dspex_core", "pytest_dspex"):
-        for main in sorted((ROOT / package).rglob("__main__.py")):
-            name = ".".join(main.relative_to(ROOT).parent.parts)
-            about = ast.get_docstring(ast.parse(main.read_text(encoding="utf-8"))) or ""
-            found.append((f"python -m {name}", about.split("\n\n")[0].replace("PYTEST_DONT_REWRITE", "")))
-    return [(name, " ".join(about.split())) for name, about in found]
+    for main in sorted(
+        main for package in ("dspex_core", "pytest_dspex") for main in ROOT.glob(f"{package}/*/__main__.py")
+    ):
+        about = ast.get_docstring(ast.parse(main.with_name("__init__.py").read_text(encoding="utf-8"))) or ""
+        text = " ".join(re.sub(r" *\(?PYTEST_DONT_REWRITE\)?", "", about.split("\n\n")[0]).split())
+        found.append((f"python -m {'.'.join(main.relative_to(ROOT).parent.parts)}", text))
+    return found
 
 
 def _hook(name: str) -> tuple[str, str]:

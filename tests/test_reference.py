@@ -53,6 +53,6 @@ def test_each_public_name_has_one_place_in_the_api(module):
 
 
 def test_the_page_has_each_package_that_runs_as_a_command():
-    mains = [main for package in ("dspex_core", "pytest_dspex") for main in (ROOT / package).rglob("__main__.py")]
+    mains = [main for package in ("dspex_core", "pytest_dspex") for main in (ROOT / package).glob("*/__main__.py")]
     names = {".".join(main.relative_to(ROOT).parent.parts) for main in mains}
     assert set(re.findall(r"\| `python -m ([\w.]+)", PAGE)) == names
