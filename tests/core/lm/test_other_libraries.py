@@ -79,6 +79,7 @@ print(lm("hi"), asyncio.run(lm.acall("hi", rollout_id=1, temperature=1)))
 print(lm.copy(engine="litellm", cache=False)("hi"))
 print(BM25(["an otter", "a heron"])("otter", k=1).passages)
 print(Embeddings(["an otter", "a heron"], LexicalEmbedder(), k=1)("otter").passages)
+print(LexicalEmbedder()(["an otter"]).shape)
 print(list(repaired('{"a": 1')))
 with PythonInterpreter() as interpreter:
     print(interpreter.execute("1 + 1"))
