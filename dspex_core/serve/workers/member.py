@@ -179,7 +179,8 @@ class Member:
         """Take no further call, and end after those under way; at once before it is ready."""
         if not self.is_ready:
             self.end(reason, is_planned=True)
-        elif not self.is_leaving:
+            return
+        if not self.is_leaving:
             self.is_leaving = True
             self._verdict = Ending(reason, is_planned=True)
             self.left.set()

@@ -289,6 +289,21 @@ def test_draining_stops_what_does_not_end_in_time(tmp_path):
     assert is_gone(asyncio.run(run()))
 
 
+@pytest.mark.parametrize("turns", [1, 3, 30])
+def test_a_service_that_ends_while_its_workers_start_leaves_none(turns):
+    async def run():
+        backend = supervisor()
+        starting = asyncio.create_task(backend.start())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await backend.drain(PATIENCE)
+        with pytest.raises(ShuttingDownError):
+            await starting
+        return backend.state
+
+    assert asyncio.run(run()).ready == 0
+
+
 _SERVICE = """
 import asyncio, sys
 from dspex_core.serve.contract import describe
