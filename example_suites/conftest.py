@@ -4,10 +4,19 @@ All together take too long for a first look. A live run leaves the others out, u
 replay leaves out none.
 """
 
+from importlib.util import find_spec
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
 LIVE = frozenset({"extract_contact", "handbook_rag", "review_sentiment", "support_agent", "support_intents"})
+
+
+NEEDS = {"dspy_program": "dspy"}  # a library that the README's first command does not install
+
+
+def lacking():
+    """Return the suites whose library is not installed."""
+    return [FOLDER / name for name, library in NEEDS.items() if find_spec(library) is None]
 
 
 def left_out(config):
@@ -25,15 +34,16 @@ def left_out(config):
 
 
 def notice(config):
-    names = ", ".join(suite.name for suite in left_out(config))
+    lines = [f"left out: {suite.name}, which needs {NEEDS[suite.name]}, which is not installed" for suite in lacking()]
+    names = ", ".join(suite.name for suite in left_out(config) if suite not in lacking())
     if not names:
-        return []
+        return lines
     how = "pytest example_suites/NAME --dspex-live; or all: pytest example_suites/*/ --dspex-live"
-    return [f"left out of this live run: {names}", f"run one with: {how}"]
+    return [*lines, f"left out of this live run: {names}", f"run one with: {how}"]
 
 
 def pytest_ignore_collect(collection_path, config):
-    return True if collection_path in left_out(config) else None
+    return True if collection_path in [*lacking(), *left_out(config)] else None
 
 
 def pytest_report_header(config):

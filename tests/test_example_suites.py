@@ -28,6 +28,8 @@ NO_NETWORK = """
 import sys
 
 def refuse(event, arguments):
+    if event == "socket.bind" and arguments[1] == ("::1", 0):
+        return  # urllib3, which DSPy loads, looks at its import whether there is IPv6
     if event in ("socket.connect", "socket.bind", "socket.getaddrinfo"):
         raise SystemExit(f"the replay used the network: {event} {arguments}")
 
