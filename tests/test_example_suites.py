@@ -18,6 +18,7 @@ INPUTS = {
     "extract_contact": "text",
     "handbook_rag": "question",
     "multi_hop_qa": "question",
+    "optimization_tutorial": "text",
     "research_team": "topic",
     "review_sentiment": "review",
     "support_agent": "question",
