@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dspex_core.flow.pieces import PIECE
     from dspex_core.flow.threads import WORK
     from dspex_core.interop.alias import alias_dspy
+    from dspex_core.lm.addresses import is_loopback
     from dspex_core.lm.embedded.server import BUILT_IN, SERVER_VARIABLE, serve
     from dspex_core.messages import Json
     from dspex_core.metrics.score import as_score, metric_name
@@ -106,6 +107,7 @@ __all__ = [
     "foreign_code",
     "holm",
     "ignore_foreign_warnings",
+    "is_loopback",
     "is_secret",
     "keep_prices_local",
     "list_price",
@@ -180,6 +182,7 @@ _HOMES = {
     "clustered_interval": "stats",
     "holm": "stats",
     "ignore_foreign_warnings": "errors.foreign_code",
+    "is_loopback": "lm.addresses",
     "is_secret": "plain.secrets",
     "keep_prices_local": "spending.prices",
     "list_price": "spending.prices",

@@ -1,7 +1,8 @@
 """HTTP requests and replies as cassettes keep them: without credentials, in one canonical form. PYTEST_DONT_REWRITE
 
 Two requests are equal if their method, their URL without credentials and their body are; a JSON body is compared as
-JSON. Of the headers of a request nothing is kept, of those of a reply the few that clients read.
+JSON. A port that the system has chosen for a server of this machine is another one in each session, and is left out. Of
+the headers of a request nothing is kept, of those of a reply the few that clients read.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
 
-from dspex_core.plugin_api import HIDDEN, is_secret, masked
+from dspex_core.plugin_api import HIDDEN, is_loopback, is_secret, masked
 from pytest_dspex.cassettes.redact import is_secret as names_account
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pytest_dspex.cassettes.masking import Mask
 
 _PORTS = {"http": 80, "https": 443}
+_FIRST_CHOSEN_PORT = 32_768  # from here on, systems choose the ports of servers that ask for any
 _SHORTEST_SECRET = 8  # characters; a shorter one may well stand in a prompt
 _SECRET_IN_QUERY = frozenset({"key", "sig", "signature", "token", "code", "state"})
 _KEPT_HEADERS = frozenset({"content-type", "location", "retry-after", "retry-after-ms", "x-should-retry"})
@@ -40,7 +42,7 @@ class HTTPRequest:
 
     Args:
         method: In capitals.
-        url: Without credentials; the parameters of its query are sorted.
+        url: Without credentials and without a port that the system chose; the parameters of its query are sorted.
         body: JSON data where the body is JSON, else its text, or a digest of bytes; `None` without a body.
         secrets: The credentials that the request carries, which a reply may quote.
     """
@@ -148,7 +150,14 @@ def request_of(method: str, url: str, *, headers: Iterable[tuple[str, str]], bod
     secrets.update(_named_secrets(data))
     known = tuple(sorted((secret for secret in secrets if len(secret) >= _SHORTEST_SECRET), key=len, reverse=True))
     mask = _Mask(known)
-    return HTTPRequest(method.upper(), mask.url(url), mask.value(data), known)
+    return HTTPRequest(method.upper(), _without_chosen_port(mask.url(url)), mask.value(data), known)
+
+
+def _without_chosen_port(url: str) -> str:
+    pieces = urlsplit(url)
+    if not is_loopback(pieces.hostname or "") or (pieces.port or 0) < _FIRST_CHOSEN_PORT:
+        return url
+    return pieces._replace(netloc=pieces.netloc.removesuffix(f":{pieces.port}")).geturl()
 
 
 def kept_headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -45,6 +45,19 @@ def test_json_is_compared_as_json(data, order):
     assert (one.key("c", 0), one) == (two.key("c", 0), two)
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "127.0.0.2"])
+@given(st.integers(32_768, 65_535), st.integers(32_768, 65_535))
+def test_a_port_that_the_system_chose_for_a_server_of_this_machine_does_not_count(host, before, after):
+    one, two = (request_of("POST", f"http://{host}:{port}/v1/x?b=1", headers=(), body=b"") for port in (before, after))
+    assert one == two
+    assert one.url == f"http://{host}/v1/x?b=1"
+
+
+@pytest.mark.parametrize("server", ["127.0.0.1:11434", "localhost:8000", "example.org:40000", "10.0.0.1:40000"])
+def test_a_port_that_somebody_chose_counts(server):
+    assert request_of("POST", f"http://{server}/v1/x", headers=(), body=b"").url == f"http://{server}/v1/x"
+
+
 @given(
     st.sampled_from(["method", "url", "body", "case", "number"]),
     st.sampled_from([b"", b"text", b'{"a": 1}', b"\xff\x00"]),
