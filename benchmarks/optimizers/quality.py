@@ -7,8 +7,8 @@ it was and the compiled one are scored on 120 rows that no optimizer has seen. E
 with the adapter that suits the model best: ours with its default, DSPy with its `JSONAdapter`, told that the server
 holds replies to a schema. Each outcome is a line of a file; the next run with that file does what is missing.
 
-The folders hold `train.csv` of BANKING77, and `movieReviewSnippets_GroundTruth.txt` of Hutto and Gilbert (2014,
-"VADER", in the source distribution of vaderSentiment): movie reviews rated by people. The third task is this project's
+The folders hold `train.csv` of BANKING77, and `amazonReviewSnippets_GroundTruth.txt` of Hutto and Gilbert (2014,
+"VADER", in the source distribution of vaderSentiment): product reviews rated by people. The third task is this project's
 example suite support_intents.
 """
 
@@ -85,7 +85,7 @@ def load_tasks(banking: Path, reviews: Path) -> dict[str, Task]:
         rows = [(line["text"], line["category"]) for line in csv.DictReader(lines)]
     chosen = set(random.Random(0).sample(sorted({label for _, label in rows}), INTENTS))
     rated = []
-    for line in (reviews / "movieReviewSnippets_GroundTruth.txt").read_text(encoding="utf-8").splitlines():
+    for line in (reviews / "amazonReviewSnippets_GroundTruth.txt").read_text(encoding="utf-8").splitlines():
         _, rating, text = line.split("\t")
         if abs(float(rating)) >= 1:
             rated.append((text, "positive" if float(rating) > 0 else "negative"))
@@ -98,7 +98,7 @@ def load_tasks(banking: Path, reviews: Path) -> dict[str, Task]:
         f"banking77, {INTENTS} intents": Task(
             "Classify the bank customer's question by its intent.", "intent", [row for row in rows if row[1] in chosen]
         ),
-        "movie reviews": Task("Say whether the movie review is positive or negative.", "sentiment", rated),
+        "product reviews": Task("Say whether the product review is positive or negative.", "sentiment", rated),
         "support_intents": Task("Sort a customer's message to a shop.", "intent", suite),
     }
 
@@ -161,50 +161,36 @@ def mipro(
 OPTIMIZERS = {"BootstrapFewShot": few_shot, "random search": random_search, "MIPROv2": mipro}
 
 
-def _held_to_a_schema(library: ModuleType) -> list[Any]:
-    """Return adapters whose replies the server holds to a schema: the model follows no format by itself."""
-    return [library.JSONAdapter(), library.JSONAdapter(outlines_types=True)]
+def _dimensions() -> Any:
+    """Return what suits a model that follows no format unless the server holds it to a schema."""
+    from dspex_core.optimizers.search.dimensions import PromptDimensions
+
+    return PromptDimensions(
+        adapters=[], choice_orders=2, demo_orders=1, demo_counts=[], balanced_sets=1, nearest=[2, 4]
+    )
 
 
 def random_search_beyond(library: ModuleType, metric: Callable[..., bool], seed: int) -> tuple[Any, dict[str, Any]]:
     """Return random search with all that DSPy's does not have. Racing pays for the larger number of candidates."""
-    from dspex_core.optimizers.proposers.telling import Telling
-    from dspex_core.optimizers.search.dimensions import PromptDimensions
-
     optimizer = library.BootstrapFewShotWithRandomSearch(
         metric=metric,
         max_bootstrapped_demos=3,
         max_labeled_demos=4,
-        num_candidate_programs=12,
+        num_candidate_programs=10,
         num_threads=4,
-        max_errors=10_000,  # an adapter that suits the model badly is a bad candidate, not the end
         seed=seed,
-        proposers=[Telling()],
-        instructions_per_proposer=2,
-        dimensions=PromptDimensions(adapters=_held_to_a_schema(library)),
+        dimensions=_dimensions(),
     )
     return optimizer, {"valset": True}
 
 
 def mipro_beyond(library: ModuleType, metric: Callable[..., bool], seed: int) -> tuple[Any, dict[str, Any]]:
     """Return MIPROv2 with all that DSPy's does not have."""
-    from dspex_core.optimizers.proposers.telling import Telling
-    from dspex_core.optimizers.search.dimensions import PromptDimensions
-
-    return mipro(
-        library,
-        metric,
-        seed,
-        num_trials=14,
-        max_errors=10_000,
-        proposers=[Telling()],
-        racing=True,
-        dimensions=PromptDimensions(adapters=_held_to_a_schema(library)),
-    )
+    return mipro(library, metric, seed, num_trials=12, racing=True, dimensions=_dimensions())
 
 
 def beyond() -> dict[str, Any]:
-    """Return what DSPy does not have: instructions of `Telling`, dimensions of prompts, and racing."""
+    """Return what DSPy does not have: dimensions of prompts, and racing."""
     return {"random search, beyond": random_search_beyond, "MIPROv2, beyond": mipro_beyond}
 
 
@@ -293,7 +279,7 @@ def report(path: Path) -> list[tuple[object, ...]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("banking", type=Path, help="a folder with train.csv")
-    parser.add_argument("reviews", type=Path, help="a folder with movieReviewSnippets_GroundTruth.txt")
+    parser.add_argument("reviews", type=Path, help="a folder with amazonReviewSnippets_GroundTruth.txt")
     parser.add_argument("--out", type=Path, required=True, help="the file of outcomes, a line of JSON each; added to")
     parser.add_argument("--seeds", type=int, default=3, help="how many (default: 3)")
     parser.add_argument("--only", action="append", help="an optimizer to measure, such as 'MIPROv2'; may be repeated")
