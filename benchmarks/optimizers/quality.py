@@ -8,8 +8,8 @@ with the adapter that suits the model best: ours with its default, DSPy with its
 holds replies to a schema. Each outcome is a line of a file; the next run with that file does what is missing.
 
 The folders hold `train.csv` of BANKING77, and `amazonReviewSnippets_GroundTruth.txt` of Hutto and Gilbert (2014,
-"VADER", in the source distribution of vaderSentiment): product reviews rated by people. The third task is this project's
-example suite support_intents.
+"VADER", in the source distribution of vaderSentiment): product reviews rated by people. The third task is this
+project's example suite support_intents.
 """
 
 from __future__ import annotations
