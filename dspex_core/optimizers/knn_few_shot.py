@@ -73,13 +73,14 @@ class KNNFewShot(Optimizer):
         """
         if self.k < 1:
             raise run.failure(f"k must be at least 1, not {self.k!r}")
-        found = self._bootstrap(run)
         program = without_demos(run.student)
+        for predictor in program.predictors():  # one that cannot keep it refuses before any LM is called
+            predictor.demo_selector = NearestDemos(self.k, self.vectorizer)
+        found = self._bootstrap(run)
         for path, predictor in program.named_predictors():
             labeled = [labeled_demo(predictor.signature, example) for example in run.trainset]
             demos = [found.get(index, {}).get(path, demo) for index, demo in enumerate(labeled)]
             predictor.demos = [demo for demo in demos if demo is not None]
-            predictor.demo_selector = NearestDemos(self.k, self.vectorizer)
         return program
 
     def get_params(self) -> dict[str, Any]:

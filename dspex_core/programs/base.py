@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TextIO
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TextIO
 
 from dspex_core.adapters.base import Adapter
 from dspex_core.adapters.stored import adapter_from_json
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from dspex_core.programs.batch import Work
     from dspex_core.programs.demos.selector import DemoSelector
     from dspex_core.signatures.signature import Signature
+
+    Changeable = Literal["adapter", "choices", "demo_selector"]
 
 
 class Module(Saved):
@@ -224,7 +226,12 @@ class Predictor(Declared, Module):
         signature: The task.
         config: Sampling parameters of every call.
         callbacks: Receive events of this predictor's calls, in addition to those in the settings.
+
+    `changeable` names what not every kind of predictor can keep beside its words, demos and config. An optimizer leaves
+    out what a predictor cannot keep.
     """
+
+    changeable: ClassVar[frozenset[Changeable]] = frozenset(("adapter", "choices", "demo_selector"))
 
     def __init__(
         self, signature: type[Signature], config: dict[str, Any], callbacks: Sequence[Listener] | None = None
@@ -293,7 +300,7 @@ class Predictor(Declared, Module):
         try:
             words = dspy.signature_state(self.signature, state.get("signature", {}))
             clone.signature = self.signature.load_state(words)
-        except SignatureError as error:
+        except (SignatureError, ConfigurationError) as error:
             problems.append(str(error))
         try:
             if "adapter" in state:  # else it stays as the program has it

@@ -33,6 +33,7 @@ class DspyPredictor(Predictor):
         predict: The `dspy.Predict`.
     """
 
+    changeable = frozenset()
     _adapter = None
 
     def __init__(self, predict: Any) -> None:

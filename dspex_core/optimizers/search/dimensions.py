@@ -53,7 +53,8 @@ class PromptDimensions:
     """What is searched beside instructions and demos, for each predictor of a program.
 
     What is found is part of the program's state. Dimensions without a choice are left out: an order of choices needs an
-    output that is a `Literal` or an `Enum`, for instance. Predictors that choose demos by their inputs keep these.
+    output that is a `Literal` or an `Enum`, for instance. So are those that a predictor cannot keep: one of DSPy has
+    no adapter, order of choices or nearest demos of its own. Predictors that choose demos by their inputs keep these.
 
     Args:
         adapters: The adapters that are tried beside the one in use. Those that are not built in, or hold an LM, cannot
@@ -101,11 +102,12 @@ class PromptDimensions:
         """Return how many demos a prompt shows at most, where they are balanced or the nearest."""
         sets = [_covering(labeled_demos(each.signature, trainset), each) for each in student.predictors()]
         balanced = max(map(len, sets), default=0) if self.balanced_sets else 0
-        return max(balanced, min(max(self.nearest, default=0), len(trainset)))
+        nearest = max((count for each in student.predictors() for count in self._nearest_of(each)), default=0)
+        return max(balanced, min(nearest, len(trainset)))
 
     def _all(self, run: Run[Any], path: str, predictor: Predictor) -> list[Dimension]:
         of_demos = self._of_demos(run, path, predictor) if predictor.demo_selector is None else []
-        adapters = [adapter for adapter in self.adapters if adapter != adapter_of(predictor)]
+        adapters = self._adapters_of(predictor)
         words = [_AS_IT_IS, *map(repr, adapters)]
         return [
             *of_demos,
@@ -115,7 +117,7 @@ class PromptDimensions:
 
     def _of_demos(self, run: Run[Any], path: str, predictor: Predictor) -> list[Dimension]:
         """Return which demos, and in which order. A balanced set is never cut: it would not be balanced then."""
-        counts, nearest = (list(dict.fromkeys(numbers)) for numbers in (self.demo_counts, self.nearest))
+        counts, nearest = (list(dict.fromkeys(of_all)) for of_all in (self.demo_counts, self._nearest_of(predictor)))
         labeled = labeled_demos(predictor.signature, run.trainset)
         choices: list[tuple[str, Callable[[Predictor], None]]] = [
             *((f"the first {count}", partial(_cut_demos, count)) for count in counts),
@@ -132,6 +134,13 @@ class PromptDimensions:
         words = [_AS_IT_IS, *(word for word, _ in choices)]
         return [Dimension("choice of demos", words, apply), self._orders(run, path)]
 
+    def _adapters_of(self, predictor: Predictor) -> list[Adapter]:
+        tried = self.adapters if "adapter" in predictor.changeable else ()
+        return [adapter for adapter in tried if adapter != adapter_of(predictor)]
+
+    def _nearest_of(self, predictor: Predictor) -> Sequence[int]:
+        return self.nearest if "demo_selector" in predictor.changeable else ()
+
     def _orders(self, run: Run[Any], path: str) -> Dimension:
         purposes = {nth: f"{path}: order of demos {nth}" for nth in range(1, self.demo_orders)}
 
@@ -143,7 +152,8 @@ class PromptDimensions:
 
     def _choice_orders(self, run: Run[Any], path: str, predictor: Predictor) -> list[Dimension]:
         found = []
-        for name, field in predictor.signature.output_fields.items():
+        fields = predictor.signature.output_fields if "choices" in predictor.changeable else {}
+        for name, field in fields.items():
             rngs = [run.random(f"{path}: order of {name} {nth}") for nth in range(1, self.choice_orders)]
             found.append(_choice_order(name, _orders_of(field, rngs)))
         return found

@@ -1,0 +1,102 @@
+"""Our optimizers on programs of DSPy: they search what such a program can keep."""
+
+import pytest
+from both import chat
+
+import dspex_core
+from dspex_core import (
+    COPRO,
+    BootstrapFewShotWithRandomSearch,
+    Example,
+    KNNFewShot,
+    MIPROv2,
+    ScriptedLM,
+    exact_match,
+)
+from dspex_core.errors import ArtifactError, ConfigurationError
+from dspex_core.interop import as_program
+from dspex_core.optimizers.search.dimensions import PromptDimensions
+
+LABELS = ["red", "green", "blue"]
+ROWS = [Example(text=f"text {n}", label=LABELS[n % 3]).with_inputs("text") for n in range(18)]
+MATCH = exact_match("label")
+DEMOS = {"max_bootstrapped_demos": 0, "max_labeled_demos": 3}
+SEARCHES = {
+    "MIPROv2": (lambda **given: MIPROv2(MATCH, auto=None, num_candidates=3, proposers=[], **DEMOS, **given)),
+    "random search": (lambda **given: BootstrapFewShotWithRandomSearch(MATCH, **DEMOS, **given)),
+}
+
+
+def right_if(knows):
+    """Make an LM that gives the right label where the request is as it needs it, and red elsewhere."""
+
+    def answer(request):
+        if "proposed_instruction" in request.messages[0].text:
+            return chat(proposed_instruction="Look twice.", proposed_prefix_for_output_field="Label:")
+        number = int(request.messages[-1].text.split("text ")[-1].split()[0])
+        return chat(label=LABELS[number % 3] if knows(request) else "red")
+
+    return ScriptedLM(answer)
+
+
+def shows_blue(request):
+    return any("blue" in message.text for message in request.messages if message.role == "assistant")
+
+
+def is_asked_to_look_twice(request):
+    return "Look twice." in request.messages[0].text
+
+
+@pytest.fixture
+def program(real):
+    return lambda: real.Predict(real.Signature("text: str -> label: Literal['red', 'green', 'blue']"))
+
+
+def compiled(optimizer, program, knows, **options):
+    if isinstance(optimizer, MIPROv2):
+        options = {"num_trials": 8, "minibatch": False, **options}
+    with dspex_core.context(lm=right_if(knows)):
+        return optimizer.compile(program, trainset=ROWS[:9], valset=ROWS[9:], **options)
+
+
+def loaded(found, program, path):
+    found.save(path)
+    other = as_program(program)
+    other.load(path)
+    return other
+
+
+@pytest.mark.parametrize("make", SEARCHES.values(), ids=SEARCHES)
+@pytest.mark.parametrize("dimensions", [None, PromptDimensions()], ids=["plain", "dimensions"])
+def test_a_search_leaves_out_what_a_program_of_dspy_cannot_keep(program, make, dimensions, tmp_path):
+    found = compiled(make(dimensions=dimensions), program(), shows_blue)
+    assert (found.trials.best.score, bool(found.module.demos)) == (1, True)
+    assert loaded(found, program(), tmp_path / "found.json").dump_state() == found.dump_state()
+    if dimensions is not None:
+        names = {name for trial in found.trials for name in trial.choices}
+        assert not any("adapter" in name or "choices of" in name for name in names)
+        assert "self: choice of demos" in names
+        assert not any("nearest" in trial.name for trial in found.trials)
+
+
+def test_instructions_are_written_for_it(program, tmp_path):
+    found = compiled(COPRO(metric=MATCH, breadth=2, depth=1), program(), is_asked_to_look_twice)
+    assert found.module.signature.instructions == "Look twice."
+    assert loaded(found, program(), tmp_path / "found.json").dump_state() == found.dump_state()
+
+
+def test_nearest_demos_are_refused_before_any_lm_is_asked(program):
+    lm = ScriptedLM([])
+    with dspex_core.context(lm=lm), pytest.raises(ConfigurationError, match="cannot choose its demos in each call"):
+        KNNFewShot(3, metric=MATCH).compile(program(), trainset=ROWS)
+    assert len(lm.history) == 0
+
+
+def test_a_state_that_it_cannot_keep_is_refused_whole(program):
+    ours = dspex_core.Predict("text -> label: Literal['red', 'green', 'blue']")
+    ours.adapter = dspex_core.JSONAdapter()
+    ours.signature = ours.signature.with_updated_fields("label", choices=["blue", "green", "red"])
+    predictor = as_program(program()).predictors()[0]
+    with pytest.raises(ArtifactError, match="no order of choices") as raised:
+        predictor.load_state(ours.dump_state())
+    assert "no adapter of its own" in str(raised.value)
