@@ -88,3 +88,23 @@ def storyteller():
     words = " ".join(f"word{number}" for number in range(400))
     program.set_lm(dspy.ScriptedLM(lambda _: {"story": words}))
     return program
+
+
+def quoting():
+    """Return a program that says whether an artifact has given it the instructions `Be old.`."""
+    program = dspy.Predict("topic -> story")
+    program.set_lm(dspy.ScriptedLM(lambda request: {"story": "old" if "Be old." in str(request.messages) else "new"}))
+    return program
+
+
+class Indexed(Obedient):
+    """As `Obedient`, with a folder of its own to load."""
+
+    def load(self, path, **_):
+        root = Path(path)
+        self.words = f"{(root / 'words.txt').read_text()}, {len((root / 'parts' / '0.bin').read_bytes())} byte"
+
+
+def indexed():
+    """Return the program that loads a folder."""
+    return Indexed()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.serve.contract import contract_of
 from dspex_core.serve.in_process import Limits, ProgramRunner
 from dspex_core.serve.loading import load_program
+from dspex_core.serve.workers.kept import content_of
 
 if TYPE_CHECKING:
     from dspex_core.serve.workers.setup import WorkerSetup
@@ -19,7 +20,8 @@ def runner_of(setup: WorkerSetup) -> ProgramRunner:
         ConfigurationError: The setup names no program, or one that cannot be served.
         ArtifactError: The file cannot be read, or no program can be made of it.
     """
-    program = load_program(setup.program, factory=setup.factory, allow_import=setup.allow_import, strict=setup.strict)
+    with content_of(setup) as path:
+        program = load_program(path, factory=setup.factory, allow_import=setup.allow_import, strict=setup.strict)
     contract = contract_of(program, name=setup.name, signature=setup.signature)
     settings: dict[str, Any] = {}
     if setup.lm:

@@ -29,6 +29,7 @@ class WorkerSetup:
         limits: What one request may use: `calls`, `tokens`, `usd`.
         beat: Every how many seconds a worker says that it is alive.
         paths: Where a worker looks for modules.
+        content: The files of `program` by name, as its service keeps them; see `with_content`.
     """
 
     program: str | None = None
@@ -42,6 +43,7 @@ class WorkerSetup:
     limits: Mapping[str, Any] = field(default_factory=dict)
     beat: float = 1.0
     paths: tuple[str, ...] = ()
+    content: Mapping[str, str] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON data."""

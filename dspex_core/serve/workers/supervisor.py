@@ -20,6 +20,7 @@ from dspex_core.errors import (
 )
 from dspex_core.serve.workers.backoff import Backoff
 from dspex_core.serve.workers.frames import FrameError
+from dspex_core.serve.workers.kept import with_content
 from dspex_core.serve.workers.member import Ending, Member, NotBegunError, Running, crashed
 from dspex_core.serve.workers.options import WorkerOptions
 from dspex_core.serve.workers.process import memory_is_known
@@ -85,12 +86,16 @@ class Supervisor:
         program: What callers know of the program; `describe` returns it.
         setup: How workers make the program.
         options: How many workers there are, and when one is replaced.
+
+    Raises:
+        ArtifactError: The file or folder of the setup cannot be read. It is read now: workers that start later run
+            what it holds now.
     """
 
     def __init__(self, program: ServedProgram, setup: WorkerSetup, options: WorkerOptions | None = None) -> None:
         self._program = program
         self._options = options or WorkerOptions()
-        self._setup = replace(setup, beat=self._options.beat, paths=tuple(sys.path))
+        self._setup = replace(with_content(setup), beat=self._options.beat, paths=tuple(sys.path))
         self._places = [
             _Place(Backoff(self._options.first_wait, self._options.longest_wait)) for _ in range(self._options.workers)
         ]

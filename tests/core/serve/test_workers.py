@@ -233,6 +233,28 @@ def test_a_worker_is_replaced_after_its_calls_without_a_failure():
     assert (state.started, state.failed) == (2, 0)
 
 
+def test_a_worker_that_replaces_another_one_runs_the_artifact_of_the_services_start(tmp_path):
+    file = tmp_path / "state.json"
+    program = served_programs.quoting()
+    program.signature = program.signature.with_instructions("Be old.")
+    program.save(file)
+    setup = WorkerSetup(program=str(file), factory="served_programs:quoting")
+
+    async def run():
+        backend = Supervisor(describe(program), setup, WorkerOptions(workers=1, first_wait=0.01))
+        await backend.start()
+        [old] = backend.state.pids
+        file.write_text("damaged")
+        os.kill(old, signal.SIGKILL)
+        await until(lambda: backend.state.started == 2)
+        try:
+            return await backend.call({"topic": "x"}, timeout=PATIENCE)
+        finally:
+            await backend.drain(PATIENCE)
+
+    assert asyncio.run(run()) == {"story": "old"}
+
+
 @pytest.mark.parametrize(
     ("factory", "tries", "words"),
     [("crashing", 2, "exited with status 9"), ("refusing", 1, "ConfigurationError: there is no index")],
