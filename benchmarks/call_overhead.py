@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import findings
 import server
 import worker
 
@@ -175,6 +176,13 @@ def main() -> None:
 
     with server.running() as url:
         rows = [row for group in GROUPS for row in compare(group, url, options)]
+    findings.write(
+        (
+            findings.Finding(what, ours, "ms", peer, ratio, f"{bar:g}", met)
+            for what, ours, peer, ratio, _, bar, met in rows
+        ),
+        options,
+    )
     print(tabulate(rows, ("ours / peer", "ours, ms", "peer, ms", "ratio", "95 %", "bar", "met"), floatfmt=".3f"))
 
 

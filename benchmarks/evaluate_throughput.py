@@ -16,6 +16,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
+import findings
 import server
 import worker
 
@@ -117,12 +118,16 @@ CLIENTS: dict[str, worker.Client] = {
 def report(seconds: dict[str, float], options: argparse.Namespace) -> None:
     from tabulate import tabulate
 
-    rows = []
+    rows, found = [], []
     for name, taken in seconds.items():
         client, _, width = name.rpartition("_")
         ratio, bar = taken / seconds[f"raw_aiohttp_{width}"], BARS[int(width)]
         bar, met = (bar, "yes" if ratio <= bar else "no") if client.startswith("dspex_") else ("", "")
         rows.append((client, width, taken, options.examples / int(width) * options.latency, ratio, bar, met))
+        if client != "raw_aiohttp":
+            what = f"{options.examples} examples, {width} at once, {client} / bare aiohttp"
+            found.append(findings.Finding(what, taken, "s", seconds[f"raw_aiohttp_{width}"], ratio, f"{bar}", met))
+    findings.write(found, options)
     clock = "CPU, s" if options.cpu else "wall, s"
     print(tabulate(rows, ("client", "at once", clock, "ideal, s", "times aiohttp", "bar", "met"), floatfmt=".3f"))
 

@@ -15,6 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import findings
 import httpx
 from vcr import VCR
 from vcr.request import Request
@@ -88,10 +89,17 @@ def theirs(entries: int, folder: Path) -> float:
         return timed(sampled(entries))
 
 
+def _finding(entries: int, ours_ms: float, peer: float | None) -> findings.Finding:
+    ratio = None if peer is None else ours_ms / peer
+    what = f"a replayed HTTP request, {entries:,} entries / vcrpy"
+    return findings.Finding(what, ours_ms, "ms", peer, ratio, f"{BAR:g} ms", findings.verdict(ours_ms <= BAR))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10, 100, 1_000, 10_000])
     parser.add_argument("--vcrpy-up-to", type=int, default=1_000, help="it takes minutes for more")
+    findings.add_option(parser)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -106,6 +114,7 @@ def main() -> None:
     worst, growth = max(found.values()), max(found.values()) / found[min(found)]
     print(f"a request: {worst:.3f} ms, bar {BAR} ms: {'met' if worst <= BAR else 'NOT MET'}")
     print(f"the largest cassette / the smallest: {growth:.2f}, bar {FLAT}: {'met' if growth <= FLAT else 'NOT MET'}")
+    findings.write((_finding(size, found[size], peers.get(size)) for size in found), arguments)
     sys.exit(worst > BAR or growth > FLAT)
 
 

@@ -4,8 +4,9 @@ Each suite is a folder of its own with one test file, run as a process of its ow
 that its documentation shows and with the OpenAI SDK: DeepEval (`deepeval test run`, `assert_test` with a metric) and
 LangSmith's plugin (`@pytest.mark.langsmith`, without its server). Both run their tests one after the other.
 
-With `--environments FOLDER` each of the three has a virtual environment there, which is made if it is missing. Without,
-only this plugin takes part, in the environment of this Python.
+With `--environments FOLDER` each of the three has a virtual environment there, which is made if it is missing. With
+`--deepeval-python PATH`, the Python of an environment with `deepeval` and `openai`, DeepEval is the only peer. Without
+either only this plugin takes part, in the environment of this Python.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import findings
 from server import running
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 CASES = 200
 LATENCY = 0.2
+BARS = {False: 3.0, True: 5.0}  # seconds for all cases, without and with a judge
 OURS = """
     import os
     import pytest
@@ -155,28 +158,45 @@ def main() -> None:
     """Run the suites and print a line for each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--environments", type=Path, metavar="FOLDER")
+    parser.add_argument("--deepeval-python", type=Path, metavar="PATH")
+    findings.add_option(parser)
     parser.add_argument("--cases", type=int, default=CASES)
     parser.add_argument("--runs", type=int, default=3, help="how often each suite runs; the fastest counts")
     arguments = parser.parse_args()
     with running(latency=LATENCY) as address:
         for judged in (False, True):
-            for suite in _suites(arguments.environments, judged=judged, cases=arguments.cases):
+            taken: dict[str, float] = {}
+            for suite in _suites(arguments, judged=judged):
                 runs = 1 if suite.bar is None else arguments.runs  # the peers take long, whatever the machine does
                 seconds = min(suite.seconds(address) for _ in range(runs))
+                taken[suite.name] = seconds
                 met = "met" if suite.bar is not None and seconds <= suite.bar else "NOT met"
                 bar = "" if suite.bar is None else f" (bar {suite.bar:.0f} s: {met})"
                 print(f"{suite.name}, {arguments.cases * (1 + judged)} requests: {seconds:.1f} s{bar}", flush=True)
+            findings.write([_finding(taken, judged=judged, cases=arguments.cases)], arguments)
 
 
-def _suites(folder: Path | None, *, judged: bool, cases: int) -> Iterator[Suite]:
+def _finding(taken: dict[str, float], *, judged: bool, cases: int) -> findings.Finding:
+    """Return our seconds beside DeepEval's; the bars are for the full number of cases."""
+    ours, peer = taken["pytest-dspex"], taken.get("DeepEval")
+    bar = BARS[judged] if cases == CASES else None
+    what = f"{cases} live cases{' with a judge' if judged else ''} / DeepEval"
+    judgement = ("", "") if bar is None else (f"{bar:g} s", findings.verdict(ours <= bar))
+    return findings.Finding(what, ours, "s", peer, None if peer is None else ours / peer, *judgement)
+
+
+def _suites(arguments: argparse.Namespace, *, judged: bool) -> Iterator[Suite]:
+    folder, cases = arguments.environments, arguments.cases
     python = sys.executable if folder is None else _python(folder, "pytest-dspex")
     ours = _written(OURS, cases=cases, metrics=", metrics=[judge]" if judged else "")
-    yield Suite("pytest-dspex", ours, [python, *PYTEST, "--dspex-live"], bar=5.0 if judged else 3.0)
+    yield Suite("pytest-dspex", ours, [python, *PYTEST, "--dspex-live"], bar=BARS[judged])
+    peer = arguments.deepeval_python or (folder and Path(_python(folder, "DeepEval")))
+    if peer is None:
+        return
+    asks, deepeval = _written(ASK, judge=JUDGES[judged]), peer.absolute().with_name("deepeval")
+    yield Suite("DeepEval", asks + _written(DEEPEVAL, cases=cases), [str(deepeval), "test", "run"])
     if folder is None:
         return
-    asks = _written(ASK, judge=JUDGES[judged])
-    deepeval = Path(_python(folder, "DeepEval")).with_name("deepeval")
-    yield Suite("DeepEval", asks + _written(DEEPEVAL, cases=cases), [str(deepeval), "test", "run"])
     yield Suite("LangSmith", asks + _written(LANGSMITH, cases=cases), [_python(folder, "LangSmith"), *PYTEST])
 
 

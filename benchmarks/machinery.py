@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import findings
 import server
 import worker
 
@@ -345,6 +346,10 @@ def main() -> None:
 
     others = {"independence": independence, "imports": imports}
     rows = [others[name](options) if name in others else compare(name, options) for name in options.only or chosen]
+    findings.write(
+        (findings.Finding(what, ours, unit, peer, ratio, bar, met) for what, unit, ours, peer, ratio, bar, met in rows),
+        options,
+    )
     print(tabulate(rows, ("what", "unit", "ours", "peer", "ratio", "bar", "met"), floatfmt=".3f"))
 
 

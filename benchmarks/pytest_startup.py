@@ -28,6 +28,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import findings
 import worker
 
 PACKAGES = ("dspex_core", "pytest_dspex")
@@ -102,8 +103,9 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, help="how often to run it with and without the plugin in each state")
     parser.add_argument("--seconds", type=float, default=90.0, help="after which no more pairs begin")
     parser.add_argument("--state", choices=BARS, action="append", help="default: all of them")
+    findings.add_option(parser)
     options = parser.parse_args()
-    rows = []
+    rows, found = [], []
     with tempfile.TemporaryDirectory() as project:
         for name, text in PROJECT.items():
             Path(project, name).write_text(text)
@@ -115,6 +117,9 @@ def main() -> None:
             met = "yes" if ratio <= BARS[state] else "no"
             figures = min(ours), min(plain), ratio, f"{low:.3f} to {high:.3f}", BARS[state], met
             rows.append((state, len(ours), *figures))
+            what = f"a session that does not use the plugin / without it, bytecode {state}"
+            found.append(findings.Finding(what, min(ours), "s", min(plain), ratio, f"{BARS[state]:g}", met))
+    findings.write(found, options)
     heads = ("bytecode", "pairs", "with, s", "without, s", "ratio", "95 %", "bar", "met")
     print(tabulate(rows, heads, floatfmt=".3f"))
 

@@ -16,6 +16,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import findings
+
 _CONFTEST = """
 import re
 import pytest
@@ -79,6 +81,7 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=5, help="how many pairs of sessions (default: %(default)s)")
     parser.add_argument("--bar", type=float, help="the highest ratio that is good")
+    findings.add_option(parser)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         replayed, plain = Path(folder, "replayed"), Path(folder, "plain")
@@ -89,7 +92,11 @@ def main() -> None:
     dear, cheap = (min(times) for times in zip(*pairs, strict=True))
     print(f"{arguments.cases} replayed cases: {dear:.2f} s of CPU; as many plain tests: {cheap:.2f} s")
     print(f"ratio: {dear / cheap:.2f}; a case more: {(dear - cheap) / arguments.cases * 1000:.2f} ms")
-    if arguments.bar is not None and dear / cheap > arguments.bar:
+    ratio, bar = dear / cheap, arguments.bar
+    what = f"{arguments.cases} replayed cases with a gate / plain tests"
+    judged = ("", "") if bar is None else (f"{bar:g}", findings.verdict(ratio <= bar))
+    findings.write([findings.Finding(what, dear, "s", cheap, ratio, *judged)], arguments)
+    if bar is not None and ratio > bar:
         sys.exit(1)
 
 

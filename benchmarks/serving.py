@@ -23,6 +23,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import findings
+
 import dspex_core as dspy
 
 REQUESTS, CONCURRENCY = 2000, 64
@@ -142,7 +144,7 @@ async def in_process(number: int) -> list[float]:
     return taken
 
 
-async def overhead(number: int) -> None:
+async def overhead(number: int) -> findings.Finding:
     """Compare calls over HTTP, one after the other, with calls in process."""
     async with service(workers=1, timeout=30) as (url, pid), session() as client:
         await ask(client, url, "")
@@ -156,9 +158,19 @@ async def overhead(number: int) -> None:
     print(f"in process: median {inner:.3f} ms; over HTTP and in a worker: {outer:.3f} ms, at least {least:.3f} ms")
     print(f"CPU of the service and the worker: {spent / number * 1000:.3f} ms a request")
     print(f"overhead {outer - inner:.3f} ms, bar {BAR_MS} ms: {'met' if outer - inner < BAR_MS else 'MISSED'}")
+    met = findings.verdict(outer - inner < BAR_MS)
+    return findings.Finding(
+        "a call over HTTP and in a worker / in process, medians",
+        outer,
+        "ms",
+        inner,
+        outer / inner,
+        f"+{BAR_MS:g} ms",
+        met,
+    )
 
 
-async def faults(number: int, timeout: float) -> None:  # noqa: ASYNC109  as above
+async def faults(number: int, timeout: float) -> findings.Finding:  # noqa: ASYNC109  as above
     """Send requests of which some crash and some hang, and count what became of each."""
     chosen = [*["exit", "kill"] * int(number * CRASHES / 2), *["block", "thread"] * int(number * HANGS / 2)]
     chosen += [""] * (number - len(chosen))
@@ -184,6 +196,9 @@ async def faults(number: int, timeout: float) -> None:  # noqa: ASYNC109  as abo
     longest = max(one.seconds for one in answers)
     print(f"answered {len(answers)} of {number}, lost {len(lost)}, longest {longest:.1f} s; afterwards: {after.code}")
     print(f"each with a result or a typed error: {'met' if is_met else 'MISSED'}")
+    what = f"{number:,} requests, {CONCURRENCY} at once, workers crash and hang: lost or wrong"
+    missing = number - len(answers) + len(lost) + len(wrong)
+    return findings.Finding(what, missing, "requests", bar="0 requests", met=findings.verdict(is_met))
 
 
 async def soak(minutes: float) -> None:
@@ -236,6 +251,7 @@ def main() -> None:
     parser.add_argument("--timeout", type=float, default=10.0, help="seconds for one request")
     parser.add_argument("--workers", type=int, default=WORKERS, help=argparse.SUPPRESS)
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    findings.add_option(parser)
     given = parser.parse_args()
     if given.serve:
         serve(given)
@@ -244,8 +260,8 @@ def main() -> None:
     if given.soak:
         asyncio.run(soak(given.soak))
         return
-    asyncio.run(overhead(given.requests))
-    asyncio.run(faults(given.requests, given.timeout))
+    findings.write([asyncio.run(overhead(given.requests))], given)
+    findings.write([asyncio.run(faults(given.requests, given.timeout))], given)
     print(f"load {os.getloadavg()[0]:.1f} at the end")
 
 

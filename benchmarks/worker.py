@@ -16,6 +16,8 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
+import findings
+
 Client = Callable[[str], Callable[[int], object]]
 
 
@@ -60,6 +62,7 @@ def add_options(parser: argparse.ArgumentParser, clients: Mapping[str, Client], 
     parser.add_argument("--rounds", type=int, default=rounds, help="how often each client has its turn")
     parser.add_argument("--client", choices=clients, help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
+    findings.add_option(parser)
 
 
 def measure(

@@ -92,6 +92,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--library", choices=LIBRARIES)
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    import findings  # beside the other scripts
+
+    findings.add_option(parser)
     options = parser.parse_args()
     if options.library:
         print(json.dumps(compiled(options.library)))
@@ -106,6 +110,8 @@ def main() -> None:
             )
     ratio = best["dspex_core"] / best["dspy"]
     print(f"minima: {best['dspex_core']:.3f} ms and {best['dspy']:.3f} ms: {ratio:.3f} of DSPy's (bar: {BAR})")
+    what, met = "MIPROv2, CPU of an LM call / DSPy's", findings.verdict(ratio <= BAR)
+    findings.write([findings.Finding(what, best["dspex_core"], "ms", best["dspy"], ratio, f"{BAR:g}", met)], options)
     raise SystemExit(ratio > BAR)
 
 
