@@ -7,7 +7,7 @@ added for each piece; where it is not, others are added as soon as nothing was b
 
 The loop itself waits for work that is usually short, at most as long as short work takes. So a task goes on at
 once to its next request. If it had to wait for its turn again, all tasks would be in step: first all wait for their
-replies, then the replies wait for the tasks.
+replies, then the replies wait for the tasks. Other tasks have a turn every few milliseconds (`Turns`).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dspex_core.flow.threads import WORK, in_thread, watched
+from dspex_core.flow.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,6 +69,7 @@ class Offloader:
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
+        self.turns = Turns(self.loop)
         self._todo: deque[_Job] = deque()
         self._done: deque[_Job] = deque()
         self._idle: list[SimpleQueue[None]] = []  # each wakes a thread
@@ -79,6 +81,8 @@ class Offloader:
 
     async def do(self, work: Callable[[], T]) -> T:
         """Do some work in a thread, in a copy of this context."""
+        if self.turns.are_due():
+            await asyncio.sleep(0)
         job = _Job(watched(work), copy_context(), threading.Lock())
         job.ended.acquire()
         with self._lock:
@@ -169,16 +173,19 @@ _offloader: ContextVar[Offloader | None] = ContextVar("dspex_offloader", default
 
 
 @contextmanager
-def offloading() -> Iterator[None]:
-    """Share threads in a block, and in what it starts in this event loop with a copy of its context."""
+def offloading() -> Iterator[Turns]:
+    """Share threads in a block, and in what it starts in this event loop with a copy of its context.
+
+    Work that never waits has to share the loop, too: the block receives what says when.
+    """
     outer = _offloader.get()
     if outer is not None and outer.loop is asyncio.get_running_loop():
-        yield
+        yield outer.turns
         return
     offloader = Offloader()
     token = _offloader.set(offloader)
     try:
-        yield
+        yield offloader.turns
     finally:
         _offloader.reset(token)
         offloader.close()

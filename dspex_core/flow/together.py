@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dspex_core.flow.steps import Flow
+    from dspex_core.flow.turns import Turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +67,14 @@ class Together:
 
         todo = enumerate(self.flows)
 
-        async def work() -> None:
+        async def work(turns: Turns) -> None:
             for number, flow in todo:
                 await in_context(_adrive_piece(number, flow), contextvars.copy_context())
+                if turns.are_due():
+                    await asyncio.sleep(0)
 
-        with reused_threads(), offloading():
-            workers = [asyncio.create_task(work()) for _ in range(self.width)]
+        with reused_threads(), offloading() as turns:
+            workers = [asyncio.create_task(work(turns)) for _ in range(self.width)]
             try:
                 await asyncio.gather(*workers)
             finally:

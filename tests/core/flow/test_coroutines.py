@@ -166,3 +166,58 @@ def test_flows_that_run_together_follow_each_other_without_a_round_of_the_event_
 
     asyncio.run(run())
     assert len(set(seen)) == 1
+
+
+async def _at_once():
+    """Return without waiting for anything."""
+
+
+@pytest.mark.parametrize("function", [_at_once, len], ids=["async", "sync"])
+@pytest.mark.parametrize("nested", [False, True])
+def test_pieces_that_never_wait_leave_other_tasks_their_turns(function, nested):
+    begun = 0
+
+    def piece():
+        yield Call(function, () if function is _at_once else ("",))
+
+    def pieces():
+        nonlocal begun
+        for _ in range(30_000):  # far more than fit between two turns
+            begun += 1
+            yield piece()
+
+    def outer():
+        yield Together(pieces(), 1)
+
+    async def run():
+        flows = iter([outer()]) if nested else pieces()
+        evaluation = asyncio.create_task(Together(flows, 1).arun())
+        while not begun:  # noqa: ASYNC110  it has no event
+            await asyncio.sleep(0)
+        evaluation.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await evaluation
+
+    asyncio.run(run())
+    assert 0 < begun < 30_000
+
+
+def test_one_piece_whose_many_steps_never_wait_leaves_other_tasks_their_turns():
+    done = 0
+
+    def piece():
+        nonlocal done
+        for _ in range(30_000):
+            yield Call(len, ("",))
+            done += 1
+
+    async def run():
+        evaluation = asyncio.create_task(Together(iter([piece()]), 1).arun())
+        while not done:  # noqa: ASYNC110  it has no event
+            await asyncio.sleep(0)
+        evaluation.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await evaluation
+
+    asyncio.run(run())
+    assert done < 30_000
