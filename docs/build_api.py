@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ForwardRef
 
 import dspex_core
 import pytest_dspex
+from dspex_core import interop, serve
 from pytest_dspex import strategies
 
 if TYPE_CHECKING:
@@ -31,17 +32,22 @@ AREAS = {
     "services": ("Services, other libraries, telemetry", ("serve", "interop", "migrate", "telemetry")),
     "errors": ("Errors", ("errors",)),
 }
+# Packages whose names are imported from themselves, by the page that has them.
+PACKAGES = {"services": (serve, interop), "pytest_dspex": (pytest_dspex, strategies)}
 SECTION = re.compile(r"(?P<title>(?:Args|Returns|Yields|Attributes|Raises)[\w ]*):")
 ENTRY = re.compile(r"(?P<names>\*{0,2}\w+(?:, \*{0,2}\w+)*): (?P<text>.*)")
 
 
 def pages() -> dict[str, str]:
     """Return the text of each page by its file's name."""
-    found = {f"{page}.md": _page(title, _core(packages)) for page, (title, packages) in AREAS.items()}
-    plugin = {f"pytest_dspex.{name}": getattr(pytest_dspex, name) for name in pytest_dspex.__all__}
-    plugin |= {f"pytest_dspex.strategies.{name}": getattr(strategies, name) for name in strategies.__all__}
-    found["pytest_dspex.md"] = _page("The plugin's names", plugin)
-    return found
+    found = {page: (title, _core(packages)) for page, (title, packages) in AREAS.items()}
+    found["pytest_dspex"] = ("The plugin's names", {})
+    return {f"{page}.md": _page(title, values | _public(page)) for page, (title, values) in found.items()}
+
+
+def _public(page: str) -> dict[str, Any]:
+    packages = PACKAGES.get(page, ())
+    return {f"{package.__name__}.{name}": getattr(package, name) for package in packages for name in package.__all__}
 
 
 def _core(packages: tuple[str, ...]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import pytest
 
 import dspex_core
 import pytest_dspex
+from dspex_core import interop, serve
 from pytest_dspex import plugin, strategies
 
 ROOT = Path(__file__).parent.parent
@@ -46,7 +47,7 @@ def test_the_pages_of_the_api_are_what_the_script_writes_now():
     assert runpy.run_path(str(ROOT / "docs" / "build_api.py"))["pages"]() == API, "run docs/build_api.py"
 
 
-@pytest.mark.parametrize("module", [dspex_core, pytest_dspex, strategies])
+@pytest.mark.parametrize("module", [dspex_core, interop, serve, pytest_dspex, strategies])
 def test_each_public_name_has_one_place_in_the_api(module):
     lines = "\n".join(API.values()).splitlines()
     assert [name for name in module.__all__ if lines.count(f"from {module.__name__} import {name}") != 1] == []
