@@ -114,7 +114,7 @@ def test_an_lm_of_dspys_own_goes_first(lm, real):
         assert as_program(program)(text="a").label == "own"
     program.lm = own
     assert as_program(program)(text="a").label == "own"
-    assert as_program(program).every_predictor()[0][1].lm is own
+    assert as_program(program).get_lm().theirs is own
 
 
 def test_as_dspy_lm_without_an_lm_follows_the_settings(real):

@@ -1,5 +1,7 @@
 """Our optimizers on programs of DSPy: they search what such a program can keep."""
 
+import itertools
+
 import pytest
 from both import chat
 
@@ -83,6 +85,37 @@ def test_instructions_are_written_for_it(program, tmp_path):
     found = compiled(COPRO(metric=MATCH, breadth=2, depth=1), program(), is_asked_to_look_twice)
     assert found.module.signature.instructions == "Look twice."
     assert loaded(found, program(), tmp_path / "found.json").dump_state() == found.dump_state()
+
+
+@pytest.fixture
+def blue(real):
+    return real.utils.DummyLM(itertools.repeat({"label": "blue"}))
+
+
+@pytest.mark.parametrize("make", SEARCHES.values(), ids=SEARCHES)
+def test_an_lm_of_dspys_that_a_program_has_itself_answers(program, blue, make):
+    own = program()
+    own.lm = blue
+    found = compiled(make(), own, shows_blue)
+    assert found.trials.best.score == pytest.approx(1 / 3)
+    assert found.module.lm is blue
+
+
+def test_an_lm_of_dspys_is_shared_and_named_and_asked_by_our_code(program, real, blue):
+    class Two(real.Module):
+        def __init__(self):
+            super().__init__()
+            self.parts = [program(), program()]
+
+    two = as_program(Two())
+    two.module.set_lm(blue)
+    lm = two.deepcopy().get_lm()
+    assert lm is two.get_lm()
+    assert (lm.model, "api_key" in lm.config) == ("dummy", False)
+    with dspex_core.context(lm=lm):
+        assert dspex_core.Predict("text -> label")(text="a").label == "blue"
+    two.set_lm(lm)
+    assert two.module.get_lm() is blue
 
 
 def test_nearest_demos_are_refused_before_any_lm_is_asked(program):

@@ -6,7 +6,7 @@ import threading
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from dspex_core.config import context, current
 from dspex_core.config import settings as all_settings
@@ -16,6 +16,7 @@ from dspex_core.interop.dspy_bridge.values import dspy_error
 from dspex_core.lm.base import BaseLM
 from dspex_core.lm.openai_form import as_reply
 from dspex_core.messages import LMRequest, Message, ResponseSchema, tool_from_json
+from dspex_core.programs.saving.state import SAMPLING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from dspex_core.messages import LMResponse
 
 _NO_LM = "no LM is set: dspex_core.configure(lm=...), or dspy.configure(lm=...), or the ini key dspex_lm of pytest"
+_KEPT = "_dspex_lm"
 _PARAMETERS = frozenset(
     {"response_format", "tools", "tool_choice", "temperature", "max_tokens", "n", "stop", "seed", "top_p"}
 )
@@ -50,6 +52,56 @@ def as_dspy_lm_of_here() -> Any:
 def our_lm(theirs: Any) -> Any:
     """Return the LM that one of `as_dspy_lm` asks; `None` if that is not known, and another LM of DSPy as it is."""
     return theirs.dspex_lm if isinstance(theirs, DspexLM) else theirs
+
+
+class DspysLM(BaseLM):
+    """An LM of DSPy as one of ours, for optimizers that ask it and fingerprints that name it.
+
+    Its requests are recorded over HTTP, as those of DSPy's programs are, so not here once more.
+
+    Args:
+        theirs: The `dspy.BaseLM`.
+    """
+
+    recordable = False
+
+    def __init__(self, theirs: Any) -> None:
+        given = {name: value for name, value in theirs.kwargs.items() if name in SAMPLING and value is not None}
+        super().__init__(theirs.model, **given)
+        self.theirs = theirs
+
+    @property
+    def supports_function_calling(self) -> bool:
+        """Whether requests may hold functions."""
+        return bool(self.theirs.supports_function_calling)
+
+    def __call__(self, prompt: Any = None, messages: Any = None, **config: Any) -> Any:
+        """Ask DSPy's LM; return its list of replies."""
+        return self.theirs(prompt=prompt, messages=messages, **config)
+
+    async def acall(self, prompt: Any = None, messages: Any = None, **config: Any) -> Any:
+        """`__call__` without blocking the event loop."""
+        return await self.theirs.acall(prompt=prompt, messages=messages, **config)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    def __repr__(self) -> str:
+        return f"{type(self.theirs).__name__}({self.model!r}) of DSPy"
+
+
+def as_our_lm(theirs: Any) -> BaseLM | None:
+    """Return a predictor's LM of DSPy as one of ours, always the same one; `None` where it asks that of our settings.
+
+    It is kept in DSPy's LM, so that predictors which share one are seen to do so.
+    """
+    known = our_lm(theirs)
+    if known is None or isinstance(known, BaseLM):
+        return known
+    kept = vars(theirs).get(_KEPT)
+    if not isinstance(kept, DspysLM) or kept.theirs is not theirs:  # else it came along into a copy
+        kept = vars(theirs)[_KEPT] = DspysLM(theirs)
+    return kept
 
 
 @dataclass(frozen=True, slots=True)

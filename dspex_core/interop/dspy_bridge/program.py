@@ -11,7 +11,7 @@ from dspex_core.errors import ArtifactError, ConfigurationError
 from dspex_core.example import Example
 from dspex_core.flow.steps import Call
 from dspex_core.interop.dspy_bridge.library import library
-from dspex_core.interop.dspy_bridge.lm import as_dspy_lm, as_dspy_lm_of_here, our_lm
+from dspex_core.interop.dspy_bridge.lm import DspysLM, as_dspy_lm, as_dspy_lm_of_here, as_our_lm, our_lm
 from dspex_core.interop.dspy_bridge.signatures import our_signature, with_words
 from dspex_core.interop.dspy_bridge.values import dspy_inputs, our_error, our_prediction
 from dspex_core.lm.base import BaseLM
@@ -65,12 +65,13 @@ class DspyPredictor(Predictor):
 
     @property
     def lm(self) -> Any:
-        """The LM of its own: one of ours, or one of DSPy's that was set there."""
-        return None if self.predict.lm is None else our_lm(self.predict.lm)
+        """The LM of its own; one of DSPy's that was set there is wrapped."""
+        return None if self.predict.lm is None else as_our_lm(self.predict.lm)
 
     @lm.setter
     def lm(self, lm: Any) -> None:
-        self.predict.lm = as_dspy_lm(lm) if isinstance(lm, BaseLM) else lm
+        theirs = lm.theirs if isinstance(lm, DspysLM) else lm
+        self.predict.lm = as_dspy_lm(theirs) if isinstance(theirs, BaseLM) else theirs
 
     @property
     def demo_selector(self) -> None:
