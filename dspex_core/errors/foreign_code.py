@@ -1,4 +1,6 @@
-"""Other libraries' warnings about their own code, kept from our users. PYTEST_DONT_REWRITE
+"""Other libraries' code: their warnings about it are kept from our users, and their modules are whole.
+
+PYTEST_DONT_REWRITE
 
 A release of LiteLLM that does not fit the newest pydantic warns when it is imported or called. Our users
 cannot mend that, and where warnings are errors it would fail their calls.
@@ -15,6 +17,7 @@ import threading
 import warnings
 from contextlib import contextmanager
 from contextvars import ContextVar
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -38,14 +41,28 @@ class ForeignWarning(Warning, metaclass=_MatchesInside):
 def foreign_code() -> Iterator[None]:
     """Ignore the warnings of the code inside, in this thread or task and in the tasks that it starts.
 
+    Modules that a library has put a stand-in for are loaded first, as what is imported inside may need them.
+
     It holds a library's import or a call into it, never code of the user's, whose warnings are for him.
     """
     ignore_foreign_warnings()
+    load_stand_ins()
     token = _inside.set(True)
     try:
         yield
     finally:
         _inside.reset(token)
+
+
+def load_stand_ins() -> None:
+    """Load numpy where DSPy has put a proxy in its place, which loads it at the first use of an attribute.
+
+    Where another library imports a submodule of numpy first, as joblib does, the proxy imports numpy a second time
+    within the first; that fails, and so does each later use.
+    """
+    numpy = sys.modules.get("numpy")
+    if type(numpy) is not ModuleType and numpy is not None:
+        getattr(numpy, "__version__", None)  # the module takes the place of its proxy
 
 
 def ignore_foreign_warnings() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 import threading
+from types import ModuleType
 
 import pytest
 from both import chat
@@ -336,7 +337,22 @@ def test_settings_reach_threads_that_a_program_starts_itself(lm, real):
     assert as_program(Threaded())(text="a").label == "good"
 
 
-def test_numpy_can_be_imported_by_parts_after_dspy():
-    code = "import dspy; from dspex_core.interop import as_program; as_program(dspy.Predict('a -> b')); import joblib"
+def test_libraries_that_import_parts_of_numpy_are_loaded_after_dspy():
+    code = """import sys, dspy
+assert "__version__" not in vars(sys.modules["numpy"])  # DSPy's stand-in
+from dspex_core.errors.optional import optional
+assert optional("joblib", "this needs joblib", extra="local").cpu_count() > 0"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=100)
     assert done.returncode == 0, done.stderr
+
+
+def test_numpy_is_whole_for_code_that_runs_after_a_program_was_adopted(real, monkeypatch):
+    class StandIn(ModuleType):
+        def __getattr__(self, name):
+            sys.modules["numpy"] = whole
+            return getattr(whole, name)
+
+    whole = sys.modules["numpy"]
+    monkeypatch.setitem(sys.modules, "numpy", StandIn("numpy"))
+    as_program(real.Predict("text -> label"))
+    assert sys.modules["numpy"] is whole

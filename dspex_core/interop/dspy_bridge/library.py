@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from dspex_core.errors import ConfigurationError
-from dspex_core.errors.foreign_code import foreign_code
+from dspex_core.errors.foreign_code import foreign_code, load_stand_ins
 
 
 def library() -> Any:
@@ -31,16 +31,5 @@ def library() -> Any:
             "`dspy` is an alias of dspex_core in this process, so DSPy itself cannot be used: its programs are ours "
             "already, or remove the alias"
         )
-    _load_numpy()
+    load_stand_ins()
     return known
-
-
-def _load_numpy() -> None:
-    """Load numpy where DSPy has put a proxy in its place.
-
-    The proxy imports numpy a second time within the first when another library imports a submodule of it, as joblib
-    does; that fails, and so does each later use.
-    """
-    numpy = sys.modules.get("numpy")
-    if numpy is not None and "__version__" not in vars(numpy):
-        getattr(numpy, "__version__", None)  # the proxy loads the module and takes its place
