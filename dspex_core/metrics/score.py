@@ -88,7 +88,7 @@ def as_score(result: Any, metric: str = "") -> Score:
     """
     if isinstance(result, Score):
         return result
-    if isinstance(result, Prediction) and "score" in result:
+    if _is_prediction(result) and "score" in result:
         score = as_score(result["score"], metric)
         details = result.get("details")
         return Score(
@@ -96,7 +96,9 @@ def as_score(result: Any, metric: str = "") -> Score:
             str(result.get("feedback") or score.feedback),
             details if isinstance(details, Mapping) else score.details,
         )
-    if not isinstance(result, str | bytes | bytearray | Prediction):  # `float` would read the text "0.5"
+    if not isinstance(result, str | bytes | bytearray) and not _is_prediction(
+        result
+    ):  # `float` would read the text "0.5"
         try:
             return Score(float(result))
         except (TypeError, ValueError, OverflowError):
@@ -108,6 +110,13 @@ def as_score(result: Any, metric: str = "") -> Score:
         f"Prediction with a field 'score', not {reprlib.repr(result)} ({type(result).__name__})"
     )
     raise ValueError(message)
+
+
+def _is_prediction(result: Any) -> bool:
+    """Whether a metric returned a prediction, ours or DSPy's: of the latter, `float` would lose the feedback."""
+    if isinstance(result, Prediction | bool | int | float):
+        return isinstance(result, Prediction)
+    return any(kind.__name__ == "Prediction" and kind.__module__.startswith("dspy.") for kind in type(result).__mro__)
 
 
 def _details(details: Any) -> dict[str, Any]:

@@ -74,6 +74,22 @@ def test_a_metric_that_is_a_module_asks_the_same_lm(lm, real):
     assert Evaluate(devset=ROWS, metric=Judge())(real.Predict("text -> label")).mean == 1
 
 
+def test_a_metric_that_returns_a_prediction_of_dspy_keeps_its_feedback(lm, real):
+    class Judged(real.Prediction):
+        pass
+
+    def judged(example, prediction, trace=None):
+        kind = Judged if example.text == "0" else real.Prediction
+        return kind(score=example.label == prediction.label, feedback=f"not {example.label}", details={"row": 1})
+
+    for program in (real.Predict("text -> label"), Predict("text -> label")):
+        result = Evaluate(devset=ROWS[:2], metric=judged)(program)
+        assert [(case.score.value, case.score.feedback) for case in result.cases] == [(0, "not bad"), (1, "not good")]
+        assert result.cases[0].score.details == {"row": 1}
+    wrong = Evaluate(devset=ROWS[:1], metric=lambda *_: real.Prediction(grade=1))(Predict("text -> label"))
+    assert "a field 'score'" in str(wrong.cases[0].error)
+
+
 def test_calls_are_in_the_budget_the_usage_and_the_history_also_from_threads_of_dspy(lm, real):
     class Many(real.Module):
         def __init__(self):
