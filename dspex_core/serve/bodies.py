@@ -33,7 +33,7 @@ async def read_inputs(request: Request, max_body: int) -> dict[str, Any]:
         async with asyncio.timeout(_READ_SECONDS):
             body = await _read(request, max_body)
     except TimeoutError:
-        raise RefusedError(408, f"the body did not arrive within {_READ_SECONDS:g} seconds") from None
+        raise RefusedError(f"the body did not arrive within {_READ_SECONDS:g} seconds", http_status=408) from None
     return json_object(body)
 
 
@@ -65,9 +65,9 @@ def json_object(body: bytes) -> dict[str, Any]:
 def _check_headers(headers: Mapping[str, str], max_body: int) -> None:
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
-        raise RefusedError(415, "the body must be JSON: send Content-Type: application/json")
+        raise RefusedError("the body must be JSON: send Content-Type: application/json", http_status=415)
     if headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise RefusedError(415, "the body must not be compressed: send no Content-Encoding")
+        raise RefusedError("the body must not be compressed: send no Content-Encoding", http_status=415)
     length = headers.get("content-length", "")
     if length.isdecimal() and int(length[:20]) > max_body:
         raise _too_large(max_body)
@@ -85,7 +85,7 @@ async def _read(request: Request, max_body: int) -> bytes:
 
 def _too_large(max_body: int) -> RefusedError:
     return RefusedError(
-        413, f"the body has more than {max_body} bytes, which is the limit", details={"limit": max_body}
+        f"the body has more than {max_body} bytes, which is the limit", http_status=413, details={"limit": max_body}
     )
 
 

@@ -94,13 +94,14 @@ class Guard:
         """Raise where the request may not reach the app."""
         host = headers.get(b"host", b"").decode("latin-1")
         if not _may_reach(host, scope.get("server"), self._service.options.hosts):
-            raise RefusedError(421, f"the service is not reached by the host name {host!r}; its operator can allow it")
+            message = f"the service is not reached by the host name {host!r}; its operator can allow it"
+            raise RefusedError(message, http_status=421)
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         if path in _OPEN_PATHS:
             return
         if self._token is not None and not self._is_known(headers.get(b"authorization", b"")):
             message = "the token is missing or wrong: send Authorization: Bearer ..."
-            raise RefusedError(401, message, headers={"www-authenticate": "Bearer"})
+            raise RefusedError(message, http_status=401, headers={"www-authenticate": "Bearer"})
         if self._open > self._most_open:
             raise BusyError(f"{self._open} requests are open, which is too many: try again in 1 s")
 

@@ -25,17 +25,17 @@ class RefusedError(ServiceError):
     """A request that does not reach a program.
 
     Args:
-        http_status: The status of the response, which the code follows.
         message: What is wrong, and what to do.
+        http_status: The status of the response, which the code follows.
         details: JSON data for programs.
         headers: Headers of the response.
     """
 
     def __init__(
         self,
-        http_status: int,
         message: str,
         *,
+        http_status: int,
         details: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:

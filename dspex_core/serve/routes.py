@@ -179,12 +179,12 @@ async def _refuse(request: fastapi.Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     if error.status_code == 404:  # noqa: PLR2004  HTTP's
-        raise RefusedError(404, "there is nothing at this path; GET /openapi.json lists what there is")
+        raise RefusedError("there is nothing at this path; GET /openapi.json lists what there is", http_status=404)
     if error.status_code == 405:  # noqa: PLR2004  HTTP's
         allowed = dict(error.headers or {})
         message = f"{request.method} is not a method of this path; use {allowed.get('Allow', 'another')}"
-        raise RefusedError(405, message, headers={"allow": allowed.get("Allow", "")})
-    raise RefusedError(error.status_code, str(error.detail))
+        raise RefusedError(message, http_status=405, headers={"allow": allowed.get("Allow", "")})
+    raise RefusedError(str(error.detail), http_status=error.status_code)
 
 
 def _document(made: fastapi.FastAPI, service: Service) -> Callable[[], dict[str, Any]]:

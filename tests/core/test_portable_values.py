@@ -70,6 +70,8 @@ ARGUMENTS = {
     "invalid": {"answer": "too long"},
     "model": "openai/gpt",
     "status": 500,
+    "http_status": 404,
+    "headers": {"allow": "POST"},
     "retry_after": 1.5,
     "request_id": "r1",
     "function": len,
