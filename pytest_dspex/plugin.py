@@ -26,6 +26,9 @@ __all__ = ["check", "dspex_context", "evaluate", "example", "judge_lm", "lm", "p
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     """Declare the hooks that other plugins and conftests may implement."""
     pluginmanager.add_hookspecs(specs)
+    for name in ("dspex", __name__):  # of the entry point, and of `-p` and `pytest_plugins`: one is there already
+        if not pluginmanager.has_plugin(name):
+            pluginmanager.set_blocked(name)  # else pytest would register the module once more, and fail
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import ConfigurationError, LMConfigurationError
+from dspex_core.lm.base import BaseLM
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +35,23 @@ def checked_retries(given: Any) -> int:
         message = f"num_retries must be a whole number, 0 or more, not {given!r}"
         raise ConfigurationError(message)
     return given
+
+
+def checked_fallbacks(given: Any) -> tuple[BaseLM | str, ...]:
+    """Return the LMs to try in turn; none for `None`.
+
+    Raises:
+        ConfigurationError: `given` is not a list of LMs and model strings. A text would be taken letter by letter.
+    """
+    if given is None:
+        return ()
+    is_list = isinstance(given, Iterable) and not isinstance(given, str | Mapping)
+    found = tuple(given) if is_list else ()
+    wrong = next((lm for lm in found if not isinstance(lm, str | BaseLM)), None) if is_list else given
+    if not is_list or wrong is not None or None in found:
+        kind = type(wrong).__name__  # alone: the value may hold a key
+        raise ConfigurationError(f"fallbacks must be a list of LMs or model strings; a {kind} was given")
+    return found
 
 
 def check_target(model: Any, model_type: Any, engine: Any) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from dspex_core.config import current
 from dspex_core.errors import LiveCallRefusedError, LMError
 from dspex_core.flow.steps import Flow, adrive, drive
-from dspex_core.lm.arguments import check_target, checked_for_reasoning, checked_retries, only_one
+from dspex_core.lm.arguments import check_target, checked_fallbacks, checked_for_reasoning, checked_retries, only_one
 from dspex_core.lm.base import BaseLM
 from dspex_core.lm.cache import default_cache
 from dspex_core.lm.cut_off import warn_if_cut_off
@@ -100,7 +100,7 @@ class LM(BaseLM):
         api_key: str | None = None,
         timeout: float | TimeoutProfile = "default",
         requests_per_minute: float | None = None,
-        fallbacks: Sequence[BaseLM | str] = (),
+        fallbacks: Sequence[BaseLM | str] | None = (),
         supports_function_calling: bool | None = None,
         **config: Any,
     ) -> None:
@@ -118,7 +118,7 @@ class LM(BaseLM):
         self.api_key = checked_key(api_key)
         self._options, self._scope = apart, tuple(filter(None, (scope_of(apart),)))
         self._set_limits(timeout, requests_per_minute)
-        self.fallbacks = tuple(fallbacks)
+        self.fallbacks = checked_fallbacks(fallbacks)
         self._function_calling = supports_function_calling
         self._fallback_lms = tuple(map(self._as_fallback, self.fallbacks))
         self.preferred_adapter: Literal["chat", "json"] = "json" if model.startswith("local/") else "chat"

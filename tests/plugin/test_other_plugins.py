@@ -176,3 +176,11 @@ def test_async_tests_of_anyio_are_recorded_and_gated(suite, project):
     project.forget_calls()
     suite("test_async.py").assert_outcomes(passed=4)
     assert project.calls == []
+
+
+@pytest.mark.parametrize("way", ["-p dspex", "-p pytest_dspex.plugin", "pytest_plugins"])
+def test_the_plugin_may_be_named_although_it_is_loaded_anyway(pytester, way):
+    pytester.makepyfile("def test_it(lm): pass")
+    if way == "pytest_plugins":
+        pytester.makeconftest("pytest_plugins = ['pytest_dspex.plugin']")
+    pytester.runpytest_inprocess(*([] if way == "pytest_plugins" else way.split())).assert_outcomes(passed=1)

@@ -24,8 +24,8 @@ def numbers_meant(text: str, *, whole: bool) -> list[Decimal]:
     """Return the possible numbers in a text, the likeliest first; empty if it is not a number.
 
     A percentage or a fraction may be meant as its value or as the number before the sign. Where a `whole` number is
-    wanted, a percentage is the number before its sign, and so is a rating such as `4/5`. A number has one sign:
-    `--5` is not 5.
+    wanted, a percentage is the number before its sign, and so is a rating such as `4/5`; `5/3` is neither a rating nor
+    a whole number. A number has one sign: `--5` is not 5.
     """
     if len(text) > _MAX_LENGTH:
         return []
@@ -37,10 +37,18 @@ def numbers_meant(text: str, *, whole: bool) -> list[Decimal]:
         number = _decimal(found["number"])
         return [number] if whole else _distinct([number / 100, number])
     if found := _FRACTION.fullmatch(written):
-        number, of = _decimal(found["number"]), _decimal(found["of"])
-        value = [number / of] if of else []
-        return [number] if whole and number <= of else _distinct([*value, number])
+        return _of_fraction(_decimal(found["number"]), _decimal(found["of"]), whole=whole)
     return []
+
+
+def _of_fraction(number: Decimal, of: Decimal, *, whole: bool) -> list[Decimal]:
+    if not of:
+        return []
+    if not whole:
+        return _distinct([number / of, number])
+    if abs(number) <= of:
+        return [number]
+    return [] if number % of else _distinct([number / of, number])
 
 
 def _decimal(text: str) -> Decimal:

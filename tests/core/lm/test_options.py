@@ -303,3 +303,14 @@ def waiting_call(request):
     import asyncio
 
     return (lambda lm: lm("hi")) if request.param == "sync" else (lambda lm: asyncio.run(lm.acall("hi")))
+
+
+@pytest.mark.parametrize("none", [None, (), []])
+def test_no_fallbacks_may_be_written_as_none(none):
+    assert LM("openai/a", fallbacks=none).fallbacks == ()
+
+
+@pytest.mark.parametrize("given", ["openai/b", LM("openai/b"), {"model": "openai/b"}, 3, [3], [None], [["openai/b"]]])
+def test_fallbacks_that_are_not_a_list_of_lms_are_an_error(given):
+    with pytest.raises(ConfigurationError, match="fallbacks must be a list"):
+        LM("openai/a", fallbacks=given)

@@ -115,6 +115,13 @@ MEANT = [
 REFUSED = [
     (float, "85%", "may mean 0.85 or 85"),
     (float, "4/5", "may mean 0.8 or 4"),
+    (int, "10/5", "may mean 2 or 10"),
+    *[(int, text, "valid integer") for text in ("5/3", "-5/3", "7.5/2", "5/0", "0/0", "4/5/6", "5:3", "3-4", "3 - 4")],
+    *[
+        (int, text, "valid integer")
+        for text in ("5 or 6", "5 and 6", "5 to 6", "5\u20136", "5, 6", "5;6", "5 6/7", "<5")
+    ],
+    *[(float, text, "valid number") for text in ("5/0", "5:3", "3-4", "5 or 6", "5\u20136", "5 6/7", ">5")],
     (int, "$1,000.50", "valid integer"),
     *[(int, text, "valid integer") for text in ("--5", "+-5", "-+5", "++5", "--$5", "-$-5", "$--5", "5-", "5+", "-5-")],
     *[(float, text, "valid number") for text in ("--5.5", "+-.5", "-€-5", "5.5-", "1..5", "1.2.3", "--85%", "4/-5")],
