@@ -96,9 +96,8 @@ def as_score(result: Any, metric: str = "") -> Score:
             str(result.get("feedback") or score.feedback),
             details if isinstance(details, Mapping) else score.details,
         )
-    if not isinstance(result, str | bytes | bytearray) and not _is_prediction(
-        result
-    ):  # `float` would read the text "0.5"
+    is_text = isinstance(result, str | bytes | bytearray)  # `float` would read the text "0.5"
+    if not is_text and not _is_prediction(result):
         try:
             return Score(float(result))
         except (TypeError, ValueError, OverflowError):

@@ -14,19 +14,12 @@ CASES = list(three_ways.CASES)
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_natively_and_through_the_bridge(ours, real, name):
+def test_natively_through_the_bridge_and_converted(ours, real, name):
     written = three_ways.CASES[name][0]
     expected = three_ways.run(real, name)
 
     assert three_ways.run(ours, name) == expected
     assert three_ways.run(ours, name, lambda _: as_program(written(real))) == expected
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_converted(ours, real, name):
-    written = three_ways.CASES[name][0]
-    expected = three_ways.run(real, name)
-
     assert three_ways.run(ours, name, lambda _: from_dspy(written(real))) == expected
     assert three_ways.run(real, name, lambda _: to_dspy(written(ours))) == expected
 

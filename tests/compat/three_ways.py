@@ -31,7 +31,6 @@ CASES = {
         {"message": "Where is it?"},
     ),
     "extractor": (user_code.extractor, [PEOPLE], called, {"text": "Anna, 30"}),
-    "pipeline": (user_code.pipeline, [INTENT, REPLY, PEOPLE], called, {"message": "Where is it?"}),
     "with_demos": (user_code.with_demos, [INTENT, REPLY, PEOPLE], called, {"message": "Where is it?"}),
     "rag": (tutorials.rag, [chat(reasoning="r", response="Otters do.")], called, {"question": "Who dives for fish?"}),
     "hop": (tutorials.hop, HOPS, called, {"claim": "x"}),
