@@ -28,7 +28,7 @@ from dspex_core import (
 )
 from dspex_core.signatures.signature import InputField
 
-REPLIES = int(os.environ.get("DSPEX_REPLIES", "500"))
+REPLIES = int(os.environ.get("DSPEX_REPLIES", "250"))
 
 
 class Color(Enum):
