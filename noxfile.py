@@ -53,7 +53,7 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run all tests, with the versions of constraints.txt, and with more examples of each property."""
     session.install(*CONSTRAINTS, "-e", ".[dev]")
-    session.run("pytest", "-n", "2", *session.posargs, env={"DSPEX_EXAMPLES": "200"})
+    session.run("pytest", "-n", "2", *session.posargs, env={"DSPEX_EXAMPLES": "200", "DSPEX_REPLIES": "1000"})
 
 
 @nox.session
