@@ -1,7 +1,7 @@
 """Writes what of DSPy's public names is here: the table of `dspex_core.migrate`, and the matrix of its docs page.
 
 Run `python docs/build_parity.py` after a public name or a parameter has come or gone; tests/compat/test_parity.py fails
-until it is done. It needs DSPy, at the version that the table is of.
+until it is done. With `--print` it prints the table and writes nothing. It needs DSPy, at the version of the table.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import importlib
 import inspect
 import json
 import pkgutil
+import sys
 import warnings
 from functools import cache
 from pathlib import Path
@@ -171,7 +172,7 @@ def _is_of_dspy(kind: type, name: str) -> bool:
 @cache
 def _declared(kind: type) -> set[str]:
     """Return the attributes that objects of a class have without the class having them: fields and slots."""
-    return {name for base in kind.__mro__ for name in (*vars(base).get("__annotations__", ()), *_set_in_init(base))}
+    return {name for base in kind.__mro__ for name in (*inspect.get_annotations(base), *_set_in_init(base))}
 
 
 def _set_in_init(kind: type) -> set[str]:
@@ -309,6 +310,8 @@ def page(text: str) -> str:
     return head + BEGIN + matrix() + END + rest.split(END, 1)[1]
 
 
-if __name__ == "__main__":
+if __name__ == "__main__" and sys.argv[1:] == ["--print"]:
+    sys.stdout.buffer.write(table().encode())
+elif __name__ == "__main__":
     TABLE.write_text(table(), encoding="utf-8")
     PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

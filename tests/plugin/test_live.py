@@ -1,5 +1,7 @@
 """The embedded LM in a session: the real one, on loopback."""
 
+import sys
+
 ASKS = """
     import os
     from pathlib import Path
@@ -33,7 +35,9 @@ def test_one_lm_serves_all_workers(project, on_two_workers, pytester):
     result.stdout.fnmatch_lines(["llama.cpp is loaded: True"])
 
 
-def test_it_is_not_started_for_workers_that_ask_another_lm(project, on_two_workers):
+def test_it_is_not_started_for_workers_that_ask_another_lm(project, on_two_workers, monkeypatch):
+    for name in [name for name in sys.modules if name.partition(".")[0] == "xllamacpp"]:
+        monkeypatch.delitem(sys.modules, name)  # another test of this process has used it
     project.conftest(more=SAYS_WHAT_IS_LOADED)
     project.rows("red", "blue")
     project.test()
