@@ -34,6 +34,7 @@ MODEL = "smollm2-135m-instruct"
 SIDES = OURS, DSPY = ("dspex_core", "dspy")
 TRAIN, VAL, TEST = 40, 40, 120
 INTENTS = 8
+DEMOS = {"max_bootstrapped_demos": 3, "max_labeled_demos": 4}
 SUITE = Path(__file__).parents[2] / "example_suites" / "support_intents" / "data"
 
 
@@ -129,13 +130,19 @@ def dspy_library(url: str, **config: Any) -> ModuleType:
 
 def few_shot(library: ModuleType, metric: Callable[..., bool], _seed: int) -> tuple[Any, dict[str, Any]]:
     """Return BootstrapFewShot and the options of its compile."""
-    return library.BootstrapFewShot(metric=metric, max_bootstrapped_demos=3, max_labeled_demos=4), {}
+    return library.BootstrapFewShot(metric=metric, **DEMOS), {}
 
 
-def random_search(library: ModuleType, metric: Callable[..., bool], _seed: int) -> tuple[Any, dict[str, Any]]:
+def random_search(
+    library: ModuleType, metric: Callable[..., bool], _seed: int, *, num_candidate_programs: int = 5, **more: Any
+) -> tuple[Any, dict[str, Any]]:
     """Return random search and the options of its compile; DSPy's takes no seed."""
     optimizer = library.BootstrapFewShotWithRandomSearch(
-        metric=metric, max_bootstrapped_demos=3, max_labeled_demos=4, num_candidate_programs=5, num_threads=4
+        metric=metric,
+        num_candidate_programs=num_candidate_programs,
+        num_threads=4,
+        **DEMOS,
+        **more,
     )
     return optimizer, {"valset": True}
 
@@ -148,11 +155,10 @@ def mipro(
         metric=metric,
         auto=None,
         num_candidates=4,
-        max_bootstrapped_demos=3,
-        max_labeled_demos=4,
         num_threads=4,
         seed=seed,
         verbose=False,
+        **DEMOS,
         **more,
     )
     return optimizer, {"valset": True, "num_trials": num_trials, "minibatch": False}
@@ -163,7 +169,7 @@ OPTIMIZERS = {"BootstrapFewShot": few_shot, "random search": random_search, "MIP
 
 def _dimensions() -> Any:
     """Return what suits a model that follows no format unless the server holds it to a schema."""
-    from dspex_core.optimizers.search.dimensions import PromptDimensions
+    from dspex_core.optimizers import PromptDimensions
 
     return PromptDimensions(
         adapters=[], choice_orders=2, demo_orders=1, demo_counts=[], balanced_sets=1, nearest=[2, 4]
@@ -172,16 +178,7 @@ def _dimensions() -> Any:
 
 def random_search_beyond(library: ModuleType, metric: Callable[..., bool], seed: int) -> tuple[Any, dict[str, Any]]:
     """Return random search with all that DSPy's does not have. Racing pays for the larger number of candidates."""
-    optimizer = library.BootstrapFewShotWithRandomSearch(
-        metric=metric,
-        max_bootstrapped_demos=3,
-        max_labeled_demos=4,
-        num_candidate_programs=10,
-        num_threads=4,
-        seed=seed,
-        dimensions=_dimensions(),
-    )
-    return optimizer, {"valset": True}
+    return random_search(library, metric, seed, num_candidate_programs=10, seed=seed, dimensions=_dimensions())
 
 
 def mipro_beyond(library: ModuleType, metric: Callable[..., bool], seed: int) -> tuple[Any, dict[str, Any]]:

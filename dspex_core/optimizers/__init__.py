@@ -8,7 +8,9 @@ from dspex_core.optimizers.infer_rules import InferRules
 from dspex_core.optimizers.knn_few_shot import KNNFewShot
 from dspex_core.optimizers.labeled_few_shot import LabeledFewShot
 from dspex_core.optimizers.plan import CompilePlan
+from dspex_core.optimizers.proposers.telling import Telling
 from dspex_core.optimizers.random_search import BootstrapFewShotWithRandomSearch, BootstrapRS
+from dspex_core.optimizers.search.dimensions import PromptDimensions
 from dspex_core.optimizers.simba import SIMBA
 from dspex_core.optimizers.trials import Trial, Trials
 
@@ -24,7 +26,9 @@ __all__ = [
     "KNNFewShot",
     "LabeledFewShot",
     "Optimizer",
+    "PromptDimensions",
     "Teleprompter",
+    "Telling",
     "Trial",
     "Trials",
 ]
