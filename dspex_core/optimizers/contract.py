@@ -177,7 +177,10 @@ class Optimizer(ABC):
             if budget is not None:
                 stack.enter_context(context(budget=nested(budget, current().budget)))
             program = self._within(budget, run, options)
-            program.note_trials(run.trials)
+            trials = run.leaderboard()
+        program.note_trials(trials)
+        if trials.doubt and len(_under_way.get()) == 1:  # the steps of a compile are not its result
+            _log.warning("%s: %s", run.optimizer, trials.doubt)
         return program
 
     def _within(self, budget: Budget | None, run: Run[Student], options: dict[str, Any]) -> Student:

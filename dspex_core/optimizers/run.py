@@ -11,6 +11,7 @@ from dspex_core.errors import OptimizationError
 from dspex_core.evaluation.evaluate import Evaluate
 from dspex_core.optimizers.demos import Student, seeded
 from dspex_core.optimizers.fingerprint import fingerprint_of, param_data
+from dspex_core.optimizers.search.prompts import prompts_of
 from dspex_core.optimizers.trials import Spent, Trial, Trials
 from dspex_core.plain.described import described
 from dspex_core.spending.usage import UsageTracker
@@ -136,6 +137,13 @@ class Run(Generic[Student]):
     def trials(self) -> Trials:
         """The trials so far."""
         return Trials(self._trials, stopped=self.stopped, spent=self.spent)
+
+    def leaderboard(self) -> Trials:
+        """Return the trials, with the one of the student as it is."""
+        own = prompts_of(self.student)
+        full = ((trial, trial.program) for trial in self._trials if trial.is_full)
+        unchanged = next((trial for trial, program in full if program and prompts_of(program) == own), None)
+        return Trials(self._trials, stopped=self.stopped, spent=self.spent, unchanged=unchanged)
 
     def figures(self) -> dict[str, float]:
         """Return what events say of the run: the examples that it used, and by how much the best beats the first."""

@@ -10,6 +10,7 @@ from dspex_core.errors import ConfigurationError
 from dspex_core.errors.foreign_code import foreign_code
 from dspex_core.plain.described import described
 from dspex_core.stats.intervals import Interval, mean_interval
+from dspex_core.stats.paired import paired_p
 from dspex_core.stats.selection import best_of
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     from dspex_core.programs.base import Module
     from dspex_core.stats.selection import Selected
+
+_CHANCE = 0.05  # the p from which on a gain may be chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +99,19 @@ class Trials(Sequence[Trial]):
         trials: The trials.
         stopped: Why the search ended early, such as a budget that ran out; empty if it did not.
         spent: What the whole compile has asked of LMs.
+        unchanged: The trial of the program as it was before; `None` if it was not scored on the whole valset.
     """
 
-    def __init__(self, trials: Sequence[Trial] = (), *, stopped: str = "", spent: Spent | None = None) -> None:
+    def __init__(
+        self,
+        trials: Sequence[Trial] = (),
+        *,
+        stopped: str = "",
+        spent: Spent | None = None,
+        unchanged: Trial | None = None,
+    ) -> None:
         self._trials = tuple(trials)
+        self._unchanged = None if unchanged is None else unchanged.number
         self.stopped = stopped
         self.spent = spent or sum((trial.spent for trial in self._trials), Spent())
 
@@ -120,6 +132,29 @@ class Trials(Sequence[Trial]):
         """The trial with the highest score on the whole valset, of equal ones the lowest number; `None` without any."""
         full = [trial for trial in self._trials if trial.is_full and trial.n]
         return max(full, key=lambda trial: (trial.score, -trial.number), default=None)
+
+    @property
+    def unchanged(self) -> Trial | None:
+        """The trial of the program as it was before; `None` if it was not scored on the whole valset."""
+        return next((trial for trial in self._trials if trial.number == self._unchanged), None)
+
+    @property
+    def doubt(self) -> str:
+        """A sentence if the best is not clearly better than the program as it was before; else empty.
+
+        The two are compared row by row, by a paired test at 5 %. It is also empty where the best is that program, and
+        where that program was not scored.
+        """
+        best, before = self.best, self.unchanged
+        if best is None or before is None or before is best:
+            return ""
+        p = paired_p([score - before.scores[row] for row, score in best.scores.items()])
+        if p < _CHANCE:
+            return ""
+        return (
+            f"the best ({best.name}) is not clearly better than the program as it was before: {best.score:.3f} and "
+            f"{before.score:.3f} on the same {best.n} rows may differ by chance (paired p = {p:.2f})"
+        )
 
     @property
     def selected(self) -> Selected | None:
@@ -163,6 +198,8 @@ class Trials(Sequence[Trial]):
                 f"the best of {selected.of} scores {selected.score:.3f} on the {selected.n} rows that chose it; "
                 f"on new rows expect about {selected.corrected:.3f}; this is not a test score"
             )
+        if self.doubt:
+            lines.append(self.doubt)
         if self.stopped:
             lines.append(f"it ended early: {self.stopped}")
         return "\n".join(lines)

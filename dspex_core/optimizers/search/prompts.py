@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dspex_core.errors import ArtifactError
 from dspex_core.messages.canonical import canonical_json
 from dspex_core.plain.described import described
 from dspex_core.programs.demos.stored import plain_demo
@@ -11,6 +12,7 @@ from dspex_core.programs.predict import adapter_of
 
 if TYPE_CHECKING:
     from dspex_core.programs.base import Module, Predictor
+    from dspex_core.programs.demos.selector import DemoSelector
 
 _ROOT = __name__.partition(".")[0]
 
@@ -29,14 +31,20 @@ def _prompt_of(predictor: Predictor) -> dict[str, Any]:
     words = signature.dump_state()
     if not shows_prefixes(predictor):
         words["fields"] = {name: {**field, "prefix": ""} for name, field in words["fields"].items()}
-    selector = predictor.demo_selector
     return {
         "words": words,
         "demos": [plain_demo(demo) for demo in predictor.demos],
-        "selector": None if selector is None else selector.to_json(),
+        "selector": None if predictor.demo_selector is None else _selector(predictor.demo_selector),
         "config": described(predictor.config),
         "adapter": repr(adapter_of(predictor)),
     }
+
+
+def _selector(selector: DemoSelector) -> Any:
+    try:
+        return selector.to_json()
+    except ArtifactError:  # its embedder is a function: copies of a program share it
+        return repr(selector)
 
 
 def shows_prefixes(predictor: Predictor) -> bool:

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.adapters.stored import adapter_to_json
+from dspex_core.errors import ArtifactError
 from dspex_core.plain.described import described, short_digest
 from dspex_core.plain.secrets import masked
 from dspex_core.programs.saving.run_code import numbers_of, run_code
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dspex_core.adapters.base import Adapter
+    from dspex_core.programs.demos.selector import DemoSelector
     from dspex_core.programs.saving.state import Declaration
     from dspex_core.programs.saving.storable import Storable
     from dspex_core.signatures.signature import Signature, SignatureField
@@ -114,7 +116,7 @@ def _predictor(predictor: Declaration) -> Json:
     optional = {
         "config": described(config),
         "demos": _demos(predictor.demos, predictor.signature),
-        "demo_selector": described(predictor.demo_selector.to_json()) if predictor.demo_selector else None,
+        "demo_selector": _selector(predictor.demo_selector) if predictor.demo_selector else None,
         "adapter": _adapter(predictor.adapter),
     }
     return {**signature_data(predictor.signature), **{name: value for name, value in optional.items() if value}}
@@ -122,6 +124,13 @@ def _predictor(predictor: Declaration) -> Json:
 
 def _adapter(adapter: Adapter | None) -> Any:
     return None if adapter is None else adapter_to_json(adapter) or {"class": type(adapter).__name__}
+
+
+def _selector(selector: DemoSelector) -> Any:
+    try:
+        return described(selector.to_json())
+    except ArtifactError:  # a function chooses: the program can be compiled, though not saved
+        return {"class": type(selector).__name__}
 
 
 def signature_data(signature: type[Signature]) -> Json:

@@ -207,11 +207,11 @@ class TestAnLMThatCannotWrite:
 
     def test_but_leaves_out_the_prefix_has_its_instructions_tried(self, caplog):
         def without_prefix(request):
-            return {"proposed_instruction": "level 4"} if asks_for_words(request) else answered(request)
+            return {"proposed_instruction": "level 8"} if asks_for_words(request) else answered(request)
 
         program = compiled(without_prefix, depth=1)
 
-        assert program.signature.instructions == "level 4"
+        assert program.signature.instructions == "level 8"
         assert program.signature.fields["label"].prefix == "Label:"
         assert not caplog.records
 
