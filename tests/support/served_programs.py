@@ -26,6 +26,9 @@ class Obedient(dspy.Module):
             _TASKS[task]()
         elif task == "thread":
             await dspy.asyncify(time.sleep)(600)
+        elif task == "hold":
+            while not Path(f"{path}.go").exists():  # noqa: ASYNC240  the event loop stands still meanwhile
+                time.sleep(0.02)  # noqa: ASYNC251  as above
         elif task == "eat":
             self.kept.append(b"x" * 500_000_000)
             await asyncio.sleep(600)

@@ -3,7 +3,7 @@
 To a worker:
 
     {"kind": "setup", ...}                                   once, first
-    {"kind": "call", "call": 7, "inputs": {...}, "streams": true, "trace": {...}}
+    {"kind": "call", "call": 7, "inputs": {...}, "streams": true, "trace": {...}, "until": 1234.5}
     {"kind": "cancel", "call": 7}
 
 From a worker:
@@ -15,6 +15,7 @@ From a worker:
     {"kind": "outputs", "call": 7, "outputs": {...}}         each call has one of these at its end
     {"kind": "failed", "call": 7, "error": {...}}
     {"kind": "cancelled", "call": 7}
+    {"kind": "withdrawn", "call": 7}                         `until` has passed, and the program does not run
     {"kind": "log", "logger": "dspex", "level": 30, "message": "..."}
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dspex_core.errors import ProgramFailedError
@@ -72,6 +73,9 @@ class Job:
             try:
                 self._service.send({"kind": "begun", "call": self._number})
                 await self._service.flush()
+                until = message["until"]
+                if until is not None and time.monotonic() > until:  # looked at last: another worker may have it by now
+                    return {"kind": "withdrawn"}
                 with continued(message["trace"]):
                     on_chunk = self._add if message["streams"] else None
                     outputs = await self._runner.call(message["inputs"], on_chunk=on_chunk)

@@ -2,12 +2,17 @@
 
 A worker says that it begins a call before it runs the program, and waits until the system has that message. So when a
 worker has ended, it is known of each call whether the program may have run.
+
+A call that waits behind one that blocks the worker's event loop is withdrawn, and goes to another worker. Each call has
+a time by which it must have begun; the worker looks at the clock, which all processes share, after it has said that the
+call begins. So a call of which the service has heard nothing, when it has read all that was sent by then, never runs.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +35,7 @@ _STACKS_SECONDS = 0.3  # what a stuck worker has to write where it is
 
 
 class NotBegunError(Exception):
-    """A call whose worker has ended before it began to run the program: it may be given to another one."""
+    """A call whose worker has ended, or was stuck, before it began to run the program: another one may get it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -40,6 +45,7 @@ class Running:
     number: int
     on_chunk: OnChunk | None
     outputs: asyncio.Future[JSONObject]
+    until: float | None  # after which the worker does not begin it, by `time.monotonic`
     late: asyncio.TimerHandle | None = None  # set when it was cancelled
     is_begun: bool = False  # the program runs, or has run
     asked: float = -1.0  # when it was cancelled, by the event loop's clock
@@ -111,9 +117,13 @@ class Member:
         return len(self.running) + self.reserved
 
     @property
+    def _usual_silence(self) -> float:
+        return _USUAL_BEATS * self.options.beat
+
+    @property
     def _may_be_stuck(self) -> bool:
         """Whether it has been silent for longer than usual, or since it was asked to stop a call."""
-        is_silent = self._loop.time() - self._heard > _USUAL_BEATS * self.options.beat
+        is_silent = self._loop.time() - self._heard > self._usual_silence
         return is_silent or any(call.asked >= self._heard for call in self.running.values())
 
     async def live(self, on_ready: Callable[[], object]) -> Ending:
@@ -148,18 +158,24 @@ class Member:
             self.left.set()
         return self.ending
 
-    def begin(self, inputs: JSONObject, on_chunk: OnChunk | None) -> Running:
+    def begin(self, inputs: JSONObject, on_chunk: OnChunk | None, *, stays: bool = False) -> Running:
         """Begin a call in the room that was reserved for it.
+
+        Args:
+            inputs: JSON data.
+            on_chunk: Takes the pieces of outputs.
+            stays: Whether the call waits here however long it takes to begin.
 
         Raises:
             FrameError: The inputs cannot be sent; nothing was begun.
         """
         self.reserved -= 1
         number = self._begun + 1
-        streams = on_chunk is not None
-        self._send({"kind": "call", "call": number, "inputs": inputs, "streams": streams, "trace": carried()})
+        until = None if stays else time.monotonic() + self._usual_silence
+        known = {"streams": on_chunk is not None, "trace": carried(), "until": until}
+        self._send({"kind": "call", "call": number, "inputs": inputs, **known})
         self._begun = number
-        call = self.running[number] = Running(number, on_chunk, self._loop.create_future())
+        call = self.running[number] = Running(number, on_chunk, self._loop.create_future(), until)
         return call
 
     def give_back(self) -> None:
@@ -219,7 +235,7 @@ class Member:
                 self._note_begun(message["call"])
             case "pieces":
                 self._take_pieces(message)
-            case "outputs" | "failed" | "cancelled":
+            case "outputs" | "failed" | "cancelled" | "withdrawn":
                 self._take_end(message)
             case "beat":
                 self.on_room()  # it may have been taken for stuck
@@ -248,12 +264,18 @@ class Member:
             return
         if call.late is not None:
             call.late.cancel()
-        if not call.outputs.done():
+        if message["kind"] == "withdrawn":
+            _not_begun(call)
+        elif not call.outputs.done():
             self.answered += 1
             if message["kind"] == "outputs":
                 call.outputs.set_result(message["outputs"])
             else:
                 call.outputs.set_exception(from_json(message["error"]))
+        self._have_room()
+
+    def _have_room(self) -> None:
+        """Use the room of calls that have ended: for others, or for the end of this worker."""
         if self.options.calls is not None and self._begun >= self.options.calls:
             self.leave(f"it had run {self._begun} calls")
         self._end_if_idle()
@@ -285,8 +307,11 @@ class Member:
 
     async def _watch(self) -> None:
         """End a worker that does not start in time, hangs, or uses too much memory."""
+        looked = -1.0
         while True:
             await asyncio.sleep(self.options.beat)
+            self._withdraw(looked)  # since then, all that had been sent was read
+            looked = time.monotonic()
             now = self._loop.time()
             silence = now - self._heard
             if self._process.has_ended():  # a process that it has forked may keep the socket open
@@ -298,6 +323,16 @@ class Member:
                 self._hung(f"it has not answered for {silence:.1f} s")
             elif used is not None and self.options.memory is not None and used > self.options.memory:
                 self.end(f"it used {used} bytes of memory, more than its limit of {self.options.memory}")
+
+    def _withdraw(self, moment: float) -> None:
+        """Give up the calls that should have begun by a moment: the worker will not run them."""
+        waiting = [call for call in self.running.values() if not call.is_begun and not call.outputs.done()]
+        late = [call for call in waiting if call.until is not None and call.until < moment]
+        for call in late:
+            del self.running[call.number]
+            _not_begun(call)
+        if late:
+            self._have_room()
 
     def _fail_calls(self, ending: Ending) -> None:
         for call in self.running.values():
@@ -312,6 +347,12 @@ class Member:
         data = framed(message)
         if not self._writer.is_closing():  # else the calls fail, or go to another worker, as soon as its end is known
             self._writer.write(data)
+
+
+def _not_begun(call: Running) -> None:
+    call.is_begun = False
+    if not call.outputs.done():
+        call.outputs.set_exception(NotBegunError("it was stuck"))
 
 
 def crashed(reason: str) -> WorkerCrashedError:

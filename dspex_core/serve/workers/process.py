@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 STACKS = signal.SIGUSR1  # on which a worker writes where it is, also while it is stuck in C
 _PROC = Path("/proc")
+_UNREAD = 2**16  # bytes that the socket holds: asyncio reads all of them at once, so a look at it is a whole one
 _KEPT_LINES = 60
 _LONGEST_LINE = 2000  # characters
 _LAST_WORDS_SECONDS = 0.5  # how long to wait for the rest of an ended process's output
@@ -37,6 +38,7 @@ class WorkerProcess:
 
     def __init__(self, on_line: Callable[[int, str], None]) -> None:
         self.socket, theirs = socket.socketpair()
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNREAD)
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603  this interpreter, and a module of ours
                 [sys.executable, "-m", "dspex_core.serve.workers", str(theirs.fileno())],

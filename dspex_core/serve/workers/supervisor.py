@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from dspex_core.serve.workers.setup import WorkerSetup
 
 _log = logging.getLogger("dspex.serve")
-_MOST_SENDS = 3  # of a call to workers that end before they begin it: it may be what ends them
+_MOST_SENDS = 3  # of a call to workers that end before they begin it, which it may cause, or are stuck
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,8 @@ class Supervisor:
     """A `Backend` that runs a program in worker processes.
 
     A worker that crashes, hangs, or uses too much memory is replaced, after waits that grow while that goes on. The
-    calls that it ran fail with a `WorkerCrashedError`: no call is run twice. Those that it had not begun go to others.
+    calls that it ran fail with a `WorkerCrashedError`: no call is run twice. Those that it had not begun go to others,
+    as do those that wait too long behind a call that blocks their worker.
     A call that does not end in time is cancelled; if that takes longer than the grace time, its worker is replaced.
 
     Args:
@@ -178,9 +179,9 @@ class Supervisor:
         call: Running | None = None
         try:
             async with asyncio.timeout(timeout):
-                for _ in range(_MOST_SENDS):
+                for sends in range(_MOST_SENDS):
                     member = await self._member()
-                    call = self._begun(member, inputs, on_chunk)
+                    call = self._begun(member, inputs, on_chunk, stays=sends == _MOST_SENDS - 1)
                     try:
                         return await call.outputs
                     except NotBegunError as error:
@@ -211,9 +212,9 @@ class Supervisor:
     def _members(self) -> list[Member]:
         return [place.member for place in self._places if place.member is not None]
 
-    def _begun(self, member: Member, inputs: JSONObject, on_chunk: OnChunk | None) -> Running:
+    def _begun(self, member: Member, inputs: JSONObject, on_chunk: OnChunk | None, *, stays: bool) -> Running:
         try:
-            return member.begin(inputs, on_chunk)
+            return member.begin(inputs, on_chunk, stays=stays)
         except FrameError as error:
             self._grant()
             raise BadInputError(str(error)) from None

@@ -178,6 +178,22 @@ def test_calls_that_a_lost_worker_had_not_begun_are_answered_by_another_one(tmp_
     assert [(tmp_path / f"ok {number}").read_text() for number in range(3)] == ["ok\n"] * 3
 
 
+def test_calls_that_wait_behind_a_blocked_event_loop_are_taken_back_and_run_once(tmp_path):
+    async def run():
+        async with serving(grace=PATIENCE, hang=PATIENCE) as backend:
+            held = asyncio.create_task(ask(backend, "hold", tmp_path / "hold"))
+            behind = [asyncio.create_task(ask(backend, "ok", tmp_path / f"ok {number}")) for number in range(3)]
+            await asyncio.sleep(0)
+            assert backend.state.running == 4
+            await until(lambda: backend.state.waiting == 3)
+            (tmp_path / "hold.go").touch()
+            return await held, await asyncio.gather(*behind)
+
+    pid, found = asyncio.run(run())
+    assert found == [pid] * 3
+    assert [(tmp_path / f"ok {number}").read_text() for number in range(3)] == ["ok\n"] * 3
+
+
 def test_a_worker_without_signs_of_life_is_replaced_before_its_calls_are_late():
     async def run():
         async with serving(hang=1.0) as backend:
@@ -384,7 +400,7 @@ def test_pieces_for_a_slow_reader_grow_together():
     async def run():
         service, program = SlowService(), served_programs.storyteller()
         job, ended = Job(1, ProgramRunner(program, contract_of(program)), service), asyncio.Event()
-        job.begin({"inputs": {"topic": "x"}, "streams": True, "trace": {}}, ended.set)
+        job.begin({"inputs": {"topic": "x"}, "streams": True, "trace": {}, "until": None}, ended.set)
         await ended.wait()
         return service.sent
 
