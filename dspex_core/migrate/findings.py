@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Status = Literal["unchanged", "differs", "missing"]
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Finding:
     """What becomes of one use.
 
@@ -64,7 +64,7 @@ def outcomes(use: Use, table: Parity) -> list[Outcome]:
     own = use.thing.own is not None
     if (absent := _of_name(module, name, table)) is not None:
         return [] if own else [absent]  # of a subclass, the base is what is missing
-    if use.by_star and name in table.not_by_star.get(module, ()):
+    if use.thing.by_star and name in table.not_by_star.get(module, ()):
         return [Outcome(use.thing.path, "missing", f"`import *` does not take it here: import `{name}` by its name.")]
     facts = table.facts(module, name)
     if member:
@@ -141,8 +141,8 @@ def _of_arguments(use: Use, facts: Facts) -> Iterator[Outcome]:
         elif facts.settings and keyword not in facts.settings:
             yield Outcome(shown, "missing", "DSPy has no such setting, and here an unknown one is an error.")
     if facts.positions is not None and positions > facts.positions:
-        given = f"{facts.positions} of its arguments" if facts.positions else "none of its arguments"
-        yield Outcome(f"{path}(...)", "missing", f"`{name}` takes {given} by position here: name the others.")
+        how = f"only {facts.positions} by position" if facts.positions else "by name only"
+        yield Outcome(f"{path}(...)", "missing", f"`{name}` takes its arguments {how} here: name the others.")
 
 
 def counted(findings: Iterable[Finding]) -> dict[Status, int]:

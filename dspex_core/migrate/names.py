@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import ast
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from dspex_core.migrate.parity import Parity
 
@@ -27,12 +27,14 @@ class Thing:
         module: The module.
         name: The name in the module, with attributes of it behind dots.
         own: The attributes that a subclass in the file defines; None for DSPy's own classes.
+        by_star: Whether the name comes from `from module import *`.
     """
 
     kind: Literal["module", "name", "object"]
     module: str
     name: str = ""
     own: frozenset[str] | None = None
+    by_star: bool = False
 
     @property
     def path(self) -> str:
@@ -49,7 +51,6 @@ class Use:
         column: The column, from 1.
         thing: What is used.
         call: The keyword arguments and the number of positional ones of a call, or None.
-        by_star: Whether the name comes from `from module import *`.
         overrides: Whether a subclass defines an attribute of this name.
     """
 
@@ -57,17 +58,30 @@ class Use:
     column: int
     thing: Thing
     call: tuple[tuple[str, ...], int] | None = None
-    by_star: bool = False
     overrides: bool = False
 
 
 @dataclass
 class _Scope:
-    """The names of a module, a class or a function."""
+    """The names of a module, a class, a function or a comprehension.
+
+    Attributes:
+        parent: The scope around it.
+        names: What its names stand for; None for what is not DSPy's. In a class, also `self.name` for each attribute.
+        is_class: Whether it is a class's.
+        made: Of a class, what its objects are.
+        self_name: In a method and in what is in it, the name of the object.
+    """
 
     parent: _Scope | None = None
     names: dict[str, Thing | None] = field(default_factory=dict)
     is_class: bool = False
+    made: Thing | None = None
+    self_name: str = field(init=False, default="")
+
+    def __post_init__(self) -> None:
+        if self.parent is not None:
+            self.self_name = self.parent.self_name
 
     def find(self, name: str) -> Thing | None:
         """Return what a name stands for here. Names of a class are not seen from its methods."""
@@ -95,16 +109,13 @@ class _Reader(ast.NodeVisitor):
         self.table = table
         self.uses: list[Use] = []
         self._scope = _Scope()
-        self._later: deque[Callable[[], None]] = deque()
-        self._from_star: set[str] = set()
+        self._later: deque[tuple[_Scope, Sequence[ast.AST]]] = deque()
         self._branches = 0
-        self._class: Thing | None = None
-        self._self = ""
 
     def finish(self) -> None:
         """Walk through the bodies of the functions."""
         while self._later:
-            self._later.popleft()()
+            self._inside(*self._later.popleft())
 
     # Imports
 
@@ -124,13 +135,11 @@ class _Reader(ast.NodeVisitor):
             elif alias.name == "*":
                 self._use(alias, Thing("module", module))
                 names = self.table.modules.get(module, {})
-                self._scope.names.update({name: Thing("name", module, name) for name in names})
-                self._from_star.update(names)
+                self._scope.names.update({name: Thing("name", module, name, by_star=True) for name in names})
             else:
                 thing = self._member(Thing("module", module), alias.name)
                 self._use(alias, thing)
                 self._bind(alias.asname or alias.name, thing)
-                self._from_star.discard(alias.asname or alias.name)
 
     # Names, attributes and calls
 
@@ -138,7 +147,7 @@ class _Reader(ast.NodeVisitor):
         if isinstance(node.ctx, ast.Load):
             thing = self._scope.find(node.id)
             if thing is not None and thing.kind == "name" and thing.own is None:
-                self._use(node, thing, by_star=node.id in self._from_star)
+                self._use(node, thing)
         else:
             self._bind(node.id, None)
 
@@ -146,12 +155,10 @@ class _Reader(ast.NodeVisitor):
         thing = self._value(node)
         if thing is None:
             self.visit(node.value)
-        elif thing.kind != "object" and thing.own is None and isinstance(node.ctx, ast.Load):
-            self._use(node, thing, by_star=_root(node) in self._from_star)
-        elif thing.kind == "name" and isinstance(node.ctx, ast.Load):
+            return
+        if thing.kind != "object" and isinstance(node.ctx, ast.Load):
             self._use(node, thing)
-        if thing is not None:
-            self._visit_root(node)
+        self._visit_root(node)
 
     def _visit_root(self, node: ast.AST) -> None:
         """Visit what an expression with dots begins with, where it is more than a name: a call, for one."""
@@ -166,8 +173,7 @@ class _Reader(ast.NodeVisitor):
         if named is not None:
             self._use(node, named)
         if thing is not None and thing.kind == "name" and not self._is_own_constructor(thing):
-            by_star = _root(node.func) in self._from_star
-            self._use(node.func, thing, call=_arguments(node), by_star=by_star)
+            self._use(node.func, thing, call=_arguments(node))
             self._visit_root(node.func)
         else:
             self.visit(node.func)
@@ -190,12 +196,10 @@ class _Reader(ast.NodeVisitor):
             return None if owner is None else self._member(owner, node.attr)
         if isinstance(node, ast.Call):
             return self._named_in(node) or self._made_by(node)
-        if isinstance(node, ast.Await):
-            return None
         return self._value(node.value) if isinstance(node, ast.NamedExpr) else None
 
     def _is_self(self, node: ast.AST) -> bool:
-        return isinstance(node, ast.Name) and node.id == self._self
+        return isinstance(node, ast.Name) and node.id == self._scope.self_name
 
     def _made_by(self, node: ast.Call) -> Thing | None:
         """Return the object that a call of a class makes."""
@@ -224,7 +228,7 @@ class _Reader(ast.NodeVisitor):
             path = f"{owner.module}.{name}"
             is_module = name not in self.table.modules.get(owner.module, {}) and path in self.table.modules
             return Thing("module", path) if is_module else Thing("name", owner.module, name)
-        return Thing("name", owner.module, f"{owner.name}.{name}", owner.own)
+        return replace(owner, kind="name", name=f"{owner.name}.{name}")
 
     # What binds names
 
@@ -268,24 +272,18 @@ class _Reader(ast.NodeVisitor):
             self._scope.names[name] = thing
         else:
             self._scope.names.setdefault(name, None)
-        if thing is None:
-            self._from_star.discard(name)
-
-    def visit_If(self, node: ast.If) -> None:
-        self._in_branches(node)
-
-    def visit_Try(self, node: ast.Try) -> None:
-        self._in_branches(node)
 
     def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
         if node.name:
             self._bind(node.name, None)
         self.generic_visit(node)
 
-    def _in_branches(self, node: ast.AST) -> None:
+    def _in_branches(self, node: ast.If | ast.Try | ast.TryStar | ast.Match) -> None:
         self._branches += 1
         self.generic_visit(node)
         self._branches -= 1
+
+    visit_If = visit_Try = visit_TryStar = visit_Match = _in_branches  # noqa: N815  ast's names
 
     # Classes and functions
 
@@ -298,9 +296,8 @@ class _Reader(ast.NodeVisitor):
         self._bind(node.name, thing)
         if thing is not None:
             self._note_overrides(node, thing)
-        outer, self._class = self._class, None if thing is None else Thing("object", thing.module, thing.name, own)
-        self._inside(_Scope(self._scope, is_class=True), node.body)
-        self._class = outer
+        made = None if thing is None else replace(thing, kind="object")
+        self._inside(_Scope(self._scope, is_class=True, made=made), node.body)
 
     def _note_overrides(self, node: ast.ClassDef, thing: Thing) -> None:
         for part in node.body:
@@ -310,32 +307,26 @@ class _Reader(ast.NodeVisitor):
                     self._use(part, overridden, overrides=True)
 
     def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-        for part in (*node.decorator_list, *_defaults(node.args), *_annotations(node)):
-            self.visit(part)
+        for part in (*node.decorator_list, node.args, node.returns):
+            if part is not None:
+                self.visit(part)
         self._bind(node.name, None)
         self._function(node.args, node.body)
 
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
-        self.visit_FunctionDef(node)
+    visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815  ast's name
 
     def visit_Lambda(self, node: ast.Lambda) -> None:
-        for part in _defaults(node.args):
-            self.visit(part)
+        self.visit(node.args)
         self._function(node.args, [node.body])
 
-    def _function(self, arguments: ast.arguments, body: list[ast.stmt] | list[ast.expr]) -> None:
+    def _function(self, arguments: ast.arguments, body: Sequence[ast.AST]) -> None:
         """Keep the body of a function for later, with what its parameters stand for."""
-        given = [each.arg for each in _parameters(arguments)]
+        given = [each.arg for each in ast.iter_child_nodes(arguments) if isinstance(each, ast.arg)]
         scope = _Scope(self._scope, dict.fromkeys(given))
         if given and self._scope.is_class:
-            scope.names[given[0]] = self._class
-        owner, name = self._class, given[0] if given and self._scope.is_class else self._self
-
-        def walk() -> None:
-            self._class, self._self = owner, name
-            self._inside(scope, body)
-
-        self._later.append(walk)
+            scope.self_name = given[0]
+            scope.names[given[0]] = self._scope.made
+        self._later.append((scope, body))
 
     def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp) -> None:
         outer, self._scope = self._scope, _Scope(self._scope)
@@ -347,43 +338,27 @@ class _Reader(ast.NodeVisitor):
 
     visit_ListComp = visit_SetComp = visit_GeneratorExp = visit_DictComp = _comprehension  # noqa: N815  ast's names
 
-    def _inside(self, scope: _Scope, body: list[ast.stmt] | list[ast.expr]) -> None:
+    def _inside(self, scope: _Scope, body: Iterable[ast.AST]) -> None:
         outer, self._scope = self._scope, scope
         branches, self._branches = self._branches, 0
         for part in body:
             self.visit(part)
         self._scope, self._branches = outer, branches
 
-    def _use(self, node: ast.AST, thing: Thing, **facts: object) -> None:
-        line, column = getattr(node, "lineno", 0), getattr(node, "col_offset", 0)
-        self.uses.append(Use(line, column + 1, thing, **facts))  # type: ignore[arg-type]  # fields of Use
-
-
-def _root(node: ast.AST) -> str:
-    """Return the name that an expression with dots begins with."""
-    while isinstance(node, ast.Attribute):
-        node = node.value
-    return node.id if isinstance(node, ast.Name) else ""
+    def _use(
+        self,
+        node: ast.expr | ast.alias | ast.stmt,
+        thing: Thing,
+        *,
+        call: tuple[tuple[str, ...], int] | None = None,
+        overrides: bool = False,
+    ) -> None:
+        self.uses.append(Use(node.lineno, node.col_offset + 1, thing, call, overrides))
 
 
 def _arguments(node: ast.Call) -> tuple[tuple[str, ...], int]:
     positions = 0 if any(isinstance(each, ast.Starred) for each in node.args) else len(node.args)
     return tuple(each.arg for each in node.keywords if each.arg is not None), positions
-
-
-def _parameters(arguments: ast.arguments) -> Iterator[ast.arg]:
-    yield from (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)
-    yield from (each for each in (arguments.vararg, arguments.kwarg) if each is not None)
-
-
-def _defaults(arguments: ast.arguments) -> Iterator[ast.expr]:
-    yield from arguments.defaults
-    yield from (each for each in arguments.kw_defaults if each is not None)
-
-
-def _annotations(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[ast.expr]:
-    yield from (each.annotation for each in _parameters(node.args) if each.annotation is not None)
-    yield from [] if node.returns is None else [node.returns]
 
 
 def _defined_in(body: list[ast.stmt]) -> Iterator[str]:

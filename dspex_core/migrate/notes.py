@@ -7,7 +7,6 @@ Keys are names as users write them: `GEPA`, `GEPA(log_dir)` for a parameter, `Mo
 from __future__ import annotations
 
 _CODE = "The code runs in a sandbox that comes with the package and knows the core of Python; Deno is not needed."
-_EXAMPLES_FIRST = "Choose by name: only the first arguments are taken by position."
 _LOOSE = "Failures are counted for each call; when all attempts fail, the last error is raised instead of `None`."
 _WEIGHTS = "Goes to the provider with each request; `BootstrapFinetune(submit=True)` trains weights."
 _UNUSED = "Is accepted and has no effect."

@@ -41,9 +41,6 @@ class Facts:
         return cls(**names, positions=row.get("positions"), methods=methods)
 
 
-NOTHING_LACKING = Facts()
-
-
 @dataclass(frozen=True)
 class Parity:
     """The names of one release of DSPy, with what is here of each.
@@ -68,11 +65,7 @@ class Parity:
 
     def facts(self, module: str, name: str) -> Facts:
         """Return what a name of a module lacks."""
-        return self.objects.get(f"{module}.{name}") or self.objects.get(name, NOTHING_LACKING)
-
-    def module_of(self, path: str) -> str | None:
-        """Return a module of DSPy by its path, or None if there is none."""
-        return path if path in self.modules else None
+        return self.objects.get(f"{module}.{name}") or self.objects.get(name) or Facts()
 
 
 @cache
