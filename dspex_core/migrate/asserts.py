@@ -91,7 +91,13 @@ def _judged(kind: str, value: Any, threshold: Any) -> Wanted:
         raise NotConvertedError(f"{kind} needs a text, not {value!r:.60}")
     if column == "rubric" and threshold is not None:
         raise NotConvertedError(f"{kind} has the threshold {threshold!r}; give it to a `Judge` of your own")
-    return Wanted(column, column, value, float(threshold or _THRESHOLD) if column == "similar" else None)
+    if column == "rubric":
+        return Wanted(column, column, value)
+    if threshold is None:
+        threshold = _THRESHOLD
+    if not isinstance(threshold, int | float) or not 0 < threshold <= 1:
+        raise NotConvertedError(f"{kind} has the threshold {threshold!r:.60}, which is not above 0 and at most 1")
+    return Wanted(column, column, value, float(threshold))
 
 
 def _plain(kind: str, value: Any) -> Wanted:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dspex_core.errors import DSPexError
+from dspex_core.errors import DatasetError, DSPexError
 from dspex_core.migrate import deepeval, langsmith, promptfoo
 from dspex_core.migrate.parity import parity
 from dspex_core.migrate.project import survey
-from dspex_core.migrate.report import as_annotations, as_json, as_text
+from dspex_core.migrate.report import as_annotations, as_json, as_text, many
 from dspex_core.migrate.starter import starter
 from dspex_core.storage.files import write_atomically
 
@@ -74,15 +75,19 @@ def _convert(options: argparse.Namespace) -> int:
     try:
         _refuse_targets(options)
         made = convert(options.file)
-        lines = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in made.rows)
+        escaped = not options.to  # nobody knows which encoding stdout has
+        lines = "".join(json.dumps(row, ensure_ascii=escaped, allow_nan=False) + "\n" for row in made.rows)
         test = starter(made, rows=options.to, test=options.tests) if options.tests else None
         _write(options, lines, test)
-    except (DSPexError, OSError, ValueError, RecursionError) as error:
-        complain([str(error) or "the file is nested too deeply"])
+    except RecursionError:
+        complain([f"{options.file}: is nested too deeply, or refers to itself"])
+        return WRONG_USE
+    except (DSPexError, ValueError, RuntimeError) as error:  # RuntimeError: a link leads to itself
+        complain([str(error)])
         return WRONG_USE
     complain([*(f"left out: {each}" for each in made.left_out), *made.remarks])
     if options.to:
-        written = f"{options.to}: {len(made.rows)} rows; inputs: {', '.join(made.inputs)}"
+        written = f"{options.to}: {many(len(made.rows), 'row')}; inputs: {', '.join(made.inputs)}"
         complain([written, *([f"{options.tests}: a first test"] if test else [])])
     return 1 if made.left_out else 0
 
@@ -93,41 +98,56 @@ def _write(options: argparse.Namespace, lines: str, test: str | None) -> None:
         sys.stdout.write(lines)
         return
     if test is not None:
-        write_atomically(options.tests, test)
+        _store(options.tests, test)
     try:
-        write_atomically(options.to, lines)
+        _store(options.to, lines)
     except BaseException:
         if test is not None:
             options.tests.unlink()  # it was not there before
         raise
 
 
+def _store(path: Path, text: str) -> None:
+    try:
+        write_atomically(path, text)
+    except OSError as error:
+        raise DatasetError(f"cannot be written: {error.strerror}", path=str(path)) from error
+    except UnicodeEncodeError as error:
+        half = error.object[error.start]
+        raise DatasetError(f"cannot be in UTF-8: {half!r} is half of a surrogate pair", path=str(path)) from error
+
+
 def _refuse_targets(options: argparse.Namespace) -> None:
-    """Refuse to write over what is there.
+    """Refuse names that the files cannot have, and to write over files.
 
     Raises:
-        ValueError: A file is there, or the test has no dataset to name.
+        ValueError: A file is there, or has another ending, or the test has no dataset to name.
     """
-    if options.tests and not options.to:
+    to, tests = options.to, options.tests
+    if tests and not to:
         raise ValueError("--tests needs --to: the test names the dataset")
-    if options.tests and options.tests.exists():
-        raise ValueError(f"{options.tests} is there already, and a test is never written over: choose another name")
-    if options.to and options.to.exists() and not options.overwrite:
-        raise ValueError(f"{options.to} is there already: choose another name, or give --overwrite")
-    if options.to and options.to.suffix not in (".jsonl", ".ndjson"):
-        raise ValueError(f"{options.to} has to be a .jsonl file: a row on each line")
+    if tests and tests.suffix != ".py":
+        raise ValueError(f"{tests} has to be a .py file: it becomes a test of pytest")
+    if tests and os.path.lexists(tests):
+        raise ValueError(f"{tests} is there already, and a test is never written over: choose another name")
+    if to and to.suffix not in (".jsonl", ".ndjson"):
+        raise ValueError(f"{to} has to be a .jsonl file: a row on each line")
+    if to and to.resolve() == options.file.resolve():
+        raise ValueError(f"{to} is the file that is converted: choose another name")
+    if to and os.path.lexists(to) and not options.overwrite:
+        raise ValueError(f"{to} is there already: choose another name, or give --overwrite")
 
 
 def _survey(options: argparse.Namespace) -> int:
-    absent = [path for path in options.paths if not path.exists() and not path.is_symlink()]
+    absent = [path for path in options.paths if not os.path.lexists(path)]
     found = survey(path for path in options.paths if path not in absent)
     complain([*(f"{path}: there is no such file or folder" for path in absent), *found.unread, *found.remarks])
     if options.json:
-        sys.stdout.write(as_json(found, version=parity().version))
-    elif options.github:
-        sys.stdout.write(as_annotations(found))
+        text = as_json(found, version=parity().version)
     else:
-        sys.stdout.write(as_text(found, quiet=options.quiet))
+        text = as_annotations(found) if options.github else as_text(found, quiet=options.quiet)
+    encoding = sys.stdout.encoding or "utf-8"  # which may lack a character of a file's name
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
     if absent:
         return WRONG_USE
     if not found.files and not found.unread:

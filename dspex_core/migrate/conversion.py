@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import keyword
 import re
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from dspex_core.datasets.formats import reader_of
 from dspex_core.errors import DatasetError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
 
@@ -55,16 +56,21 @@ class Conversion:
     instructions: str = ""
 
     def omit(self, place: str, message: str) -> None:
-        """Note what is left out, once."""
+        """Note that something is left out, once."""
         if (said := f"{place}: {message}") not in self.left_out:
             self.left_out.append(said)
 
+    def remark(self, message: str) -> None:
+        """Note that something is not the same as it was, once."""
+        if (said := f"{self.source}: {message}") not in self.remarks:
+            self.remarks.append(said)
 
-def rows_of(path: Path) -> Iterator[tuple[int | None, Mapping[str, Any]]]:
+
+def rows_of(path: Path) -> Iterator[tuple[int | None, dict[str, Any]]]:
     """Yield the objects of a file of rows, with their lines.
 
     Raises:
-        DatasetError: It cannot be read, or has something else than objects.
+        DatasetError: It cannot be read, or a row is not an object, or has values that JSON lacks.
     """
     reader = reader_of(str(path), delimiter=None)
     if reader is None:
@@ -74,12 +80,20 @@ def rows_of(path: Path) -> Iterator[tuple[int | None, Mapping[str, Any]]]:
             raise row if row.path else DatasetError(str(row), path=str(path), line=line)
         if not hasattr(row, "keys"):
             raise DatasetError(f"has {row!r:.60} where an object should be", path=str(path), line=line)
-        yield line, row
+        found = dict(row)
+        try:
+            json.dumps(found, allow_nan=False)  # YAML and Parquet have values that the rows made of them cannot hold
+        except (TypeError, ValueError) as error:
+            raise DatasetError(f"has a value that JSON lacks: {error}", path=str(path), line=line) from error
+        yield line, found
 
 
-def with_all_columns(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return rows that all have the same columns, in the order in which they come up; empty columns are left out."""
-    columns = {name: None for row in rows for name, value in row.items() if value is not None}
+def with_all_columns(rows: Sequence[Mapping[str, Any]], *, inputs: Collection[str]) -> list[dict[str, Any]]:
+    """Return rows that all have the same columns, in the order in which they come up.
+
+    Columns without a value in any row are left out, but for inputs: a program is given all of them.
+    """
+    columns = {name: None for row in rows for name, value in row.items() if value is not None or name in inputs}
     return [{name: row.get(name) for name in columns} for row in rows]
 
 

@@ -42,22 +42,23 @@ def convert(path: Path) -> Conversion:
         for number, (line, row) in enumerate(found, 1)
     ]
     names = [row.get("name") for row in rows]
-    if all(isinstance(name, str) and name for name in names) and len({*names}) == len(names):
+    have_names = all(isinstance(name, str) and name for name in names) and len({*names}) == len(names)
+    if have_names and not any("id" in row for row in rows):
         rows = [{"id": row.pop("name"), **row} for row in rows]
-    made.rows = with_all_columns(rows)
+    made.rows = with_all_columns(rows, inputs=[first])
     columns = made.rows[0].keys()
     made.inputs = [first]
     if first == "input":
         made.checks += [Check("expected_output", "same")] if "expected_output" in columns else []
     else:
-        made.remarks.append(f"{path}: these are conversations: docs/cases.md shows `converse` and `SimulatedUser`")
+        made.remark("these are conversations: docs/cases.md shows `converse` and `SimulatedUser`")
     for name, advice in (
         ("retrieval_context", "`Faithfulness` compares an answer with it"),
         ("expected_tools", "`trajectory_match` compares the calls of an agent with it"),
         ("expectations", "`Judge` can decide each"),
     ):
         if name in columns:
-            made.remarks.append(f"{path}: {name} is a column without a check: {advice}")
+            made.remark(f"{name} is a column without a check: {advice}")
     return made
 
 
@@ -67,13 +68,12 @@ def _snake(name: str) -> str:
 
 
 def _row(row: Mapping[str, Any], made: Conversion, *, place: str, first: str) -> dict[str, Any]:
-    if not row.get(first):
+    if row.get(first) in (None, ""):
         raise DatasetError(f"{place} has no {first!r}: is it a golden?")
     converted = {}
     for name, value in row.items():
         if name not in _KNOWN:
-            said = f"{made.source}: {name!r} is not a field of goldens; it is a column as it stands"
-            made.remarks += [] if said in made.remarks else [said]
+            made.remark(f"{name!r} is not a field of goldens; it is a column as it stands")
         converted[name] = _value(name, value, made, place=place)
     return converted
 
@@ -86,15 +86,14 @@ def _value(name: str, value: Any, made: Conversion, *, place: str) -> Any:
             value = json.loads(value)
         except ValueError:
             raise DatasetError(f"{place}: {name} is not JSON: {value!r:.60}") from None
-    if name in _LISTS:
-        if isinstance(value, str):
-            value = value.split("|")
-            said = f"{made.source}: {name} is a text, split at its bars, as DeepEval does"
-            made.remarks += [] if said in made.remarks else [said]
-        value = [_passage(each) for each in value]
-    if name in _TOOLS:
-        value = [_call(each) for each in value]
-    if _IMAGE.search(json.dumps(value, default=str)):
+    if name in _LISTS and isinstance(value, str):
+        value = value.split("|")
+        made.remark(f"{name} is a text, split at its bars, as DeepEval does")
+    if name in (*_LISTS, *_TOOLS):
+        if not isinstance(value, list):
+            raise DatasetError(f"{place}: {name} is not a list: {value!r:.60}")
+        value = [(_call if name in _TOOLS else _passage)(each) for each in value]
+    if _IMAGE.search(json.dumps(value)):
         made.omit(f"{place}: {name}", "an image or a PDF is not in the file, only its mark: use `Image` or `File`")
     return value
 

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import DatasetError
-from dspex_core.migrate.conversion import Check, Conversion, as_fields, rows_of, with_all_columns
+from dspex_core.migrate.conversion import Check, Conversion, as_fields, free_name, rows_of, with_all_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -32,10 +32,10 @@ def convert(path: Path) -> Conversion:
         raise DatasetError("has no examples", path=str(path))
     inputs = as_fields(_names(each.inputs for each in examples), set())
     outputs = as_fields(_names(each.outputs for each in examples), set())
-    columns = as_fields(
-        [f"expected_{field}" if field in inputs.values() else field for field in outputs.values()], {*inputs.values()}
-    )
-    named = dict(zip(outputs, columns.values(), strict=True))
+    named: dict[str, str] = {}
+    for name, field in outputs.items():
+        column = f"expected_{field}" if field in inputs.values() else field
+        named[name] = free_name(column, {*inputs.values(), *named.values()})
     taken = {*inputs.values(), *named.values()}
     made.rows = with_all_columns(
         [
@@ -45,14 +45,15 @@ def convert(path: Path) -> Conversion:
                 **{named[name]: value for name, value in each.outputs.items()},
             }
             for each in examples
-        ]
+        ],
+        inputs=inputs.values(),
     )
     made.inputs = list(inputs.values())
-    made.checks = [
-        Check(named[name], "same", output=field) for name, field in outputs.items() if named[name] in made.rows[0]
-    ]
+    made.checks = [Check(column, "same", output=column) for column in named.values() if column in made.rows[0]]
     for kind, fields in (("input", inputs), ("output", named)):
-        made.remarks += [f"{path}: the {kind} {a!r} is the column {b!r}" for a, b in fields.items() if a != b]
+        for name, column in fields.items():
+            if name != column:
+                made.remark(f"the {kind} {name!r} is the column {column!r}")
     return made
 
 
@@ -84,8 +85,7 @@ class _Example:
             side = self.inputs if _SIDES[name] == "inputs" else self.outputs
             side.update(_fields(_SIDES[name].removesuffix("s"), value))
         elif name in _DROPPED:
-            said = f"{made.source}: {name!r} is LangSmith's own and not kept"
-            made.remarks += [] if said in made.remarks else [said]
+            made.remark(f"{name!r} is LangSmith's own and not kept")
         elif name in ("attachments", "attachment_urls"):
             made.omit(place, f"{name!r} are files; give them to the program as inputs, such as `Image` or `File`")
         elif flat := _FLAT.fullmatch(name):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dspex_core.migrate.findings import Finding, counted, outcomes
@@ -22,8 +22,8 @@ class Survey:
     Attributes:
         findings: The uses of DSPy, by file and line.
         files: How many files were read.
-        unread: What could not be read, a message each with its file: nobody knows what is in there.
-        remarks: What was left out on purpose, a message each.
+        unread: A message for each file, cell or folder that could not be read: nobody knows what is in there.
+        remarks: A message for each folder that was left out on purpose.
     """
 
     findings: list[Finding]
@@ -45,21 +45,22 @@ class Survey:
 def survey(paths: Iterable[Path]) -> Survey:
     """Read files and folders, and compare what they use of DSPy with what is here."""
     table = parity()
+    findings: list[Finding] = []
+    unread: list[str] = []
     remarks: list[str] = []
-    found = Survey([], 0, [], remarks)
-    for path in unique(file for each in paths for file in files_in(each, remarks)):
+    files = 0
+    for path in unique(file for each in paths for file in files_in(each, unread=unread, remarks=remarks)):
         try:
             source = read_source(path)
-            findings = _findings(str(path), source, table)
+            findings += _findings(str(path), source, table)
         except UnreadableError as error:
-            found.unread.append(f"{path}: {error}")
+            unread.append(f"{path}: {error}")
         except RecursionError:
-            found.unread.append(f"{path}: is nested too deeply to be read")
+            unread.append(f"{path}: is nested too deeply to be read")
         else:
-            found.findings.extend(findings)
-            found.unread.extend(f"{path}: {problem}" for problem in source.problems)
-            found = replace(found, files=found.files + 1)
-    return found
+            unread += [f"{path}: {problem}" for problem in source.problems]
+            files += 1
+    return Survey(findings, files, unread, remarks)
 
 
 def _findings(file: str, source: Source, table: Parity) -> list[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import itertools
 from typing import TYPE_CHECKING, Any
 
@@ -45,14 +46,19 @@ class _Config:
     def conversion(self) -> Conversion:
         """Convert all tests, then give the rows their columns."""
         for name in sorted(self.config.keys() - _OF_CONFIG):
-            self.made.remarks.append(f"{self.path}: {name}: is not part of a dataset: the program decides it")
+            self.made.remark(f"{name}: is not part of a dataset: the program decides it")
         default = self.config.get("defaultTest") or {}
         if isinstance(default, str):
-            default = next((dict(row) for _, row in self._file(default, "defaultTest")), {})
-        default = self._shaped(default if isinstance(default, dict) else {}, "defaultTest")
+            default = next((row for _, row in self._file(default, "defaultTest")), {})
+        if not isinstance(default, dict):
+            self.omit("defaultTest", f"{default!r:.60} is not a test")
+            default = {}
+        default = self._shaped(default, "defaultTest")
         cases = [row for test, place in self._tests() for row in self._rows(default, test, place)]
         if not cases:
-            raise DatasetError("has no tests that can be converted", path=str(self.path))
+            reasons = "; ".join(self.made.left_out[:3])
+            message = "has no tests that can be converted" + (f": {reasons}" if reasons else "")
+            raise DatasetError(message, path=str(self.path))
         names = list(dict.fromkeys(name for variables, _ in cases for name in variables))
         columns = self._columns(names)
         rows = [
@@ -60,7 +66,7 @@ class _Config:
             for variables, row in cases
         ]
         self.made.inputs = list(columns.values())
-        self.made.rows = with_all_columns(rows)
+        self.made.rows = with_all_columns(rows, inputs=self.made.inputs)
         self.made.instructions = self._instructions()
         return self.made
 
@@ -70,11 +76,9 @@ class _Config:
     def _columns(self, names: list[str]) -> dict[str, str]:
         """Return the columns of the variables, which have to be names of a signature's fields."""
         columns = as_fields(names, {"output", "id"})
-        self.made.remarks += [
-            f"{self.path}: the variable {name!r} is the column {column!r}"
-            for name, column in columns.items()
-            if name != column
-        ]
+        for name, column in columns.items():
+            if name != column:
+                self.made.remark(f"the variable {name!r} is the column {column!r}")
         return columns
 
     def _checked(self, row: dict[str, Any], inputs: set[str]) -> dict[str, Any]:
@@ -109,7 +113,8 @@ class _Config:
             at = place if isinstance(tests, str) else f"{place}[{number}]"
             if isinstance(test, str):
                 for line, row in self._file(test, at):
-                    yield _of_file(row, test), f"{test}:{line}" if line else test
+                    of_row = f"{test}:{line}" if line else test
+                    yield self._shaped(_of_file(row, test), of_row), of_row
             elif isinstance(test, dict):
                 yield self._shaped(test, at), at
             elif test is not None:
@@ -136,10 +141,16 @@ class _Config:
     def _file(self, name: str, place: str) -> Iterator[tuple[int | None, Any]]:
         """Yield the rows of a file, or of each that a pattern finds; what is not read is named."""
         plain = name.removeprefix("file://")
-        paths = sorted(self.path.parent.glob(plain)) if any(c in plain for c in "*?[") else [self.path.parent / plain]
-        if not plain.endswith(_TABLES) or "://" in plain or not paths:
+        folder = self.path.parent
+        found = [plain]
+        if glob.has_magic(plain):
+            found = glob.glob(plain, root_dir=folder, recursive=True)  # noqa: PTH207  Path's takes no whole paths
+        paths = sorted(folder / each for each in found)
+        if not plain.endswith(_TABLES) or "://" in plain:
             self.omit(place, f"{name!r} is not read: only files of rows are, such as .csv, .json, .yaml")
             return
+        if not paths:
+            self.omit(place, f"{name!r} is not read: no file has such a name")
         for path in paths:
             try:
                 yield from list(rows_of(path))
@@ -165,7 +176,7 @@ class _Config:
 
     def _combinations(self, variables: Any, place: str) -> Iterator[dict[str, Any]]:
         if isinstance(variables, str):
-            variables = next((dict(row) for _, row in self._file(variables, f"{place}.vars")), {})
+            variables = next((row for _, row in self._file(variables, f"{place}.vars")), {})
         given = {name: self._value(value, f"{place}.vars.{name}") for name, value in (variables or {}).items()}
         lists = [value if isinstance(value, list) else [value] for value in given.values()]
         for values in itertools.product(*lists):
@@ -184,7 +195,7 @@ class _Config:
             if name.endswith(_TEXTS):
                 return read_text(str(self.path.parent / name)).strip()
             if name.endswith((".json", ".yaml", ".yml")):
-                return [dict(row) for _, row in rows_of(self.path.parent / name)]
+                return [row for _, row in rows_of(self.path.parent / name)]
         except (DatasetError, OSError) as error:
             self.omit(place, f"{value!r} is not read: {error}")
             return value
@@ -250,13 +261,14 @@ class _Config:
             return ""
         prompt = prompts[0].get("raw") or prompts[0].get("id") if isinstance(prompts[0], dict) else prompts[0]
         try:
-            text = self._prompt_text(str(prompt))
-            return as_instructions(text)
+            return as_instructions(self._prompt_text(prompt))
         except (NotPlainError, DatasetError, OSError) as error:
-            self.omit("prompts[0]", f"{prompt!r:.60} is not used: {error}")
+            self.omit("prompts[0]", f"{prompts[0]!r:.60} is not used: {error}")
             return ""
 
-    def _prompt_text(self, prompt: str) -> str:
+    def _prompt_text(self, prompt: Any) -> str:
+        if not isinstance(prompt, str):
+            raise NotPlainError("only a text is")
         is_path = prompt.startswith("file://") or (
             prompt.endswith(_TEXTS) and "\n" not in prompt and "{{" not in prompt
         )

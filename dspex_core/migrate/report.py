@@ -32,11 +32,11 @@ def _line(finding: Finding) -> str:
 def _summary(survey: Survey) -> Iterator[str]:
     counts = counted(survey.findings)
     total = sum(counts.values())
-    yield f"{_many(survey.files, 'file')} read, {survey.using} of them with DSPy"
+    yield f"{many(survey.files, 'file')} read, {survey.using} of them with DSPy"
     if total:
         share = counts["unchanged"] / total
         yield (
-            f"{_many(total, 'use')}: {counts['unchanged']} unchanged ({share:.0%}), "
+            f"{many(total, 'use')}: {counts['unchanged']} unchanged ({share:.0%}), "
             f"{counts['differs']} differ, {counts['missing']} missing"
         )
     missing = Counter(finding.name for finding in survey.findings if finding.status == "missing")
@@ -44,7 +44,8 @@ def _summary(survey: Survey) -> Iterator[str]:
         yield "missing: " + ", ".join(f"{name} ({count})" for name, count in missing.most_common())
 
 
-def _many(count: int, noun: str) -> str:
+def many(count: int, noun: str) -> str:
+    """Return a count with its noun."""
     return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
@@ -59,7 +60,7 @@ def as_json(survey: Survey, *, version: str) -> str:
         "unread": survey.unread,
         "remarks": survey.remarks,
     }
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(document, indent=2) + "\n"  # escaped: the name of a file may have no form in UTF-8
 
 
 def as_annotations(survey: Survey) -> str:

@@ -42,37 +42,39 @@ class Source:
         return number, line - before
 
 
-def files_in(path: Path, problems: list[str]) -> Iterator[Path]:
+def files_in(path: Path, *, unread: list[str], remarks: list[str], above: tuple[Path, ...] = ()) -> Iterator[Path]:
     """Yield the Python files and notebooks of a folder and the folders in it, or the file itself, in their order.
 
-    Links are followed, each folder once. What cannot be read goes into `problems`.
+    Args:
+        path: The folder or the file.
+        unread: Gets a message for each folder that cannot be read.
+        remarks: Gets a message for each link to a folder around it: links are followed, but not in circles.
+        above: The folders around this one.
     """
-    if not path.is_dir():
-        yield path
-        return
-    yield from _below(path, problems, above=())
-
-
-def _below(folder: Path, problems: list[str], *, above: tuple[Path, ...]) -> Iterator[Path]:
     try:
-        real = folder.resolve(strict=True)
-        entries = sorted(folder.iterdir())
+        if not path.is_dir():
+            if not above or path.suffix in SUFFIXES:
+                yield path
+            return
+        real = path.resolve()
+        entries = [] if above and not _is_of_project(path) else sorted(path.iterdir())
     except (OSError, RuntimeError) as error:
-        problems.append(f"{folder}: cannot be read: {_reason(error)}")
+        unread.append(f"{path}: cannot be read: {_reason(error)}")
         return
     if real in above:
-        problems.append(f"{folder}: is a link to a folder around it; it is not followed")
+        remarks.append(f"{path}: is a link to a folder around it; it is not followed")
         return
     for entry in entries:
-        if entry.suffix in SUFFIXES and not entry.is_dir():
-            yield entry
-        elif entry.is_dir() and _is_of_project(entry):
-            yield from _below(entry, problems, above=(*above, real))
+        yield from files_in(entry, unread=unread, remarks=remarks, above=(*above, real))
 
 
 def _is_of_project(folder: Path) -> bool:
-    is_environment = (folder / "pyvenv.cfg").exists() or (folder / "conda-meta").exists()
-    return not (folder.name.startswith(".") or folder.name in LEFT_OUT or is_environment)
+    return not (
+        folder.name.startswith(".")
+        or folder.name in LEFT_OUT
+        or (folder / "pyvenv.cfg").exists()
+        or (folder / "conda-meta").exists()
+    )
 
 
 def read_source(path: Path) -> Source:

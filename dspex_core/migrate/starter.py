@@ -75,8 +75,10 @@ def starter(made: Conversion, *, rows: Path, test: Path) -> str:
     """Return the text of a test file for rows at a path.
 
     Raises:
-        ValueError: The rows have no column that a program could be compared with.
+        ValueError: The rows have no column that a program is given, or that it could be compared with.
     """
+    if not made.inputs:
+        raise ValueError("no column is an input of a program, so there is no test to write")
     if not made.checks:
         raise ValueError("no column says what a program should answer, so there is no test to write")
     checks = "\n".join(f"    {_quoted(each.column)}: {_code(each)}," for each in made.checks)
@@ -89,15 +91,16 @@ def starter(made: Conversion, *, rows: Path, test: Path) -> str:
     uses_json, uses_re = "is_json(" in body, "re.search(" in body
     source = re.sub(r"[^\w. -]", "_", made.source.rpartition("/")[2])
     head = [f'"""The cases of {source}, as a test; yours to change."""\n']
-    head += [f"import {name}" for name, used in (("json", uses_json), ("re", uses_re)) if used]
-    head += ["" if uses_json or uses_re else None, "import pytest", ""]  # type: ignore[list-item]  # None is left out
+    modules = [f"import {name}" for name, used in (("json", uses_json), ("re", uses_re)) if used]
+    head += [*modules, ""] if modules else []
+    head += ["import pytest", ""]
     taken = [name for name in _IMPORTED if f"{name}(" in body or (name == "Embedder" and "EMBEDDER" in body)]
     head += [f"from dspex_core import {', '.join(sorted(taken))}"]
     metrics = [name for name in _METRICS if f"{name}(" in body]
     head += [f"from dspex_core.metrics import {', '.join(metrics)}"] if metrics else []
     head += ["from pytest_dspex import program", ""]
     head += ['EMBEDDER = Embedder("openai/text-embedding-3-small")', ""] if "EMBEDDER" in body else []
-    imports = "\n".join(line for line in head if line is not None)
+    imports = "\n".join(head)
     return f"{imports}\n\n{_IS_JSON if uses_json else ''}{body.lstrip()}"
 
 

@@ -74,6 +74,8 @@ def test_an_assertion_with_a_metric_becomes_a_column(convert, assertion, columns
         ({"type": "contains", "value": "file://check.js"}, "is not read"),
         ({"type": "regex", "value": "(?<n>a)"}, "is JavaScript's own"),
         ({"type": "llm-rubric", "value": "x", "threshold": 0.8}, "threshold 0.8"),
+        ({"type": "similar", "value": "x", "threshold": [1]}, "threshold [1], which is not above 0 and at most 1"),
+        ({"type": "similar", "value": "x", "threshold": 75}, "threshold 75"),
         ({"type": "assert-set", "threshold": 0.5, "assert": []}, "assert-set"),
         ({"value": "x"}, "it has no type"),
         ({"$ref": "#/gone"}, "is not an assertion"),
@@ -122,13 +124,31 @@ def test_defaults_lists_of_variables_scenarios_and_files_make_rows(convert):
 
 
 def test_parts_of_the_wrong_kind_are_named(convert):
-    tests = [{"vars": [1], "assert": 3}, 7, {"vars": {"q": 2}, "metadata": "x"}]
-    text = yaml.safe_dump({"tests": tests, "defaultTest": {"vars": 3}, "scenarios": [{"config": 4, "tests": 5}, 6]})
-    status, rows, said = convert("promptfoo", text)
+    tests = [
+        {"vars": [1], "assert": 3},
+        7,
+        {"vars": {"q": 2}, "metadata": "x"},
+        "more.json",
+        "/none/*.csv",
+        "**x/*.csv",
+    ]
+    config = {
+        "tests": tests,
+        "defaultTest": {"vars": 3},
+        "scenarios": [{"config": 4, "tests": 5}, 6],
+        "prompts": [None],
+    }
+    more = json.dumps([{"vars": 5, "assert": 3}, {"vars": {"q": 2}}])
+    status, rows, said = convert("promptfoo", yaml.safe_dump(config), more__json=more)
     assert (status, rows[-1]) == (1, {"q": 2})
-    places = ["tests[0].vars", "tests[0].assert", "tests[1]", "tests[2].metadata", "defaultTest.vars"]
+    places = ["tests[0].vars", "tests[0].assert", "tests[1]", "tests[2].metadata", "tests[4]", "tests[5]"]
+    places += ["more.json:1.vars", "more.json:1.assert", "defaultTest.vars", "prompts[0]"]
     for place in (*places, "scenarios[0].config", "scenarios[1]"):
         assert f"source.yaml: {place}: " in said
+    assert (
+        "source.yaml: defaultTest: [1] is not a test"
+        in convert("promptfoo", yaml.safe_dump({**config, "defaultTest": [1]}))[2]
+    )
 
 
 def test_assertions_of_one_kind_in_a_row_have_columns_of_their_own(convert):
@@ -245,6 +265,8 @@ def test_inputs_and_outputs_of_langsmith_become_columns(convert):
     assert convert("langsmith", "inputs.q,outputs.a\n1,2\n", name="flat.csv")[1] == [{"q": "1", "a": "2"}]
     status, _, said = convert("langsmith", json.dumps({**example, "attachments": {"f": "x"}}), name="d.jsonl")
     assert (status, "d.jsonl:1: 'attachments' are files" in said) == (1, True)
+    both = json.dumps({"inputs": {"q": None}, "outputs": {"q": 1, "expected_q": 2}})
+    assert convert("langsmith", both, name="d.jsonl")[1] == [{"q": None, "expected_q": 1, "expected_q_2": 2}]
 
 
 @pytest.mark.parametrize(
@@ -253,11 +275,21 @@ def test_inputs_and_outputs_of_langsmith_become_columns(convert):
         ("promptfoo", "c.yaml", "tests: [", "is not YAML"),
         ("promptfoo", "c.yaml", "tests: []", "has no tests that can be converted"),
         ("promptfoo", "c.yaml", "tests: file://make.py", "has no tests"),
+        ("promptfoo", "c.yaml", "tests: file://make.py", "tests: 'file://make.py' is not read"),
+        ("promptfoo", "c.yaml", "tests: [{vars: {q: !!binary aGk=}}]", "has a value that JSON lacks"),
+        (
+            "promptfoo",
+            "c.yaml",
+            "x: {type: assert-set, assert: [{$ref: x}]}\ntests: [{assert: [{$ref: x}]}]",
+            "to itself",
+        ),
         ("promptfoo", "c.js", "", "needs to be a .json"),
         ("deepeval", "g.json", "{", "not JSON"),
         ("deepeval", "g.json", "[]", "has no goldens"),
         ("deepeval", "g.json", "[1]", "where an object should be"),
         ("deepeval", "g.json", '[{"question": "x"}]', "has no 'input'"),
+        ("deepeval", "g.json", '[{"input": "x", "context": 5}]', "context is not a list: 5"),
+        ("deepeval", "g.json", '[{"input": "x", "expected_tools": {"name": "t"}}]', "expected_tools is not a list"),
         ("deepeval", "g.csv", "input,additional_metadata\nx,{\n", "is not JSON"),
         ("langsmith", "d.jsonl", '{"question": "x"}', "name them `inputs.NAME`"),
         ("langsmith", "d.jsonl", "", "has no examples"),
@@ -282,6 +314,8 @@ def test_files_are_never_written_over_unless_asked_and_tests_never(tmp_path, cap
     assert main([*command, "--overwrite", "--tests", str(test)]) == 2
     assert main(["deepeval", str(source), "--tests", str(tmp_path / "t.py")]) == 2
     assert main(["deepeval", str(source), "--to", str(tmp_path / "rows.csv")]) == 2
+    assert main(["deepeval", str(source), "--to", str(tmp_path / "r.jsonl"), "--tests", str(tmp_path / "r.jsonl")]) == 2
+    assert main(["deepeval", str(rows), "--to", str(rows), "--overwrite"]) == 2
     assert main([*command, "--overwrite"]) == 0
     assert test.read_text() == "mine"
     said = capsys.readouterr().err
@@ -299,12 +333,27 @@ def test_both_files_are_written_or_neither(tmp_path, blocked):
     assert (rows.exists(), test.exists()) == (False, False)
 
 
-def test_without_a_column_to_compare_with_no_test_is_written(tmp_path, capsys):
-    source, rows = tmp_path / "g.json", tmp_path / "rows.jsonl"
-    source.write_text('[{"input": "x"}]')
-    assert main(["deepeval", str(source), "--to", str(rows), "--tests", str(tmp_path / "t.py")]) == 2
-    assert "no column says what a program should answer" in capsys.readouterr().err
-    assert not rows.exists()
+@pytest.mark.parametrize(
+    ("tool", "text", "said"),
+    [
+        ("deepeval", '[{"input": "x"}]', "no column says what a program should answer"),
+        ("promptfoo", '[{"assert": [{"type": "equals", "value": "x"}]}]', "no column is an input of a program"),
+        ("langsmith", r'[{"inputs": {"q": "\ud800"}, "outputs": {"a": "x"}}]', r"'\ud800' is half of a surrogate pair"),
+    ],
+)
+def test_without_rows_that_a_test_can_use_nothing_is_written(tmp_path, capsys, tool, text, said):
+    source, rows, test = (tmp_path / name for name in ("g.json", "rows.jsonl", "test_g.py"))
+    source.write_text(text)
+    assert main([tool, str(source), "--to", str(rows), "--tests", str(test)]) == 2
+    assert said in capsys.readouterr().err
+    assert (rows.exists(), test.exists()) == (False, False)
+
+
+def test_a_first_test_gives_each_field_a_name_of_its_own_and_inputs_without_a_value_a_place(tmp_path):
+    source, test = tmp_path / "d.jsonl", tmp_path / "test_d.py"
+    source.write_text(json.dumps({"inputs": {"q": "Q", "hint": None}, "outputs": {"q": "A"}}))
+    assert main(["langsmith", str(source), "--to", str(tmp_path / "rows.jsonl"), "--tests", str(test)]) == 0
+    assert 'Predict("q, hint -> expected_q")' in test.read_text()
 
 
 ALL_KINDS = [

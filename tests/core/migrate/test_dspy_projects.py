@@ -1,6 +1,9 @@
 """`python -m dspex_core.migrate PATH`: what of a project's use of DSPy runs here."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,6 +46,10 @@ def statuses(places):
         ("import importlib\nd = importlib.import_module('dspy')\nd.ColBERTv2(url='u')", "dspy.ColBERTv2"),
         ("import dspy\ngetattr(dspy, 'ColBERTv2')", "dspy.ColBERTv2"),
         ("try:\n    import dspy\nexcept ImportError:\n    dspy = None\ndspy.ColBERTv2(url='u')", "dspy.ColBERTv2"),
+        ("try:\n    import dspy\nexcept* ImportError:\n    dspy = None\ndspy.ColBERTv2(url='u')", "dspy.ColBERTv2"),
+        ("import dspy\nmatch 1:\n    case 1:\n        dspy = None\ndspy.ColBERTv2(url='u')", "dspy.ColBERTv2"),
+        ("import dspy\ndef f(a=lambda dspy: 1): ...\ndspy.ColBERTv2(url='u')", "dspy.ColBERTv2"),
+        ("import dspy\ndef f(a=lambda dspy: 1):\n    dspy.ColBERTv2(url='u')", "dspy.ColBERTv2"),
         ("def f():\n    from dspy.dsp.colbertv2 import ColBERTv2RetrieverLocal", None),
         ("from unittest import mock\nmock.patch('dspy.ColBERTv2')", "dspy.ColBERTv2"),
         ("import dspy\nasync def f(x: dspy.ColBERTv2 = None): ...", "dspy.ColBERTv2"),
@@ -173,6 +180,10 @@ def test_attributes_of_self_are_those_of_their_own_class(survey):
 def test_names_that_import_star_does_not_take_are_missing(survey):
     text = "from dspy import *\nPredict('a -> b')\nMIPROv2(metric=None)\n"
     assert statuses(survey(app=text)[1]) == {"dspy.MIPROv2": "missing"}
+    assert survey(app="from dspy import *\nM = MIPROv2\nM()\n")[1][1:] == [
+        ("app.py:2", "missing", "dspy.MIPROv2"),
+        ("app.py:3", "missing", "dspy.MIPROv2"),
+    ]
     assert statuses(survey(app="from dspy import *\nfrom dspy import MIPROv2\nMIPROv2()")[1]) == {
         "dspy.MIPROv2": "differs"
     }
@@ -225,6 +236,33 @@ def test_what_cannot_be_read_is_named_once_each_and_the_rest_is_read(tmp_path, c
     assert "1 file read, 1 of them with DSPy" in captured.out
 
 
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read every folder")
+@pytest.mark.parametrize("rights", [0, 0o400])
+def test_a_folder_that_cannot_be_read_is_named_and_the_project_is_not_said_to_run(tmp_path, capsys, rights):
+    (tmp_path / "good.py").write_text("import dspy\n")
+    (tmp_path / "closed" / "inner").mkdir(parents=True)
+    (tmp_path / "closed").chmod(rights)
+    try:
+        assert main([str(tmp_path)]) == 1
+    finally:
+        (tmp_path / "closed").chmod(0o700)
+    captured = capsys.readouterr()
+    assert f"{tmp_path}/closed" in captured.err
+    assert "cannot be read: Permission denied" in captured.err
+    assert "good.py:1:8: unchanged" in captured.out
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a name is a text")
+def test_names_without_a_form_in_utf_8_are_escaped_and_a_closed_pipe_is_no_error(tmp_path):
+    Path(os.fsdecode(bytes(tmp_path) + b"/\xff.py")).write_text("import dspy\n" * 3000)
+    command = [sys.executable, "-m", "dspex_core.migrate", str(tmp_path)]
+    encoding = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
+    with subprocess.Popen(command, env=encoding, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert rb"/\udcff.py:1:8: unchanged: dspy" in process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
 def test_encodings_that_python_reads_are_read(survey, tmp_path):
     (tmp_path / "bom.py").write_bytes("\ufeffimport dspy\n".encode())
     (tmp_path / "cookie.py").write_bytes("# -*- coding: latin-1 -*-\nimport dspy  # é\n".encode("latin-1"))
@@ -259,6 +297,7 @@ def test_a_path_without_python_files_has_status_2(tmp_path, capsys):
     assert f"no Python file or notebook in {tmp_path}" in capsys.readouterr().err
     assert main([str(tmp_path / "gone")]) == 2
     assert "gone: there is no such file or folder" in capsys.readouterr().err
+    assert main(["a" * 5000]) == 2
 
 
 def test_annotations_are_workflow_commands(tmp_path, capsys):
