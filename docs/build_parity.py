@@ -1,4 +1,4 @@
-"""Writes what of DSPy's public names is here: the table of `dspex_core.migrate`, and the matrix of its docs page.
+"""Writes which of DSPy's public names are here: the table of `dspex_core.migrate`, and the matrix of its docs page.
 
 Run `python docs/build_parity.py` after a public name or a parameter has come or gone; tests/compat/test_parity.py fails
 until it is done. With `--print` it prints the table and writes nothing. It needs DSPy, at the version of the table.
@@ -35,7 +35,7 @@ MISSING = object()
 
 
 def facts() -> dict[str, Any]:
-    """Return the table: modules with their names, and of names that are here, what they lack."""
+    """Return the table: modules with their names, and the facts of the names that are here."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about DSPy's own code
         theirs, unread = _modules_of_dspy()
@@ -72,7 +72,7 @@ def _modules_of_dspy() -> tuple[dict[str, Any], list[str]]:
 
 
 def _module(name: str, module: Any, noted: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Compare a module with ours, and note what its classes and functions lack."""
+    """Compare a module with ours, and note the facts of its classes and functions."""
     ours = _ours(name)
     here, missing, raising = [], [], []
     for each, theirs in sorted(vars(module).items()):
@@ -245,23 +245,25 @@ def matrix() -> str:
     known = parity()
     rows = [_row(name, known) for name in sorted(known.modules["dspy"], key=str.lower) if name not in ABOUT]
     counts = {status: sum(row[1] == status for row in rows) for status in ("the same", "differs", "missing")}
-    said = ", ".join(f"{count} {status}" for status, count in counts.items())
+    said = f"{counts['the same']} are the same, {counts['differs']} differ, {counts['missing']} are missing"
     absent = [(module, note_on(INSTEAD, module, "")) for module in sorted(known.absent)]
     return "\n".join(
         [
-            f"Of the {len(rows)} names of `dspy` {known.version}: {said}.\n",
+            f"Of the {len(rows)} names of `dspy` {known.version}, {said}.\n",
             *_rows("name", "here", "how it differs, or what to use instead", rows=rows),
-            "\nWhat classes and functions that are here do not take or have:\n",
+            "\nArguments, attributes and methods that classes and functions lack here:\n",
             *_rows("name", "arguments", "attributes and methods", rows=list(_lacking(known))),
-            "\nModules that are not here, and what to use instead of those that offer something:\n",
+            "\nModules that are not here, with advice for those that people use:\n",
             *_rows("module", "instead", rows=[(f"`{module}`", note) for module, note in absent if note]),
-            "\nAnd how DSPy works inside: " + ", ".join(f"`{module}`" for module, note in absent if not note) + ".\n",
+            "\nThe others are how DSPy works inside: "
+            + ", ".join(f"`{module}`" for module, note in absent if not note)
+            + ".\n",
         ]
     )
 
 
 def _row(name: str, known: Parity) -> tuple[str, str, str]:
-    """Return the row of a name of DSPy's root: what becomes of its use."""
+    """Return the row of a name of DSPy's root: the outcome of its use."""
     [outcome] = outcomes(Use(1, 1, Thing("name", "dspy", name)), known)
     status = "the same" if outcome.status == "unchanged" else outcome.status
     notes = [outcome.note, *(f"`{key[len(name) :]}`: {note}" for key, note in DIFFERENCES.items() if _is_of(key, name))]
@@ -274,7 +276,7 @@ def _is_of(key: str, name: str) -> bool:
 
 
 def _lacking(known: Parity) -> Iterator[tuple[str, str, str]]:
-    """Yield what each name lacks, for which that is not all said by its base class."""
+    """Yield a row for each name that lacks more here than its base class does."""
     module = known.objects["Module"].methods
     for name, facts in sorted(known.objects.items(), key=lambda pair: pair[0].lower()):
         arguments = (
@@ -292,7 +294,7 @@ def _lacking(known: Parity) -> Iterator[tuple[str, str, str]]:
 
 
 def _arguments(name: str, facts: Facts) -> str:
-    """Say what a call does not take."""
+    """Return the arguments that a call does not take, as a text."""
     lacks = ", ".join(f"`{each}=`" for each in sorted(facts.lacks))
     positions = "" if facts.positions is None else f"{facts.positions or 'none'} by position"
     said = ", ".join(filter(None, [lacks, positions]))

@@ -1,1 +1,1 @@
-"""What of a project that uses DSPy runs here, file by file (PYTEST_DONT_REWRITE)."""
+"""Move a project to pytest-dspex: find its uses of DSPy, or convert another tool's cases (PYTEST_DONT_REWRITE)."""

@@ -45,11 +45,11 @@ def _parser() -> argparse.ArgumentParser:
     dspy = commands.add_parser(
         "dspy",
         help="say which of a project's uses of DSPy run unchanged, differ or are missing (or just a PATH)",
-        description="Read Python files and notebooks, without running them, and say what becomes of each use of DSPy. "
+        description="Read Python files and notebooks, without running them, and say which uses of DSPy run here. "
         "Exit status: 0 when nothing is missing, 1 when something is or a file cannot be read, 2 on wrong use.",
     )
     dspy.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a Python file, a notebook, or a folder")
-    dspy.add_argument("-q", "--quiet", action="store_true", help="leave out what runs unchanged")
+    dspy.add_argument("-q", "--quiet", action="store_true", help="leave out the uses that run unchanged")
     form = dspy.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="write JSON, for machines")
     form.add_argument("--github", action="store_true", help="write annotations for GitHub's workflows")
@@ -60,8 +60,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_converter(parser: argparse.ArgumentParser, file: str) -> None:
     parser.description = (
-        "Convert cases into a dataset, and name on stderr what could not be converted. Exit status: 0 when all was, "
-        "1 when something was left out, 2 when nothing was written."
+        "Convert cases into a dataset, and name on stderr the parts that could not be converted. Exit status: "
+        "0 when all was, 1 when something was left out, 2 when nothing was written."
     )
     parser.add_argument("file", type=Path, metavar="FILE", help=file)
     parser.add_argument("--to", type=Path, metavar="ROWS.jsonl", help="the dataset; without it, rows go to stdout")

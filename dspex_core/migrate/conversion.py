@@ -1,4 +1,4 @@
-"""Another tool's cases as rows of a dataset, with what could not be converted. PYTEST_DONT_REWRITE"""
+"""Another tool's cases as rows of a dataset, and the list of the parts that have no place there. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ class Check:
 
 @dataclass
 class Conversion:
-    """What a file of another tool has become.
+    """The rows that a file of another tool has become.
 
     Attributes:
         source: The file.
         rows: The rows, each with all columns that are not empty in every row.
         inputs: The columns that the program is given.
         checks: The columns that it is compared with.
-        left_out: What could not be converted, a message each with its file and place.
-        remarks: What was converted, but is not the same as it was.
+        left_out: A message for each part that could not be converted, with its file and place.
+        remarks: A message for each part that was converted, but is not the same as it was.
         instructions: The text of the prompt, if the file has one.
     """
 

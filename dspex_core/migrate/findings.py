@@ -1,4 +1,4 @@
-"""What becomes of each use of DSPy: it runs unchanged, differs, or is missing. PYTEST_DONT_REWRITE"""
+"""The outcome of each use of DSPy: it runs unchanged, differs, or is missing. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ Status = Literal["unchanged", "differs", "missing"]
 
 @dataclass(frozen=True)
 class Finding:
-    """What becomes of one use.
+    """A use of DSPy in a file, with its outcome.
 
     Attributes:
         file: The file, as the user named it or its folder.
+        cell: The cell of a notebook, from 1.
         line: The line, from 1; in a notebook, of the cell.
         column: The column, from 1.
-        name: What is used, such as `dspy.Predict`, or with `(k=)` one argument of it.
+        name: The name that is used, such as `dspy.Predict`, or with `(k=)` one argument of it.
         status: Whether it runs unchanged.
-        note: How it differs, or what to do instead; empty for what runs unchanged.
-        cell: The cell of a notebook, from 1.
+        note: How it differs, or what to do instead; empty where it runs unchanged.
     """
 
     file: str
@@ -55,7 +55,7 @@ class Outcome:
 
 
 def outcomes(use: Use, table: Parity) -> list[Outcome]:
-    """Return what becomes of a use: of the name, then of each argument that differs or is missing."""
+    """Return the outcome of a name, then those of the arguments that differ or are missing."""
     module, (name, _, member) = use.thing.module, use.thing.name.partition(".")
     if not name:
         return [_of_module(module, table)]
@@ -73,7 +73,7 @@ def outcomes(use: Use, table: Parity) -> list[Outcome]:
 
 
 def _of_member(use: Use, facts: Facts, member: str) -> list[Outcome]:
-    """Return what becomes of the attribute of a class, or of an object of it."""
+    """Return the outcomes for the attribute of a class, or of an object of it."""
     name, first = use.thing.name.partition(".")[0], member.partition(".")[0]
     own = use.thing.own
     if own is not None and first in own:
@@ -93,7 +93,7 @@ def _of_module(module: str, table: Parity) -> Outcome:
 
 
 def _of_name(module: str, name: str, table: Parity) -> Outcome | None:
-    """Return what becomes of a name that is not here, or None if it is."""
+    """Return the outcome for a name that is not here, or None if it is."""
     path = f"{module}.{name}"
     presence = table.presence(module, name)
     if presence == "here":
@@ -111,7 +111,7 @@ def _of_name(module: str, name: str, table: Parity) -> Outcome | None:
 
 
 def _removed(module: str, name: str, table: Parity) -> str:
-    """Return what to do about a name that DSPy itself no longer has."""
+    """Return the advice on a name that DSPy itself no longer has."""
     note = note_on(REMOVED, f"{module}.{name}" if name else module, name)
     return f"DSPy {table.version} does not have it, either. {note or ''}".strip()
 
@@ -123,7 +123,7 @@ def _present(use: Use) -> Outcome:
 
 
 def _of_arguments(use: Use, facts: Facts) -> Iterator[Outcome]:
-    """Yield what becomes of the arguments of a call, as far as they do not run unchanged."""
+    """Yield the outcomes of those arguments of a call that do not run unchanged."""
     if use.call is None:
         return
     keywords, positions = use.call

@@ -21,7 +21,7 @@ _DROPPED = {
 
 
 def convert(path: Path) -> Conversion:
-    """Convert an exported dataset: what is in `inputs` and in `outputs` becomes columns.
+    """Convert an exported dataset: the fields of `inputs` and `outputs` become columns.
 
     Raises:
         DatasetError: It cannot be read, or its rows have no inputs.

@@ -20,7 +20,7 @@ IMPORTING = ("import_module", "importorskip", "patch", "setattr")  # functions w
 
 @dataclass(frozen=True)
 class Thing:
-    """What a name of the file stands for.
+    """A module, a name or an object of DSPy that a name of the file stands for.
 
     Attributes:
         kind: A module of DSPy, a name in one, or an object that a class of DSPy has made.
@@ -49,7 +49,7 @@ class Use:
     Attributes:
         line: The line, from 1.
         column: The column, from 1.
-        thing: What is used.
+        thing: The module or the name that is used.
         call: The keyword arguments and the number of positional ones of a call, or None.
         overrides: Whether a subclass defines an attribute of this name.
     """
@@ -67,10 +67,10 @@ class _Scope:
 
     Attributes:
         parent: The scope around it.
-        names: What its names stand for; None for what is not DSPy's. In a class, also `self.name` for each attribute.
-        is_class: Whether it is a class's.
-        made: Of a class, what its objects are.
-        self_name: In a method and in what is in it, the name of the object.
+        names: The things that its names stand for; None where these are not DSPy's. In a class, also `self.name`.
+        is_class: Whether it is the scope of a class.
+        made: The objects of the class, if they are DSPy's.
+        self_name: The first parameter of the method around, which is the object.
     """
 
     parent: _Scope | None = None
@@ -320,7 +320,7 @@ class _Reader(ast.NodeVisitor):
         self._function(node.args, [node.body])
 
     def _function(self, arguments: ast.arguments, body: Sequence[ast.AST]) -> None:
-        """Keep the body of a function for later, with what its parameters stand for."""
+        """Keep the body of a function for later, with its parameters."""
         given = [each.arg for each in ast.iter_child_nodes(arguments) if isinstance(each, ast.arg)]
         scope = _Scope(self._scope, dict.fromkeys(given))
         if given and self._scope.is_class:

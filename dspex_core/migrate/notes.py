@@ -1,4 +1,4 @@
-"""What people should know of a name of DSPy: how it differs here, or what to use instead. PYTEST_DONT_REWRITE
+"""Notes on names of DSPy: how each differs here, or which other name to use instead. PYTEST_DONT_REWRITE
 
 Keys are names as users write them: `GEPA`, `GEPA(log_dir)` for a parameter, `Module.save` for a method, and
 `dspy.propose` for a module and all that is in it. docs/build_parity.py writes them into the docs' matrix.

@@ -1,4 +1,4 @@
-"""What of DSPy's public names is here: the table that docs/build_parity.py writes. PYTEST_DONT_REWRITE"""
+"""Which of DSPy's public names are here: the table that docs/build_parity.py writes. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Presence = Literal["here", "missing", "raises", "unknown"]
 
 @dataclass(frozen=True)
 class Facts:
-    """What a class or a function of DSPy lacks here.
+    """The parts of a class or a function of DSPy that are missing here.
 
     Attributes:
         lacks: The parameters that ours does not take.
@@ -23,7 +23,7 @@ class Facts:
         positions: How many arguments ours takes by position, if these are fewer than in DSPy.
         settings: The keyword arguments that are settings, if it takes no others.
         missing: The attributes that ours does not have.
-        methods: What its methods lack.
+        methods: The same of its methods.
     """
 
     lacks: frozenset[str] = frozenset()
@@ -43,14 +43,14 @@ class Facts:
 
 @dataclass(frozen=True)
 class Parity:
-    """The names of one release of DSPy, with what is here of each.
+    """The names of one release of DSPy, and whether each is here.
 
     Attributes:
         version: DSPy's version.
         modules: Each module of DSPy, with the presence of its names.
         absent: The modules that are not here.
         not_by_star: The names that are here, but that `from module import *` does not take, by module.
-        objects: What classes and functions lack, by name, or by path where several have the same name.
+        objects: The facts of classes and functions, by name, or by path where several have the same name.
     """
 
     version: str
@@ -64,7 +64,7 @@ class Parity:
         return self.modules.get(module, {}).get(name, "unknown")
 
     def facts(self, module: str, name: str) -> Facts:
-        """Return what a name of a module lacks."""
+        """Return the facts of a name of a module."""
         return self.objects.get(f"{module}.{name}") or self.objects.get(name) or Facts()
 
 

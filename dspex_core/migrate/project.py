@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Survey:
-    """What was found in the files of a project.
+    """The uses of DSPy in the files of a project.
 
     Attributes:
         findings: The uses of DSPy, by file and line.
@@ -43,7 +43,7 @@ class Survey:
 
 
 def survey(paths: Iterable[Path]) -> Survey:
-    """Read files and folders, and compare what they use of DSPy with what is here."""
+    """Read files and folders, and look up the outcome of each use of DSPy."""
     table = parity()
     findings: list[Finding] = []
     unread: list[str] = []

@@ -139,7 +139,7 @@ class _Config:
         return []
 
     def _file(self, name: str, place: str) -> Iterator[tuple[int | None, Any]]:
-        """Yield the rows of a file, or of each that a pattern finds; what is not read is named."""
+        """Yield the rows of a file, or of each that a pattern finds; a file that is not read is named."""
         plain = name.removeprefix("file://")
         folder = self.path.parent
         found = [plain]

@@ -18,7 +18,7 @@ LEVELS: dict[Status, str] = {"missing": "error", "differs": "warning"}
 
 
 def as_text(survey: Survey, *, quiet: bool = False) -> str:
-    """Write a line for each use, then the counts; `quiet` leaves out what runs unchanged."""
+    """Write a line for each use, then the counts; `quiet` leaves out the uses that run unchanged."""
     shown = [finding for finding in survey.findings if not quiet or finding.status != "unchanged"]
     lines = [_line(finding) for finding in shown]
     return "\n".join([*lines, *([""] if lines else []), *_summary(survey)]) + "\n"

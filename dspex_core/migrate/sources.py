@@ -29,7 +29,7 @@ class Source:
     Attributes:
         trees: One, or one for each cell of a notebook. The lines of a cell's tree go on where the last one's ended.
         cells: For each of a notebook's cells that has a tree, its number and the line before its first.
-        problems: What could not be read of it: a cell that is not Python.
+        problems: A message for each cell that is not Python.
     """
 
     trees: list[ast.Module]
