@@ -97,24 +97,31 @@ class CaseList {
     if (this.order.value === "worst") this.found.sort((one, other) => (one.lowest === other.lowest ? 0 : one.lowest - other.lowest));
     this.count.textContent = `${this.found.length} of ${this.all.length}`;
     this.shown = 0;
+    this.lastSuite = null;
     this.body.replaceChildren();
     this.showMore();
   }
 
   showMore() {
     const next = this.found.slice(this.shown, this.shown + PAGE_LENGTH);
-    this.body.append(...next.map((each) => this.row(each)));
+    this.body.append(...next.flatMap((each) => [this.heading(each), this.row(each)]).filter(Boolean));
     this.shown += next.length;
     const left = this.found.length - this.shown;
     this.more.hidden = left <= 0;
     this.more.textContent = `Show ${Math.min(left, PAGE_LENGTH)} more of ${left}`;
   }
 
+  /** Return a row with the name of a case's test, before the first of its cases that stand together. */
+  heading({ suite }) {
+    if (!this.hasSuites || suite === this.lastSuite) return null;
+    this.lastSuite = suite;
+    return make("tr", { className: "test" }, make("th", { scope: "rowgroup", colspan: this.width, className: "code" }, suite.test));
+  }
+
   row(each) {
     const { row } = each;
     const open = make("button", { type: "button", className: "open", aria: { expanded: "false" } }, nameOf(row));
     const words = [open];
-    if (this.hasSuites) words.push(make("div", { className: "quiet code" }, each.suite.test));
     if (row.message) words.push(make("div", { className: "quiet brief" }, row.message));
     const cells = [make("td", {}, chip(row.outcome), change(each)), make("td", {}, words), valuesCell(row.inputs), valuesCell(row.expected), valuesCell(row.got)];
     if (this.hasBaseline) cells.push(valuesCell(row.baseline?.got));

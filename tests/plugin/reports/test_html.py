@@ -86,6 +86,16 @@ def test_the_cases_are_filtered_by_words_test_outcome_and_change(opened, documen
     assert tab.get_by_role("status").inner_text() == "4 of 7"
 
 
+def test_the_name_of_a_test_stands_once_above_its_cases(opened, document):
+    tab = opened(document)
+    named = tab.locator("#case-table .test")
+    tests = [suite.test for suite in document.suites]
+    assert (len(tests), named.all_inner_texts()) == (2, tests)
+    tab.get_by_label("Test").select_option("1")
+    assert named.all_inner_texts() == tests[1:]
+    assert "test_" not in " ".join(tab.locator("#case-table .open").all_inner_texts())
+
+
 def test_a_case_is_found_opened_and_closed_with_the_keyboard_alone(opened, document):
     tab = opened(document)
     tab.keyboard.press("/")
