@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import ArtifactError, ConfigurationError
 from dspex_core.plain.display import error_text
@@ -27,7 +27,8 @@ def load_program(
 
     Args:
         path: A file or folder that `save` has written: a whole program, or the state of the one that `factory` makes.
-        factory: `"package.module:name"` of a function or class that returns the program, or of a program.
+        factory: `"package.module:name"` of a function or class that returns the program, of a program, or of a
+            function with pytest_dspex's `@program`.
         allow_import: Whether to import the modules that the file names; see `dspex_core.load`.
         strict: Whether it is an error that the program's source has changed since the file was written.
 
@@ -55,7 +56,7 @@ def made(factory: str) -> Module:
     if not (module and name):
         raise ConfigurationError(f"{factory!r} does not name a program: write package.module:function")
     try:
-        found = vars(importlib.import_module(module)).get(name)
+        found = _builder(vars(importlib.import_module(module)).get(name))
     except ImportError as error:
         message = f"{factory!r} cannot be imported: {error}; the current folder is looked at, too"
         raise ConfigurationError(message) from error
@@ -67,6 +68,16 @@ def made(factory: str) -> Module:
     if not isinstance(found, Module):
         raise ConfigurationError(f"{factory!r} does not name a program, or a function that returns one: {found!r}")
     return found
+
+
+def _builder(found: Any) -> Any:
+    """Return the function that builds a program of the tests: their name for it is a fixture, which nobody may call."""
+    if type(found).__module__ != "_pytest.fixtures":  # known by name, without an import of pytest
+        return found
+    program = vars(found).get("dspex_program")
+    if program is None:
+        raise ConfigurationError(f"{found!r} does not name a program: it is a fixture without @program")
+    return program.build_module
 
 
 def _whole(path: str | PathLike[str], *, allow_import: bool, strict: bool) -> Module:

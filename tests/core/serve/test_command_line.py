@@ -69,6 +69,23 @@ def test_a_state_is_served_with_its_program(state):
         load_program(state)
 
 
+def test_a_program_of_the_tests_is_served_with_its_artifact(state, tmp_path, monkeypatch):
+    (tmp_path / "tests_of_qa.py").write_text(
+        "import pytest\n"
+        "from http_programs import qa as build\n"
+        "from pytest_dspex import program\n"
+        "qa = program(build)\n"
+        "@program\n"
+        "def function(question): ...\n"
+        "@pytest.fixture\n"
+        "def plain(): ...\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert load_program(state, factory="tests_of_qa:qa").signature.instructions == "Answer in one word."
+    assert "@program 'function' is not a Module" in refused("--program", "tests_of_qa:function")
+    assert "does not name a program" in refused("--program", "tests_of_qa:plain")
+
+
 def test_a_whole_program_imports_nothing_unless_asked(tmp_path, monkeypatch):
     (tmp_path / "unheard_of.py").write_text(
         "import dspex_core as dspy\n"
