@@ -153,6 +153,10 @@ class _Config:
         finally:
             self._override.reset(token)
 
+    def in_context(self) -> bool:
+        """Return whether a `context` is open here; new threads have none."""
+        return self._override.get() is not None
+
     @property
     def config(self) -> SettingsCopy:
         """The settings in force here, as `copy` returns them."""

@@ -1,9 +1,9 @@
 """Real DSPy beside ours."""
 
-import asyncio
 import importlib
 
 import pytest
+import real_dspy
 
 import dspex_core
 from dspex_core.errors.foreign_code import foreign_code
@@ -18,18 +18,12 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def real(tmp_path_factory):
-    """Import DSPy; its import makes a cache folder, which is not to be the user's."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DSPY_CACHEDIR", str(tmp_path_factory.mktemp("dspy-cache")))
-        patch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-        asyncio.run(asyncio.sleep(0))  # or LiteLLM's sync calls make an event loop that nobody closes
-        with foreign_code():
-            library = importlib.import_module("dspy")
-            # LiteLLM imports some of its modules at the first call, where warnings about its own types are errors.
+    """Import DSPy, and have LiteLLM make its first call, at which it imports more."""
+    with real_dspy.imported(tmp_path_factory.mktemp("dspy-cache")) as library:
+        with foreign_code():  # or its warnings about its own types are errors
             litellm = importlib.import_module("litellm")
             litellm.completion("openai/any", [{"role": "user", "content": "hi"}], mock_response="hello")
         yield library
-    library.cache.disk_cache.close()  # or its SQLite connections warn when they are collected
 
 
 @pytest.fixture

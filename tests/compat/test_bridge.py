@@ -17,6 +17,7 @@ from dspex_core.errors import (
     BudgetExceededError,
     ConfigurationError,
     ContextWindowExceededError,
+    LMNotConfiguredError,
     LMRateLimitError,
     StaleArtifactWarning,
 )
@@ -105,6 +106,8 @@ def test_calls_are_in_the_budget_the_usage_and_the_history_also_from_threads_of_
         assert program(text="a").labels == ["good"] * 4
     assert budget.spent["calls"] == 4
     assert len(lm.history) == 4
+    with real.context(lm=as_dspy_lm()):
+        assert program(text="b").labels == ["good"] * 4
     with dspex_core.context(budget=dspex_core.Budget(calls=0)), pytest.raises(BudgetExceededError):
         as_program(real.Predict("text -> label"))(text="a")
 
@@ -232,6 +235,25 @@ def test_copies_have_a_state_of_their_own_and_share_lms(lm, real, triage):
     assert copy.get_lm() is program.get_lm() is lm
 
 
+def test_an_attribute_that_dspy_would_not_see_cannot_be_set(real, triage):
+    program = as_program(triage())
+    with pytest.raises(ConfigurationError, match="'classify' is an attribute of Triage"):
+        program.classify = real.Predict("text -> label")
+
+
+def test_a_program_without_logic_is_one_clear_message(real):
+    program = as_program(type("Empty", (real.Module,), {})())
+    with pytest.raises(NotImplementedError, match="Empty, a program of DSPy, defines neither"):
+        program(text="a")
+    with pytest.raises(NotImplementedError, match="Empty, a program of DSPy, defines neither"):
+        asyncio.run(program.acall(text="a"))
+
+
+def test_a_program_without_an_lm_fails_as_ours_do(real, triage):
+    with dspex_core.context(lm=None), pytest.raises(LMNotConfiguredError, match="no LM is set"):
+        as_program(triage())(text="a")
+
+
 def test_frozen_parts_are_run_and_saved_and_not_optimized(real, triage):
     frozen = triage()
     frozen.steps[0]._compiled = True
@@ -247,6 +269,16 @@ def test_what_a_bridged_predictor_cannot_be_is_one_clear_message(real, tmp_path)
         predictor.signature = Predict("text -> other").signature
     with pytest.raises(ConfigurationError, match="cannot choose its demos in each call"):
         predictor.demo_selector = object()
+    for name, value, words in [
+        ("signature", "text -> label", "predictor.signature.with_instructions"),
+        ("config", None, "sampling parameters by name, not None"),
+        ("demos", None, "a list of examples, not None"),
+        ("demos", [3], "a dict of its fields, not 3"),
+    ]:
+        with pytest.raises(ConfigurationError, match=words):
+            setattr(predictor, name, value)
+    with pytest.raises(ArtifactError, match="a state is a mapping"):
+        program.load_state(None)
     with pytest.raises(ArtifactError, match="keeps the state alone"):
         program.save(tmp_path / "whole", save_program=True)
 
@@ -330,6 +362,44 @@ class TestConversion:
             to_dspy(dspex_core.KNNFewShot(k=1, trainset=ROWS, vectorizer=len).compile(Predict("text -> label")))
         with pytest.raises(ConfigurationError, match="takes a dspy"):
             from_dspy(len)
+
+    def test_members_that_name_the_class_they_were_written_in_are_named(self, real):
+        class Whole(real.Module):
+            __slots__ = ()
+
+            @property
+            def words(self):
+                return super().__repr__()
+
+            def forward(self, a):
+                return self.words
+
+        class Slotted(Whole):
+            __slots__ = ("kept",)
+
+        with pytest.raises(ConfigurationError, match="its method words uses super"):
+            from_dspy(Whole())
+        with pytest.raises(ConfigurationError, match="Slotted has __slots__"):
+            from_dspy(Slotted())
+
+    def test_classes_beside_the_librarys_base_stay_bases_and_shared_collections_shared(self, lm, real):
+        class Shouting:
+            def said(self, text):
+                return text.upper()
+
+        class Whole(Shouting, real.Module):
+            def __init__(self):
+                super().__init__()
+                self.asked = self.also_asked = [real.Predict("text -> label")]
+
+            def forward(self, text):
+                return real.Prediction(label=self.said(self.asked[0](text=text).label))
+
+        mine = from_dspy(Whole())
+        back = to_dspy(mine)
+        assert (mine(text="a").label, as_program(back)(text="a").label) == ("GOOD", "GOOD")
+        assert mine.also_asked is mine.asked
+        assert isinstance(back, Shouting | real.Module)
 
 
 def test_settings_reach_threads_that_a_program_starts_itself(lm, real):

@@ -1,12 +1,9 @@
 """`@program` on programs of DSPy and LangChain, and the alias of DSPy."""
 
-import asyncio
-import importlib
 import json
 
 import pytest
-
-from dspex_core.errors.foreign_code import foreign_code
+import real_dspy
 
 USAGE_ERROR = 4
 
@@ -68,15 +65,9 @@ def outcomes(result):
 
 @pytest.fixture(scope="module")
 def dspy(tmp_path_factory):
-    """Import DSPy once for all sessions in this process, with a cache folder of the test's."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DSPY_CACHEDIR", str(tmp_path_factory.mktemp("dspy-cache")))
-        patch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-        asyncio.run(asyncio.sleep(0))  # or LiteLLM's sync calls make an event loop that nobody closes
-        with foreign_code():
-            library = importlib.import_module("dspy")
+    """Import DSPy once for all sessions in this process."""
+    with real_dspy.imported(tmp_path_factory.mktemp("dspy-cache")) as library:
         yield library
-    library.cache.disk_cache.close()  # or its SQLite connections warn when they are collected
 
 
 def test_a_module_of_dspy_is_recorded_gated_and_replayed(dspy, project, alone, on_two_workers):

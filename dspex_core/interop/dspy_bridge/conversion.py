@@ -10,7 +10,7 @@ import functools
 import inspect
 from abc import ABC, abstractmethod
 from types import FunctionType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic
 
 from dspex_core.errors import ConfigurationError, DSPexError
 from dspex_core.interop.dspy_bridge.library import library
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 # Of a class, what a class statement adds by itself.
 _BY_ITSELF = frozenset({"__dict__", "__weakref__", "__init__", "__module__", "__doc__", "_declared", "__annotations__"})
 _OF_LIBRARY = frozenset({"callbacks", "history", "_dspex_calls", "_dspex_origin", "_dspex_trials"})
+_METHOD = "_dspex_method"
 
 
 def from_dspy(module: Any) -> Module:
@@ -74,6 +75,7 @@ class _Converter(ABC):
 
     base: Any  # the class of all modules there, and here
     own: Any
+    own_trace: bool  # whether calls are in our trace, not in that of DSPy's code, such as an optimizer, around it
 
     def __init__(self) -> None:
         self._made: dict[int, Any] = {}
@@ -94,10 +96,16 @@ class _Converter(ABC):
                 self._made[id(value)] = None  # a part that holds itself, until it is made
                 self._made[id(value)] = self._module(value, path)
             return self._made[id(value)]
-        if type(value) in (list, tuple):
-            return type(value)(self.value(item, f"{path}[{place}]") for place, item in enumerate(value))
-        if type(value) is dict:
-            return {key: self.value(item, f"{path}[{key!r}]") for key, item in value.items()}
+        if type(value) is tuple:
+            return tuple(self.value(item, f"{path}[{place}]") for place, item in enumerate(value))
+        if type(value) in (list, dict):
+            if id(value) not in self._made:
+                made = self._made[id(value)] = type(value)()  # it may hold itself
+                if isinstance(value, list):
+                    made.extend(self.value(item, f"{path}[{place}]") for place, item in enumerate(value))
+                else:
+                    made.update({key: self.value(item, f"{path}[{key!r}]") for key, item in value.items()})
+            return self._made[id(value)]
         return value
 
     def _module(self, module: Any, path: str) -> Any:
@@ -138,11 +146,13 @@ class _Converter(ABC):
         for base in mine:
             if self.is_of_library(base):
                 raise _Refusal(f"it is a {base.__name__} with code of its own; derive it from Module instead")
+            if vars(base).get("__slots__"):
+                raise _Refusal(f"{base.__name__} has __slots__, and only attributes in __dict__ are converted")
         members: dict[str, Any] = {}
         for base in reversed(mine):
             members.update({name: value for name, value in vars(base).items() if name not in _BY_ITSELF})
         for name, member in members.items():
-            if isinstance(member, FunctionType) and "__class__" in member.__code__.co_freevars:
+            if any("__class__" in function.__code__.co_freevars for function in _functions_of(member)):
                 raise _Refusal(f"its method {name} uses super() or __class__, which name the class it was written in")
         if not {"forward", "aforward"} & members.keys():
             raise _Refusal("it defines neither forward nor aforward")
@@ -150,22 +160,34 @@ class _Converter(ABC):
             if name in members:
                 members[name] = self.wrapped(members[name])
         namespace = {**members, "__doc__": kind.__doc__, "__module__": kind.__module__}
-        return type(self.base)(kind.__name__, (self.base,), namespace)
+        return type(self.base)(kind.__name__, self._bases_like(kind), namespace)
+
+    def _bases_like(self, kind: type) -> tuple[type, ...]:
+        """Return the other library's base, among the classes beside it that are of neither library."""
+        known = (*self.own.__mro__, Generic)
+        beside = [base for base in kind.__mro__ if base not in known and not issubclass(base, self.own)]
+        first = [base for base in beside if kind.__mro__.index(base) < kind.__mro__.index(self.own)]
+        return (*first, self.base, *(base for base in beside if base not in first))
 
     def wrapped(self, method: Callable[..., Any]) -> Callable[..., Any]:
         """Return a `forward` or `aforward` whose result is the other library's."""
-        if inspect.iscoroutinefunction(method):
+        method = getattr(method, _METHOD, method)  # that of a converted program, converted again
+        made = self._arun(method) if inspect.iscoroutinefunction(method) else self._run(method)
+        setattr(made, _METHOD, method)
+        return made
 
-            @functools.wraps(method)
-            async def arun(module: Any, *args: Any, **inputs: Any) -> Any:
-                with bridged({}):
-                    return self.result(await method(module, *args, **inputs))
+    def _arun(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(method)
+        async def arun(module: Any, *args: Any, **inputs: Any) -> Any:
+            with bridged({}, own_trace=self.own_trace):
+                return self.result(await method(module, *args, **inputs))
 
-            return arun
+        return arun
 
+    def _run(self, method: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(method)
         def run(module: Any, *args: Any, **inputs: Any) -> Any:
-            with bridged({}):
+            with bridged({}, own_trace=self.own_trace):
                 return self.result(method(module, *args, **inputs))
 
         return run
@@ -216,7 +238,7 @@ def _predictors(module: Any) -> list[tuple[str, Any]]:
 
 
 class _ToOurs(_Converter):
-    base = Module
+    base, own_trace = Module, True
 
     def __init__(self) -> None:
         super().__init__()
@@ -256,7 +278,7 @@ class _ToOurs(_Converter):
 
 
 class _ToDspy(_Converter):
-    own = Module
+    own, own_trace = Module, False
 
     def __init__(self) -> None:
         super().__init__()
@@ -298,6 +320,15 @@ class _ToDspy(_Converter):
 
     def result(self, made: Any) -> Any:
         return dspy_prediction(made)
+
+
+def _functions_of(member: Any) -> Iterator[FunctionType]:
+    """Yield the functions of a member of a class: those in a property or a decorated method, too."""
+    if isinstance(member, FunctionType):
+        yield member
+    for name in ("fget", "fset", "fdel", "__func__", "func", "__wrapped__"):  # each kind of member has others
+        if inspect.getattr_static(member, name, None) is not None:
+            yield from _functions_of(getattr(member, name))
 
 
 def _task(old: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
@@ -20,11 +19,13 @@ from dspex_core.programs.saving.state import SAMPLING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from dspex_core.messages import LMResponse
 
 _NO_LM = "no LM is set: dspex_core.configure(lm=...), or dspy.configure(lm=...), or the ini key dspex_lm of pytest"
 _KEPT = "_dspex_lm"
+_ORIGIN = "dspex_origin"
 _PARAMETERS = frozenset(
     {"response_format", "tools", "tool_choice", "temperature", "max_tokens", "n", "stop", "seed", "top_p"}
 )
@@ -41,12 +42,7 @@ def as_dspy_lm(lm: BaseLM | None = None) -> Any:
     """
     if lm is not None and not isinstance(lm, BaseLM):
         raise ConfigurationError(f"as_dspy_lm takes an LM of dspex_core, such as LM('openai/gpt-4o-mini'), not {lm!r}")
-    return _dspy_class()(lm, None)
-
-
-def as_dspy_lm_of_here() -> Any:
-    """Return `as_dspy_lm()` for one run of a program, whose threads have the settings of here, too."""
-    return _dspy_class()(None, Origin(threading.get_ident(), all_settings.copy()))
+    return _dspy_class()(lm)
 
 
 def our_lm(theirs: Any) -> Any:
@@ -106,19 +102,23 @@ def as_our_lm(theirs: Any) -> BaseLM | None:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a program of DSPy was called. Threads that it starts have no context of ours, and get these settings."""
+    """Where a program of DSPy was called. Threads that it starts have no context of ours, and get these settings.
 
-    thread: int
+    It is among DSPy's settings, which DSPy hands on to the threads that it starts.
+    """
+
     settings: Mapping[str, Any]
 
-    @contextmanager
-    def here(self) -> Iterator[None]:
-        """Have the settings in a thread that has none of its own."""
-        if threading.get_ident() == self.thread:
-            yield
-            return
-        with context(**self.settings):
-            yield
+    @classmethod
+    def as_setting(cls) -> dict[str, Origin]:
+        """Return the settings of here as one of DSPy's."""
+        return {_ORIGIN: cls(all_settings.copy())}
+
+    @classmethod
+    def here(cls) -> AbstractContextManager[Any]:
+        """Have these settings in a thread of DSPy's that has none of its own."""
+        origin = None if all_settings.in_context() else library().settings.get(_ORIGIN)
+        return nullcontext() if origin is None else context(**origin.settings)
 
 
 def request_of(prompt: Any, messages: Sequence[Mapping[str, Any]] | None, config: dict[str, Any]) -> LMRequest:
@@ -166,16 +166,16 @@ class DspexLM:
     supported_params = _PARAMETERS
     _warned_zero_temp_rollout = False
 
-    def __init__(self, lm: BaseLM | None, origin: Origin | None) -> None:
+    def __init__(self, lm: BaseLM | None) -> None:
         self.dspex_lm = lm
         self.callbacks: list[Any] = []
         self.history: list[Any] = []
-        self._origin = origin
 
     @property
     def asked(self) -> BaseLM:
         """The LM that answers."""
-        lm = self.dspex_lm or (current().lm if self._origin is None else self._origin.settings["lm"])
+        with Origin.here():
+            lm = self.dspex_lm or current().lm
         if not isinstance(lm, BaseLM):
             raise LMNotConfiguredError(_NO_LM)
         return lm
@@ -211,12 +211,12 @@ class DspexLM:
 
     def copy(self, **config: Any) -> Any:
         """Return the same LM with other sampling defaults."""
-        return type(self)(self.asked.copy(**config), self._origin)
+        return type(self)(self.asked.copy(**config))
 
     @contextmanager
     def _calling(self) -> Iterator[None]:
         try:
-            with nullcontext() if self._origin is None else self._origin.here():
+            with Origin.here():
                 yield
         except LMError as error:
             raise dspy_error(error) from error

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from dspex_core.config import current
 from dspex_core.errors import ArtifactError, ConfigurationError
-from dspex_core.example import Example
+from dspex_core.example import Example, Record
 from dspex_core.flow.steps import Call
 from dspex_core.interop.dspy_bridge.library import library
-from dspex_core.interop.dspy_bridge.lm import DspysLM, as_dspy_lm, as_dspy_lm_of_here, as_our_lm, our_lm
+from dspex_core.interop.dspy_bridge.lm import DspysLM, Origin, as_dspy_lm, as_our_lm, our_lm
 from dspex_core.interop.dspy_bridge.signatures import our_signature, with_words
 from dspex_core.interop.dspy_bridge.values import dspy_inputs, our_error, our_prediction
 from dspex_core.lm.base import BaseLM
@@ -19,9 +20,10 @@ from dspex_core.programs.base import Module, Predictor
 from dspex_core.programs.demo_list import DemoList
 from dspex_core.programs.predict import adapter_for
 from dspex_core.programs.saving import dspy_format
+from dspex_core.signatures.signature import SignatureMeta
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from dspex_core.signatures.signature import Signature
 
@@ -51,6 +53,11 @@ class DspyPredictor(Predictor):
 
     @signature.setter
     def signature(self, changed: type[Signature]) -> None:
+        if not isinstance(changed, SignatureMeta):
+            raise ConfigurationError(
+                "a predictor of DSPy gets its signature by a change of the one it has, such as "
+                f"predictor.signature.with_instructions('...'), not {changed!r:.200}"
+            )
         self.predict.signature = with_words(self.predict.signature, changed)
 
     @property
@@ -61,6 +68,8 @@ class DspyPredictor(Predictor):
 
     @config.setter
     def config(self, changed: dict[str, Any]) -> None:
+        if not isinstance(changed, Mapping):
+            raise ConfigurationError(f"the config of a predictor is sampling parameters by name, not {changed!r:.200}")
         self.predict.config = dict(changed)
 
     @property
@@ -106,6 +115,8 @@ class DspyPredictor(Predictor):
 
     @demos.setter
     def demos(self, demos: Any) -> None:
+        if not isinstance(demos, Iterable):
+            raise ConfigurationError(f"the demos of a predictor are a list of examples, not {demos!r:.200}")
         self._write_demos(tuple(demos))
 
     @property
@@ -114,6 +125,8 @@ class DspyPredictor(Predictor):
 
     def _write_demos(self, demos: tuple[Any, ...]) -> None:
         kind = library().Example
+        if wrong := [demo for demo in demos if not isinstance(demo, Mapping | Record | kind)]:
+            raise ConfigurationError(f"a demo is an example, or a dict of its fields, not {wrong[0]!r:.200}")
         self.predict.demos = [kind(dict(demo.items())) for demo in demos]
 
     def forward(self, *args: Any, **inputs: Any) -> Any:
@@ -152,14 +165,14 @@ class DspyProgram(Module):
 
     def forward(self, *args: Any, **inputs: Any) -> Any:
         """Run the program in DSPy."""
-        if not hasattr(type(self.module), "forward"):
+        if not self._defines("forward"):
             return Call(self.aforward, args, inputs).run()
         with bridged(self._by_id()):
             return our_prediction(self.module(*args, **dspy_inputs(inputs)))
 
     async def aforward(self, *args: Any, **inputs: Any) -> Any:
         """Run the program in DSPy without blocking the event loop; in a thread where it has no `aforward`."""
-        if not hasattr(type(self.module), "aforward"):
+        if not self._defines("aforward"):
             return await Call(self.forward, args, inputs).arun()
         with bridged(self._by_id()):
             return our_prediction(await self.module.acall(*args, **dspy_inputs(inputs)))
@@ -172,12 +185,7 @@ class DspyProgram(Module):
 
     def coded_parts(self) -> Iterator[tuple[str, Any]]:
         """Yield DSPy's modules, whose code runs."""
-        kind = library().Module
-        seen = set()
-        for path, module in self.module.named_sub_modules(kind):
-            if id(module) not in seen:
-                seen.add(id(module))
-                yield path.removeprefix("self.").removeprefix("self") or "self", module
+        yield from _sub_modules(self.module, library().Module)
 
     def named_predictors(self) -> list[tuple[str, Predictor]]:
         """Return the predictors with their paths, without those of compiled parts."""
@@ -199,7 +207,7 @@ class DspyProgram(Module):
         """Take over a state that `dump_state` or DSPy's `dump_state` returned."""
         if dspy_format.is_dspy_state(state):
             state = dspy_format.predictor_states(state)
-        alone = "self" in self._parts() and "signature" in state
+        alone = "self" in self._parts() and isinstance(state, Mapping) and "signature" in state
         super().load_state({"self": state} if alone else state)
 
     def constructor_arguments(self) -> dict[str, Any]:
@@ -217,6 +225,12 @@ class DspyProgram(Module):
         """Return the function whose parameters are the inputs."""
         return vars(type(self.module)).get("forward") or getattr(type(self.module), "aforward", None)
 
+    def _defines(self, method: str) -> bool:
+        kind = type(self.module)
+        if not (hasattr(kind, "forward") or hasattr(kind, "aforward")):
+            raise NotImplementedError(f"{kind.__name__}, a program of DSPy, defines neither forward nor aforward")
+        return hasattr(kind, method)
+
     def _by_id(self) -> dict[int, DspyPredictor]:
         return {id(part.predict): part for part in self._parts().values()}
 
@@ -228,6 +242,14 @@ class DspyProgram(Module):
             kept = vars(self._parts()[path])
             part.__dict__.update({name: kept[name] for name in _KEPT if name in kept})
         return clone
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not hasattr(type(self), name) and name in vars(self.__dict__.get("module", self)):
+            raise ConfigurationError(
+                f"{name!r} is an attribute of {type(self.module).__name__}, a program of DSPy, which would not see the "
+                "new value: set it there, before the program is adopted"
+            )
+        super().__setattr__(name, value)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name in ("module", "_parts"):
@@ -266,10 +288,18 @@ def _predictors(module: Any) -> Iterator[tuple[str, Any]]:
     for path, predict in module.named_predictors():
         seen.add(id(predict))
         yield path, predict
-    for path, predict in module.named_sub_modules(library().Predict):
-        if id(predict) not in seen:
-            seen.add(id(predict))
-            yield path.removeprefix("self."), predict
+    yield from ((path, predict) for path, predict in _sub_modules(module, library().Predict) if id(predict) not in seen)
+
+
+def _sub_modules(module: Any, kind: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the parts of a kind with their paths.
+
+    DSPy takes for parts what stands in an attribute, or in a collection there. Deeper, its optimizers note the
+    candidates that they have tried: no part of the program, and not in a state that another one can take over.
+    """
+    for path, part in module.named_sub_modules(kind):
+        if "][" not in path:
+            yield path.removeprefix("self.").removeprefix("self") or "self", part
 
 
 def _copied(module: Any) -> Any:
@@ -281,13 +311,24 @@ def _copied(module: Any) -> Any:
 
 
 @contextmanager
-def bridged(parts: Mapping[int, DspyPredictor]) -> Iterator[None]:
-    """Run DSPy's code: with the LM of our settings where DSPy has none, and its trace and errors as ours."""
+def bridged(parts: Mapping[int, DspyPredictor], *, own_trace: bool = True) -> Iterator[None]:
+    """Run DSPy's code: with the LM of our settings where DSPy has none, and its trace and errors as ours.
+
+    Without `own_trace` its calls stay in the trace of whoever calls it from DSPy.
+    """
+    with Origin.here(), _in_dspy(parts, own_trace=own_trace):
+        yield
+
+
+@contextmanager
+def _in_dspy(parts: Mapping[int, DspyPredictor], *, own_trace: bool) -> Iterator[None]:
     dspy, settings = library(), current()
     entries: list[Any] = []
-    chosen: dict[str, Any] = {"trace": entries}
-    if dspy.settings.lm is None and settings.lm is not None:
-        chosen["lm"] = as_dspy_lm_of_here()
+    chosen: dict[str, Any] = Origin.as_setting()
+    if own_trace:
+        chosen["trace"] = entries
+    if dspy.settings.lm is None:
+        chosen["lm"] = as_dspy_lm()
     if dspy.settings.adapter is None:
         asked = settings.lm if dspy.settings.lm is None else our_lm(dspy.settings.lm) or settings.lm
         chosen["adapter"] = _adapter_like(asked)

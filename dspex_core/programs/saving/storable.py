@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from dspex_core.programs.saving import dspy_format as dspy
 from dspex_core.programs.saving.tree import Node, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from dspex_core.programs.saving.state import Declaration, Parameter
 
@@ -80,6 +81,8 @@ class Storable(Node):
         Raises:
             ArtifactError: The state does not fit; it lists every reason, and nothing was changed.
         """
+        if not isinstance(state, Mapping):
+            raise ArtifactError(f"a state is a mapping of predictors' states by path, not {state!r:.200}")
         if dspy.is_dspy_state(state):
             state = dspy.predictor_states(state)
         predictors = dict(self.every_predictor())
