@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
@@ -11,7 +12,7 @@ from dspex_core.metrics.confusion import ConfusionMatrix, confusion_matrix, labe
 from dspex_core.metrics.fields import exact_match, only_field, read_field
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 NO_PREDICTION = "(no prediction)"  # the column of cases that failed
 
@@ -149,7 +150,7 @@ def _share(count: int, *, of: int) -> float:
 
 
 def _given(source: Any) -> list[tuple[Any, Any]]:
-    pairs = list(source)
+    pairs = list(source) if isinstance(source, Iterable) else [source]
     for pair in pairs:
         if not isinstance(pair, tuple | list) or len(pair) != 2:  # noqa: PLR2004  expected and predicted
             raise ConfigurationError(

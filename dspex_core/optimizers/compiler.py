@@ -58,9 +58,12 @@ class Compiler:
                 given as a class, else its `compile`'s.
 
         Raises:
-            ConfigurationError: A dataset cannot be used.
+            ConfigurationError: A dataset or the optimizer cannot be used.
             OptimizationError: The program cannot be compiled with these examples and options.
         """
+        if not isinstance(optimizer, Optimizer) and not callable(optimizer):
+            message = f"the optimizer must be one, such as MIPROv2(metric), or its class, not {optimizer!r:.200}"
+            raise ConfigurationError(message)
         framing = {name: options.pop(name) for name in _OF_COMPILE & options.keys()}
         if isinstance(optimizer, Optimizer):
             made, framing = optimizer, {**framing, **options}

@@ -102,7 +102,7 @@ class Optimizer(ABC):
         """
         student, teacher = adopted(student), adopted(teacher)
         trainset, valset = adopted_rows(trainset), adopted_rows(valset)
-        self._check(options, teacher=teacher, budget=budget, journal=journal, trainset=trainset)
+        self._check(options, teacher=teacher, seed=seed, budget=budget, journal=journal, trainset=trainset)
         with self.compiling(student, trainset, valset, needs_inputs=self._needs_inputs) as attributes:
             run = self._run(student, trainset, valset, teacher, self.seed if seed is None else seed)
             attributes["result"] = program = self._framed(run, budget, journal, options)
@@ -134,7 +134,11 @@ class Optimizer(ABC):
         """Return the most that `compile` would ask with these examples and the LM in the settings.
 
         `None` if this optimizer does not say how often it runs the program.
+
+        Raises:
+            OptimizationError: The student is not a program, or a set is not a list of examples.
         """
+        self._check_planned(student, trainset, valset)
         plan = self.planned_runs(trainset, valset)
         if plan is None:
             return None
@@ -143,6 +147,12 @@ class Optimizer(ABC):
     def planned_runs(self, trainset: Sequence[Example], valset: Sequence[Example] | None) -> CompilePlan | None:
         """Return how often this optimizer runs a program at most; a subclass that knows writes it."""
         return None
+
+    def _check_planned(self, student: Module, trainset: Sequence[Example], valset: Sequence[Example] | None) -> None:
+        """Refuse what cannot be planned with; each `plan` calls it first."""
+        reason = problem_of_sets(student, _named_sets(trainset, valset), needs_inputs=False)
+        if reason is not None:
+            raise self.failure(reason, trainset)
 
     def _run(
         self,
@@ -200,15 +210,17 @@ class Optimizer(ABC):
         )
         return best
 
-    def _check(self, options: dict[str, Any], *, trainset: Sequence[Example], **given: Any) -> None:
+    def _check(self, options: dict[str, Any], *, trainset: Sequence[Example], seed: int | None, **given: Any) -> None:
         """Refuse what cannot be used, before anybody is asked.
 
         Raises:
             TypeError: `_compile` does not take an option.
-            ConfigurationError: An option of `_compile` is of the wrong kind.
+            ConfigurationError: The seed or an option of `_compile` is of the wrong kind.
             OptimizationError: An argument or an option of this optimizer is of the wrong kind.
         """
         self._check_options(options)
+        for problem in wrong_kinds(Optimizer.compile, {"seed": seed}):
+            raise ConfigurationError(f"{type(self).__name__}.compile: {problem}")
         shared = self.metric, self.num_threads, self.max_errors
         reason = problem_with(**given) or problem_with_options(*shared, needs_metric=self._needs_metric)
         if reason is not None:
@@ -250,8 +262,7 @@ class Optimizer(ABC):
         """
         inputs = {"student": student, "trainset": trainset, "valset": valset}
         with _compiling(self, inputs) as attributes:
-            sets = {"trainset": trainset} if valset is None else {"trainset": trainset, "valset": valset}
-            reason = problem_of_sets(student, sets, needs_inputs=needs_inputs)
+            reason = problem_of_sets(student, _named_sets(trainset, valset), needs_inputs=needs_inputs)
             if reason is not None:
                 raise self.failure(reason, trainset)
             if not student.predictors():
@@ -312,6 +323,10 @@ def _compiling(optimizer: Optimizer, inputs: dict[str, Any]) -> Iterator[dict[st
 
 
 _under_way: ContextVar[tuple[Optimizer, ...]] = ContextVar("dspex_compiling", default=())
+
+
+def _named_sets(trainset: Any, valset: Any) -> dict[str, Any]:
+    return {"trainset": trainset} if valset is None else {"trainset": trainset, "valset": valset}
 
 
 def _is_ours(kind: type) -> bool:

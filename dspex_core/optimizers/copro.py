@@ -87,6 +87,7 @@ class COPRO(Optimizer):
         self, student: Module, trainset: Sequence[Example], valset: Sequence[Example] | None = None
     ) -> CompilePlan:
         """Return the most that `compile` would ask with these examples and the LM in the settings."""
+        self._check_planned(student, trainset, valset)
         predictors, rounds = len(student.predictors()), self.breadth * self.depth
         scored = rounds if predictors == 1 else 1 + predictors * (rounds * (self.depth + 1) // 2 - self.depth)
         rows = len(trainset if valset is None else valset)

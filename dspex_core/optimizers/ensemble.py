@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import ConfigurationError
@@ -11,7 +12,7 @@ from dspex_core.optimizers.option_kinds import wrong_kinds
 from dspex_core.programs.base import Module, running
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from dspex_core.flow.steps import Flow
 
@@ -38,7 +39,8 @@ class Ensemble:
         deterministic: bool = False,
         seed: int = 0,
     ) -> None:
-        problems = wrong_kinds(Ensemble, {"reduce_fn": reduce_fn, "size": size, "seed": seed})
+        given = {"reduce_fn": reduce_fn, "size": size, "deterministic": deterministic, "seed": seed}
+        problems = wrong_kinds(Ensemble, given)
         if size is not None and not problems and size < 1:
             problems = [f"size must be at least 1, not {size!r}"]
         if problems:
@@ -49,7 +51,13 @@ class Ensemble:
         self.seed = seed
 
     def compile(self, programs: Sequence[Program]) -> EnsembledProgram:
-        """Return the program that runs these."""
+        """Return the program that runs these.
+
+        Raises:
+            ConfigurationError: They are not a list of programs, or fewer than `size`.
+        """
+        if not isinstance(programs, Sequence) or not all(map(callable, programs)):
+            raise ConfigurationError(f"an ensemble is made of a list of programs or functions, not {programs!r:.200}")
         if not programs or (self.size or 1) > len(programs):
             raise ConfigurationError(f"an ensemble of {self.size or 'some'} programs cannot be made of {len(programs)}")
         return EnsembledProgram(list(programs), **vars(self))

@@ -87,6 +87,7 @@ class InferRules(Optimizer):
         self, student: Module, trainset: Sequence[Example], valset: Sequence[Example] | None = None
     ) -> CompilePlan:
         """Return the most that `compile` would ask with these examples and the LM in the settings."""
+        self._check_planned(student, trainset, valset)
         if valset is None:
             half = len(trainset) // 2
             trainset, valset = trainset[half:], trainset[:half]

@@ -116,8 +116,13 @@ class MIPROv2(Optimizer):
             trainset: The examples to learn from.
             valset: The examples to choose by; without any, as many of the trainset as `compile` would take.
             **options: Those of `compile`: `num_trials`, `minibatch`, ...
+
+        Raises:
+            OptimizationError: The student is not a program, or a set is not a list of examples.
+            ConfigurationError: An option is of the wrong kind, or does not fit the others.
         """
         self._check_options(options)
+        self._check_planned(student, trainset, valset)
         chosen = MIPROv2Options(**options)
         if valset is None:
             held_out = int(len(trainset) * held_out_fraction(len(trainset)))

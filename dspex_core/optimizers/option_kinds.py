@@ -1,7 +1,7 @@
 """Options of a wrong kind, found before anybody uses them. PYTEST_DONT_REWRITE
 
 The kinds are those that the signature of an optimizer declares: `int | None`, `float`, `Mapping[str, Any]`. Names that
-are not listed here, such as `LanguageModel`, take any value.
+are not listed here, such as `Metric`, take any value.
 """
 
 from __future__ import annotations
@@ -11,9 +11,12 @@ import inspect
 import numbers
 import operator
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
+
+from dspex_core.optimizers.proposers.contract import Proposer
+from dspex_core.optimizers.search.dimensions import PromptDimensions
 
 
 def wrong_kinds(declared: Callable[..., Any], values: Mapping[str, Any]) -> list[str]:
@@ -44,6 +47,8 @@ def _parts(annotation: ast.expr) -> Iterator[str]:
         case ast.BinOp(left=left, right=right):
             yield from _parts(left)
             yield from _parts(right)
+        case ast.Subscript() if (text := ast.unparse(annotation)) in _KINDS:
+            yield text
         case ast.Subscript(value=ast.Name(id=name)) | ast.Name(id=name):
             yield name
         case ast.Constant(value=None):
@@ -69,7 +74,15 @@ def _is_truth(value: Any) -> bool:
 
 
 def _is_list(value: Any) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str)
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+
+
+def _are_proposers(value: Any) -> bool:
+    return _is_list(value) and all(isinstance(each, Proposer) and not isinstance(each, type) for each in value)
+
+
+def _is_lm(value: Any) -> bool:
+    return hasattr(value, "preferred_adapter") and not isinstance(value, type)
 
 
 _KINDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
@@ -81,5 +94,9 @@ _KINDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "PathLike": ("a path", lambda value: isinstance(value, os.PathLike)),
     "Mapping": ("a mapping", lambda value: isinstance(value, Mapping)),
     "Sequence": ("a list", _is_list),
+    "Sequence[Proposer]": ("a list of proposers, such as [Telling()]", _are_proposers),
+    "Collection": ("a list", lambda value: isinstance(value, Collection) and not isinstance(value, str | bytes)),
+    "PromptDimensions": ("a PromptDimensions", lambda value: isinstance(value, PromptDimensions)),
+    "LanguageModel": ("an LM, such as LM('provider/model')", _is_lm),
     "Callable": ("a function", callable),
 }

@@ -88,6 +88,7 @@ class BootstrapFewShotWithRandomSearch(Optimizer):
         self, student: Module, trainset: Sequence[Example], valset: Sequence[Example] | None = None
     ) -> CompilePlan:
         """Return the most that `compile` would ask with these examples and the LM in the settings."""
+        self._check_planned(student, trainset, valset)
         written = sum(each.calls(student, trainset, self.instructions_per_proposer) for each in self.proposers)
         plan = replace(self.planned_runs(trainset, valset), proposals=written)
         if self.dimensions is not None:

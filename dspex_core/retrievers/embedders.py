@@ -134,8 +134,7 @@ class LexicalEmbedder:
     ngram_range: tuple[int, int] = (2, 4)
 
     def __post_init__(self) -> None:
-        shortest, longest = self.ngram_range
-        if self.analyzer not in ANALYZERS or not 1 <= shortest <= longest:
+        if self.analyzer not in ANALYZERS or not _is_range(self.ngram_range):
             message = (
                 f"a lexical embedder needs an analyzer of {', '.join(map(repr, ANALYZERS))} and 1 <= shortest <= "
                 f"longest n-gram, not {self.analyzer!r} and {self.ngram_range!r}"
@@ -161,6 +160,13 @@ class LexicalEmbedder:
     def to_json(self) -> dict[str, Any]:
         """Return the settings in the form that artifacts store."""
         return {"kind": "lexical", "analyzer": self.analyzer, "ngram_range": list(self.ngram_range)}
+
+
+def _is_range(given: Any) -> bool:
+    match given:
+        case (int(shortest), int(longest)):
+            return 1 <= shortest <= longest
+    return False
 
 
 def embedder_from_json(stored: Mapping[str, Any]) -> LexicalEmbedder | Embedder:
@@ -193,12 +199,14 @@ class NearestIndex:
         vectors: The texts' rows, if known; the embedder is then called with queries only.
 
     Raises:
-        ConfigurationError: The embedder does not return a row for each text.
+        ConfigurationError: The embedder does not return a row for each text, or one of `texts` is not a text.
     """
 
     def __init__(
         self, texts: Sequence[str], embedder: Vectorizer, *, normalize: bool = True, vectors: Any = None
     ) -> None:
+        for text in texts:
+            _check_text(text)
         self._embedder = embedder
         self._normalize = normalize
         self._columns = None
@@ -225,8 +233,9 @@ class NearestIndex:
         Of equally similar texts the earlier one comes first. There are fewer when the index has fewer texts.
 
         Raises:
-            ConfigurationError: The query's vector and the texts' vectors differ in length.
+            ConfigurationError: The query's vector and the texts' vectors differ in length, or it is not a text.
         """
+        _check_text(query)
         if self._ngrams is not None:
             return best(self._ngrams.similarities(query), k)
         if self._columns is None:
@@ -242,6 +251,11 @@ class NearestIndex:
             product = row @ self._columns
             scores = (product.toarray() if hasattr(product, "toarray") else product).ravel()
         return best(scores, k)
+
+
+def _check_text(text: Any) -> None:
+    if not isinstance(text, str):
+        raise ConfigurationError(f"an index compares texts, not {text!r:.200}")
 
 
 def _index_of_ngrams(texts: Sequence[str], embedder: Vectorizer) -> NgramIndex | None:
@@ -282,7 +296,11 @@ def _matrix(rows: Any, n: int) -> Any:
     with foreign_code():
         import numpy as np  # not needed to import dspex
 
-        matrix = rows if hasattr(rows, "toarray") else np.asarray(rows, dtype=np.float32)
+        try:
+            matrix = rows if hasattr(rows, "toarray") else np.asarray(rows, dtype=np.float32)
+        except (TypeError, ValueError) as error:  # a ragged list, or one of other values than numbers
+            message = f"the embedder must return a row of numbers, all of one length, for each of {n} texts: {error}"
+            raise ConfigurationError(message) from error
     if matrix.ndim != _MATRIX_DIMENSIONS or matrix.shape[0] != n:
         message = f"the embedder must return a row for each of {n} texts, not a matrix of the shape {matrix.shape}"
         raise ConfigurationError(message)

@@ -243,10 +243,8 @@ class SignatureField:
     def updated(self, values: Mapping[str, Any]) -> SignatureField:
         """Return the field with other attributes or constraints."""
         own = {key: value for key, value in values.items() if key in _OWN}
-        if isinstance(own.get("choices"), str) or not isinstance(own.get("choices", ()), Iterable):
-            raise SignatureError(f"choices are a list of values, not {own['choices']!r}")
         if "choices" in own:
-            own["choices"] = tuple(map(to_json, own["choices"]))
+            own["choices"] = _ordered(own["choices"])
         limits = {key: value for key, value in values.items() if key not in own}
         unknown = sorted(set(limits) - set(_CONSTRAINTS))
         if unknown:
@@ -267,6 +265,18 @@ class SignatureField:
 
 FieldSpec = SignatureField | tuple[Any, SignatureField]
 Fields = Mapping[str, SignatureField]
+
+
+_WITHOUT_ORDER = (str, bytes, set, frozenset, Mapping)
+
+
+def _ordered(choices: Any) -> tuple[Any, ...]:
+    if not isinstance(choices, Iterable) or isinstance(choices, _WITHOUT_ORDER):
+        raise SignatureError(f"choices are a list of values, in the order in which they are shown, not {choices!r}")
+    try:
+        return tuple(map(to_json, choices))
+    except ValueError as error:  # it holds itself
+        raise SignatureError(f"the choices {choices!r} have no JSON form: {error}") from error
 
 
 def object_schema(fields: Fields) -> dict[str, Any]:

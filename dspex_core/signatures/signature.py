@@ -220,10 +220,16 @@ def _checked_state(cls: SignatureMeta, state: Mapping[str, Any]) -> Mapping[str,
         raise SignatureError(f"a state of {cls!r} has 'instructions' (a string) and 'fields' (a mapping by name)")
     problems = [f"the state lacks the field {name!r}" for name in cls.fields if name not in fields]
     problems += [f"the state has an unknown field {name!r}" for name in fields if name not in cls.fields]
+    problems += [f"the field {name!r} has {words!r}" for name, words in fields.items() if not _are_words(words)]
     if problems:
         raise SignatureError(f"the state does not fit {cls!r}: {'; '.join(problems)}")
     kept = ("desc", "prefix", "choices")
     return {name: {key: words[key] for key in kept if key in words} for name, words in fields.items()}
+
+
+def _are_words(words: Any) -> bool:
+    texts = ("desc", "prefix")
+    return isinstance(words, Mapping) and all(isinstance(words.get(name, ""), str) for name in texts)
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(InputField, OutputField))

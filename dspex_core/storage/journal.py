@@ -41,8 +41,9 @@ class Journal:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-        except OSError as error:
-            raise ConfigurationError(f"the journal {str(path)!r} cannot be opened: {error.strerror}") from error
+        except (OSError, ValueError) as error:  # a ValueError for a name with a NUL
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise ConfigurationError(f"the journal {str(path)!r} cannot be opened: {reason}") from error
         try:
             self._hold()
         except BaseException:

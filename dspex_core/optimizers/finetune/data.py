@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.config import current
+from dspex_core.errors import ConfigurationError
 from dspex_core.programs.predict import adapter_of
 from dspex_core.storage.files import write_atomically
 
@@ -43,9 +44,18 @@ class TrainingData:
     path: Path
 
     def write(self) -> None:
-        """Write the rows as JSON lines, all of them or none."""
+        """Write the rows as JSON lines, all of them or none.
+
+        Raises:
+            ConfigurationError: The file cannot be written.
+        """
         lines = (json.dumps(row, ensure_ascii=False) for row in self.rows)
-        write_atomically(self.path, "".join(f"{line}\n" for line in lines))
+        try:
+            write_atomically(self.path, "".join(f"{line}\n" for line in lines))
+        except OSError as error:
+            raise ConfigurationError(
+                f"{self.path}: cannot be written: {error.strerror}; give another folder="
+            ) from error
 
 
 def groups(program: Module, *, multitask: bool) -> list[tuple[LanguageModel | None, tuple[str, ...]]]:

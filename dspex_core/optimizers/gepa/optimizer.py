@@ -172,9 +172,7 @@ class GEPA(Optimizer):
         self, run: Run[Student], budget: Budget | None, journal: str | PathLike[str] | None, options: dict[str, Any]
     ) -> Student:
         if journal is None and self.log_dir is not None:
-            folder = FilePath(self.log_dir)
-            folder.mkdir(parents=True, exist_ok=True)
-            journal = folder / "journal.jsonl"
+            journal = FilePath(self.log_dir) / "journal.jsonl"
         return super()._framed(run, budget, journal, options)
 
     def _compile(self, run: Run[Student]) -> Student:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from dspex_core.programs.base import Module
 
 
+@runtime_checkable
 class Proposer(Protocol):
     """Writes instructions. It is a frozen value: what it needs to know of a compile is in the run.
 

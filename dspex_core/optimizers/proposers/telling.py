@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from dspex_core.errors import ConfigurationError
 from dspex_core.errors.foreign_code import foreign_code
 from dspex_core.errors.optional import optional
 
@@ -46,10 +47,18 @@ class Telling:
     Args:
         terms: How many terms a label is described by.
         rules: How many rules there are at most.
+
+    Raises:
+        ConfigurationError: One of them is not such a number.
     """
 
     terms: int = 4
     rules: int = 6
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+                raise ConfigurationError(f"{name} must be a whole number from 0 on, not {value!r}")
 
     def instructions(self, run: Run[Any], path: str, count: int, demos: Sequence[Demo] = ()) -> list[str]:
         """Return new instructions for a predictor, the most promising first.

@@ -88,7 +88,7 @@ class PromptDimensions:
             ("adapters", lambda adapter: isinstance(adapter, Adapter), "adapters, such as JSONAdapter()"),
         ):
             given = vars(self)[name]
-            if not isinstance(given, Sequence) or isinstance(given, str) or not all(map(fits, given)):
+            if not isinstance(given, Sequence) or isinstance(given, str | bytes) or not all(map(fits, given)):
                 raise ConfigurationError(f"{name} must be a list of {kind}, not {given!r}")
 
     def of(self, run: Run[Any]) -> dict[str, list[Dimension]]:

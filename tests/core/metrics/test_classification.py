@@ -85,7 +85,7 @@ def test_a_report_is_shown_as_text_and_can_be_stored():
         ClassificationReport.from_json({"classes": 3})
 
 
-@pytest.mark.parametrize("source", [[], [("a",)], ["ab"], [3]])
+@pytest.mark.parametrize("source", [[], [("a",)], ["ab"], [3], None, 5])
 def test_what_is_not_pairs_is_refused(source):
     with pytest.raises(ConfigurationError, match="classification"):
         classification_report(source)

@@ -7,6 +7,7 @@ from dspex_core import (
     COPRO,
     BootstrapFewShot,
     BootstrapFewShotWithRandomSearch,
+    Compiler,
     ConfigurationError,
     Ensemble,
     Example,
@@ -27,6 +28,7 @@ from dspex_core.dspy_paths.teleprompt import (
     BootstrapFinetune,
     InferRules,
 )
+from dspex_core.optimizers import PromptDimensions, Telling
 
 METRIC = exact_match("label")
 ROWS = [Example(text=f"text {number}", label="a").with_inputs("text") for number in range(4)]
@@ -44,20 +46,38 @@ MADE = {
     ),
     "random search": (
         lambda **options: BootstrapFewShotWithRandomSearch(METRIC, **options),
-        ["max_labeled_demos", "num_candidate_programs", "stop_at_score", "proposers", "racing"],
+        ["max_labeled_demos", "num_candidate_programs", "stop_at_score", "proposers", "racing", "dimensions"],
     ),
     "Optuna": (lambda **options: BootstrapFewShotWithOptuna(METRIC, **options), ["max_bootstrapped_demos"]),
     "KNNFewShot": (knn, ["k", "max_rounds", "max_labeled_demos"]),
     "MIPROv2": (
         lambda **options: MIPROv2(METRIC, **options),
-        ["num_candidates", "max_labeled_demos", "init_temperature", "racing", "proposers", "seed"],
+        [
+            "num_candidates",
+            "max_labeled_demos",
+            "init_temperature",
+            "racing",
+            "proposers",
+            "seed",
+            "dimensions",
+            "task_model",
+        ],
     ),
-    "COPRO": (lambda **options: COPRO(metric=METRIC, **options), ["breadth", "depth", "init_temperature"]),
-    "SIMBA": (lambda **options: SIMBA(metric=METRIC, **options), ["bsize", "max_steps", "temperature_for_sampling"]),
+    "COPRO": (
+        lambda **options: COPRO(metric=METRIC, **options),
+        ["breadth", "depth", "init_temperature", "prompt_model"],
+    ),
+    "SIMBA": (
+        lambda **options: SIMBA(metric=METRIC, **options),
+        ["bsize", "max_steps", "temperature_for_sampling", "prompt_model"],
+    ),
     "InferRules": (lambda **options: InferRules(metric=METRIC, **options), ["num_candidates", "num_rules"]),
-    "GEPA": (lambda **options: GEPA(METRIC, **{"auto": "light", **options}), ["failure_score", "gepa_kwargs"]),
+    "GEPA": (
+        lambda **options: GEPA(METRIC, **{"auto": "light", **options}),
+        ["failure_score", "gepa_kwargs", "reflection_lm"],
+    ),
     "BootstrapFinetune": (lambda **options: BootstrapFinetune(METRIC, **options), ["poll", "folder", "train_kwargs"]),
-    "Ensemble": (Ensemble, ["size", "seed", "reduce_fn"]),
+    "Ensemble": (Ensemble, ["size", "seed", "reduce_fn", "deterministic"]),
 }
 
 
@@ -121,3 +141,79 @@ def test_an_option_of_compile_of_a_wrong_kind_is_refused_before_a_call(optimizer
     with context(lm=lm), pytest.raises(ConfigurationError, match=f"compile: {option} must be"):
         optimizer.compile(Predict("text -> label"), trainset=ROWS, valset=ROWS, **{option: Odd()})
     assert not lm.history
+
+
+@pytest.mark.parametrize("value", [[1], [Telling], [None], "telling", Telling()], ids=repr)
+@pytest.mark.parametrize("kind", [BootstrapFewShotWithRandomSearch, MIPROv2])
+def test_proposers_are_a_list_of_those(kind, value):
+    with pytest.raises(ConfigurationError, match=r"proposers must be a list of proposers, such as \[Telling\(\)\]"):
+        kind(METRIC, proposers=value)
+
+
+@pytest.mark.parametrize("value", [PromptDimensions, {}, [1], "adapters"], ids=repr)
+@pytest.mark.parametrize("kind", [BootstrapFewShotWithRandomSearch, MIPROv2])
+def test_dimensions_are_a_value_of_that_class(kind, value):
+    with pytest.raises(ConfigurationError, match="dimensions must be a PromptDimensions or None, not"):
+        kind(METRIC, dimensions=value)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"seed": [1]}, r"compile: seed must be a whole number or None, not \[1\]"),
+        ({"restrict": 5}, "compile: restrict must be a list or None, not 5"),
+        ({"restrict": "5"}, "compile: restrict must be a list or None, not '5'"),
+        ({"journal": "a\0b"}, r"the journal 'a\\x00b' cannot be opened: embedded null byte"),
+    ],
+    ids=["seed", "restrict, a number", "restrict, a text", "journal"],
+)
+def test_what_compile_cannot_use_is_named(options, message):
+    with context(lm=ScriptedLM([])), pytest.raises(ConfigurationError, match=message):
+        BootstrapFewShotWithRandomSearch(METRIC).compile(
+            Predict("text -> label"), trainset=ROWS, valset=ROWS, **options
+        )
+
+
+def test_no_batch_of_examples_is_smaller_than_one():
+    with pytest.raises(ConfigurationError, match="view_data_batch_size must be at least 1, not 0"):
+        MIPROv2(METRIC).plan(Predict("text -> label"), ROWS, ROWS, view_data_batch_size=0)
+
+
+@pytest.mark.parametrize("name", ["LabeledFewShot", "random search", "MIPROv2", "COPRO", "InferRules"])
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (("text -> label", ROWS), "the student must be a program, not 'text -> label'"),
+        ((Predict("text -> label"), None), "the trainset must be a list of examples, .*, not None"),
+        ((Predict("text -> label"), ROWS, [1]), "row 1 of the valset is not an Example but 1"),
+    ],
+    ids=["student", "trainset", "valset"],
+)
+def test_a_plan_names_what_it_cannot_use(name, given, message):
+    with pytest.raises(OptimizationError, match=message):
+        MADE[name][0]().plan(*given)
+
+
+@pytest.mark.parametrize("programs", [None, ["a"], 5, {Predict("a -> b")}], ids=["None", "texts", "a number", "a set"])
+def test_an_ensemble_is_made_of_programs(programs):
+    with pytest.raises(ConfigurationError, match="an ensemble is made of a list of programs or functions, not"):
+        Ensemble().compile(programs)
+
+
+def test_a_compiler_takes_optimizers():
+    with pytest.raises(ConfigurationError, match=r"the optimizer must be one, .*, not .MIPROv2"):
+        Compiler(METRIC).compile(Predict("text -> label"), "MIPROv2", trainset=ROWS)
+
+
+def test_training_examples_need_a_folder(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    optimizer = BootstrapFinetune(METRIC, folder=tmp_path / "file")
+
+    with context(lm=ScriptedLM(lambda _: {"label": "a"})), pytest.raises(ConfigurationError, match="cannot be written"):
+        optimizer.compile(Predict("text -> label"), trainset=ROWS)
+
+
+@pytest.mark.parametrize("value", ["4", -1, 2.5, None, True], ids=repr)
+def test_telling_counts_whole_numbers(value):
+    with pytest.raises(ConfigurationError, match="rules must be a whole number from 0 on, not"):
+        Telling(rules=value)

@@ -79,7 +79,13 @@ def test_two_fields_of_one_enum_have_an_order_each():
     assert found["$defs"]["Mood"]["enum"] == ["good", "bad"]
 
 
-@pytest.mark.parametrize("choices", [["great"], ["good", "good"], "good", 3, [True]])
+HOLDS_ITSELF = []
+HOLDS_ITSELF.append(HOLDS_ITSELF)
+
+
+@pytest.mark.parametrize(
+    "choices", [["great"], ["good", "good"], "good", 3, [True], {"good"}, {"bad": 1}, HOLDS_ITSELF]
+)
 def test_choices_that_the_type_does_not_have_are_refused(choices):
     with pytest.raises(SignatureError, match="choices"):
         judge(choices=choices)
@@ -198,3 +204,12 @@ def test_a_loaded_one_is_no_change_of_the_source():
     program = Triage()
     program.load_state(Triage(XMLAdapter(), choices=["bad"]).dump_state())
     assert source_changes(source_of(Triage()), source_of(program)) == []
+
+
+@pytest.mark.parametrize("words", [{"desc": 3, "prefix": ""}, {"desc": "", "prefix": None}, [], "Label:"], ids=repr)
+def test_a_state_with_other_words_than_texts_is_refused(words):
+    program = Predict(judge())
+    state = program.dump_state()
+    state["signature"]["fields"]["label"] = words
+    with pytest.raises(ArtifactError, match="the field 'label' has"):
+        program.load_state(state)

@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import HashingVectorizer
 
+from dspex_core import ConfigurationError
+from dspex_core.retrievers.embedders import LexicalEmbedder, NearestIndex
 from dspex_core.retrievers.ngrams import ANALYZERS, NgramIndex, ngrams_of
 
 TEXTS = st.lists(st.text("abcÄß é\t\n.-1", max_size=12), min_size=1, max_size=5)
@@ -50,3 +52,22 @@ except dspy.ConfigurationError as error:
     assert done.stdout == (
         "a matrix of n-grams needs scikit-learn, which is not installed: pip install 'pytest-dspex[metrics]'\n"
     )
+
+
+@pytest.mark.parametrize("ngram_range", ["ab", None, (1, 2.5), (1, 2, 3), (0, 1), (3, 2)], ids=repr)
+def test_a_range_of_ngrams_is_two_whole_numbers(ngram_range):
+    with pytest.raises(ConfigurationError, match=r"needs an analyzer of .* and 1 <= shortest <= longest n-gram, not"):
+        LexicalEmbedder(ngram_range=ngram_range)
+
+
+def test_an_index_compares_texts_alone():
+    with pytest.raises(ConfigurationError, match="an index compares texts, not None"):
+        NearestIndex(["a", None], LexicalEmbedder())
+    with pytest.raises(ConfigurationError, match="an index compares texts, not 5"):
+        NearestIndex(["a"], LexicalEmbedder()).nearest(5, 1)
+
+
+@pytest.mark.parametrize("rows", [[[1.0, 2.0], [3.0]], ["x", "y"], [None, None], [[{}], [{}]]], ids=repr)
+def test_an_embedder_that_returns_no_rows_of_numbers_is_named(rows):
+    with pytest.raises(ConfigurationError, match="the embedder must return a row"):
+        NearestIndex(["a", "b"], lambda _: rows)
