@@ -68,11 +68,11 @@ def outcomes(use: Use, table: Parity) -> list[Outcome]:
         return [Outcome(use.thing.path, "missing", f"`import *` does not take it here: import `{name}` by its name.")]
     facts = table.facts(module, name)
     if member:
-        return _of_member(use, facts, member)
+        return _of_member(use, facts, member, table=table)
     return [*([] if own else [_present(use)]), *_of_arguments(use, facts)]
 
 
-def _of_member(use: Use, facts: Facts, member: str) -> list[Outcome]:
+def _of_member(use: Use, facts: Facts, member: str, *, table: Parity) -> list[Outcome]:
     """Return the outcomes for the attribute of a class, or of an object of it."""
     name, first = use.thing.name.partition(".")[0], member.partition(".")[0]
     own = use.thing.own
@@ -80,6 +80,8 @@ def _of_member(use: Use, facts: Facts, member: str) -> list[Outcome]:
         return []
     if first in facts.missing:
         return [Outcome(use.thing.path, "missing", INSTEAD.get(f"{name}.{first}", f"`{name}` lacks it here."))]
+    if f"{name}.{first}" in REMOVED:
+        return [Outcome(use.thing.path, "missing", _removed(use.thing.module, f"{name}.{first}", table))]
     methods = facts.methods.get(member, Facts())
     return [*([] if own is not None else [_present(use)]), *_of_arguments(use, methods)]
 

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from dspex_core.migrate.notes import DIFFERENCES, INSTEAD
+from dspex_core.migrate.findings import outcomes
+from dspex_core.migrate.names import Thing, Use
+from dspex_core.migrate.notes import DIFFERENCES, INSTEAD, REMOVED
 from dspex_core.migrate.parity import TABLE, parity
 
 ROOT = Path(__file__).parents[2]
 HINT = "run docs/build_parity.py"
+KEY = re.compile(r"(\w+)(?:\.(\w+))?(?:\((\w+)\))?")  # of a note: a name, a member of it, an argument
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +56,7 @@ def test_notes_are_on_names_and_arguments_that_dspy_has(real):
         return next((getattr(home, name) for home in homes if hasattr(home, name)), None)
 
     def is_known(key):
-        name, member, argument = re.fullmatch(r"(\w+)(?:\.(\w+))?(?:\((\w+)\))?", key).groups()
+        name, member, argument = KEY.fullmatch(key).groups()
         value = owner_of(name)
         value = getattr(value, member, None) if member else value
         takes = inspect.unwrap(value.__init__ if isinstance(value, type) else value) if argument else None
@@ -61,3 +64,22 @@ def test_notes_are_on_names_and_arguments_that_dspy_has(real):
 
     keys = [key for key in (*DIFFERENCES, *INSTEAD) if key not in parity().modules]
     assert [key for key in keys if not is_known(key)] == []
+
+
+def test_each_note_is_given_for_a_use_of_its_name():
+    modules = parity().modules
+
+    def things(key):
+        if key.startswith("dspy."):
+            return [Thing("module", key), *(Thing("name", key, name) for name in modules.get(key, ()))]
+        name, member, _ = KEY.fullmatch(key).groups()
+        home = next((module for module in ("dspy", "dspy.datasets") if name in modules[module]), "dspy")
+        return [Thing("name", home, f"{name}.{member}" if member else name)]
+
+    def is_given(key, note, status):
+        argument = None if key.startswith("dspy.") else KEY.fullmatch(key)[3]
+        uses = [Use(1, 1, thing, ((argument,), 0) if argument else None) for thing in things(key)]
+        return any(each.status == status and note in each.note for use in uses for each in outcomes(use, parity()))
+
+    kinds = (("differs", DIFFERENCES), ("missing", INSTEAD), ("missing", REMOVED))
+    assert [key for status, notes in kinds for key, note in notes.items() if not is_given(key, note, status)] == []

@@ -196,6 +196,11 @@ def test_names_of_older_releases_are_missing_with_what_to_do(survey, capsys, tmp
     assert f"{tmp_path / 'old.py'}:2:1: missing: dspy.OpenAI: DSPy 3.3.1 does not have it, either. Use `LM(" in out
     assert "Use `Refine` or `BestOfN`" in out
     assert "3 uses: 1 unchanged (33%), 0 differ, 2 missing" in out
+    (tmp_path / "older.py").write_text("import dspy\nlm = dspy.LM('openai/m')\nlm.basic_request('Hi')\n")
+    assert main([str(tmp_path / "older.py")]) == 1
+    assert (
+        "older.py:3:1: missing: dspy.LM.basic_request: DSPy 3.3.1 does not have it, either." in capsys.readouterr().out
+    )
 
 
 def test_a_notebook_is_read_cell_by_cell_without_its_magics(tmp_path, capsys):
