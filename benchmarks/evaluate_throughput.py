@@ -125,8 +125,8 @@ def report(seconds: dict[str, float], options: argparse.Namespace) -> None:
         bar, met = (bar, "yes" if ratio <= bar else "no") if client.startswith("dspex_") else ("", "")
         rows.append((client, width, taken, options.examples / int(width) * options.latency, ratio, bar, met))
         if client != "raw_aiohttp":
-            what = f"{options.examples} examples, {width} at once, {client} / bare aiohttp"
-            found.append(findings.Finding(what, taken, "s", seconds[f"raw_aiohttp_{width}"], ratio, f"{bar}", met))
+            figure = f"{options.examples} examples, {width} at once, {client} / bare aiohttp"
+            found.append(findings.Finding(figure, taken, "s", seconds[f"raw_aiohttp_{width}"], ratio, f"{bar}", met))
     findings.write(found, options)
     clock = "CPU, s" if options.cpu else "wall, s"
     print(tabulate(rows, ("client", "at once", clock, "ideal, s", "times aiohttp", "bar", "met"), floatfmt=".3f"))

@@ -1,4 +1,4 @@
-"""What the scripts have found, in one form: `run_all.py` makes one table of it.
+"""The findings of the scripts in one form, of which `run_all.py` makes one table.
 
 Only the standard library is needed, since the clients run in other environments, too.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Finding:
     """A line of the table; `ours` and `peer` are in the unit, and `met` is "yes", "no", or "" without a bar."""
 
-    what: str
+    name: str
     ours: float
     unit: str
     peer: float | None = None

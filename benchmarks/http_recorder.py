@@ -91,8 +91,8 @@ def theirs(entries: int, folder: Path) -> float:
 
 def _finding(entries: int, ours_ms: float, peer: float | None) -> findings.Finding:
     ratio = None if peer is None else ours_ms / peer
-    what = f"a replayed HTTP request, {entries:,} entries / vcrpy"
-    return findings.Finding(what, ours_ms, "ms", peer, ratio, f"{BAR:g} ms", findings.verdict(ours_ms <= BAR))
+    name = f"a replayed HTTP request, {entries:,} entries / vcrpy"
+    return findings.Finding(name, ours_ms, "ms", peer, ratio, f"{BAR:g} ms", findings.verdict(ours_ms <= BAR))
 
 
 def main() -> None:

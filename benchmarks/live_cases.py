@@ -180,9 +180,9 @@ def _finding(taken: dict[str, float], *, judged: bool, cases: int) -> findings.F
     """Return our seconds beside DeepEval's; the bars are for the full number of cases."""
     ours, peer = taken["pytest-dspex"], taken.get("DeepEval")
     bar = BARS[judged] if cases == CASES else None
-    what = f"{cases} live cases{' with a judge' if judged else ''} / DeepEval"
-    judgement = ("", "") if bar is None else (f"{bar:g} s", findings.verdict(ours <= bar))
-    return findings.Finding(what, ours, "s", peer, None if peer is None else ours / peer, *judgement)
+    name = f"{cases} live cases{' with a judge' if judged else ''} / DeepEval"
+    bar_and_met = ("", "") if bar is None else (f"{bar:g} s", findings.verdict(ours <= bar))
+    return findings.Finding(name, ours, "s", peer, None if peer is None else ours / peer, *bar_and_met)
 
 
 def _suites(arguments: argparse.Namespace, *, judged: bool) -> Iterator[Suite]:

@@ -117,8 +117,8 @@ def main() -> None:
             met = "yes" if ratio <= BARS[state] else "no"
             figures = min(ours), min(plain), ratio, f"{low:.3f} to {high:.3f}", BARS[state], met
             rows.append((state, len(ours), *figures))
-            what = f"a session that does not use the plugin / without it, bytecode {state}"
-            found.append(findings.Finding(what, min(ours), "s", min(plain), ratio, f"{BARS[state]:g}", met))
+            figure = f"a session that does not use the plugin / without it, bytecode {state}"
+            found.append(findings.Finding(figure, min(ours), "s", min(plain), ratio, f"{BARS[state]:g}", met))
     findings.write(found, options)
     heads = ("bytecode", "pairs", "with, s", "without, s", "ratio", "95 %", "bar", "met")
     print(tabulate(rows, heads, floatfmt=".3f"))

@@ -93,9 +93,9 @@ def main() -> None:
     print(f"{arguments.cases} replayed cases: {dear:.2f} s of CPU; as many plain tests: {cheap:.2f} s")
     print(f"ratio: {dear / cheap:.2f}; a case more: {(dear - cheap) / arguments.cases * 1000:.2f} ms")
     ratio, bar = dear / cheap, arguments.bar
-    what = f"{arguments.cases} replayed cases with a gate / plain tests"
-    judged = ("", "") if bar is None else (f"{bar:g}", findings.verdict(ratio <= bar))
-    findings.write([findings.Finding(what, dear, "s", cheap, ratio, *judged)], arguments)
+    name = f"{arguments.cases} replayed cases with a gate / plain tests"
+    bar_and_met = ("", "") if bar is None else (f"{bar:g}", findings.verdict(ratio <= bar))
+    findings.write([findings.Finding(name, dear, "s", cheap, ratio, *bar_and_met)], arguments)
     if bar is not None and ratio > bar:
         sys.exit(1)
 

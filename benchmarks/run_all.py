@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).resolve().parent
 PAGE = FOLDER.parent / "docs" / "performance.md"
 MEASURED = re.compile(r"(?<=<!-- measured -->\n).*(?=<!-- end of measured -->)", re.DOTALL)
-HEADS = ("what", "ours", "peer", "ratio", "bar", "met")
+HEADS = ("measured", "ours", "peer", "ratio", "bar", "met")
 PACKAGES = ("pytest-dspex", "pytest", "litellm", "pydantic", "urllib3", "aiohttp", "vcrpy", "dspy")
 QUICK_SECONDS = 11.5 * 60  # for all scripts together
 
@@ -164,9 +164,9 @@ def version_in(python: str, package: str) -> str:
 def row(finding: Finding) -> tuple[str, ...]:
     """Return a line of the table."""
     if not finding.unit:
-        return finding.what, "", "", "", "", "no"
+        return finding.name, "", "", "", "", "no"
     shown = [f"{value:.4g} {finding.unit}" if value is not None else "" for value in (finding.ours, finding.peer)]
-    return finding.what, *shown, "" if finding.ratio is None else f"{finding.ratio:.3f}", finding.bar, finding.met
+    return finding.name, *shown, "" if finding.ratio is None else f"{finding.ratio:.3f}", finding.bar, finding.met
 
 
 def marked(page: Path) -> str:

@@ -196,9 +196,9 @@ async def faults(number: int, timeout: float) -> findings.Finding:  # noqa: ASYN
     longest = max(one.seconds for one in answers)
     print(f"answered {len(answers)} of {number}, lost {len(lost)}, longest {longest:.1f} s; afterwards: {after.code}")
     print(f"each with a result or a typed error: {'met' if is_met else 'MISSED'}")
-    what = f"{number:,} requests, {CONCURRENCY} at once, workers crash and hang: lost or wrong"
+    name = f"{number:,} requests, {CONCURRENCY} at once, workers crash and hang: lost or wrong"
     missing = number - len(answers) + len(lost) + len(wrong)
-    return findings.Finding(what, missing, "requests", bar="0 requests", met=findings.verdict(is_met))
+    return findings.Finding(name, missing, "requests", bar="0 requests", met=findings.verdict(is_met))
 
 
 async def soak(minutes: float) -> None:

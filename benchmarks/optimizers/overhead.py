@@ -110,8 +110,8 @@ def main() -> None:
             )
     ratio = best["dspex_core"] / best["dspy"]
     print(f"minima: {best['dspex_core']:.3f} ms and {best['dspy']:.3f} ms: {ratio:.3f} of DSPy's (bar: {BAR})")
-    what, met = "MIPROv2, CPU of an LM call / DSPy's", findings.verdict(ratio <= BAR)
-    findings.write([findings.Finding(what, best["dspex_core"], "ms", best["dspy"], ratio, f"{BAR:g}", met)], options)
+    name, met = "MIPROv2, CPU of an LM call / DSPy's", findings.verdict(ratio <= BAR)
+    findings.write([findings.Finding(name, best["dspex_core"], "ms", best["dspy"], ratio, f"{BAR:g}", met)], options)
     raise SystemExit(ratio > BAR)
 
 
