@@ -1,9 +1,14 @@
 """`@program` on programs of DSPy and LangChain, and the alias of DSPy."""
 
 import json
+import re
+from pathlib import Path
+from textwrap import indent
 
 import pytest
 import real_dspy
+
+DOCS = Path(__file__).parents[2] / "docs" / "other-libraries.md"
 
 USAGE_ERROR = 4
 
@@ -56,6 +61,41 @@ OPTIMIZED = """
     @program(optimizer=OPTIMIZER, metric=exact_match("answer"), trainset="train.jsonl", inputs=["question"])
     def qa():
         return Asking()
+"""
+
+
+AROUND_DOCS = """
+import pytest
+from dspex_core import ScriptedLM
+from langchain_core.runnables import RunnableLambda
+
+model = RunnableLambda(lambda value: value.to_string().split()[-1])
+
+@pytest.fixture(scope="session")
+def lm():
+    return ScriptedLM(lambda request: {"reasoning": "r", "intent": request.messages[-1].text.split()[5]})
+
+"""
+
+TEST_OF_DOCS = """
+import dspy
+import pytest
+from dspex_core import exact_match
+
+@pytest.mark.dspex_data("test.jsonl", inputs=["text"], program="intent")
+def test_it(example, prediction):
+    assert prediction.intent == example.intent
+
+def test_a_runnable(answer):
+    assert answer(question="Is it wet?") == "wet?"
+
+def test_converting(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    theirs = dspy.ChainOfThought("text -> intent")
+    theirs.predict.demos = [dspy.Example(text="a", reasoning="r", intent="b")]
+    theirs.save("saved_by_dspy.json")
+CONVERTING
+    assert again.dump_state() == theirs.dump_state()
 """
 
 
@@ -143,6 +183,14 @@ def test_a_runnable_of_langchain_gets_the_inputs_as_a_dict(project, alone):
         @program
         def awaited():
             return RunnableLambda(last)
+
+        @program
+        def nested():
+            return {"found": RunnableLambda(last)} | RunnableLambda(lambda value: value["found"])
+
+        @program
+        def keyword():
+            return ChatPromptTemplate.from_template("{class}") | (lambda value: value.to_string())
         """
     )
     project.rows("red", "blue")
@@ -159,12 +207,29 @@ def test_a_runnable_of_langchain_gets_the_inputs_as_a_dict(project, alone):
         def test_a_template(example, prediction):
             assert prediction["answer"] == example.answer
 
-        def test_all(evaluate, prompted, sync, awaited):
-            for program in (prompted, sync, awaited):
+        def test_all(evaluate, prompted, sync, awaited, nested, keyword):
+            for program in (prompted, sync, awaited, nested):
                 assert evaluate(program, "data.jsonl", metric=exact_match("answer"), inputs=["question"]) >= 1
+            assert keyword(**{"class": "x"}) == "Human: x"
         """
     )
     assert outcomes(alone("--dspex-record=new")) == {"passed": 5}
+
+
+def test_the_code_of_the_docs_runs(dspy, project, alone):
+    blocks = re.findall(r"^```python\n(.*?)^```$", DOCS.read_text(), re.MULTILINE | re.DOTALL)
+    [program] = [block for block in blocks if block.startswith("import dspy")]
+    [converting] = [block for block in blocks if "from_dspy" in block]
+    [runnable] = [block for block in blocks if "langchain" in block]
+    project.conftest(AROUND_DOCS + program + runnable)
+    for name, words in {"train": ["refund", "delivery"], "test": ["cancel", "other"]}.items():
+        rows = "".join(json.dumps({"text": word, "intent": word}) + "\n" for word in words)
+        (project.path / f"{name}.jsonl").write_text(rows)
+    project.test(TEST_OF_DOCS.replace("CONVERTING", indent(converting, "    ")))
+    result = alone("--dspex-live", "--dspex-optimize")
+    assert "failed" not in outcomes(result), result.stdout.str()
+    assert outcomes(result)["passed"] >= 4
+    result.stdout.fnmatch_lines(["optimize intent: * compiling with dspy.BootstrapFewShot*"])
 
 
 def test_the_alias_is_there_before_the_conftest(pytester):
