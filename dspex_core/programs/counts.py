@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import Any
 
@@ -24,3 +25,15 @@ def whole_number(name: str, given: Any, *, least: int = 1, why: str = "") -> int
     if number < least:
         raise ConfigurationError(f"{name} must be at least {least}, not {given!r}{because}")
     return number
+
+
+def seconds(name: str, given: Any) -> float:
+    """Return a time as a `float`.
+
+    Raises:
+        ConfigurationError: `given` is not a number, not finite, or not above 0.
+    """
+    is_number = isinstance(given, int | float) and not isinstance(given, bool)
+    if not (is_number and math.isfinite(given) and given > 0):
+        raise ConfigurationError(f"{name} must be a number of seconds above 0, not {given!r}")
+    return float(given)

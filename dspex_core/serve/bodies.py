@@ -7,7 +7,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.serve.contract import bad_input
+from dspex_core.serve.contract import bad_input, check_object
 from dspex_core.serve.refusals import RefusedError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def json_object(body: bytes) -> dict[str, Any]:
         BadInputError: They are something else, or hold what JSON lacks: NaN, a name twice, half of a surrogate pair.
     """
     try:
-        found = _DECODER.decode(body.decode("utf-8"))
+        found: dict[str, Any] = _DECODER.decode(body.decode("utf-8"))
         if b"\\ud" in body.lower():
             json.dumps(found, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:
@@ -57,8 +57,7 @@ def json_object(body: bytes) -> dict[str, Any]:
         raise _not_json(str(error)) from None
     if body.count(b"[") + body.count(b"{") > _DEPTH and _depth(found) > _DEPTH:
         raise _not_json(f"it is nested more than {_DEPTH} levels deep")
-    if not isinstance(found, dict):
-        raise bad_input([{"path": [], "type": "object_type", "message": "is not a JSON object"}])
+    check_object(found)
     return found
 
 

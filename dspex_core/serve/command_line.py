@@ -92,7 +92,6 @@ def _backend(given: argparse.Namespace) -> Backend:
         raise ConfigurationError(f"--workers must be 0 (in this process) or more, not {given.workers}")
     program = load_program(given.artifact, factory=given.program, allow_import=given.allow_import, strict=given.strict)
     limits = Limits(calls=given.budget_calls, tokens=given.budget_tokens, usd=given.budget_usd)
-    limits.budget()  # a wrong one is an error now, not with each request
     options = _lm_options(given.lm_options)
     settings = {"lm": LM(given.lm, **options)} if given.lm else {}
     if not given.workers:
@@ -200,7 +199,7 @@ def _token(variable: str | None) -> str | None:
 def _lm_options(text: str) -> dict[str, Any]:
     try:
         found = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigurationError(f"--lm-options is not JSON: {error}") from error
     if not isinstance(found, dict):
         raise ConfigurationError(f"--lm-options must be a JSON object, not {text!r}")

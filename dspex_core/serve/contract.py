@@ -53,6 +53,7 @@ class Contract:
         Raises:
             BadInputError: They do not fit; it lists every fault.
         """
+        check_object(given)
         values: dict[str, Any] = {}
         faults: list[dict[str, Any]] = []
         for name, field in self.inputs.items():
@@ -136,6 +137,16 @@ def bad_input(faults: list[dict[str, Any]]) -> BadInputError:
     return BadInputError(f"the inputs do not fit: {words}", details={"faults": faults})
 
 
+def check_object(given: Any) -> None:
+    """Raise for data that is not a JSON object.
+
+    Raises:
+        BadInputError: It is not one.
+    """
+    if not isinstance(given, Mapping):
+        raise bad_input([{"path": [], "type": "object_type", "message": "is not a JSON object"}])
+
+
 def _parameters(program: Module, written: Any) -> tuple[Fields, bool]:
     """Return the parameters of a user's `forward` as inputs; descriptions are those of the predictors' inputs."""
     try:
@@ -217,7 +228,7 @@ def _snake(name: str) -> str:
 
 
 def _checked_name(name: str) -> str:
-    if not _NAME.fullmatch(name):
+    if not (isinstance(name, str) and _NAME.fullmatch(name)):
         raise ConfigurationError(
             f"{name!r} cannot be the name of a served program: give name=..., up to 64 letters, digits, '_' and '-'"
         )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.config import context
-from dspex_core.errors import ShuttingDownError, TimedOutError
+from dspex_core.errors import ConfigurationError, ShuttingDownError, TimedOutError
 from dspex_core.serve.contract import Contract, contract_of
 from dspex_core.serve.interface import Piece, service_error
 from dspex_core.spending.budget import Budget
@@ -38,11 +38,17 @@ class Limits:
         calls: How many calls of models.
         tokens: How many tokens.
         usd: How many dollars.
+
+    Raises:
+        ConfigurationError: A limit is not a number, or below 0.
     """
 
     calls: int | None = None
     tokens: int | None = None
     usd: float | None = None
+
+    def __post_init__(self) -> None:
+        self.budget()  # a wrong one is an error now, not with each request
 
     def budget(self) -> Budget | None:
         """Return the budget of one request."""
@@ -168,7 +174,11 @@ def in_process(
     """Return a backend that runs a program in this process; `settings` are those of its calls, such as `lm`.
 
     Raises:
-        ConfigurationError: The program cannot be served; see `describe`.
+        ConfigurationError: The program cannot be served; see `describe`. Or a setting is not valid.
     """
+    if not isinstance(limits, Limits | None):
+        raise ConfigurationError(f"the limits of a program must be `Limits(...)`, not {limits!r}")
+    with context(**settings):  # a wrong one is an error now, not with each request
+        pass
     contract = contract_of(program, name=name, signature=signature)
     return InProcessBackend(ProgramRunner(program, contract, limits or Limits(), settings))

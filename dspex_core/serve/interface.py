@@ -11,15 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from dspex_core.errors import (
-    BadInputError,
     BudgetExceededError,
-    BusyError,
     OverBudgetError,
     ProgramFailedError,
     ServiceError,
-    ShuttingDownError,
-    TimedOutError,
-    WorkerCrashedError,
 )
 
 if TYPE_CHECKING:
@@ -139,23 +134,3 @@ def _kinds(kind: type[ServiceError]) -> Iterator[type[ServiceError]]:
     yield kind
     for one in kind.__subclasses__():
         yield from _kinds(one)
-
-
-__all__ = [
-    "Backend",
-    "BadInputError",
-    "BusyError",
-    "Counted",
-    "JSONObject",
-    "OnChunk",
-    "OverBudgetError",
-    "Piece",
-    "ProgramFailedError",
-    "ServedProgram",
-    "ServiceError",
-    "ShuttingDownError",
-    "TimedOutError",
-    "WorkerCrashedError",
-    "from_json",
-    "service_error",
-]

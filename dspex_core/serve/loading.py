@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.errors import ArtifactError, ConfigurationError
+from dspex_core.errors import ArtifactError, ConfigurationError, MissingArtifactError
 from dspex_core.plain.display import error_text
 from dspex_core.programs.base import Module
 from dspex_core.programs.saving.loading import load
@@ -52,18 +52,20 @@ def made(factory: str) -> Module:
     Raises:
         ConfigurationError: It does not stand for one.
     """
-    module, _, name = factory.partition(":")
-    if not (module and name):
+    module, _, name = str(factory).partition(":")
+    if not (module and name) or module.startswith("."):
         raise ConfigurationError(f"{factory!r} does not name a program: write package.module:function")
     try:
         found = _builder(vars(importlib.import_module(module)).get(name))
     except ImportError as error:
         message = f"{factory!r} cannot be imported: {error}; the current folder is looked at, too"
         raise ConfigurationError(message) from error
+    except (Exception, SystemExit) as error:  # the user's code, which may also not be Python
+        raise ConfigurationError(f"{factory!r} cannot be imported: {error_text(error)}") from error
     if callable(found) and not isinstance(found, Module):
         try:
             found = found()
-        except Exception as error:  # the user's code
+        except (Exception, SystemExit) as error:  # the user's code
             raise ConfigurationError(f"{factory!r} raised {error_text(error)}") from error
     if not isinstance(found, Module):
         raise ConfigurationError(f"{factory!r} does not name a program, or a function that returns one: {found!r}")
@@ -82,7 +84,10 @@ def _builder(found: Any) -> Any:
 
 def _whole(path: str | PathLike[str], *, allow_import: bool, strict: bool) -> Module:
     file = recipe_file(path)
-    stored = read_json(file) if file.exists() else None
+    try:
+        stored = read_json(file)
+    except MissingArtifactError:
+        stored = None  # `load` says so
     if isinstance(stored, dict) and stored.get("kind") != RECIPE_KIND and "state" in stored:
         raise ArtifactError(
             "holds the state of a program, not the program itself: give that as --program package.module:function "

@@ -52,5 +52,9 @@ def service_of(
     token, hosts = options.get("token"), options.get("hosts")
     if hosts is None and host is not None and not is_loopback(host):
         hosts = ("*",)  # the token keeps web pages out
-    chosen = {**options, "hosts": hosts if hosts is None else tuple(hosts)}
-    return Service(backends, ServiceOptions(**{**chosen, "token": token and SecretText(token)}))
+    chosen = {
+        **options,
+        "hosts": tuple(hosts) if isinstance(hosts, list | set | frozenset) else hosts,
+        "token": SecretText(token) if isinstance(token, str) else token,
+    }
+    return Service(backends, ServiceOptions(**chosen))

@@ -58,7 +58,7 @@ def listening(host: str, port: int) -> socket.socket:
         except BaseException:
             listener.close()
             raise
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:
         raise ConfigurationError(f"cannot listen on {host!r}, port {port}: {error}") from error
     return listener
 

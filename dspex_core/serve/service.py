@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import BusyError, ConfigurationError, ShuttingDownError
+from dspex_core.programs.counts import seconds, whole_number
 from dspex_core.serve.interface import Counted
 from dspex_core.serve.metrics import ServiceMetrics
 
@@ -45,16 +45,25 @@ class ServiceOptions:
 
     def __post_init__(self) -> None:
         for name, value in (("timeout", self.timeout), ("drain", self.drain)):
-            if not (math.isfinite(value) and value > 0):
-                raise ConfigurationError(f"`{name}` of a service must be a number of seconds above 0, not {value!r}")
+            seconds(f"`{name}` of a service", value)
         for name, count in (("concurrency", self.concurrency), ("max_body", self.max_body)):
-            if count < 1:
-                raise ConfigurationError(f"`{name}` of a service must be 1 or more, not {count!r}")
-        if self.token is not None and not (self.token.isascii() and self.token.isprintable() and self.token.strip()):
-            raise ConfigurationError("the token of a service must be printable ASCII, and not be empty")
+            whole_number(f"`{name}` of a service", count)
+        if self.token is not None and not _is_token(self.token):
+            raise ConfigurationError("the token of a service must be printable ASCII without spaces, and not be empty")
+        if self.hosts is not None and not (isinstance(self.hosts, tuple) and all(map(_is_text, self.hosts))):
+            raise ConfigurationError(f"`hosts` of a service must be a list of names, not {self.hosts!r}")
 
     def __repr__(self) -> str:
         return f"ServiceOptions(timeout={self.timeout!r}, concurrency={self.concurrency!r}, max_body={self.max_body!r})"
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_token(value: Any) -> bool:
+    """Return whether callers can send it in a header."""
+    return isinstance(value, str) and value.isascii() and value.isprintable() and value.split() == [value]
 
 
 class Service:

@@ -110,7 +110,7 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     except OSError as error:
         kind = MissingArtifactError if isinstance(error, FileNotFoundError) else ArtifactError
         raise kind(f"cannot be read: {error.strerror}", path=source) from error
-    except ValueError as error:  # not UTF-8, or not JSON
+    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, or nested too deep
         message = f"is not an artifact, as it is not JSON: {error}"
         raise ArtifactError(message, path=source) from error
 

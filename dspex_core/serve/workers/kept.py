@@ -35,12 +35,13 @@ def with_content(setup: WorkerSetup) -> WorkerSetup:
     root = Path(setup.program) if setup.factory is not None else recipe_file(setup.program)
     try:
         found = {str(file.relative_to(root)): _encoded(file) for file in _files(root)}
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a path that cannot be, with a null character
         kind = MissingArtifactError if isinstance(error, FileNotFoundError) else ArtifactError
-        raise kind(f"cannot be read: {error.strerror}", path=str(root)) from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise kind(f"cannot be read: {reason}", path=str(root)) from error
     if sum(map(len, found.values())) > LARGEST * 4 // 3:
         raise ArtifactError(f"is too large for workers, which receive up to {LARGEST} bytes", path=str(root))
-    return replace(setup, content=found)
+    return replace(setup, program=str(setup.program), content=found)
 
 
 @contextmanager
@@ -51,7 +52,7 @@ def content_of(setup: WorkerSetup) -> Iterator[str | None]:
         ArtifactError: From the block: it names the original.
     """
     if setup.program is None or setup.content is None:
-        yield setup.program
+        yield None if setup.program is None else str(setup.program)
         return
     root = Path(setup.program) if setup.factory is not None else recipe_file(setup.program)
     with TemporaryDirectory(prefix="dspex-") as folder:

@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 
 from dspex_core.errors import ConfigurationError
+from dspex_core.programs.counts import seconds, whole_number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +56,11 @@ class WorkerOptions:
             "healthy": self.healthy,
         }
         for name, value in counts.items():
-            if not isinstance(value, int) or value < 1:
-                raise ConfigurationError(f"`{name}` of workers must be a whole number, 1 or more, not {value!r}")
-        for name, seconds in times.items():
-            if not seconds > 0:
-                raise ConfigurationError(f"`{name}` of workers must be more than 0 seconds, not {seconds!r}")
-        if self.waiting is not None and self.waiting < 0:
-            raise ConfigurationError(f"`waiting` of workers must be 0 or more, not {self.waiting!r}")
+            whole_number(f"`{name}` of workers", value)
+        for name, time in times.items():
+            seconds(f"`{name}` of workers", time)
+        if self.waiting is not None:
+            whole_number("`waiting` of workers", self.waiting, least=0)
         if self.hang <= self.beat:
             raise ConfigurationError(f"`hang` ({self.hang!r}) must be longer than `beat` ({self.beat!r})")
         if sys.platform == "win32":

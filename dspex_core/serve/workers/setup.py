@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from os import PathLike
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class WorkerSetup:
         content: The files of `program` by name, as its service keeps them; see `with_content`.
     """
 
-    program: str | None = None
+    program: str | PathLike[str] | None = None
     factory: str | None = None
     allow_import: bool = False
     strict: bool = False

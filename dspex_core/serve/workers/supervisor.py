@@ -13,23 +13,24 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.errors import (
     BadInputError,
     BusyError,
+    ConfigurationError,
     ServiceError,
     ShuttingDownError,
     TimedOutError,
     WorkerCrashedError,
 )
 from dspex_core.serve.workers.backoff import Backoff
-from dspex_core.serve.workers.frames import FrameError
+from dspex_core.serve.workers.frames import FrameError, framed
 from dspex_core.serve.workers.kept import with_content
 from dspex_core.serve.workers.member import Ending, Member, NotBegunError, Running, crashed
 from dspex_core.serve.workers.options import WorkerOptions
 from dspex_core.serve.workers.process import memory_is_known
+from dspex_core.serve.workers.setup import WorkerSetup
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from dspex_core.serve.interface import JSONObject, OnChunk, ServedProgram
-    from dspex_core.serve.workers.setup import WorkerSetup
 
 _log = logging.getLogger("dspex.serve")
 _MOST_SENDS = 3  # of a call to workers that end before they begin it, which it may cause, or are stuck
@@ -91,12 +92,21 @@ class Supervisor:
     Raises:
         ArtifactError: The file or folder of the setup cannot be read. It is read now: workers that start later run
             what it holds now.
+        ConfigurationError: The setup is not JSON data, such as an `LM` in the place of its name.
     """
 
     def __init__(self, program: ServedProgram, setup: WorkerSetup, options: WorkerOptions | None = None) -> None:
         self._program = program
-        self._options = options or WorkerOptions()
+        self._options = WorkerOptions() if options is None else options
+        if not (isinstance(setup, WorkerSetup) and isinstance(self._options, WorkerOptions)):
+            raise ConfigurationError(
+                f"a supervisor takes a `WorkerSetup` and `WorkerOptions`, not {setup!r} and {options!r}"
+            )
         self._setup = replace(with_content(setup), beat=self._options.beat, paths=tuple(sys.path))
+        try:
+            framed({"kind": "setup", "setup": self._setup.to_json()})
+        except (FrameError, TypeError) as error:
+            raise ConfigurationError(f"the setup of workers must be JSON data: {error}") from None
         self._places = [
             _Place(Backoff(self._options.first_wait, self._options.longest_wait)) for _ in range(self._options.workers)
         ]

@@ -47,6 +47,9 @@ def refused(*arguments):
         (("no-such.json",), "no-such.json: cannot be read"),
         (("--program", "http_programs"), "write package.module:function"),
         (("--program", "no_such_module:x"), "cannot be imported"),
+        (("--program", ".relative:x"), "write package.module:function"),
+        (("--program", "broken_module:x"), "'broken_module:x' cannot be imported: ZeroDivisionError"),
+        (("--program", "exiting_module:x"), "'exiting_module:x' cannot be imported: SystemExit"),
         (("--program", "http_programs:QA"), "'http_programs:QA' raised SignatureError"),
         (("--program", "http_programs:answers"), "does not name a program"),
         (("--program", "http_programs:nobody"), "does not name a program"),
@@ -59,7 +62,10 @@ def refused(*arguments):
         (("--program", "http_programs:qa", "--workers", "0", "--lm-options", "[]"), "must be a JSON object"),
     ],
 )
-def test_what_cannot_be_served_is_refused_with_one_message(arguments, message):
+def test_what_cannot_be_served_is_refused_with_one_message(arguments, message, tmp_path, monkeypatch):
+    (tmp_path / "broken_module.py").write_text("1 / 0\n")
+    (tmp_path / "exiting_module.py").write_text("import sys\nsys.exit(4)\n")
+    monkeypatch.syspath_prepend(tmp_path)
     assert message in refused(*arguments)
 
 
@@ -84,6 +90,16 @@ def test_a_program_of_the_tests_is_served_with_its_artifact(state, tmp_path, mon
     assert load_program(state, factory="tests_of_qa:qa").signature.instructions == "Answer in one word."
     assert "@program 'function' is not a Module" in refused("--program", "tests_of_qa:function")
     assert "does not name a program" in refused("--program", "tests_of_qa:plain")
+
+
+@pytest.mark.parametrize("content", ["", "[" * 50_000, "\0", "3"])
+def test_a_damaged_file_is_refused(content, tmp_path):
+    (tmp_path / "damaged.json").write_text(content)
+    for factory in (None, "http_programs:qa"):
+        with pytest.raises(ArtifactError, match=r"damaged\.json"):
+            load_program(tmp_path / "damaged.json", factory=factory)
+    with pytest.raises(ArtifactError):
+        load_program("x" * 5000)
 
 
 def test_a_whole_program_imports_nothing_unless_asked(tmp_path, monkeypatch):

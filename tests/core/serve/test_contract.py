@@ -101,6 +101,12 @@ def test_a_missing_input_is_a_fault():
         contract_of(dspy.Predict(Triage)).read({})
 
 
+@pytest.mark.parametrize("inputs", [None, [], "text", 3])
+def test_inputs_that_are_not_an_object_are_one_fault(inputs):
+    with pytest.raises(BadInputError, match="the body is not a JSON object"):
+        contract_of(dspy.Predict(Triage)).read(inputs)
+
+
 class Own(dspy.Module):
     """Answers in its own words."""
 
@@ -154,6 +160,7 @@ OPAQUE = dspy.Signature({"a": (Opaque, dspy.InputField()), "b": dspy.OutputField
     [
         (len, {}, "only programs can be served"),
         (dspy.Predict("a -> b"), {"name": "no/slash"}, "cannot be the name"),
+        (dspy.Predict("a -> b"), {"name": 3}, "cannot be the name"),
         (dspy.Predict(OPAQUE), {}, "no JSON form"),
         (dspy.Module(), {}, "does not say what it takes"),
     ],

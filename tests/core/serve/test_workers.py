@@ -411,7 +411,19 @@ def test_pieces_for_a_slow_reader_grow_together():
     assert words == end["outputs"]["story"]
 
 
-@pytest.mark.parametrize("options", [{"workers": 0}, {"calls": 0}, {"beat": 0}, {"hang": 0.5}, {"waiting": -1}])
+@pytest.mark.parametrize(
+    "options",
+    [{"workers": 0}, {"calls": 0}, {"beat": 0}, {"beat": "1"}, {"hang": 0.5}, {"waiting": -1}, {"waiting": 1.5}],
+)
 def test_options_that_cannot_work_are_refused(options):
     with pytest.raises(ConfigurationError, match=next(iter(options))):
         WorkerOptions(**options)
+
+
+@pytest.mark.parametrize(
+    ("setup", "options"),
+    [(None, None), ({}, None), (WorkerSetup(), {"workers": 1}), (WorkerSetup(lm=object()), None)],
+)
+def test_a_setup_that_cannot_be_sent_is_refused_at_once(setup, options):
+    with pytest.raises(ConfigurationError, match=r"WorkerSetup|must be JSON data"):
+        Supervisor(describe(served_programs.obedient()), setup, options)
