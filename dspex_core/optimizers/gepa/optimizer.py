@@ -9,12 +9,12 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Literal
 
 from dspex_core.errors import ConfigurationError
+from dspex_core.errors.optional import optional
 from dspex_core.optimizers.contract import Optimizer
 from dspex_core.optimizers.gepa.adapter import Escape, Path, ProgramAdapter, plain, selecting
 from dspex_core.optimizers.gepa.feedback import Feedback, scoring
 from dspex_core.optimizers.gepa.reflection import Reflection
 from dspex_core.optimizers.gepa.result import GEPAResult
-from dspex_core.optimizers.optional import imported
 from dspex_core.optimizers.plan import CompilePlan
 from dspex_core.plain.secrets import without_secrets
 
@@ -184,7 +184,7 @@ class GEPA(Optimizer):
             ConfigurationError: The library is not installed.
             OptimizationError: There is a teacher, or no predictor, or the program or the metric fails on each example.
         """
-        gepa = imported("gepa", "GEPA needs the library gepa")
+        gepa = optional("gepa", "GEPA needs the library gepa", extra="optimize")
         if run.teacher is not None:
             raise run.failure("it takes no teacher: it learns from feedback, not from what another program does")
         texts: dict[str, str] = {

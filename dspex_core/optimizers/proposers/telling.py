@@ -111,14 +111,14 @@ class _Counted:
     """
 
     def __init__(self, rows: Mapping[str, Sequence[str]]) -> None:
-        text = optional(
+        features = optional(
             "sklearn.feature_extraction.text", "counting telling terms needs scikit-learn", extra="optimize"
         )
         self.labels = sorted(rows)
         whole = [text for label in self.labels for text in rows[label]]
         try:
             words = {"ngram_range": (1, 2), "stop_words": "english", "token_pattern": _WORD}
-            by_row = text.CountVectorizer(binary=True, **words)
+            by_row = features.CountVectorizer(binary=True, **words)
             table = by_row.fit_transform(whole).toarray()
         except ValueError:  # there is no word in any text
             self.terms: list[str] = []

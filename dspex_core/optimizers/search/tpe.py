@@ -11,8 +11,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors.foreign_code import foreign_code
+from dspex_core.errors.optional import optional
 from dspex_core.optimizers.demos import seeded
-from dspex_core.optimizers.optional import imported
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -121,7 +121,7 @@ def needed_optuna() -> Any:
     Raises:
         ConfigurationError: It is not installed.
     """
-    return imported("optuna", "this optimizer needs Optuna")
+    return optional("optuna", "this optimizer needs Optuna", extra="optimize")
 
 
 class _Quiet:
