@@ -21,6 +21,7 @@ from pytest_dspex.cassettes.redact import is_secret as names_account
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from urllib.parse import SplitResult
 
     from dspex_core.plugin_api import Json
     from pytest_dspex.cassettes.masking import Mask
@@ -155,9 +156,18 @@ def request_of(method: str, url: str, *, headers: Iterable[tuple[str, str]], bod
 
 def _without_chosen_port(url: str) -> str:
     pieces = urlsplit(url)
-    if not is_loopback(pieces.hostname or "") or (pieces.port or 0) < _FIRST_CHOSEN_PORT:
+    port = _port_of(pieces)
+    if not is_loopback(pieces.hostname or "") or not isinstance(port, int) or port < _FIRST_CHOSEN_PORT:
         return url
-    return pieces._replace(netloc=pieces.netloc.removesuffix(f":{pieces.port}")).geturl()
+    return pieces._replace(netloc=pieces.netloc.removesuffix(f":{port}")).geturl()
+
+
+def _port_of(pieces: SplitResult) -> int | str | None:
+    """Return the port; as the URL has it where it is wrong, since the client says so when it connects."""
+    try:
+        return pieces.port
+    except ValueError:
+        return pieces.netloc.rpartition(":")[2]
 
 
 def kept_headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -221,7 +231,8 @@ class _Mask:
         pieces = urlsplit(url)
         host = (pieces.hostname or "").lower()
         host = f"[{host}]" if ":" in host else host
-        port = f":{pieces.port}" if pieces.port not in (None, _PORTS.get(pieces.scheme)) else ""
+        given = _port_of(pieces)
+        port = f":{given}" if given not in (None, _PORTS.get(pieces.scheme)) else ""
         query = "&".join(
             f"{quote(name)}={HIDDEN if _is_secret_parameter(name) else quote(self.text(value), safe='[]')}"
             for name, value in sorted(parse_qsl(pieces.query, keep_blank_values=True))

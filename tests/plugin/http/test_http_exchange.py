@@ -58,6 +58,13 @@ def test_a_port_that_somebody_chose_counts(server):
     assert request_of("POST", f"http://{server}/v1/x", headers=(), body=b"").url == f"http://{server}/v1/x"
 
 
+@pytest.mark.parametrize("port", ["99999", "abc", "-5"])
+def test_a_wrong_port_stays_for_the_client_to_refuse(port):
+    for host in ("127.0.0.1", "[::1]", "example.org"):
+        url = f"http://{host}:{port}/v1"
+        assert request_of("POST", url, headers=(), body=b"").url == url
+
+
 @given(
     st.sampled_from(["method", "url", "body", "case", "number"]),
     st.sampled_from([b"", b"text", b'{"a": 1}', b"\xff\x00"]),
