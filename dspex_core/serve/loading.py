@@ -56,12 +56,13 @@ def made(factory: str) -> Module:
     if not (module and name) or module.startswith("."):
         raise ConfigurationError(f"{factory!r} does not name a program: write package.module:function")
     try:
-        found = _builder(vars(importlib.import_module(module)).get(name))
+        imported = importlib.import_module(module)
     except ImportError as error:
         message = f"{factory!r} cannot be imported: {error}; the current folder is looked at, too"
         raise ConfigurationError(message) from error
     except (Exception, SystemExit) as error:  # the user's code, which may also not be Python
         raise ConfigurationError(f"{factory!r} cannot be imported: {error_text(error)}") from error
+    found = _builder(vars(imported).get(name))
     if callable(found) and not isinstance(found, Module):
         try:
             found = found()

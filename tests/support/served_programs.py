@@ -30,7 +30,7 @@ class Obedient(dspy.Module):
             while not Path(f"{path}.go").exists():  # noqa: ASYNC240  the event loop stands still meanwhile
                 time.sleep(0.02)  # noqa: ASYNC251  as above
         elif task == "eat":
-            self.kept.append(b"x" * 500_000_000)
+            self.kept.append(b"x" * 300_000_000)
             await asyncio.sleep(600)
         elif task == "wait":
             await _go_ahead(path)

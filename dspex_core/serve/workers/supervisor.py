@@ -81,8 +81,8 @@ class Supervisor:
 
     A worker that crashes, hangs, or uses too much memory is replaced, after waits that grow while that goes on. The
     calls that it ran fail with a `WorkerCrashedError`: no call is run twice. Those that it had not begun go to others,
-    as do those that wait too long behind a call that blocks their worker.
-    A call that does not end in time is cancelled; if that takes longer than the grace time, its worker is replaced.
+    as do those that wait too long behind a call that blocks their worker. A call that does not end in time is
+    cancelled; if that takes longer than the grace time, its worker is replaced.
 
     Args:
         program: What callers know of the program; `describe` returns it.
@@ -162,7 +162,7 @@ class Supervisor:
         """Start the workers, and wait until one is ready.
 
         Raises:
-            WorkerCrashedError: None can start; it says why.
+            WorkerCrashedError: No worker can start; the message says why.
         """
         if self._options.memory is not None and not memory_is_known():
             _log.warning("the memory limit of workers has no effect: this system has no /proc")
@@ -241,7 +241,7 @@ class Supervisor:
         """Reserve room; return `None` if the call has to wait.
 
         Raises:
-            BusyError: There is none, and no more calls may wait; or the service ends.
+            BusyError: No worker has room, and no more calls may wait; or the service ends.
         """
         if self._is_ending.is_set():
             raise _ends()

@@ -207,13 +207,13 @@ def test_a_worker_without_signs_of_life_is_replaced_before_its_calls_are_late():
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from /proc")
 def test_a_worker_that_grows_beyond_its_memory_is_replaced():
     async def run():
-        async with serving(memory=400_000_000) as backend:
+        async with serving(memory=200_000_000) as backend:
             with pytest.raises(WorkerCrashedError) as caught:
                 await ask(backend, "eat")
             await ask(backend, "ok")
             return caught.value
 
-    assert "limit of 400000000" in asyncio.run(run()).details["reason"]
+    assert "limit of 200000000" in asyncio.run(run()).details["reason"]
 
 
 def test_errors_of_the_program_are_errors_of_the_call_alone_and_its_output_goes_to_the_log(caplog):
