@@ -432,6 +432,12 @@ assert optional("joblib", "this needs joblib", extra="local").cpu_count() > 0"""
     assert done.returncode == 0, done.stderr
 
 
+def test_a_module_of_the_users_that_is_called_dspy_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "dspy", ModuleType("dspy"))
+    with pytest.raises(ConfigurationError, match="is not DSPy: give it another name"):
+        from_dspy(None)
+
+
 def test_numpy_is_whole_for_code_that_runs_after_a_program_was_adopted(real, monkeypatch):
     class StandIn(ModuleType):
         def __getattr__(self, name):

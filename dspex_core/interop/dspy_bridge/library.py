@@ -14,7 +14,7 @@ def library() -> Any:
     """Import DSPy, which takes seconds.
 
     Raises:
-        ConfigurationError: It is not installed, or `dspy` is an alias of `dspex_core` in this process.
+        ConfigurationError: It is not installed, or `dspy` is another module or an alias of `dspex_core` here.
     """
     known = sys.modules.get("dspy")
     if known is None:
@@ -31,5 +31,8 @@ def library() -> Any:
             "`dspy` is an alias of dspex_core in this process, so DSPy itself cannot be used: its programs are ours "
             "already, or remove the alias"
         )
+    if not hasattr(known, "Module"):
+        place = getattr(known, "__file__", None)
+        raise ConfigurationError(f"the module `dspy` that Python finds ({place}) is not DSPy: give it another name")
     load_stand_ins()
     return known
