@@ -5,13 +5,13 @@ Only the standard library is needed, since the clients run in other environments
 
 from __future__ import annotations
 
+import argparse
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Iterable
 
 
@@ -30,7 +30,15 @@ class Finding:
 
 def add_option(parser: argparse.ArgumentParser) -> None:
     """Declare where the findings go."""
-    parser.add_argument("--findings", type=Path, metavar="FILE", help="write the findings as lines of JSON, too")
+    parser.add_argument("--findings", type=_file, metavar="FILE", help="write the findings as lines of JSON, too")
+
+
+def _file(name: str) -> Path:
+    """Return the path of a file that can be written, as far as can be seen before a script has measured for long."""
+    file = Path(name)
+    if file.is_dir() or not file.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{name!r} is not a file in a folder that there is")
+    return file
 
 
 def write(findings: Iterable[Finding], options: argparse.Namespace) -> None:

@@ -152,10 +152,13 @@ def version_in(python: str, package: str) -> str:
     """Return the version of a package in another environment.
 
     Raises:
-        SystemExit: The package is not installed there.
+        SystemExit: The package is not installed there, or there is no such environment.
     """
     code = f"import platform, importlib.metadata as m; print(m.version({package!r}), 'on', platform.python_version())"
-    done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
+    except OSError as error:
+        sys.exit(f"--{package}-python cannot be run: {error}")
     if done.returncode:
         sys.exit(f"{python} has no {package}: install it there, or leave --{package}-python out")
     return done.stdout.strip()
@@ -173,9 +176,14 @@ def marked(page: Path) -> str:
     """Return the text of a page, which has marks for the table; a new page begins like that of the docs.
 
     Raises:
-        SystemExit: The page has no marks.
+        SystemExit: The page has no marks, or cannot be read or written.
     """
-    text = (page if page.exists() else PAGE).read_text(encoding="utf-8")
+    if not page.parent.is_dir():
+        sys.exit(f"{page} cannot be written: there is no folder {page.parent}")
+    try:
+        text = (page if page.exists() else PAGE).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        sys.exit(f"{page} cannot be read: {error}")
     if len(MEASURED.findall(text)) != 1:
         sys.exit(f"{page} lacks the lines '<!-- measured -->' and '<!-- end of measured -->', in this order")
     return text

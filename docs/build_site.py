@@ -84,6 +84,8 @@ def stage() -> None:
 
 
 if __name__ == "__main__":
+    zensical = Path(sys.executable).with_name("zensical")
+    if not zensical.exists():
+        sys.exit("Zensical is not installed in this environment: pip install -c constraints.txt --group docs")
     stage()
-    command = [str(Path(sys.executable).with_name("zensical")), "build", "--clean", "--strict"]
-    sys.exit(subprocess.run(command, cwd=ROOT, check=False).returncode)  # noqa: S603  # our own command
+    sys.exit(subprocess.run([zensical, "build", "--clean", "--strict"], cwd=ROOT, check=False).returncode)  # noqa: S603  # our own command
