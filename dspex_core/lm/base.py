@@ -374,12 +374,26 @@ def _plain_request(
 ) -> LMRequest:
     if (prompt is None) == (messages is None):
         raise ValueError("call an LM with either a prompt or messages")
-    turns = (Message("user", prompt),) if prompt is not None else tuple(map(Message.from_json, messages or ()))
+    turns = _turns(messages or ()) if prompt is None else (_asked(prompt),)
     if not config:
         return LMRequest(turns, config)
     rollout_id = config.pop("rollout_id", None)
     tools = tuple(map(tool_from_json, config.pop("tools", None) or ()))
     return LMRequest(turns, config, rollout_id=rollout_id, tools=tools)
+
+
+def _asked(prompt: str) -> Message:
+    if not isinstance(prompt, str):
+        raise TypeError(f"the prompt of an LM is a text, not {prompt!r:.200}; pass a list of messages as messages=")
+    return Message("user", prompt)
+
+
+def _turns(messages: Sequence[Mapping[str, Any]]) -> tuple[Message, ...]:
+    try:
+        return tuple(map(Message.from_json, messages))
+    except (AttributeError, TypeError):
+        message = f"the messages of an LM are a list of dicts with 'role' and 'content', not {messages!r:.200}"
+        raise TypeError(message) from None
 
 
 def _to_keep(request: LMRequest) -> LMRequest:

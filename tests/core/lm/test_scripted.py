@@ -1,5 +1,6 @@
 """LMs that answer from a script."""
 
+import re
 import threading
 
 import pytest
@@ -69,6 +70,15 @@ def test_calls_are_remembered_and_copies_start_anew():
 def test_a_call_needs_a_prompt_or_messages():
     with pytest.raises(ValueError, match="either a prompt or messages"):
         ScriptedLM([])()
+
+
+@pytest.mark.parametrize(
+    "asked", [{"prompt": 3}, {"prompt": ["hi"]}, {"messages": "hi"}, {"messages": [None]}], ids=repr
+)
+def test_a_prompt_or_messages_of_another_kind_are_refused(asked):
+    [(name, value)] = asked.items()
+    with pytest.raises(TypeError, match=f"{name} of an LM.*not {re.escape(repr(value))}"):
+        ScriptedLM(["hi"])(**asked)
 
 
 def test_a_reply_may_ask_for_function_calls():
