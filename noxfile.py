@@ -107,7 +107,6 @@ def lowest(session: nox.Session) -> None:
         "-e",
         ".[langchain,local,mcp,metrics,optimize,otel]",
         "hypothesis>=6.110",
-        "pip>=24",  # fetches the weights of the embedded LM
         "pytest-timeout>=2.3",
         "pytest-xdist>=3.6",
     )
