@@ -9,7 +9,13 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from typing import Protocol
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_LONGEST_IMPORT = 30.0  # seconds that a fork waits for imports in other threads
 
 
 class Forkable(Protocol):
@@ -42,12 +48,15 @@ class _Forks:
         self._parts: weakref.WeakSet[Forkable] = weakref.WeakSet()
         self._under_way: list[Forkable] = []
         self._one_at_a_time = threading.Lock()
+        self.loading = threading.RLock()
+        self._waited = False
 
     def add(self, part: Forkable) -> None:
         self._parts.add(part)
 
     def before(self) -> None:
         self._one_at_a_time.acquire()
+        self._waited = self.loading.acquire(timeout=_LONGEST_IMPORT)
         self._under_way = list(self._parts)
         for part in self._under_way:
             part.before_fork()
@@ -55,9 +64,12 @@ class _Forks:
     def after(self) -> None:
         for part in self._under_way:
             part.after_fork()
+        if self._waited:
+            self.loading.release()
         self._end()
 
     def in_child(self) -> None:
+        self.loading = threading.RLock()
         for part in self._under_way:
             part.in_child()
         self._end()
@@ -75,3 +87,13 @@ if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
 def watch(part: Forkable) -> None:
     """Let a part know of every fork, as long as it lives."""
     _forks.add(part)
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """Import modules of the call path: forks in other threads wait.
+
+    A child whose parent was importing a module in another thread finds the module's lock held for ever.
+    """
+    with _forks.loading:
+        yield

@@ -46,13 +46,15 @@ class ResponseCache(forks.RenewedInChild):
     pickle names the file; it does not hold the responses.
     """
 
-    def __init__(self, path: Path | None = None, *, memory_entries: int = 100_000, keeps_cost: bool = False) -> None:
-        self.path = path
+    def __init__(
+        self, path: str | os.PathLike[str] | None = None, *, memory_entries: int = 100_000, keeps_cost: bool = False
+    ) -> None:
+        self.path = None if path is None else Path(path)
         self._keeps_cost = keeps_cost
         self._memory_entries = memory_entries
         self._memory: OrderedDict[str, LMResponse] = OrderedDict()
         self._lock = threading.Lock()
-        self._file = _File(path) if path is not None else None
+        self._file = None if self.path is None else _File(self.path)
         self._flights: dict[str, _Flight] = {}
         forks.watch(self)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from dspex_core.flow import forks
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -60,10 +62,9 @@ class Try:
 def engine_for(name: EngineName, endpoint: Endpoint) -> Engine:
     """Return a new engine for an endpoint."""
     # Each imports its own HTTP client, so only the engine in use is loaded.
-    if name == "direct":
-        from dspex_core.lm.engines.direct import DirectEngine
-
-        return DirectEngine(endpoint)
-    from dspex_core.lm.engines.litellm import LiteLLMEngine
-
-    return LiteLLMEngine(endpoint)
+    with forks.loading():
+        if name == "direct":
+            from dspex_core.lm.engines.direct import DirectEngine as Chosen
+        else:
+            from dspex_core.lm.engines.litellm import LiteLLMEngine as Chosen  # type: ignore[assignment]  # both fit
+    return Chosen(endpoint)

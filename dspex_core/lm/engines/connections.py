@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors.foreign_code import foreign_code
 from dspex_core.flow.threads import in_thread
-from dspex_core.lm.engines.heads import read_headers
+from dspex_core.lm.engines.heads import is_chunked, length_of, read_headers
 from dspex_core.plain.secrets import SecretMapping
 
 with foreign_code():
@@ -119,9 +119,8 @@ class _Reply(http.client.HTTPResponse):
         self.headers = self.msg = read_headers(self.fp)
         if self._wire.at_end:  # it had to read on after the last whole line
             raise http.client.RemoteDisconnected("the connection was closed in the middle of the reply's head")
-        self.chunked, self.chunk_left = self.headers.get("transfer-encoding", "").lower() == "chunked", None
-        length = self.headers.get("content-length", "").strip()
-        self.length = int(length) if length.isdecimal() and not self.chunked else None
+        self.chunked, self.chunk_left = is_chunked(self.headers), None
+        self.length = None if self.chunked else length_of(self.headers)
         if self.status in _WITHOUT_A_BODY:
             self.length = 0
         self.will_close = self._check_close() or (self.length is None and not self.chunked)

@@ -81,6 +81,7 @@ class Stream:
         self._on_chunk = on_chunk
         self._pieces = wire.in_pieces(on_chunk)
         self._start: bytes | None = b""  # the whole reply, while it does not look like events
+        self._has_ended = False
 
     def connected(self, cancel: Callable[[], None]) -> None:
         """Pass on the function that cancels the wait for more."""
@@ -136,7 +137,10 @@ class Stream:
     def _read(self, events: list[bytes]) -> None:
         pieces = self._pieces
         for data in events:
+            if self._has_ended:
+                return  # the model's reply is whole: what follows the mark of its end is not part of it
             if data == _DONE:
+                self._has_ended = True
                 pieces.end()
                 continue
             try:

@@ -25,6 +25,7 @@ from dspex_core.lm.engines.connections import Head, StaleConnectionError, connec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from types import ModuleType
 
     from dspex_core.lm.addresses import Address
     from dspex_core.lm.engines.sessions import Reuse
@@ -93,8 +94,9 @@ class HTTPClient(forks.RenewedInChild):
         except urllib3.exceptions.TimeoutError as error:
             raise TimeoutError(str(error)) from error
         except urllib3.exceptions.HTTPError as error:
-            kind = StaleConnectionError if isinstance(error.args[-1], StaleConnectionError) else ConnectionError
-            raise kind(str(error)) from error
+            cause = error.args[-1] if error.args else error
+            kind = StaleConnectionError if isinstance(cause, StaleConnectionError) else ConnectionError
+            raise kind(str(cause if isinstance(cause, Exception) else error) or type(cause).__name__) from error
 
     async def apost(
         self,
@@ -104,17 +106,16 @@ class HTTPClient(forks.RenewedInChild):
         reader: Reader | None = None,
     ) -> HTTPReply:
         """Post a body and await the whole reply, at most `timeout` seconds."""
-        from dspex_core.lm.engines.sessions import FAILURES, Reuse, in_use  # loads aiohttp; sync programs need none
-
-        connection = Reuse()
-        token = in_use.set(connection)
+        library = _async_library()
+        connection = library.Reuse()
+        token = library.in_use.set(connection)
         try:
             return await self._apost(body, timeout, reader, connection)
-        except FAILURES as error:
+        except library.FAILURES as error:
             kind = StaleConnectionError if connection.reused else ConnectionError
             raise kind(str(error) or type(error).__name__) from error
         finally:
-            in_use.reset(token)
+            library.in_use.reset(token)
 
     def _post(self, body: bytes, timeout: float, reader: Reader | None) -> HTTPReply:
         response = self._send(
@@ -147,19 +148,20 @@ class HTTPClient(forks.RenewedInChild):
         reader: Reader | None,
         connection: Reuse,
     ) -> HTTPReply:
-        from dspex_core.lm.engines.sessions import client_timeout, sessions  # as in apost
-
-        session = await sessions.get()
+        library = _async_library()
+        session = await library.sessions.get()
         async with session.post(
             self._url,
             data=body,
             headers=self._async_headers,
-            timeout=client_timeout(timeout),
+            timeout=library.client_timeout(timeout),
             allow_redirects=False,
             proxy=self._proxy.url if self._proxy else None,
             proxy_headers=self._proxy.headers if self._proxy else None,
         ) as response:
             connection.reused = False  # a failure from here on does not mean a stale connection
+            if response.status < _OK:  # aiohttp skips the others
+                raise ConnectionError("101 Switching Protocols, which was not requested")
             streams = reader is not None and _is_event_stream(response.status, response.headers)
             chunks: list[bytes] = []
             taken = Body(response.status, response.headers, reader.feed if reader and streams else chunks.append)
@@ -167,6 +169,15 @@ class HTTPClient(forks.RenewedInChild):
                 taken.feed(data)
             taken.end()
             return HTTPReply(response.status, response.headers, None if streams else b"".join(chunks))
+
+
+@functools.cache
+def _async_library() -> ModuleType:
+    """Return the module that imports aiohttp; sync programs need none."""
+    with forks.loading():
+        from dspex_core.lm.engines import sessions  # takes long
+
+    return sessions
 
 
 @functools.lru_cache(maxsize=16)

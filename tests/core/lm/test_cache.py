@@ -40,7 +40,7 @@ class TestKeeping:
 
     def test_a_later_cache_on_the_same_file_finds_it(self, path):
         ResponseCache(path).put("k", OK)
-        found = ResponseCache(path).get("k")
+        found = ResponseCache(str(path)).get("k")
         assert (found.text, found.cached, found.cost) == ("ok", True, 0.0)
 
     def test_nothing_is_made_before_first_use(self, path):
@@ -83,7 +83,7 @@ class TestKeeping:
     @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
     def test_every_response_comes_back_from_the_file_as_it_was(self, path, response):
         ResponseCache(path).put("k", response)
-        found = ResponseCache(path).get("k")
+        found = ResponseCache(str(path)).get("k")
         assert (found.outputs, found.model, found.usage) == (response.outputs, response.model, response.usage)
 
     def test_half_a_surrogate_pair_comes_back_too(self, path):

@@ -156,7 +156,7 @@ class TestInterimReplies:
     @pytest.mark.parametrize("reply", [b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n", INTERIM[1] * 200])
     def test_nothing_else_is_an_error(self, ask_all, reply):
         with RawServer(sending(reply, close=True)) as server:
-            assert issubclass(ask_all(lm_at(server), ["a"])[0], LMError)
+            assert ask_all(lm_at(server), ["a"]) == [LMTransportError]
 
 
 class TestCutReplies:
@@ -219,6 +219,64 @@ class TestCutReplies:
         with RawServer(answer) as server:
             lm = lm_at(server)
             assert [ask_and_wait(lm, question) for question in "abc"] == [["a"], ["b"], ["c"]]
+
+
+def with_head(*headers, body):
+    return lambda question: b"\r\n".join([b"HTTP/1.1 200 OK", *headers, b"", body(question)])
+
+
+def lengths(*values):
+    """A reply whose lengths are these, with `N` for the right one."""
+
+    def reply(question):
+        body = with_length(question).partition(b"\r\n\r\n")[2]
+        right = str(len(body)).encode()
+        given = [b"Content-Length: " + value.replace(b"N", right) for value in values]
+        return b"\r\n".join([b"HTTP/1.1 200 OK", *given, b"", body])
+
+    return reply
+
+
+def in_chunks(question):
+    return chunked(question).partition(b"\r\n\r\n")[2]
+
+
+class TestWhereAReplyEnds:
+    """The connection stays open, so that a call that does not find the end waits for its timeout."""
+
+    @pytest.mark.parametrize(
+        "reply",
+        [
+            lengths(b"N, 5"),
+            lengths(b"N", b"5"),
+            lengths(b"-1"),
+            lengths(b"0xN"),
+            lengths(b"1_N"),
+            lengths(b""),
+            lengths(b"9" * 5000),
+            lengths(b"N", b"-N"),
+            with_head(b"Transfer-Encoding: gzip, chunked", body=in_chunks),
+            with_head(b"Transfer-Encoding: gzip", b"Transfer-Encoding: chunked", body=in_chunks),
+            with_head(b"not a header", b"Transfer-Encoding: chunked", body=in_chunks),
+        ],
+    )
+    def test_an_unclear_end_is_an_error_at_once(self, reply):
+        with RawServer(sending(reply)) as server:
+            result = lm_at(server).try_call("a")
+        assert type(result.error) is LMTransportError
+
+    @pytest.mark.parametrize(
+        "reply",
+        [
+            lengths(b" N\t"),
+            with_head(b"transfer-encoding : CHUNKED", body=in_chunks),
+            with_head(b"Transfer-Encoding: identity, chunked", body=in_chunks),
+            with_head(b"X-A: 1\r\n  continued", b"Transfer-Encoding:\r\n chunked", body=in_chunks),
+        ],
+    )
+    def test_odd_forms_of_a_clear_end_are_read(self, ask_all, reply):
+        with RawServer(sending(reply)) as server:
+            assert ask_all(lm_at(server), ["a", "b"]) == ["a", "b"]
 
 
 class TestRepliesThatNobodyAskedFor:

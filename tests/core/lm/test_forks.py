@@ -15,6 +15,7 @@ import pytest
 from openai_server import OpenAIServer, Reply
 
 from dspex_core import LM, Budget, context
+from dspex_core.flow import forks
 from dspex_core.lm.cache import ResponseCache
 from dspex_core.lm.limits.rate_limit import RateLimiter
 from dspex_core.messages import LMOutput, LMResponse
@@ -160,3 +161,22 @@ def test_a_lock_that_another_thread_held_does_not_stop_the_child(part, use):
     finally:
         done.set()
         thread.join()
+
+
+def test_a_fork_waits_for_imports_in_other_threads():
+    """The child would find the lock of the module held for ever."""
+    has_begun, loaded = threading.Event(), []
+
+    def load():
+        with forks.loading():
+            has_begun.set()
+            time.sleep(0.05)
+            loaded.append("a module")
+
+    importing = threading.Thread(target=load)
+    importing.start()
+    has_begun.wait()
+    assert in_child(lambda: loaded) == "['a module']"
+    importing.join()
+    with forks.loading():  # as an import that itself forks
+        assert in_child(lambda: "goes on") == "goes on"

@@ -31,19 +31,19 @@ def test_names_and_values(headers, end):
     assert source.read() == b"the body"
 
 
-@pytest.mark.parametrize(
-    "lines",
-    [
-        b"A: 1\r\n continued\r\nB: 2\r\n",
-        b"A: 1\r\nno colon\r\nB: 2\r\n",
-        b"A : 1\r\nB: 2\r\n",
-        b": 1\r\nB: 2\r\n",
-        b"A: 1\rB: 2\r\nC: 3\r\n",
-        b"Caf\xe9: 1\r\nB: 2\r\n",
-    ],
-)
-def test_odd_lines(lines):
-    assert read_headers(io.BytesIO(lines + b"\r\n")).items() == by_the_standard_library(lines + b"\r\n")
+def test_a_header_may_go_on_in_the_next_line():
+    lines = b"A: 1\r\n continued\r\n\tagain\r\nContent-Length:\r\n 7\r\n\r\n"
+    assert read_headers(io.BytesIO(lines)).items() == [("A", "1  continued \tagain"), ("Content-Length", "7")]
+
+
+def test_a_space_after_a_name_does_not_belong_to_it():
+    assert read_headers(io.BytesIO(b"A : 1\r\nB\t: 2\r\n\r\n")).items() == [("A", "1"), ("B", "2")]
+
+
+@pytest.mark.parametrize("line", [b"no colon", b": 1", b" : 1", b" continues nothing: 1", b"A: 1\rContent-Length: 2"])
+def test_what_is_not_a_header_is_refused_not_passed_over(line):
+    with pytest.raises(http.client.HTTPException):
+        read_headers(io.BytesIO(line + b"\r\nContent-Length: 7\r\n\r\n"))
 
 
 def test_names_are_found_in_any_case():

@@ -246,6 +246,11 @@ class TestDirect:
         server.replies.append(Reply(body=[*events, b"[DONE]"]))
         assert len(ask(lm_of(server), []).outputs[0].tool_calls) == 2
 
+    def test_a_reply_ends_where_its_stream_says_so(self, server, ask):
+        events = [{"choices": [{"index": 0, "delta": {"content": text}}]} for text in ("Paris", " and more")]
+        server.replies.append(Reply(body=[events[0], b"[DONE]", events[1], b"[DONE]"]))
+        assert ask(lm_of(server), []).text == "Paris"
+
     def test_the_tokens_are_asked_for_where_that_is_understood(self, server, ask):
         for model in ("openai/gpt-4o", "mistral/mistral-small"):
             ask(LM(model, api_base=server.base_url, cache=False, engine="direct"), [])
