@@ -10,6 +10,7 @@ from dspex_core.plain.display import error_text
 from dspex_core.programs.base import Module
 from dspex_core.programs.saving.loading import load
 from dspex_core.programs.saving.recipe import RECIPE_KIND, recipe_file
+from dspex_core.serve.rebuilt import rebuilt
 from dspex_core.storage.artifacts import read_json
 
 if TYPE_CHECKING:
@@ -26,7 +27,9 @@ def load_program(
     """Return the program to serve.
 
     Args:
-        path: A file or folder that `save` has written: a whole program, or the state of the one that `factory` makes.
+        path: A file or folder that `save` or `--dspex-optimize` has written: a whole program, or the state of the one
+            that `factory` makes. The state of a compiled `Predict` or `ChainOfThought` whose types need no import
+            describes its program whole, so it can do without `factory`.
         factory: `"package.module:name"` of a function or class that returns the program, of a program, or of a
             function with pytest_dspex's `@program`.
         allow_import: Whether to import the modules that the file names; see `dspex_core.load`.
@@ -89,10 +92,14 @@ def _whole(path: str | PathLike[str], *, allow_import: bool, strict: bool) -> Mo
         stored = read_json(file)
     except MissingArtifactError:
         stored = None  # `load` says so
-    if isinstance(stored, dict) and stored.get("kind") != RECIPE_KIND and "state" in stored:
+    if not isinstance(stored, dict) or stored.get("kind") == RECIPE_KIND or "state" not in stored:
+        return load(path, allow_import=allow_import, strict=strict)
+    program = rebuilt(stored, name=file.stem)
+    if program is None:
         raise ArtifactError(
-            "holds the state of a program, not the program itself: give that as --program package.module:function "
-            "(factory= in Python), or save it whole with save(..., save_program=True)",
+            "holds the state of a program, and does not describe all of the program: give that as --program "
+            "package.module:function (factory= in Python), or save it whole with save(..., save_program=True)",
             path=str(file),
         )
-    return load(path, allow_import=allow_import, strict=strict)
+    program.load(file, strict=strict)
+    return program
