@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Literal
 
-from dspex_core.adapters.markers import COMPLETED, EXACT, LEAD, OPEN, SPACE, WRAP
+from dspex_core.adapters.markers import BLANK, EXACT, LEAD, OPEN, SPACE, WRAP, end_of
+from dspex_core.adapters.quoted import COMPLETED, closing_fence, is_deeper, open_fence
 from dspex_core.adapters.streams import ScanningStream
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ class MarkerStream(ScanningStream):
         super().__init__(names)
         self._markers = markers
         self._seen: set[str] = set()
+        self._told: list[str] = []  # the text of the current output so far
+        self._lead = ""  # before its marker
+        self._quotes = False  # whether the current output quotes markers
         self._begun = False
         self._is_closing = False
 
@@ -47,7 +51,7 @@ class MarkerStream(ScanningStream):
 
     def _advance(self, chunks: list[FieldChunk]) -> bool:
         for match in sorted(self._candidates(), key=re.Match.start):
-            verdict = self._verdict(match)
+            verdict = self._if_quoted(match) or self._verdict(match)
             if verdict == "open" and not self._is_closing:
                 self._tell_until(chunks, self._at + len(self._text[self._at : match.start()].rstrip()), last=False)
                 return False
@@ -63,6 +67,22 @@ class MarkerStream(ScanningStream):
         found = list(self._markers.loose.finditer(self._text, self._at))
         unknown = EXACT.finditer(self._text, self._at)
         return [*found, *(match for match in unknown if not self._markers.knows(match[1]))]
+
+    def _if_quoted(self, match: re.Match[str]) -> _Verdict | None:
+        """Return the verdict on a marker that the current output may quote; `None` if it does not."""
+        if self._field is None:
+            return None
+        if match.re is not EXACT and is_deeper(match["lead"] or "", self._lead):
+            name = self._markers.name_of(match)
+            self._quotes = self._quotes or name in self._seen
+            if self._quotes:
+                return "text"
+        opened = open_fence("".join(self._told) + self._text[self._at : match.start()])
+        if opened is None:
+            return None
+        if closing_fence(opened, self._text, match.end()):
+            return "text"
+        return None if self._is_closing else "open"
 
     def _verdict(self, match: re.Match[str]) -> _Verdict:
         """Return whether a marker counts, as far as known."""
@@ -92,18 +112,20 @@ class MarkerStream(ScanningStream):
         self._seen.add(name)
         # Text that is quoted line by line is emitted at the end.
         self._field = None if match.re is not EXACT and ">" in (match["lead"] or "") else name
-        self._begun, self._at = False, match.end()
+        self._begun, self._at = False, match.end() if match.re is EXACT else end_of(match)
+        self._quotes, self._told, self._lead = False, [], "" if match.re is EXACT else match["lead"] or ""
 
     def _tell_until(self, chunks: list[FieldChunk], stop: int, *, last: bool) -> None:
         written = self._text[self._at : stop]
         if self._field is None:
             self._at = stop
             return
+        self._told.append(written)
         if not self._begun:
-            written = written.lstrip(" \t\r\n\u200b\ufeff")
+            written = written.lstrip(BLANK)
             self._begun = bool(written)
         if last:
-            written = written.rstrip(" \t\r\n\u200b\ufeff")
+            written = written.rstrip(BLANK)
         self._at = stop
         self._emit(chunks, written, last=last)
 

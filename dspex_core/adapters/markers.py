@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from dspex_core.adapters.answers import likeliest, split_answers
+from dspex_core.adapters.quoted import COMPLETED, Marker, without_quoted
 from dspex_core.adapters.thinking import may_think
 from dspex_core.plain.reading.choices import normal_name
 
@@ -15,24 +16,18 @@ if TYPE_CHECKING:
 
     from dspex_core.signatures.signature import Signature
 
-COMPLETED = "completed"
 EXACT = re.compile(r"^[ \t]*\[\[[ \t]*##[ \t]*([^\s#\[\]]+)[ \t]*##[ \t]*\]\]", re.MULTILINE)
-SPACE = r"[ \t\u00a0\u200b-\u200d\u2060\ufeff]{0,40}+"  # all of these are possessive: no reply may stall the reader
+SPACE = (
+    r"[ \t\u00a0\u200b-\u200f\u2060\u3000\ufeff]{0,40}+"  # all of these are possessive: no reply may stall the reader
+)
 OPEN = r"(?:\\?[\[\uff3b]|\u3010)"
 _CLOSE = r"(?:\\?[\]\uff3d]|\u3011)"
 _HASHES = r"(?:\\?[#\uff03]){1,6}+"
-LEAD = r"(?:[ \t\u00a0\u200b-\u200d\u2060\ufeff>*_#`\"'~+\-\u2022]|\d{1,3}[.)][ \t]){0,200}+"
+LEAD = r"(?:[ \t\u00a0\u200b-\u200f\u2060\u3000\ufeff>*_#`\"'~+\-\u2022]|\d{1,3}[.)][ \t]){0,200}+"
+BLANK = " \t\r\n\u00a0\u2028\u2029\u200b\u200e\u200f\u3000\ufeff"
 WRAP = r"[*_`\"'~]{0,6}+"
 _QUOTED = re.compile(r"^[ \t]*> ?", re.MULTILINE)
-
-
-class Marker(NamedTuple):
-    """A marker in a reply: the name as the signature has it, and where it begins and ends."""
-
-    name: str
-    start: int
-    end: int
-    lead: str
+_EMPHASIS = re.compile(r"[*_`\"'~]+\Z")
 
 
 class Markers:
@@ -59,8 +54,9 @@ class Markers:
     def sections(self, text: str) -> list[tuple[str, str]]:
         """Return the outputs in a reply, each with the text under its marker, in their order."""
         _, *parts = EXACT.split(text)
-        is_plain = self.names.issuperset(parts[::2]) and text.count("##") == len(parts)  # two for each: no others
-        if parts and is_plain:
+        names = parts[::2]
+        is_plain = self.names.issuperset(names) and text.count("##") == len(parts)  # two for each: no others
+        if parts and is_plain and len(set(names)) == len(names):
             return self._ended(list(zip(parts[::2], map(str.strip, parts[1::2]), strict=True)))
         return self._ended(list(self._loose_sections(text)))
 
@@ -81,7 +77,7 @@ class Markers:
             name = self.name_of(match)
             line_end = text.find("\n", match.end())
             after = text[match.end() : len(text) if line_end < 0 else line_end].strip()
-            marker = Marker(name, match.start(), match.end(), match["lead"] or "")
+            marker = Marker(name, match.start(), end_of(match), match["lead"] or "")
             if match["lead"] is not None:
                 found.append(marker)
             elif name in self.names and (name != COMPLETED or not text[match.end() :].strip("`*_ \t\n>")):
@@ -90,6 +86,21 @@ class Markers:
         more = [marker for marker in weak if marker.name not in named]
         return sorted([*found, *more, *self._unknown(text)], key=lambda marker: marker.start)
 
+    def _own_turn(self, found: list[Marker]) -> list[Marker]:
+        """Return the markers up to another question, with which a model may go on after its answer.
+
+        A reply that begins with an input repeats the conversation, and its last answer counts.
+        """
+        outputs: set[str] = set()
+        for number, marker in enumerate(found):
+            if marker.name in self.names:
+                outputs.add(marker.name)
+            elif number == 0:
+                return found
+            elif marker.name and (outputs >= self._outputs or (self.end_is_apart and COMPLETED in outputs)):
+                return found[: number + 1]
+        return found
+
     def _unknown(self, text: str) -> Iterator[Marker]:
         """Yield the markers of unknown fields, each on its own line; text under them belongs to no output."""
         for match in EXACT.finditer(text):
@@ -97,11 +108,11 @@ class Markers:
                 yield Marker("", match.start(), match.end(), "")
 
     def _loose_sections(self, text: str) -> Iterator[tuple[str, str]]:
-        found = self.found(text)
+        found = self._own_turn(without_quoted(text, self.found(text)))
         fence = bool(found) and re.search(r"^[ \t]*```[\w-]*\s*\Z", text[: found[0].start], re.MULTILINE) is not None
         for number, marker in enumerate(found):
             stop = found[number + 1].start if number + 1 < len(found) else len(text)
-            content = text[marker.end : stop].strip(" \t\r\n\u200b\ufeff")
+            content = stripped(text[marker.end : stop])
             if ">" in marker.lead:
                 content = _QUOTED.sub("", content).strip()
             if fence and number + 1 == len(found) and content.count("```") % 2:
@@ -113,6 +124,18 @@ class Markers:
         if not self.end_is_apart:
             return sections[:-1] if len(sections) > 1 and sections[-1] == (COMPLETED, "") else sections
         return sections
+
+
+def end_of(match: re.Match[str]) -> int:
+    """Return where a marker ends, with the emphasis or the quotes around it."""
+    around = _EMPHASIS.search(match["lead"] or "")
+    closing = around[0][::-1] if around else ""
+    return match.end() + len(closing) * match.string.startswith(closing, match.end())
+
+
+def stripped(text: str) -> str:
+    """Return the text under a marker without the space around it, of which some is not visible."""
+    return text.strip().strip(BLANK)
 
 
 def _spelling(name: str) -> str:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 from xml.etree import ElementTree as ET
 
 from dspex_core.adapters.answers import likeliest, split_answers
+from dspex_core.adapters.elements import elements
 from dspex_core.adapters.parse import parse_text, parse_value
 from dspex_core.plain.reading.annotations import bare_type, without_none
-from dspex_core.plain.reading.choices import normal_name
 from dspex_core.plain.reading.forgiving import field_names, fields_of, is_list
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def _layout(names: tuple[str, ...]) -> re.Pattern[str]:
 
 def tagged_answers(signature: type[Signature], text: str) -> Iterator[Mapping[str, Any]]:
     """Yield the answers between tags, the likeliest first; at last repeated elements as the items of a list."""
-    sections = _sections(tuple(signature.output_fields), text)
+    sections = [(part.name, part.content) for part in elements(signature, text)]
     answers = split_answers(sections)
     yield from likeliest(signature, answers)
     if len(answers) > 1:
@@ -71,6 +71,8 @@ def read_content(field: SignatureField, content: Any) -> Any:
     except ValueError:
         nested = _nested(content, field.annotation)
         if nested is None:
+            nested = None if content.strip() else _empty(field.annotation)
+        if nested is None:
             raise
         return parse_value(field, nested)
 
@@ -84,35 +86,12 @@ def plain(content: str) -> str:
     return "".join(parts)
 
 
-def _sections(names: tuple[str, ...], text: str) -> list[tuple[str, str]]:
-    exact, loose, spellings = _patterns(names)
-    found = [(match[1], match[2].strip()) for match in exact.finditer(text)]
-    if len(found) < len(names):
-        loosely = [
-            (
-                match["name"] if match["name"] in names else spellings[normal_name(match["name"])],
-                (match["content"] or "").strip(),
-            )
-            for match in loose.finditer(text)
-        ]
-        found = loosely if len({name for name, _ in loosely}) > len({name for name, _ in found}) else found
-    return found
-
-
-@lru_cache(maxsize=256)
-def _patterns(names: tuple[str, ...]) -> tuple[re.Pattern[str], re.Pattern[str], Mapping[str, str]]:
-    # A tag that is only mentioned is skipped: the text between the last one and its end counts.
-    exact = "|".join(map(re.escape, names))
-    loose = "|".join(re.escape(name).replace("_", "[_ -]") for name in names)
-    return (
-        re.compile(rf"<({exact})>((?:(?!<\1>).)*?)</\1>", re.DOTALL),
-        re.compile(
-            rf"<(?:\w+:)?(?P<name>{loose})(?:\s[^<>]*?)?(?:/>|>"
-            rf"(?P<content>(?:(?!<(?:\w+:)?(?P=name)[\s>]).)*?)</\s*(?:\w+:)?(?P=name)\s*>)",
-            re.DOTALL | re.IGNORECASE,
-        ),
-        {**{normal_name(name): name for name in names}, **{name: name for name in names}},
-    )
+def _empty(kind: Any) -> list[Any] | dict[str, Any] | None:
+    """Return the value of an empty element of a type; `None` if it is not a collection."""
+    bare = bare_type(without_none(kind))
+    if is_list(bare):
+        return []
+    return {} if (get_origin(bare) or bare) is dict else None
 
 
 def _nested(content: str, kind: Any) -> Any:
@@ -139,7 +118,9 @@ def _data(element: ET.Element, kind: Any, depth: int) -> Any:
     if depth > _MAX_DEPTH:
         raise ValueError("the elements are nested too deeply")
     if not len(element) and not (element.attrib and fields_of(bare)):
-        return (element.text or "").strip()
+        content = (element.text or "").strip()
+        empty = None if content else _empty(bare)
+        return content if empty is None else empty
     if is_list(bare):
         item = (get_args(bare) or (Any,))[0]
         return [_data(child, item, depth + 1) for child in element]
