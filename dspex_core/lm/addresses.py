@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, quote, unquote, urlencode, urlsplit
 
-from dspex_core.plain.secrets import SecretMapping, masked
+from dspex_core.plain.secrets import AddressText, SecretMapping, is_secret, shown_address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +18,7 @@ _SCHEMES = ("http", "https")
 _PATH_SAFE = "/%:@!$&'()*+,;=~-._"
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _NOT_IN_A_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_SECRET_IN_QUERY = frozenset({"key", "sig", "signature", "token", "code"})
 _FRAMING = ("content-length", "transfer-encoding")
 
 
@@ -52,7 +53,30 @@ def address_of(url: str, path: str = "", query: Mapping[str, str] | None = None)
     if place and not place.startswith("/"):
         place = f"/{place}"
     made = SplitResult(parts.scheme, parts.netloc.rpartition("@")[2], place, quote(queries, safe=_PATH_SAFE + "?"), "")
-    return Address(made.geturl(), _authorization(parts))
+    return Address(AddressText(made.geturl()), _authorization(parts))
+
+
+def bare_address(url: str) -> str:
+    """Return a URL without user and password, and without the parts of its query that carry credentials."""
+    place, mark, query = url.partition("?")
+    scheme, slashes, rest = place.partition("://")
+    host, slash, path = rest.partition("/")
+    kept = "&".join(pair for pair in query.split("&") if not is_secret_in_query(unquote(pair.partition("=")[0])))
+    return AddressText(f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}{mark if kept else ''}{kept}")
+
+
+def is_secret_in_query(name: str) -> bool:
+    """Return whether a parameter of this name in a URL carries a credential."""
+    return name.lower() in _SECRET_IN_QUERY or is_secret(name)
+
+
+def credentials_in(url: str) -> list[str]:
+    """Return the user, the password and the values of the query in a URL, as they are written and decoded."""
+    place, _, query = url.partition("?")
+    user = place.partition("://")[2].partition("/")[0].rpartition("@")[0]
+    values = [pair.partition("=")[2] for pair in query.split("&")]
+    written = [user, *user.split(":", 1), *values]
+    return [*written, *map(unquote, written)]
 
 
 def _parts(url: str, kind: str) -> SplitResult:
@@ -62,10 +86,10 @@ def _parts(url: str, kind: str) -> SplitResult:
         host, _ = parts.hostname or "", parts.port
         host.encode("idna")
     except ValueError as error:  # UnicodeError among them
-        message = f"the {kind} {masked(url)!r} is not a URL: {error}"
+        message = f"the {kind} {shown_address(url)!r} is not a URL: {error}"
         raise AddressError(message) from None  # its arguments may hold the password
     if parts.scheme not in _SCHEMES or not host or re.search(r"[\s\x00-\x20\\]", parts.netloc):
-        message = f"the {kind} {masked(url)!r} must be http:// or https:// and a host"
+        message = f"the {kind} {shown_address(url)!r} must be http:// or https:// and a host"
         raise AddressError(message)
     return parts
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from dspex_core.config import current
 from dspex_core.errors import LiveCallRefusedError, LMError
 from dspex_core.flow.steps import Flow, adrive, drive
+from dspex_core.lm.addresses import bare_address
 from dspex_core.lm.arguments import check_target, checked_fallbacks, checked_for_reasoning, checked_retries, only_one
-from dspex_core.lm.base import BaseLM
+from dspex_core.lm.base import BaseLM, SamplingDefaults
 from dspex_core.lm.cache import default_cache
 from dspex_core.lm.cut_off import warn_if_cut_off
 from dspex_core.lm.engines.stand_ins import mark_of, stand_in
@@ -19,7 +20,15 @@ from dspex_core.lm.limits.budget import within_budget
 from dspex_core.lm.limits.rate_limit import RateLimiter
 from dspex_core.lm.limits.retries import with_retries
 from dspex_core.lm.limits.timeouts import TimeoutProfile, timeout_seconds
-from dspex_core.lm.options import is_plain, refuse_arguments_of_an_lm, renamed, scope_of, set_apart, with_options
+from dspex_core.lm.options import (
+    is_plain,
+    refuse_arguments_of_an_lm,
+    renamed,
+    scope_of,
+    set_apart,
+    with_options,
+    without_credentials,
+)
 from dspex_core.lm.providers import (
     EngineChoice,
     Target,
@@ -31,7 +40,7 @@ from dspex_core.lm.providers import (
 from dspex_core.lm.streaming import emitting, for_output, has_emitted
 from dspex_core.lm.tries import Engine, Try, engine_for
 from dspex_core.messages import LMResponse, Usage
-from dspex_core.plain.secrets import SecretMapping, is_private, without_secrets
+from dspex_core.plain.secrets import AddressText, SecretMapping, is_private, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -79,7 +88,7 @@ class LM(BaseLM):
     `dspex`. When all fail, it raises its own error, with theirs as notes. After the first piece of a streamed reply
     there are no retries and no fallbacks. `timeout`, `cache`, `num_retries` and how to reach the model may also be
     given for one call:
-    `lm("...", timeout=5, cache=False, api_key=...)`. A pickle of an LM holds neither key nor headers.
+    `lm("...", timeout=5, cache=False, api_key=...)`. A pickle of an LM holds neither keys nor headers.
     Nothing is loaded, checked or connected before the first call.
     """
 
@@ -114,7 +123,7 @@ class LM(BaseLM):
         self.cache = cache
         self.num_retries = checked_retries(apart.pop("num_retries", num_retries))
         self.engine = engine
-        self.api_base = api_base
+        self.api_base = AddressText(api_base) if isinstance(api_base, str) else api_base
         self.api_key = checked_key(api_key)
         self._options, self._scope = apart, tuple(filter(None, (scope_of(apart),)))
         self._set_limits(timeout, requests_per_minute)
@@ -211,15 +220,21 @@ class LM(BaseLM):
 
     def __getstate__(self) -> dict[str, Any]:
         # Keys and headers stay here: a pickle may end up in a file.
-        kept = SecretMapping(without_secrets(self._options))
-        return {**self.__dict__, "_target": None, "_engine": None, "api_key": None, "_options": kept}
+        kept = {
+            "api_key": None,
+            "api_base": None if self.api_base is None else bare_address(self.api_base),
+            "config": SamplingDefaults(without_secrets(self.config)),
+            "_options": without_credentials(self._options),
+        }
+        return {**self.__dict__, "_target": None, "_engine": None, **kept}
 
     def credentials(self) -> dict[str, Any]:
         """Return the part of the state that a pickle leaves out, for a worker that calls the model in this one's place.
 
         Never write it to a file.
         """
-        return {"api_key": self.api_key, "_options": self._options}
+        given = {"api_key": self.api_key, "api_base": self.api_base, "config": self.config}
+        return {**given, "_options": self._options}
 
     def __copy__(self) -> Self:
         clone = type(self).__new__(type(self))

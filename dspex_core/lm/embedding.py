@@ -8,18 +8,19 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.config import context, current
+from dspex_core.lm.addresses import bare_address
 from dspex_core.lm.cache import default_cache
 from dspex_core.lm.engines.stand_ins import stand_in
 from dspex_core.lm.engines.vectors import vector_from_text
 from dspex_core.lm.limits.budget import within_budget
 from dspex_core.lm.limits.retries import with_retries
 from dspex_core.lm.limits.timeouts import TimeoutProfile, timeout_seconds
-from dspex_core.lm.options import scope_of, set_apart, with_options
+from dspex_core.lm.options import scope_of, set_apart, with_options, without_credentials
 from dspex_core.lm.providers import EngineChoice, Target, checked_key, connect, locate
 from dspex_core.lm.recorded import recorder_of
 from dspex_core.lm.tries import Engine, engine_for
 from dspex_core.messages import LMRequest, LMResponse, Message, Usage
-from dspex_core.plain.secrets import SecretMapping, without_secrets
+from dspex_core.plain.secrets import AddressText, SecretMapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -52,7 +53,7 @@ class EmbeddingModel:
         options: Mapping[str, Any] | None = None,
     ) -> None:
         self.model = model
-        self._api_base = api_base
+        self._api_base = AddressText(api_base) if isinstance(api_base, str) else api_base
         self._api_key = checked_key(api_key)
         self._options = SecretMapping(options or {})
         self._num_retries = num_retries
@@ -61,12 +62,13 @@ class EmbeddingModel:
         self._engine: Engine | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = SecretMapping(without_secrets(self._options))  # as of an LM
-        return {**self.__dict__, "_engine": None, "_api_key": None, "_options": kept}
+        base = None if self._api_base is None else bare_address(self._api_base)  # as of an LM
+        kept = {"_api_key": None, "_api_base": base, "_options": without_credentials(self._options)}
+        return {**self.__dict__, "_engine": None, **kept}
 
     def credentials(self) -> dict[str, Any]:
         """Return the part of the state that a pickle leaves out, as that of an LM does."""
-        return {"_api_key": self._api_key, "_options": self._options}
+        return {"_api_key": self._api_key, "_api_base": self._api_base, "_options": self._options}
 
     def vectors(self, texts: list[str], config: Mapping[str, Any], *, cached: bool) -> Flow[list[list[float]]]:
         """Return a vector for each text; only texts missing in the cassette and the cache are sent.

@@ -13,8 +13,10 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from dspex_core.errors import ConfigurationError
+from dspex_core.lm.addresses import is_secret_in_query
 from dspex_core.messages import canonical_json
-from dspex_core.plain.secrets import SecretMapping, SecretText, is_secret, without_secrets
+from dspex_core.messages.canonical import digest_of
+from dspex_core.plain.secrets import SecretMapping, SecretText, is_secret, with_hidden_secrets, without_secrets
 
 Kind = Literal["sampling", "ours", "litellm's", "misspelt"]
 
@@ -63,6 +65,8 @@ def set_apart(config: Mapping[str, Any]) -> tuple[dict[str, Any], SecretMapping]
             raise ConfigurationError(_unknown(name))
         if kind == "sampling":
             sampling[name] = value
+            if name == "extra_body":
+                sampling[name] = with_hidden_secrets(value)
         elif value is not None:
             _add(apart, _OTHER_NAMES.get(name, name), value)
     return sampling, apart
@@ -132,10 +136,21 @@ def with_options(general: SecretMapping, special: SecretMapping) -> SecretMappin
     return SecretMapping({**general, **special, **joined})
 
 
+def without_credentials(options: Mapping[str, Any]) -> SecretMapping:
+    """Return the options of an LM that a pickle may hold."""
+    kept = SecretMapping(without_secrets(options))
+    if "extra_query" in kept:
+        kept["extra_query"] = SecretMapping(without_secrets(kept["extra_query"], is_secret_in_query))
+    return kept
+
+
 def scope_of(options: Mapping[str, Any]) -> str:
-    """Return the options that may affect an answer, without credentials, for cache keys."""
+    """Return a hash of the options that may affect an answer, without credentials, for cache keys.
+
+    Names do not tell all credentials among headers apart, so the values are not kept.
+    """
     parts = {name: options[name] for name in ("headers", "extra_query", "api_version") if options.get(name)}
     kept = {
         name: without_secrets(value) if isinstance(value, Mapping) else value for name, value in sorted(parts.items())
     }
-    return canonical_json({name: value for name, value in kept.items() if value}) if any(kept.values()) else ""
+    return digest_of(canonical_json({name: v for name, v in kept.items() if v})) if any(kept.values()) else ""

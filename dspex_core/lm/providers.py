@@ -12,15 +12,24 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from dspex_core.errors import ConfigurationError, LMNotConfiguredError, LMUnsupportedFeatureError
-from dspex_core.lm.addresses import AddressError, headers_of, unsendable
+from dspex_core.lm.addresses import AddressError, credentials_in, headers_of, unsendable
 from dspex_core.lm.options import foreign, unknown_to_direct
-from dspex_core.plain.secrets import SecretMapping, SecretText, masked
+from dspex_core.plain.secrets import (
+    HIDDEN,
+    AddressText,
+    SecretMapping,
+    SecretText,
+    masked,
+    shown_address,
+    without_frames,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dspex_core.lm.engines.wire import ModelType
 
+_SHORTEST = 8  # characters of a credential that is looked for in texts
 EngineName = Literal["direct", "litellm"]
 EngineChoice = Literal["auto", "direct", "litellm"]
 
@@ -145,7 +154,7 @@ class Target:
     @property
     def scope(self) -> str | None:
         """The part of cache keys for equal model strings: address, weights if embedded, and kind of API."""
-        place = self.base_url
+        place = None if self.base_url is None else str(self.base_url)  # its `repr` hides what is secret
         if place is None and self.provider.name == "local":
             place = os.environ.get("DSPEX_LOCAL_MODEL")
         return place if self.model_type == "chat" else f"{self.model_type} {place or ''}"
@@ -171,6 +180,19 @@ class Endpoint:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     query: Mapping[str, str] = field(default_factory=dict, repr=False)
     further: Mapping[str, Any] = field(default_factory=dict, repr=False)  # options that only LiteLLM knows
+
+    @property
+    def place(self) -> str:
+        """The address, as messages show it."""
+        return shown_address(self.base_url or "")
+
+    def without_credentials(self, text: str) -> str:
+        """Return a text that may repeat what was sent, without the credentials of this endpoint."""
+        sent = [self.api_key or "", *self.headers.values(), *self.query.values(), *credentials_in(self.base_url or "")]
+        credentials = {word for value in sent for word in (str(value), *str(value).split()) if len(word) >= _SHORTEST}
+        for credential in sorted(credentials, key=len, reverse=True):
+            text = text.replace(credential, HIDDEN)
+        return masked(text)
 
 
 def calls_functions(model: str) -> bool:
@@ -213,7 +235,8 @@ def locate(
             f"format, or use engine='litellm'; the direct engine knows: {', '.join(sorted(PROVIDERS))}"
         )
         raise LMNotConfiguredError(message, model=model, provider=prefix)
-    base_url = _tidy(api_base) if api_base else os.environ.get(f"{prefix.upper()}_API_BASE")
+    given = api_base or os.environ.get(f"{prefix.upper()}_API_BASE")
+    base_url = (_tidy(given) if api_base else AddressText(given)) if given else None
     return Target(model, model, foreign, base_url, chosen or ("direct" if direct else "litellm"), api_base, model_type)
 
 
@@ -291,7 +314,9 @@ def _reach(target: Target, options: Mapping[str, Any]) -> dict[str, Any]:
     try:
         headers = headers_of(who, options.get("headers", {}))
     except AddressError as error:
-        raise LMNotConfiguredError(str(error), model=target.model, provider=target.provider.name) from error
+        raise LMNotConfiguredError(str(error), model=target.model, provider=target.provider.name) from without_frames(
+            error
+        )
     return {"headers": headers, "query": SecretMapping(query), "further": SecretMapping(further)}
 
 
@@ -301,7 +326,7 @@ def _check(target: Target, base_url: str | None, key: str | None) -> None:
         message = f"{provider.name} has no address; set {provider.base_env[0]} or give the LM an api_base"
         raise LMNotConfiguredError(message, model=target.model, provider=provider.name)
     if base_url is not None and not base_url.startswith(("http://", "https://")):
-        message = f"the address {masked(base_url)!r} must begin with http:// or https://"
+        message = f"the address {shown_address(base_url)!r} must begin with http:// or https://"
         raise LMNotConfiguredError(message, model=target.model, provider=provider.name)
     # A server at the user's own address may need no key.
     if provider.key_env and not key and target.base_url == provider.base_url:
@@ -326,12 +351,12 @@ def _base_url(provider: Provider, api_base: str | None) -> str | None:
         return provider.base_url
     base_url = _tidy(given)
     if provider is _OLLAMA and not base_url.endswith("/v1"):
-        return f"{base_url}/v1"  # users give the address of Ollama's native API, as for LiteLLM
+        return AddressText(f"{base_url}/v1")  # users give the address of Ollama's native API, as for LiteLLM
     return base_url
 
 
 def _tidy(address: str) -> str:
-    return address.strip().rstrip("/").removesuffix("/chat/completions").removesuffix("/responses")
+    return AddressText(address.strip().rstrip("/").removesuffix("/chat/completions").removesuffix("/responses"))
 
 
 def _from_env(names: tuple[str, ...]) -> str | None:

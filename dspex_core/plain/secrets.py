@@ -40,6 +40,8 @@ _TOKEN_KINDS = frozenset(
 )
 _ADDRESSES = ("apibase", "baseurl", "endpoint", "modellist", "proxy", "proxies")
 _PASSWORD_IN_URL = r"(?<=://)[^/\s@:]*:[^/\s@]+(?=@)"  # noqa: S105  a pattern
+_USER_IN_URL = re.compile(r"(?<=://)[^/\s?#]+(?=@)")
+_VALUE_IN_QUERY = re.compile(r"(?<=[?&])([^=&#\s]*=)[^&#\s]+")
 _FORMS = (
     r"\bsk-[A-Za-z0-9_-]{6,}|\b(?:ghp|gho|ghs|ghu|hf|gsk|xai|tvly|pplx|r8)[_-][A-Za-z0-9]{16,}|\bgithub_pat_\w{16,}"
     r"|\bA(?:KIA|SIA)[0-9A-Z]{16}\b|\bAIza[0-9A-Za-z_-]{30,}|\bxox[abprs]-[0-9A-Za-z-]{8,}"
@@ -64,6 +66,24 @@ class SecretText(str):
 
     def __repr__(self) -> str:
         return repr(HIDDEN)
+
+
+class SecretBytes(bytes):
+    """Bytes with a `repr` that shows their number only."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} bytes>"
+
+
+class AddressText(str):
+    """A URL with a `repr` that hides its user, its password and the values of its query."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(shown_address(self))
 
 
 class SecretMapping(dict[str, Any]):
@@ -112,6 +132,23 @@ def masked(text: str) -> str:
     return _IN_TEXT.sub(HIDDEN, text) if any(mark in text for mark in _MARKS) else text
 
 
+def shown_address(url: str) -> str:
+    """Return a URL without its user, its password and the values of its query."""
+    return _VALUE_IN_QUERY.sub(rf"\1{HIDDEN}", _USER_IN_URL.sub(HIDDEN, url))
+
+
+def without_frames(error: BaseException) -> BaseException:
+    """Return an error after its frames, and those of its causes, are dropped: they hold what was sent.
+
+    Test runners and error trackers show the variables of all frames of an error and of its causes.
+    """
+    cause: BaseException | None = error
+    while cause is not None and cause.__traceback__ is not None:
+        cause.__traceback__ = None
+        cause = cause.__cause__ or cause.__context__
+    return error
+
+
 def holds_credential(text: str) -> bool:
     """Return whether a credential of an unmistakable form, or one that the environment holds, stands in a text."""
     held = (value for name, value in os.environ.items() if len(value) >= _SHORTEST and is_secret(name))
@@ -128,6 +165,23 @@ def without_secrets(parameters: Mapping[Any, Any], drops: Callable[[str], bool] 
         drops: Returns whether to leave out the value of a name; `is_private` leaves out addresses, too.
     """
     return _without(parameters, within="", drops=drops)
+
+
+def with_hidden_secrets(value: Any) -> Any:
+    """Return JSON data that is the same, but with a `repr` that hides the credentials in it, at any depth."""
+    if isinstance(value, Mapping):
+        return {
+            name: _hidden(item) if is_secret(str(name)) else with_hidden_secrets(item) for name, item in value.items()
+        }
+    return [with_hidden_secrets(item) for item in value] if isinstance(value, list) else value
+
+
+def _hidden(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return SecretMapping(value)
+    if isinstance(value, list):
+        return [_hidden(item) for item in value]
+    return SecretText(value) if isinstance(value, str) else value
 
 
 def _without(parameters: Mapping[Any, Any], *, within: str, drops: Callable[[str], bool]) -> dict[Any, Any]:

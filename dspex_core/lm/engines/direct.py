@@ -23,7 +23,7 @@ from dspex_core.lm.engines.replies import Stream, read_completion, read_reply
 from dspex_core.lm.engines.transport import HTTPClient, HTTPReply
 from dspex_core.lm.engines.vectors import to_vectors
 from dspex_core.lm.engines.wire import wire_format
-from dspex_core.plain.secrets import SecretMapping, masked
+from dspex_core.plain.secrets import SecretBytes, SecretMapping, without_frames
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,7 +66,9 @@ class DirectEngine:
                 credentials["Authorization"] = address.authorization
             return HTTPClient(address, headers=headers_of(_HEADERS, credentials, endpoint.headers))
         except AddressError as error:
-            raise LMNotConfiguredError(str(error), model=endpoint.model, provider=endpoint.provider) from error
+            raise LMNotConfiguredError(
+                str(error), model=endpoint.model, provider=endpoint.provider
+            ) from without_frames(error)
 
     def complete(self, request: LMRequest, *, timeout: float) -> LMResponse:
         """Make one try of a call, which may take `timeout` seconds in total.
@@ -105,7 +107,7 @@ class DirectEngine:
         try:
             return http.post(body, timeout=timeout, reader=stream)
         except (OSError, UnreadableReplyError) as error:
-            raise self._no_reply(error, timeout) from error
+            raise self._no_reply(error, timeout) from without_frames(error)
 
     async def _apost(
         self,
@@ -117,7 +119,7 @@ class DirectEngine:
         try:
             return await http.apost(body, timeout=timeout, reader=stream)
         except (OSError, UnreadableReplyError) as error:
-            raise self._no_reply(error, timeout) from error
+            raise self._no_reply(error, timeout) from without_frames(error)
 
     def _texts_body(self, texts: Sequence[str], config: Mapping[str, Any]) -> bytes:
         payload = {"model": self._endpoint.name, "input": list(texts), **config}
@@ -144,8 +146,10 @@ class DirectEngine:
             payload["stream"] = True
             if endpoint.takes_stream_options:
                 payload.setdefault("stream_options", {"include_usage": True})
+        is_secret = "extra_body" in payload
         _merge_extra_body(payload)
-        return _encode(payload).encode(errors="replace")  # half a surrogate pair has no UTF-8
+        body = _encode(payload).encode(errors="replace")  # half a surrogate pair has no UTF-8
+        return SecretBytes(body) if is_secret else body
 
     def _stream(self, request: LMRequest) -> Stream | None:
         return None if request.on_chunk is None else Stream(self._endpoint, self._wire, request.on_chunk)
@@ -159,14 +163,14 @@ class DirectEngine:
         return read_reply(self._endpoint, reply, partial(to_vectors, n=n), f"{n} embeddings")
 
     def _no_reply(self, error: OSError | UnreadableReplyError, timeout: float) -> LMError:
-        endpoint, place = self._endpoint, masked(self._endpoint.base_url or "")
+        endpoint, place = self._endpoint, self._endpoint.place
         if isinstance(error, UnreadableReplyError):
             return LMResponseError(f"{place}: {error}", model=endpoint.model, provider=endpoint.provider)
         if isinstance(error, TimeoutError):
             message = f"no whole reply from {place} within {timeout:g} seconds"
             return LMTimeoutError(message, model=endpoint.model, provider=endpoint.provider)
         return LMTransportError(
-            f"no whole reply from {place}: {masked(str(error))}",
+            f"no whole reply from {place}: {endpoint.without_credentials(str(error))}",
             model=endpoint.model,
             provider=endpoint.provider,
             # Servers close connections that were idle for a while: the next try need not wait.

@@ -47,7 +47,7 @@ from dspex_core.lm.engines.vectors import to_vectors
 from dspex_core.lm.engines.wire import MISREAD, DeclinedError, RefusedError, wire_format
 from dspex_core.lm.openai_form import plain
 from dspex_core.lm.providers import PROVIDERS, Endpoint
-from dspex_core.plain.secrets import SecretMapping, masked
+from dspex_core.plain.secrets import SecretMapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -312,10 +312,15 @@ class LiteLLMEngine:
             raise
         except Exception as error:
             kind = next((kind for origin, kind in _ORIGINS.items() if isinstance(error, origin)), LMUnexpectedError)
-            raise self._fail(kind, masked(str(error)) or type(error).__name__) from error
+            raise self._fail(kind, str(error) or type(error).__name__) from error
 
     def _fail(self, kind: type[LMError], message: str, status: int | None = None) -> LMError:
-        return kind(masked(message), model=self._endpoint.model, provider=self._endpoint.provider, status=status)
+        return kind(
+            self._endpoint.without_credentials(message),
+            model=self._endpoint.model,
+            provider=self._endpoint.provider,
+            status=status,
+        )
 
 
 def _status(error: Exception) -> int | None:

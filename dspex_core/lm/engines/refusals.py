@@ -86,7 +86,7 @@ def refusal(endpoint: Endpoint, status: int, headers: Mapping[str, str], body: b
 def error_in_reply(endpoint: Endpoint, error: RefusedError | DeclinedError, headers: Mapping[str, str]) -> LMError:
     """Return the error that a reply with status 200 holds."""
     if isinstance(error, DeclinedError):
-        message = f"the model refused to answer: {error.words.strip()}"
+        message = f"the model refused to answer: {endpoint.without_credentials(error.words.strip())}"
         return LMRefusalError(message, model=endpoint.model, provider=endpoint.provider, status=_OK)
     said = _explanation(error.said)
     return _error(endpoint, _OK, headers, said, repr(error.said)[:_EXCERPT])
@@ -98,11 +98,11 @@ def _error(endpoint: Endpoint, status: int, headers: Mapping[str, str], said: _E
         status = next((number for number in numbers if number in _ERRORS), _OK)
     kind = error_class(status, said.message, *said.codes)
     return kind(
-        said.message or default,
+        endpoint.without_credentials(said.message or default),
         model=endpoint.model,
         provider=endpoint.provider,
         status=status,
-        provider_code=said.codes[0] if said.codes else None,
+        provider_code=endpoint.without_credentials(said.codes[0]) if said.codes else None,
         request_id=headers.get("x-request-id") or headers.get("request-id"),
         retry_after=seconds_to_wait(headers, said.message, is_busy=kind is LMRateLimitError or status == _UNAVAILABLE),
     )

@@ -10,7 +10,6 @@ from dspex_core.lm.engines.events import EventParser
 from dspex_core.lm.engines.refusals import error_in_reply, refusal
 from dspex_core.lm.engines.wire import MISREAD, DeclinedError, RefusedError
 from dspex_core.lm.streaming import Emitter
-from dspex_core.plain.secrets import masked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -58,9 +57,9 @@ def read_completion(endpoint: Endpoint, wire: WireFormat, reply: HTTPReply) -> L
 
 
 def _checked_body(endpoint: Endpoint, reply: HTTPReply) -> bytes:
+    if reply.status != _OK:  # it may repeat a refused key, so no variable of this frame holds it
+        raise refusal(endpoint, reply.status, reply.headers, (reply.body or b"").lstrip(_BEFORE_JSON))
     body = (reply.body or b"").lstrip(_BEFORE_JSON)
-    if reply.status != _OK:
-        raise refusal(endpoint, reply.status, reply.headers, body)
     if not body:
         raise _lost(endpoint, f"the reply from {_place(endpoint)} is empty")
     return body
@@ -183,7 +182,7 @@ def _error_of(error: Exception, endpoint: Endpoint, body: bytes, wanted: str, *,
     """Return the `LMError` for an error of reading a body."""
     if isinstance(error, RefusedError | DeclinedError):
         return error_in_reply(endpoint, error, headers)
-    excerpt = masked(body[:_EXCERPT].decode(errors="replace"))
+    excerpt = endpoint.without_credentials(body[:_EXCERPT].decode(errors="replace"))
     message = f"{_place(endpoint)} did not reply with {wanted}; check the address; it began: {excerpt!r}"
     return LMResponseError(message, model=endpoint.model, provider=endpoint.provider, status=_OK)
 
@@ -193,4 +192,4 @@ def _lost(endpoint: Endpoint, message: str) -> LMError:
 
 
 def _place(endpoint: Endpoint) -> str:
-    return masked(endpoint.base_url or "")
+    return endpoint.place

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -51,7 +51,7 @@ class HTTPReply:
 
     status: int
     headers: Mapping[str, str]
-    body: bytes | None
+    body: bytes | None = field(repr=False)  # it may repeat a refused key
 
 
 class HTTPClient(forks.RenewedInChild):
