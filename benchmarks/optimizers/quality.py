@@ -22,7 +22,7 @@ import random
 import statistics
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +66,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of one compile: shares of right answers on the test rows, and LM calls of the compile."""
+    """The outcome of one compile: shares of right answers on the test rows, LM calls of the compile, and our trials."""
 
     task: str
     seed: int
@@ -78,6 +78,7 @@ class Outcome:
     instructions: str
     demos: int
     scores: list[float]
+    trials: list[dict[str, Any]] = field(default_factory=list)
 
 
 def load_tasks(banking: Path, reviews: Path) -> dict[str, Task]:
@@ -196,10 +197,12 @@ def measure(side: str, options: argparse.Namespace, path: Path) -> None:
     library = (dspex_library if side == OURS else dspy_library)(options.url, temperature=0, max_tokens=64)
     optimizers = {**OPTIMIZERS, **(beyond() if side == OURS else {})}
     done = {(outcome.task, outcome.seed, outcome.optimizer) for outcome in stored(path) if outcome.side == side}
-    for seed in range(options.seeds):
+    for seed in options.seed or range(options.seeds):
         for name, task in load_tasks(options.banking, options.reviews).items():
             for optimizer, make in optimizers.items():
-                chosen = not options.only or optimizer in options.only
+                chosen = all(
+                    not only or each in only for only, each in ((options.only, optimizer), (options.task, name))
+                )
                 if chosen and (name, seed, optimizer) not in done:
                     outcome = one(library, task, make, name=name, seed=seed, optimizer=optimizer)
                     with path.open("a", encoding="utf-8") as file:
@@ -230,7 +233,9 @@ def one(library: ModuleType, task: Task, make: Any, *, name: str, seed: int, opt
     [predictor] = compiled.predictors()
     instructions = predictor.signature.instructions
     share = (before.score / 100, after.score / 100)
-    return Outcome(name, seed, library.__name__, optimizer, *share, calls, instructions, len(predictor.demos), scores)
+    trials = [trial.to_json() for trial in compiled.trials] if library.__name__ == OURS else []
+    found = (calls, instructions, len(predictor.demos), scores, trials)
+    return Outcome(name, seed, library.__name__, optimizer, *share, *found)
 
 
 def count(library: ModuleType) -> int:
@@ -279,6 +284,8 @@ def main() -> None:
     parser.add_argument("reviews", type=Path, help="a folder with amazonReviewSnippets_GroundTruth.txt")
     parser.add_argument("--out", type=Path, required=True, help="the file of outcomes, a line of JSON each; added to")
     parser.add_argument("--seeds", type=int, default=3, help="how many (default: 3)")
+    parser.add_argument("--seed", type=int, action="append", help="one seed instead; may be repeated")
+    parser.add_argument("--task", action="append", help="a task to measure, such as 'product reviews'; may be repeated")
     parser.add_argument("--only", action="append", help="an optimizer to measure, such as 'MIPROv2'; may be repeated")
     parser.add_argument("--sides", nargs="+", choices=SIDES, default=SIDES)
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)

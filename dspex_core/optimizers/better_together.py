@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("dspex")
 _ARROW = "->"
-_STANDARD = frozenset({"trainset", "valset", "teacher", "seed", "budget", "journal"})
+_STANDARD = frozenset({"trainset", "valset", "teacher", "seed", "budget", "journal", "margin"})
 
 
 class BetterTogether(Optimizer):
@@ -154,7 +154,8 @@ class _Chain:
         run = self._run
         if self._shuffles:
             run.trainset = self._rng.sample(run.trainset, len(run.trainset))
-        common = {"trainset": run.trainset, "valset": run.valset, "teacher": run.teacher, "seed": run.seed}
+        sets = {"trainset": run.trainset, "valset": run.valset}
+        common = {**sets, "teacher": run.teacher, "seed": run.seed, "margin": run.margin}
         takes = taken_by(optimizer)
         given = {name: value for name, value in common.items() if name in takes and value is not None}
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("dspex")
 
 
-def problem_with(*, teacher: Any, budget: Any, journal: Any) -> str | None:
+def problem_with(*, teacher: Any, budget: Any, journal: Any, margin: Any) -> str | None:
     """Return why arguments beside the program and the examples cannot be used, or `None`."""
     if teacher is not None and not isinstance(teacher, Module):
         return f"the teacher must be a program, not {teacher!r:.200}"
@@ -29,6 +30,8 @@ def problem_with(*, teacher: Any, budget: Any, journal: Any) -> str | None:
         return f"the budget must be a Budget, such as Budget(calls={budget!r:.20}), not {budget!r:.200}"
     if journal is not None and not isinstance(journal, str | os.PathLike):
         return f"the journal must be the path of a file, not {journal!r:.200}"
+    if isinstance(margin, bool) or not isinstance(margin, int | float) or not 0 <= margin < math.inf:
+        return f"the margin must be a number of standard errors from 0 on, not {margin!r:.200}"
     return None
 
 

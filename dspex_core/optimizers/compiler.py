@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dspex_core.programs.base import Module
 
 Program = TypeVar("Program", bound="Module")
-_OF_COMPILE = frozenset({"teacher", "seed", "budget", "journal"})
+_OF_COMPILE = frozenset({"teacher", "seed", "budget", "journal", "margin"})
 
 
 class Compiler:
@@ -54,8 +54,8 @@ class Compiler:
             trainset: The examples to learn from: a list, or whatever `load_dataset` takes, such as a path.
             valset: The examples to choose between candidates by, likewise.
             save_to: The `.json` file of the artifact; it is written only when the compile has ended well.
-            **options: `teacher`, `seed`, `budget` and `journal` of the compile; others are the optimizer's if it is
-                given as a class, else its `compile`'s.
+            **options: `teacher`, `seed`, `budget`, `journal` and `margin` of the compile; others are the optimizer's
+                if it is given as a class, else its `compile`'s.
 
         Raises:
             ConfigurationError: A dataset or the optimizer cannot be used.

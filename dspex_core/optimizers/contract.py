@@ -22,6 +22,7 @@ from dspex_core.optimizers.journal import CompileJournal
 from dspex_core.optimizers.option_kinds import wrong_kinds
 from dspex_core.optimizers.plan import CompilePlan, cost_of
 from dspex_core.optimizers.run import Limits, Run
+from dspex_core.optimizers.trials import MARGIN
 from dspex_core.programs.adopting import adopted, adopted_rows
 from dspex_core.programs.base import Module
 from dspex_core.spending.budget import nested
@@ -78,6 +79,7 @@ class Optimizer(ABC):
         seed: int | None = None,
         budget: Budget | None = None,
         journal: str | PathLike[str] | None = None,
+        margin: float = MARGIN,
         **options: Any,
     ) -> Student:
         """Return a new program; student, teacher and optimizer stay as they are, also when it raises.
@@ -90,6 +92,8 @@ class Optimizer(ABC):
             seed: Decides everything random; the optimizer's own by default.
             budget: Limits this compile, within those around it. The best program so far is returned at its end.
             journal: A file for answers and trials. A compile that was killed goes on from it.
+            margin: How many standard errors a candidate must be better than the student, row by row on the valset,
+                to be returned in its place, where the student is a candidate, too. 0 for the highest score, as in DSPy.
             **options: Those of this optimizer's `_compile`.
 
         Returns:
@@ -102,9 +106,11 @@ class Optimizer(ABC):
         """
         student, teacher = adopted(student), adopted(teacher)
         trainset, valset = adopted_rows(trainset), adopted_rows(valset)
-        self._check(options, teacher=teacher, seed=seed, budget=budget, journal=journal, trainset=trainset)
+        given = {"teacher": teacher, "budget": budget, "journal": journal, "margin": margin}
+        self._check(options, trainset=trainset, seed=seed, **given)
         with self.compiling(student, trainset, valset, needs_inputs=self._needs_inputs) as attributes:
             run = self._run(student, trainset, valset, teacher, self.seed if seed is None else seed)
+            run.margin = margin
             attributes["result"] = program = self._framed(run, budget, journal, options)
             attributes.update(run.figures())
         return program
@@ -187,10 +193,10 @@ class Optimizer(ABC):
             if budget is not None:
                 stack.enter_context(context(budget=nested(budget, current().budget)))
             program = self._within(budget, run, options)
-            trials = run.leaderboard()
-        program.note_trials(trials)
-        if trials.doubt and len(_under_way.get()) == 1:  # the steps of a compile are not its result
-            _log.warning("%s: %s", run.optimizer, trials.doubt)
+        program.note_trials(trials := run.trials)
+        said = trials.kept or trials.doubt
+        if said and len(_under_way.get()) == 1:  # the steps of a compile are not its result
+            _log.warning("%s: %s", run.optimizer, said)
         return program
 
     def _within(self, budget: Budget | None, run: Run[Student], options: dict[str, Any]) -> Student:
@@ -237,7 +243,7 @@ class Optimizer(ABC):
         taken = [name for name, each in declared.items() if each.kind is inspect.Parameter.KEYWORD_ONLY]
         unknown = sorted(options.keys() - set(taken))
         if unknown:
-            known = ", ".join(["trainset", "valset", "teacher", "seed", "budget", "journal", *taken])
+            known = ", ".join(["trainset", "valset", "teacher", "seed", "budget", "journal", "margin", *taken])
             raise TypeError(f"{type(self).__name__}.compile does not take {', '.join(unknown)}; it takes {known}")
         problems = wrong_kinds(self._compile_options or self._compile, options)
         if problems:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic
 
 from dspex_core.config import current
@@ -12,7 +13,7 @@ from dspex_core.evaluation.evaluate import Evaluate
 from dspex_core.optimizers.demos import Student, seeded
 from dspex_core.optimizers.fingerprint import fingerprint_of, param_data
 from dspex_core.optimizers.search.prompts import prompts_of
-from dspex_core.optimizers.trials import Spent, Trial, Trials
+from dspex_core.optimizers.trials import MARGIN, Spent, Trial, Trials
 from dspex_core.plain.described import described
 from dspex_core.spending.usage import UsageTracker
 from dspex_core.telemetry.spans import span
@@ -60,6 +61,7 @@ class Run(Generic[Student]):
         usage: What this compile has asked of LMs so far.
         journal: Where trials are kept.
         total: How many candidates there will be, if that is known; for progress.
+        margin: How many standard errors the best must be better than the program as it is; see `Trials.best`.
         findings: What parts of an optimizer have found out and will need again, by a name for each.
     """
 
@@ -75,10 +77,12 @@ class Run(Generic[Student]):
     journal: CompileJournal | None = None
     total: int | None = None
     stopped: str = ""
+    margin: float = MARGIN
     findings: dict[str, Any] = field(default_factory=dict)
     _trials: list[Trial] = field(default_factory=list)
     _opened: int = 0
     _has_scored: bool = False
+    _unchanged: Trial | None = None
 
     def fingerprint(self, optimizer: Parameterized, options: Mapping[str, Any]) -> dict[str, Any]:
         """Return what the answers and trials of this run depend on, as JSON data, for its journal."""
@@ -91,7 +95,7 @@ class Run(Generic[Student]):
             if program is not None
         }
         given = {name: param_data(value) for name, value in options.items()}
-        return {**found, **states, "seed": self.seed, "options": given}
+        return {**found, **states, "seed": self.seed, "margin": self.margin, "options": given}
 
     def random(self, purpose: str | int) -> random.Random:
         """Return the random numbers for a purpose: others for each, and the same for the same seed."""
@@ -135,15 +139,18 @@ class Run(Generic[Student]):
 
     @property
     def trials(self) -> Trials:
-        """The trials so far."""
-        return Trials(self._trials, stopped=self.stopped, spent=self.spent)
+        """The trials so far: the leaderboard."""
+        return Trials(
+            self._trials,
+            stopped=self.stopped,
+            spent=self.spent,
+            unchanged=self._unchanged,
+            margin=self.margin,
+        )
 
-    def leaderboard(self) -> Trials:
-        """Return the trials, with the one of the student as it is."""
-        own = prompts_of(self.student)
-        full = ((trial, trial.program) for trial in self._trials if trial.is_full)
-        unchanged = next((trial for trial, program in full if program and prompts_of(program) == own), None)
-        return Trials(self._trials, stopped=self.stopped, spent=self.spent, unchanged=unchanged)
+    @cached_property
+    def _own_prompts(self) -> str:
+        return prompts_of(self.student)
 
     def figures(self) -> dict[str, float]:
         """Return what events say of the run: the examples that it used, and by how much the best beats the first."""
@@ -156,7 +163,7 @@ class Run(Generic[Student]):
 
     @property
     def best(self) -> Student | None:
-        """The best program that ran on the whole valset so far."""
+        """The best program that ran on the whole valset so far: the student's, unless another is clearly ahead."""
         best = self.trials.best
         return None if best is None else best.program  # type: ignore[return-value]  # candidates are students
 
@@ -234,10 +241,12 @@ class Run(Generic[Student]):
             program=candidate.program,
         )
         self._trials.append(trial)
+        if self._unchanged is None and trial.is_full and prompts_of(candidate.program) == self._own_prompts:
+            self._unchanged = trial
         if self.journal is not None:
             self.journal.add(trial)
-        best = self.trials.best
-        best_score = trial.score if best is None else best.score
+        leader = self.trials.leader
+        best_score = trial.score if leader is None else leader.score
         attributes.update(program=candidate.program, score=trial.score, best=best_score, trial=trial)
         number = f"{trial.number}{'' if self.total is None else f'/{self.total}'}"
         _log.info("candidate %s (%s): %.3f (best %.3f)", number, trial.name, trial.score, best_score)

@@ -10,7 +10,7 @@ from dspex_core.errors import ConfigurationError
 from dspex_core.errors.foreign_code import foreign_code
 from dspex_core.plain.described import described
 from dspex_core.stats.intervals import Interval, mean_interval
-from dspex_core.stats.paired import paired_p
+from dspex_core.stats.paired import paired_p, standard_errors
 from dspex_core.stats.selection import best_of
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dspex_core.stats.selection import Selected
 
 _CHANCE = 0.05  # the p from which on a gain may be chance
+MARGIN = 1.0  # standard errors; `benchmarks/optimizers/choosing.py` compares it with others
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,7 @@ class Trials(Sequence[Trial]):
         stopped: Why the search ended early, such as a budget that ran out; empty if it did not.
         spent: What the whole compile has asked of LMs.
         unchanged: The trial of the program as it was before; `None` if it was not scored on the whole valset.
+        margin: How many standard errors the best must be better than that program; see `best`.
     """
 
     def __init__(
@@ -109,8 +111,10 @@ class Trials(Sequence[Trial]):
         stopped: str = "",
         spent: Spent | None = None,
         unchanged: Trial | None = None,
+        margin: float = MARGIN,
     ) -> None:
         self._trials = tuple(trials)
+        self._margin = margin
         self._unchanged = None if unchanged is None else unchanged.number
         self.stopped = stopped
         self.spent = spent or sum((trial.spent for trial in self._trials), Spent())
@@ -129,9 +133,34 @@ class Trials(Sequence[Trial]):
 
     @property
     def best(self) -> Trial | None:
+        """The trial that is chosen: the program as it was before, unless another is better by more than chance.
+
+        It is the one with the highest score on the whole valset, of equal ones that with the lowest number. Where the
+        program as it was before is on the leaderboard, only those count that are ahead of it by at least `margin`
+        standard errors of the paired differences, row by row; without any, that program stays. `None` if no trial ran
+        on the whole valset.
+
+        Source: the one-standard-error rule of Breiman et al. 1984, "Classification and Regression Trees", as in
+        section 7.10 of Hastie et al. 2009, "The Elements of Statistical Learning", applied to paired differences.
+        """
+        before = self.unchanged
+        return next((trial for trial in self._ranked if before is None or self._is_ahead(trial, before)), before)
+
+    @property
+    def leader(self) -> Trial | None:
         """The trial with the highest score on the whole valset, of equal ones the lowest number; `None` without any."""
+        return next(iter(self._ranked), None)
+
+    @property
+    def _ranked(self) -> list[Trial]:
         full = [trial for trial in self._trials if trial.is_full and trial.n]
-        return max(full, key=lambda trial: (trial.score, -trial.number), default=None)
+        return sorted(full, key=lambda trial: (-trial.score, trial.number))
+
+    def _is_ahead(self, trial: Trial, before: Trial) -> bool:
+        """Whether a trial can be chosen instead of the program as it was before."""
+        if not self._margin:  # the plain maximum
+            return True
+        return standard_errors(_differences(trial, before)) >= self._margin
 
     @property
     def unchanged(self) -> Trial | None:
@@ -148,12 +177,25 @@ class Trials(Sequence[Trial]):
         best, before = self.best, self.unchanged
         if best is None or before is None or before is best:
             return ""
-        p = paired_p([score - before.scores[row] for row, score in best.scores.items()])
+        p = paired_p(_differences(best, before))
         if p < _CHANCE:
             return ""
         return (
             f"the best ({best.name}) is not clearly better than the program as it was before: {best.score:.3f} and "
             f"{before.score:.3f} on the same {best.n} rows may differ by chance (paired p = {p:.2f})"
+        )
+
+    @property
+    def kept(self) -> str:
+        """A sentence if the program as it was before stays although another has a higher score; else empty."""
+        best, leader = self.best, self.leader
+        if best is None or leader is None or best is not self.unchanged or leader.score <= best.score:
+            return ""
+        ahead = standard_errors(_differences(leader, best))
+        return (
+            f"the program as it was before is kept: the highest score ({leader.name}, {leader.score:.3f}) is ahead of "
+            f"its own ({best.score:.3f}, the same {best.n} rows) by {ahead:.1f} standard errors of the paired "
+            f"differences, which may be chance; {self._margin:g} would be enough (margin=0 takes the highest score)"
         )
 
     @property
@@ -198,8 +240,7 @@ class Trials(Sequence[Trial]):
                 f"the best of {selected.of} scores {selected.score:.3f} on the {selected.n} rows that chose it; "
                 f"on new rows expect about {selected.corrected:.3f}; this is not a test score"
             )
-        if self.doubt:
-            lines.append(self.doubt)
+        lines += filter(None, (self.kept, self.doubt))
         if self.stopped:
             lines.append(f"it ended early: {self.stopped}")
         return "\n".join(lines)
@@ -236,6 +277,10 @@ class Trials(Sequence[Trial]):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_trials": tuple(replace(trial, program=None) for trial in self._trials)}
+
+
+def _differences(trial: Trial, other: Trial) -> list[float]:
+    return [score - other.scores[row] for row, score in trial.scores.items()]
 
 
 def _row(trial: Trial, *, is_best: bool) -> dict[str, Any]:

@@ -29,6 +29,23 @@ def paired_p(differences: Sequence[float], *, seed: int = 0) -> float:
     return sign_flip_test(differences, seed=seed)
 
 
+def standard_errors(differences: Sequence[float]) -> float:
+    """Return how many standard errors the mean of paired differences is above 0; negative if it is below.
+
+    The error is that of a mean of 0, the square root of the sum of squares by n: so one gain without a loss is exactly
+    1, and g gains with l losses are (g - l) / sqrt(g + l), as in McNemar's test. 0 where nothing differs.
+
+    Raises:
+        ConfigurationError: `differences` is empty, or a value is not finite.
+    """
+    check_values(differences)
+    largest = max(map(abs, differences))
+    if not largest:
+        return 0.0
+    scaled = [difference / largest for difference in differences]  # squares of tiny ones would be 0
+    return round(math.fsum(scaled) / math.sqrt(math.fsum(each * each for each in scaled)), 9)
+
+
 def mcnemar_exact(lost: int, gained: int) -> float:
     """Return the two-sided p of McNemar's exact test.
 

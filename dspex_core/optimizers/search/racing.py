@@ -74,7 +74,7 @@ def challenge(run: Run[Student], candidate: Candidate[Student]) -> Trial:
     Returns:
         Its trial; `trial.is_full` says whether it went the whole way.
     """
-    best, order = run.trials.best, order_of(run)
+    best, order = run.trials.leader, order_of(run)
     for rows, _ in _stages(len(order)) if best is not None else ():
         candidate.score(order[:rows])
         if best is not None and _is_clearly_worse(candidate.scores, best.scores):
@@ -90,7 +90,7 @@ def raced(run: Run[Student], proposal: Proposal[Student]) -> Trial:
 
 def estimated(run: Run[Any], trial: Trial) -> float:
     """Return a trial's score; of a dropped one what it would be on all rows, by how far it is behind the best."""
-    best = run.trials.best
+    best = run.trials.leader
     if trial.is_full or best is None:
         return trial.score
     behind = sum(best.scores[row] - score for row, score in trial.scores.items()) / trial.n
