@@ -15,7 +15,7 @@ from pytest_dspex.hookspecs import specs
 from pytest_dspex.keys import COLLECTED_ITEMS, PLACE, PLACES, SIBLINGS, SKIPPED_MODULES
 from pytest_dspex.reports import alike, cleaning, targets
 from pytest_dspex.running import around as running
-from pytest_dspex.running import routing, shared_fixtures
+from pytest_dspex.running import misses, routing, shared_fixtures
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -185,7 +185,7 @@ def pytest_fixture_setup(
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Fail the test for the checks that failed while it ran."""
     result = yield
-    running.raise_unseen(item)
+    misses.raise_unseen(item)
     running.raise_checks(item)
     return result
 
@@ -195,13 +195,14 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Add the case's scores to its report, and remove credentials and control characters from the report."""
-    cause = None
+    cause, miss = None, misses.fail_for(item, call)
     if call.excinfo is not None:
         from pytest_dspex.running.failures import cause_of
 
         cause = cause_of(item, call.excinfo.value)
-    running.annotate(item, call)
-    report = running.judged_together(item, call, (yield))
+    running.annotate(item, call, is_missed=miss is not None)
+    report = misses.never_hidden((yield), miss)
+    report = running.judged_together(item, call, report, is_missed=miss is not None)
     if cause is not None:
         alike.note(report, cause)
     return cleaning.clean_test_report(report, item)

@@ -25,7 +25,6 @@ class LiveRecorder(SessionRecorder):
 
     def __init__(self, tracker: UsageTracker | None = None) -> None:
         self.tracker = tracker if tracker is not None else UsageTracker()
-        self.unseen: BaseException | None = None
         self._lock = threading.Lock()
         self._rollouts: dict[str, LMResponse] = {}
 
@@ -65,6 +64,9 @@ class LiveRecorder(SessionRecorder):
 
     def record_http(self, request: HTTPRequest, reply: HTTPReply) -> None:
         """Take the reply of a server."""
+
+    def take_miss(self) -> None:
+        """Return `None`: nothing has to be recorded."""
 
     def begin_again(self) -> None:
         """Forget the replies, as the test is run again."""

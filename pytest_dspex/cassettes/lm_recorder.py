@@ -149,7 +149,7 @@ class CassetteRecorder(SessionRecorder):
         self._case = self._mask.text(case)
         self._mode = record
         self._process = process or os.getpid()
-        self.unseen: CassetteMiss | None = None  # a miss in a forked child, which raises `MissElsewhereError` instead
+        self._first_miss: CassetteMiss | None = None  # since the last `take_miss`
         self._lock = threading.Lock()
         self._equal_requests = Counter[str]()  # by the key of the first
         self._repeats = Repeats(lanes or Lanes(), taken)
@@ -264,9 +264,14 @@ class CassetteRecorder(SessionRecorder):
         miss = CassetteMiss(
             path=self._store.path, case=self._case, model=model, request=asked, nearest=nearest, recorded=recorded
         )
-        if os.getpid() != self._process:
-            self.unseen = miss
-            return MissElsewhereError(str(miss))
+        with self._lock:
+            self._first_miss = self._first_miss or miss
+        return miss if os.getpid() == self._process else MissElsewhereError(str(miss))
+
+    def take_miss(self) -> CassetteMiss | None:
+        """Return the first miss, once: whoever made the request may have swallowed it."""
+        with self._lock:
+            miss, self._first_miss = self._first_miss, None
         return miss
 
     def record(self, model: str, request: LMRequest, response: LMResponse) -> None:

@@ -54,25 +54,19 @@ def begin(item: pytest.Item) -> None:
     item.stash[ATTEMPTED] = True
 
 
-def judged_together(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> pytest.TestReport:
-    """Return the report of a test; that of an attempt at a repeated case is judged with the others."""
+def judged_together(
+    item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport, *, is_missed: bool
+) -> pytest.TestReport:
+    """Return the report of a test; that of an attempt at a repeated case is judged with the others.
+
+    A request that is not recorded stays a failure.
+    """
     case = item.stash.get(CASE, None)
-    if case is None or not case.repeated:
+    if case is None or not case.repeated or is_missed:
         return report
     from pytest_dspex.running.attempts import judge_together  # imported only in sessions with repeats
 
     return judge_together(item, call, report)
-
-
-def raise_unseen(item: pytest.Item) -> None:
-    """Raise the miss of a thread or child of a test that passed without noticing it."""
-    router = item.config.stash.get(ROUTER, None)
-    if router is None or RECORDER not in item.stash:
-        return
-    recorder = item.stash[RECORDER]
-    miss = router.take_unseen(recorder) or recorder.unseen
-    if miss is not None:
-        raise miss
 
 
 def raise_checks(item: pytest.Item) -> None:
@@ -82,31 +76,22 @@ def raise_checks(item: pytest.Item) -> None:
         pytest.fail(_take_checks(case), pytrace=False)
 
 
-def annotate(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+def annotate(item: pytest.Item, call: pytest.CallInfo[None], *, is_missed: bool) -> None:
     """Note how a phase of a test ended, and shorten the traceback of its failure."""
     error = call.excinfo.value if call.excinfo is not None else None
     if call.when == "call" and _is_end(error) and RECORDING in item.config.stash:
         item.config.stash[RECORDING].ran(item, has_failed=error is not None)
-    router = item.config.stash.get(ROUTER, None)
-    if error is not None and router is not None and RECORDER in item.stash:
-        router.take_unseen(item.stash[RECORDER])  # the test has failed: one reason is enough
     if call.when == "teardown" and (recorder := item.stash.get(RECORDER, None)) is not None:
         recorder.begin_again()
-        if router is not None:
+        if (router := item.config.stash.get(ROUTER, None)) is not None:
             router.lanes.begin_again(recorder)
     case = item.stash.get(CASE, None)
     if case is not None:
-        _note(item, case, call)
+        _note(item, case, call, is_missed=is_missed)
     if error is not None and (case is not None or isinstance(error, DSPexError)):
         from pytest_dspex.running.failures import clarify
 
         clarify(call, full_trace=item.config.getoption("fulltrace", default=False))
-
-
-def _is_assertion(error: BaseException) -> bool:
-    from pytest_dspex.cassettes.lm_recorder import CassetteMiss
-
-    return isinstance(error, _ASSERTIONS) and not isinstance(error, CassetteMiss)
 
 
 def _is_end(error: BaseException | None) -> bool:
@@ -116,13 +101,7 @@ def _is_end(error: BaseException | None) -> bool:
     return isinstance(error, AssertionError | pytest.fail.Exception) and not isinstance(error, pytest.xfail.Exception)
 
 
-def _is_miss(error: BaseException) -> bool:
-    from pytest_dspex.cassettes.lm_recorder import CassetteMiss
-
-    return isinstance(error, CassetteMiss)
-
-
-def _note(item: pytest.Item, case: Case, call: pytest.CallInfo[None]) -> None:
+def _note(item: pytest.Item, case: Case, call: pytest.CallInfo[None], *, is_missed: bool) -> None:
     """Put the case's current results into the item's user properties, in place of earlier ones."""
     from pytest_dspex.gates.records import PROPERTY
     from pytest_dspex.running.facts import facts_of, report_of
@@ -133,9 +112,9 @@ def _note(item: pytest.Item, case: Case, call: pytest.CallInfo[None]) -> None:
         case.error = case.is_missed = False
         case.facts = None
         case.attempt += 1
-    if call.excinfo is not None and not _is_assertion(call.excinfo.value):
+    if call.excinfo is not None and (is_missed or not isinstance(call.excinfo.value, _ASSERTIONS)):
         case.error = True
-        case.is_missed = _is_miss(call.excinfo.value)
+        case.is_missed = is_missed
     is_ready = call.when == "setup" and call.excinfo is None  # checks of its fixtures are raised after its call
     if case.checks and not is_ready:  # the test failed before its end, where `raise_checks` reports them
         item.add_report_section(call.when, "checks", _take_checks(case))

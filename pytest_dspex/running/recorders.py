@@ -107,10 +107,9 @@ class OnDemand(SessionRecorder):
         """Whether an LM was called."""
         return "opened" in vars(self)
 
-    @property
-    def unseen(self) -> BaseException | None:
-        """The miss in a forked child."""
-        return self.opened.unseen if self.is_open else None
+    def take_miss(self) -> BaseException | None:
+        """Return the first request that was not recorded, once."""
+        return self.opened.take_miss() if self.is_open else None
 
     @cached_property
     def opened(self) -> CassetteRecorder:

@@ -11,6 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pytest_dspex.cassettes.stash import RECORDING
+from pytest_dspex.running.misses import take_of
 from pytest_dspex.running.recorders import OnDemand
 from pytest_dspex.running.routing import ROUTER
 
@@ -45,21 +46,18 @@ def around_setup(definition: pytest.FixtureDef[Any], request: pytest.FixtureRequ
         with router.serving(recorder):
             yield
     except BaseException:
-        router.take_unseen(recorder)  # one reason is enough
+        take_of(recorder, router)  # one reason is enough
         raise
     finally:
         definition.addfinalizer(lambda: teardown.enter_context(router.serving(recorder)))
     if recorder.is_open:
-        _raise_unseen(router, recorder)
+        if (miss := take_of(recorder, router)) is not None:
+            definition.finish(request)  # type: ignore[arg-type]  # else the next test would get the fixture's value
+            raise miss
         request.config.stash[RECORDING].was_set_up(place())
 
 
 def _end(router: Router, recorder: OnDemand, teardown: ExitStack) -> None:
     teardown.close()
-    _raise_unseen(router, recorder)
-
-
-def _raise_unseen(router: Router, recorder: OnDemand) -> None:
-    miss = router.take_unseen(recorder) or recorder.unseen
-    if miss is not None:
+    if (miss := take_of(recorder, router)) is not None:
         raise miss

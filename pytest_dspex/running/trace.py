@@ -49,9 +49,8 @@ class Cassette(Protocol):
     def for_worker(self) -> WorkerRecorder:
         """Return what stands for this recorder in the workers of an executor."""
 
-    @property
-    def unseen(self) -> BaseException | None:
-        """The miss in a forked child."""
+    def take_miss(self) -> BaseException | None:
+        """Return the first request that was not recorded, once."""
 
 
 class Made(NamedTuple):
@@ -192,10 +191,9 @@ class Trace(SessionRecorder):
             response = replace(response, cost=_price(model, response))
         return response
 
-    @property
-    def unseen(self) -> BaseException | None:
-        """The miss in a forked child."""
-        return None if self._recorder is None else self._recorder.unseen
+    def take_miss(self) -> BaseException | None:
+        """Return the first request that was not recorded, once."""
+        return None if self._recorder is None else self._recorder.take_miss()
 
     def take(self) -> tuple[Made, ...]:
         """Return the calls so far, in the order of the program, and forget them."""
