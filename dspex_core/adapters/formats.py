@@ -9,10 +9,11 @@ from dspex_core.adapters.markers import marked_answers, plain_answer
 from dspex_core.adapters.objects import object_answers
 from dspex_core.adapters.parse import Format, parse_text, parse_value
 from dspex_core.adapters.tags import only_answer, plain, read_content, tagged_answers
+from dspex_core.plain.reading.numbers import WrittenNumber
 
 
 def _data_text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return str(value) if isinstance(value, str | WrittenNumber) else json.dumps(value, ensure_ascii=False)
 
 
 def _content_text(content: Any) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.adapters.answers import is_placeholder
 from dspex_core.plain.reading.forgiving import field_names, fits
+from dspex_core.plain.reading.numbers import as_written
 from dspex_core.plain.reading.texts import decoded, fenced, has_bullets, literal_readings
 from dspex_core.plain.repair import mended, repaired
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from dspex_core.signatures.signature import Signature
 
-_DECODER = json.JSONDecoder(strict=False)
+_DECODER = json.JSONDecoder(strict=False, parse_float=as_written)
 _MAX_STARTS = 100  # each brace is tried as the start of an object: keeps a reply full of them linear
 _NOT_JSON = (ValueError, RecursionError)
 _SMART_QUOTES = str.maketrans("\u201c\u201d\u201e\u201f\uff02", '"""""')
@@ -31,15 +32,34 @@ def object_answers(signature: type[Signature], text: str) -> Iterator[Mapping[st
     if "\\" not in text:
         with suppress(*_NOT_JSON):  # the reply as it should be
             whole = _DECODER.decode(text)
-            if isinstance(whole, dict) and whole.keys() >= names.keys():
+            if isinstance(whole, dict) and whole.keys() >= names.keys() and not _is_schema(signature, whole):
                 yield whole
     found = extract_json_object(text, names)
+    if found is not None and names and _is_schema(signature, found):
+        if not all("value" in found[name] for name in names):
+            return
+        found = {name: found[name]["value"] for name in names}
     if found is not None and (any(name in found for name in names) or not names):
         yield found
     if len(names) == 1:
         yield from _only_output(signature, text, found)
     elif found is not None:
         yield found
+
+
+def _is_schema(signature: type[Signature], found: Mapping[str, Any]) -> bool:
+    """Whether an object is the schema of the outputs, which some models repeat, and not their values."""
+    fields = signature.output_fields
+    return all(_describes(found.get(name)) for name in fields) and not any(
+        fits(field.annotation, found[name]) for name, field in fields.items()
+    )
+
+
+def _describes(value: Any) -> bool:
+    """Whether a value is a JSON schema."""
+    return isinstance(value, dict) and (
+        isinstance(value.get("type"), str) or any(key in value for key in ("anyOf", "allOf", "$ref", "enum"))
+    )
 
 
 def extract_json_object(text: str, names: Collection[str]) -> dict[str, Any] | None:
@@ -69,7 +89,7 @@ def _shared(found: Mapping[str, Any], names: Collection[str]) -> int:
 
 
 def _is_layout(found: Mapping[str, Any], names: Collection[str]) -> bool:
-    return bool(names) and all(is_placeholder(name, found[name]) for name in names)
+    return bool(names) and all(is_placeholder(name, found[name]) or _describes(found[name]) for name in names)
 
 
 def _with_names(found: dict[str, Any], names: Collection[str]) -> dict[str, Any]:

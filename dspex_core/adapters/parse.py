@@ -16,6 +16,8 @@ from dspex_core.errors import AdapterParseError, SignatureError
 from dspex_core.plain.display import error_text
 from dspex_core.plain.reading.choices import choice, choices
 from dspex_core.plain.reading.forgiving import AmbiguousValueError, forgiven
+from dspex_core.plain.reading.moments import check_moments
+from dspex_core.plain.reading.numbers import WrittenNumber, without_texts
 from dspex_core.plain.reading.texts import literal_readings, repaired_readings
 
 if TYPE_CHECKING:
@@ -173,7 +175,9 @@ def parse_text(field: SignatureField, text: str) -> Any:
         return _checked(field, None if text.strip().casefold() in _NONE else text)
     if "\\" not in text:
         try:  # most of what models write is JSON that fits
-            return field.validate(_decode(text))
+            value = _decode(text)
+            check_moments(field.annotation, value)
+            return field.validate(value)
         except Exception:  # noqa: BLE001, S110  all readings are tried below, and the error is reported
             pass
     errors: list[Exception] = []
@@ -195,14 +199,16 @@ def _readings(text: str) -> Iterator[Any]:
 
 def _validated(field: SignatureField, value: Any) -> Any:
     """Return a value converted to the field's type, leniently if strict validation fails."""
+    check_moments(field.annotation, value)
     try:
-        return _checked(field, value)
+        return without_texts(_checked(field, value))
     except ValueError:
         constraints = field.constraints
         meant = forgiven(_with_constraints(field) if constraints else field.annotation, value)
         if meant is value:
             raise
-        return _checked(field, meant)
+        check_moments(field.annotation, meant)
+        return without_texts(_checked(field, meant))
 
 
 def _with_constraints(field: SignatureField) -> Any:
@@ -225,8 +231,8 @@ def _checked(field: SignatureField, value: Any) -> Any:
 
 
 def _as_text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
+    if isinstance(value, str | WrittenNumber):
+        return str(value)
     if value is None:
         raise ValueError("null where text was expected")
     return json.dumps(value, ensure_ascii=False, allow_nan=False)

@@ -6,6 +6,7 @@ before "rac", and `\beta` a backspace before "eta": no text has these.
 
 from __future__ import annotations
 
+import json
 import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -24,9 +25,21 @@ _COMMANDS = (
 _ESCAPE = re.compile(
     rf"\\(?:(?P<lone>[bfr](?=[a-zA-Z])|(?:{_COMMANDS})(?![a-zA-Z])|u(?![0-9a-fA-F]{{4}})|[^\"'\\/bfnrtu])|.)", re.DOTALL
 )
-_THOUSANDS = re.compile(
-    r'(?P<text>"(?:[^"\\]|\\.)*")|(?P<colon>:\s*)(?P<number>-?\d{1,3}(?:,\d{3})+)(?=\s*[,}\n])', re.DOTALL
+# Texts and other values that json-repair would cut short or take for something else.
+_STRING = r'"(?:[^"\\]|\\.)*"'
+_ODD = re.compile(
+    r'"""(?P<long>.*?)"""'
+    rf"|(?P<joined>{_STRING}(?:\s*\+\s*{_STRING})+)|(?P<text>{_STRING})"
+    r"|(?P<before>[:,\[]\s*)(?:`(?P<ticked>[^`]*)`|(?P<number>[+-]?\d[^,{}\[\]\n\"':]*(?:,\d{3}(?!\d))*)(?=\s*[,}\]\n]))",
+    re.DOTALL,
 )
+_PART = re.compile(_STRING, re.DOTALL)
+_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
+_ENDS = ("}", "]", "`", ";", ")", ".", ">")  # a text that goes on behind the JSON
+_BREAK = re.compile(r"[,:\d.+-]\s*\Z")
+_COMMENT = re.compile(r"\s*(?:#|//|/\*)")
+_OMITTED = re.compile(r"[,\[{:]\s*(?:\.\.\.|\u2026)\s*[,\]}]")
+_SIMPLE = re.compile(rf"{_STRING}|'(?:[^'\\\n]|\\.)*'(?=\s*[,:\]}}])", re.DOTALL)
 
 
 def mended(text: str) -> str:
@@ -35,21 +48,45 @@ def mended(text: str) -> str:
 
 
 def repaired(text: str) -> Iterator[Any]:
-    """Yield the likely value of a broken JSON text, or nothing."""
+    """Yield the likely value of a broken JSON text, or nothing where a part of it is missing."""
     with foreign_code():
         from json_repair import repair_json  # only broken replies need it
 
-    if text.count("{") + text.count("[") - text.count("}") - text.count("]") <= _MAX_UNCLOSED:
+    if text.count("{") + text.count("[") - text.count("}") - text.count("]") <= _MAX_UNCLOSED and not _lacks_parts(
+        text
+    ):
         with suppress(Exception):  # some replies make it trip over its own assertions
             with foreign_code():
-                value = repair_json(_THOUSANDS.sub(_quoted, mended(text)), return_objects=True, skip_json_loads=True)
+                value = repair_json(_ODD.sub(_as_json, mended(text)), return_objects=True, skip_json_loads=True)
             yield value
+
+
+def _lacks_parts(text: str) -> bool:
+    """Whether a text breaks off in a list, a string or a number, or leaves out items by dots."""
+    marks = _SIMPLE.sub('""', mended(text))
+    if _OMITTED.search(marks):
+        return True
+    lacks_list = marks.count("[") > marks.count("]")
+    if lacks_list and marks.count("{") > marks.count("}"):
+        return True
+    is_open = text.rstrip()[-1:] not in _ENDS
+    return is_open and (lacks_list or marks.count('"') % 2 == 1 or bool(_BREAK.search(marks)))
 
 
 def _doubled(escape: re.Match[str]) -> str:
     return f"\\{escape[0]}" if escape["lone"] else escape[0]
 
 
-def _quoted(found: re.Match[str]) -> str:
-    """Return a number with thousands separators as a text, so that it stays in one piece."""
-    return found[0] if found["text"] else f'{found["colon"]}"{found["number"]}"'
+def _as_json(found: re.Match[str]) -> str:
+    """Return a value as JSON has it: what is not a number is a text, whose type may still make one of it."""
+    if found["text"]:
+        return found[0]
+    if found["joined"]:
+        return json.dumps("".join(json.loads(part, strict=False) for part in _PART.findall(found["joined"])))
+    if found["long"] is not None:
+        return json.dumps(found["long"].removeprefix("\n"))
+    if found["ticked"] is not None:
+        return found["before"] + json.dumps(found["ticked"])
+    number = _COMMENT.split(found["number"], maxsplit=1)[0].rstrip()
+    is_plain = _NUMBER.fullmatch(number) or number != found["number"].rstrip()
+    return found[0] if is_plain else found["before"] + json.dumps(number)

@@ -14,6 +14,7 @@ from dspex_core.plain.data import to_json
 from dspex_core.plain.display import error_text
 from dspex_core.plain.reading.annotations import portable
 from dspex_core.plain.reading.forgiving import AmbiguousValueError, field_names, fits, forgiven
+from dspex_core.plain.reading.moments import check_moments
 from dspex_core.signatures import schemas
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ class Arguments:
 
     def _read(self, taken: Mapping[str, Any]) -> Any:
         """Return arguments converted to their types, leniently if strict validation fails."""
+        for name, value in taken.items():
+            check_moments(self.types.get(name, Any), value)
         try:
             return self._validator.validate_python(taken)
         except ValueError:

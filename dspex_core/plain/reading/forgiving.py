@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import collections.abc
 import json
-import re
 import typing
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import fields as dataclass_fields
 from dataclasses import is_dataclass
-from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
 from types import NoneType, UnionType
@@ -23,7 +21,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from dspex_core.plain.prompt_values import PromptValue
 from dspex_core.plain.reading.annotations import bare_type, portable, unwrapped
 from dspex_core.plain.reading.choices import choice, choices, normal_name, undecorated
-from dspex_core.plain.reading.numbers import numbers_meant
+from dspex_core.plain.reading.dates import moments_meant
+from dspex_core.plain.reading.numbers import WrittenNumber, numbers_meant
 from dspex_core.plain.reading.texts import lines_of, literal_readings, repaired_readings
 
 _MAX_DEPTH = 60  # no type that a person writes is deeper; a model caught in a loop is
@@ -33,9 +32,6 @@ _LISTS = (
     *(collections.abc.Set, collections.abc.MutableSet, collections.abc.Iterable, collections.abc.Collection),
 )
 _DICTS = (dict, collections.abc.Mapping, collections.abc.MutableMapping, collections.OrderedDict)
-_DATE = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)")
-_DATETIME = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?(?!\d)")
-_MAX_TEXT = 200  # characters of a text in which a date is looked for
 
 
 class AmbiguousValueError(ValueError):
@@ -81,7 +77,7 @@ def _as_text(value: Any) -> Any:
 
 
 def _scalar_text(value: Any) -> str:
-    if isinstance(value, str | Decimal):
+    if isinstance(value, str | Decimal | WrittenNumber):
         return str(value)
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
@@ -168,7 +164,7 @@ def _scalar(kind: Any, bare: Any, text: str) -> Any:
         return None if means_nothing(text) else text
     if bare in (int, float, Decimal):
         return _number(kind, bare, text)
-    for found in (undecorated(text), *_dates(bare, text)):
+    for found in (undecorated(text), *moments_meant(bare, text)):
         if found != text and fits(kind, found):
             return found
     return text
@@ -181,13 +177,6 @@ def _number(kind: Any, bare: Any, text: str) -> Any:
         named = " or ".join(f"{number.normalize():f}" for number in fitting)
         raise AmbiguousValueError(f"{text!r} may mean {named}: write the number alone")
     return fitting[0] if fitting else text
-
-
-def _dates(bare: Any, text: str) -> list[str]:
-    """Return the one date in a text."""
-    pattern = {date: _DATE, datetime: _DATETIME}.get(bare)
-    found = pattern.findall(text) if pattern is not None and len(text) <= _MAX_TEXT else []
-    return found if len(found) == 1 else []
 
 
 def fields_of(kind: Any) -> dict[str, Any]:

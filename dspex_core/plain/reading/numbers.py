@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from decimal import Decimal
+from typing import Any, Self
 
 from dspex_core.plain.reading.choices import undecorated
 
@@ -13,11 +14,43 @@ _UNSIGNED = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
 _NUMBER = rf"[+-]?{_UNSIGNED}"
 _CURRENCY = "[$€£¥₹]"
 _PLAIN = re.compile(
-    rf"(?:(?P<before>[+-])\s*{_CURRENCY}?|{_CURRENCY}\s*(?P<behind>[+-])?)?"
-    rf"\s*(?P<number>{_UNSIGNED})\s*{_CURRENCY}?"
+    rf"(?:(?P<before>[+-])[ \t]*{_CURRENCY}?|{_CURRENCY}\s*(?P<behind>[+-])?)?"
+    rf"[ \t]*(?P<number>{_UNSIGNED})\s*{_CURRENCY}?"
 )
 _PERCENT = re.compile(rf"(?P<number>{_NUMBER})\s*%")
 _FRACTION = re.compile(rf"(?P<number>{_NUMBER})\s*/\s*(?P<of>{_UNSIGNED})")
+
+
+class WrittenNumber(float):
+    """A number in JSON whose text says more than its value: `1.10` may be a version."""
+
+    __slots__ = ("_text",)
+    _text: str
+
+    def __new__(cls, text: str) -> Self:
+        """Make a number that keeps its text."""
+        number = super().__new__(cls, text)
+        number._text = text
+        return number
+
+    def __str__(self) -> str:
+        """Return the number as it is written."""
+        return self._text
+
+
+def as_written(text: str) -> float:
+    """Return a number of a JSON text, with its text if that is not the usual one."""
+    number = float(text)
+    return number if repr(number) == text else WrittenNumber(text)
+
+
+def without_texts(value: Any) -> Any:
+    """Return data in which numbers are nothing but numbers."""
+    if isinstance(value, WrittenNumber):
+        return float(value)
+    if isinstance(value, dict):
+        return {key: without_texts(item) for key, item in value.items()}
+    return [without_texts(item) for item in value] if isinstance(value, list) else value
 
 
 def numbers_meant(text: str, *, whole: bool) -> list[Decimal]:

@@ -8,6 +8,7 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from dspex_core.plain.reading.numbers import as_written
 from dspex_core.plain.repair import mended, repaired
 
 if TYPE_CHECKING:
@@ -17,9 +18,10 @@ _FENCED = re.compile(r"```[^\n`]*\n(.*?)```", re.DOTALL)
 _NOT_JSON = (ValueError, RecursionError)  # a reply of 10,000 brackets exceeds the decoder's depth
 _STRING = re.compile(r'"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'')
 _CUT_NUMBER = re.compile(r"(?<![\d.])\d{1,3},0\d\d(?!\d)")  # `1,000`, which Python takes for 1 and 0
-_BULLET = re.compile(r"\s*(?:[-*+\u2022\u25aa\u2023\u2013]|\(?\d{1,4}[.)]|\(?[a-zA-Z][)])\s+(?=\S)")
+_BULLET = re.compile(r"\s*(?:[-*+\u2022\u25aa\u2023\u2013\u2014]|\(?\d{1,4}[.)]|\(?[a-zA-Z][)])\s+(?=\S)")
 _HEADING = re.compile(r".*:\s*\Z")
-_LENIENT = json.JSONDecoder(strict=False)  # a line break in a string is one
+_STRICT = json.JSONDecoder(parse_float=as_written)
+_LENIENT = json.JSONDecoder(strict=False, parse_float=as_written)  # a line break in a string is one
 _MAX_LINES = 10_000
 
 
@@ -46,7 +48,7 @@ def decoded(text: str) -> Iterator[Any]:
     """Yield the value of a JSON text, or nothing."""
     if "\\" not in text:
         with suppress(*_NOT_JSON):
-            yield json.loads(text)
+            yield _STRICT.decode(text)
             return
     with suppress(*_NOT_JSON):
         yield _LENIENT.decode(mended(text))

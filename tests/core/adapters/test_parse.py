@@ -99,7 +99,7 @@ def test_a_model_caught_in_a_loop_does_not_stall_the_parser():
         (list[str], "['it\\'s', 'b']", ["it's", "b"]),
         (list[str], "['a', \"it's\"]", ["a", "it's"]),
         (list[str], '```json\n["a"]\n```', ["a"]),
-        (list[str], '["a", "b', ["a", "b"]),
+        (list[str], '["a", "b",]', ["a", "b"]),
         (tuple[int, int], "(1, 2)", (1, 2)),
         (dict[str, int], "{'a': 1}", {"a": 1}),
         (Person, '{"name": "Ann", "age": 4}', Person(name="Ann", age=4)),
@@ -126,6 +126,8 @@ def test_not_a_number_is_a_float():
         (list[int], '["a"]', "valid integer"),
         (list[int], "9" * 10_000, "valid list"),
         (Person, '{"name": "Ann"}', "required"),
+        (list[str], '["a", "b', "valid list"),  # more may have followed
+        (list[str], '["a", ...]', "valid string"),
         (Literal["a", "b"], "c", "'a' or 'b'"),
         (Color, "green", "'rot' or 'blau'"),
     ],
