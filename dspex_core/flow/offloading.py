@@ -69,7 +69,7 @@ class Offloader:
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
-        self.turns = Turns(self.loop)
+        self._turns = Turns(self.loop)
         self._todo: deque[_Job] = deque()
         self._done: deque[_Job] = deque()
         self._idle: list[SimpleQueue[None]] = []  # each wakes a thread
@@ -81,7 +81,7 @@ class Offloader:
 
     async def do(self, work: Callable[[], T]) -> T:
         """Do some work in a thread, in a copy of this context."""
-        if self.turns.are_due():
+        if self._turns.are_due():
             await asyncio.sleep(0)
         job = _Job(watched(work), copy_context(), threading.Lock())
         job.ended.acquire()
@@ -173,19 +173,16 @@ _offloader: ContextVar[Offloader | None] = ContextVar("dspex_offloader", default
 
 
 @contextmanager
-def offloading() -> Iterator[Turns]:
-    """Share threads in a block, and in what it starts in this event loop with a copy of its context.
-
-    Work that never waits has to share the loop, too: the block receives what says when.
-    """
+def offloading() -> Iterator[None]:
+    """Share threads in a block, and in what it starts in this event loop with a copy of its context."""
     outer = _offloader.get()
     if outer is not None and outer.loop is asyncio.get_running_loop():
-        yield outer.turns
+        yield
         return
     offloader = Offloader()
     token = _offloader.set(offloader)
     try:
-        yield offloader.turns
+        yield
     finally:
         _offloader.reset(token)
         offloader.close()

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dspex_core.flow.steps import Flow
-    from dspex_core.flow.turns import Turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +63,19 @@ class Together:
         import asyncio  # takes 20 ms to import, which a sync program need not spend
 
         from dspex_core.flow.offloading import offloading  # loads asyncio, too
+        from dspex_core.flow.turns import Turns  # likewise
 
         todo = enumerate(self.flows)
+        turns = Turns(asyncio.get_running_loop())
 
-        async def work(turns: Turns) -> None:
+        async def work() -> None:
             for number, flow in todo:
                 await in_context(_adrive_piece(number, flow), contextvars.copy_context())
                 if turns.are_due():
                     await asyncio.sleep(0)
 
-        with reused_threads(), offloading() as turns:
-            workers = [asyncio.create_task(work(turns)) for _ in range(self.width)]
+        with reused_threads(), offloading():
+            workers = [asyncio.create_task(work()) for _ in range(self.width)]
             try:
                 await asyncio.gather(*workers)
             finally:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import time
 
 import pytest
 
@@ -200,6 +201,33 @@ def test_pieces_that_never_wait_leave_other_tasks_their_turns(function, nested):
 
     asyncio.run(run())
     assert 0 < begun < 30_000
+
+
+def test_pieces_that_were_answered_together_each_go_on_to_the_next_one_at_once():
+    """If not, those that go on late all send their requests late, and wait while nothing else is to do."""
+    width, rounds, seen = 8, 3, []
+
+    async def answered_with_the_others(gate):
+        seen.append("asks")
+        await gate.wait()
+        time.sleep(0.003)  # noqa: ASYNC251  works on the reply: all of them take longer than a loop may be kept
+        seen.append("is done")
+
+    def piece(gate):
+        yield Call(answered_with_the_others, (gate,))
+
+    async def run():
+        gates = [asyncio.Event() for _ in range(rounds)]
+        pieces = (piece(gate) for gate in gates for _ in range(width))
+        together = asyncio.create_task(Together(pieces, width).arun())
+        for gate in gates:
+            await asyncio.sleep(0.01)
+            gate.set()
+        await together
+
+    asyncio.run(run())
+    assert seen[:width] == ["asks"] * width
+    assert seen[width:] == ["is done", "asks"] * (width * (rounds - 1)) + ["is done"] * width
 
 
 def test_one_piece_whose_many_steps_never_wait_leaves_other_tasks_their_turns():
