@@ -221,7 +221,7 @@ def _is_bound(cell: Any) -> bool:
     return True
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=1 << 14)  # more than files are imported: remote work asks for all of them in turn
 def is_of_project(file: str) -> bool:
     """Whether a file is neither Python's, installed, nor ours."""
     path = Path(file)
