@@ -49,6 +49,7 @@ class Event(NamedTuple):  # a frozen dataclass would take three times as long to
 Listener = Callable[[Event], None]
 
 
+@runtime_checkable
 class LanguageModel(Protocol):
     """The language model that programs and adapters use; `BaseLM` provides it."""
 

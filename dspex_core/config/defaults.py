@@ -15,6 +15,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dspex_core.config.contracts import LanguageModel
 from dspex_core.errors import ConfigurationError
 from dspex_core.storage.settings_files import read_settings, write_settings
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from os import PathLike
 
-    from dspex_core.config.contracts import LanguageModel, Listener, Recorder, ReplyRouter, ResponseStore, Trace
+    from dspex_core.config.contracts import Listener, Recorder, ReplyRouter, ResponseStore, Trace
     from dspex_core.spending.budget import Budget
     from dspex_core.spending.usage import UsageTracker
 
@@ -254,6 +255,7 @@ class _Config:
         return f"settings({', '.join(f'{name}={value!r}' for name, value in self.copy().items())})"
 
 
+_PLAIN = (str, bytes, int, float, list, tuple, dict, set, frozenset, type)
 _OBJECTS = {
     "lm": 'lm=LM("provider/model")',
     "judge_lm": 'judge_lm=LM("provider/model")',
@@ -265,7 +267,7 @@ def _checked(values: dict[str, Any]) -> dict[str, Any]:
     """Return settings under our names.
 
     Raises:
-        ConfigurationError: A name is not a setting, or a name stands where an object is needed.
+        ConfigurationError: A name is not a setting, or a model or an adapter is another kind of value.
     """
     if values.keys() <= _NAMES and values.keys().isdisjoint(_OBJECTS):  # as most are: each example of an evaluation
         return values
@@ -274,9 +276,16 @@ def _checked(values: dict[str, Any]) -> dict[str, Any]:
         message = f"unknown setting {', '.join(map(repr, unknown))}; use one of: {', '.join(sorted(_NAMES))}"
         raise ConfigurationError(message)
     for name, fix in _OBJECTS.items():
-        if isinstance(values.get(name), str):
-            raise ConfigurationError(f"the setting {name!r} must be an object, not {values[name]!r}: write {fix}")
+        if not _is_object(name, values.get(name)):
+            raise ConfigurationError(f"the setting {name!r} must be an object, not {values[name]!r:.200}: write {fix}")
     return {_DSPY_NAMES.get(name, name): value for name, value in values.items()}
+
+
+def _is_object(name: str, value: Any) -> bool:
+    """Return whether a setting can be a model or an adapter: plain data and classes cannot."""
+    if value is None:
+        return True
+    return not isinstance(value, _PLAIN) and (name == "adapter" or isinstance(value, LanguageModel))
 
 
 def _replaced(settings: Settings, values: Mapping[str, Any]) -> Settings:

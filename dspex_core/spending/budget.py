@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -50,9 +51,11 @@ class Budget(forks.RenewedInChild):
         dollars = usd if dollars is None else dollars
         given: dict[BudgetKind, Any] = {"calls": calls, "tokens": tokens, "dollars": dollars, "seconds": seconds}
         self._limits: dict[BudgetKind, float] = {kind: limit for kind, limit in given.items() if limit is not None}
-        if not self._limits or not all(map(_is_limit, self._limits.values())):
-            message = f"a budget needs a limit of calls, tokens, dollars or seconds, each at least 0, not {given!r}"
-            raise ConfigurationError(message)
+        if not self._limits or not all(_is_limit(kind, limit) for kind, limit in self._limits.items()):
+            raise ConfigurationError(
+                "a budget needs a limit of calls, tokens, dollars or seconds, each at least 0, and a whole number of "
+                f"calls and tokens, not {given!r:.500}"
+            )
         self._refused: BudgetExceededError | None = None
         self._started: float | None = None
         self._lock = threading.Lock()
@@ -223,5 +226,7 @@ def nested(inner: Budget, outer: Budget | None) -> Budget:
     return inner if outer is None else NestedBudget(inner, outer)
 
 
-def _is_limit(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+def _is_limit(kind: BudgetKind, value: Any) -> bool:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not value >= 0:
+        return False
+    return kind in ("dollars", "seconds") or value == math.inf or value == int(value)  # a half call cannot be made

@@ -97,7 +97,8 @@ def _wilson(share: float, variance: float, quantile: float, *, few: int, many: i
     weight = quantile**2 / size
     middle = (share + weight / 2) / (1 + weight)
     reach = quantile / (1 + weight) * math.sqrt(share * (1 - share) / size + weight / (4 * size))
-    return Interval(max(0.0, middle - reach), min(1.0, middle + reach))
+    # Rounding must not leave the estimate outside.
+    return Interval(max(0.0, min(share, middle - reach)), min(1.0, max(share, middle + reach)))
 
 
 def _degrees(one: float, of_one: int, other: float, of_other: int) -> float:

@@ -32,6 +32,11 @@ ROWS = [dspy.Example(q="x").with_inputs("q")]
         (lambda: dspy.LabeledFewShot().compile(dspy.Predict("q -> a"), trainset=5), "the trainset must be a list"),
         (lambda: dspy.configure(lm="openai/x"), r'must be an object, not .openai/x.: write lm=LM\("provider/model"\)'),
         (lambda: dspy.context(adapter="chat").__enter__(), "write adapter=ChatAdapter"),
+        (lambda: dspy.context(adapter=dspy.ChatAdapter).__enter__(), "write adapter=ChatAdapter"),
+        (lambda: dspy.context(lm=3).__enter__(), r"must be an object, not 3: write lm=LM"),
+        (lambda: dspy.configure(lm=[dspy.ScriptedLM([])]), r"must be an object, not \["),
+        (lambda: dspy.configure(lm=dspy.LM), r"must be an object, not <class"),
+        (lambda: dspy.configure(judge_lm=object()), r"must be an object, not <object"),
     ],
 )
 def test_it_is_one_error_that_says_how_to_write_it(use, message):

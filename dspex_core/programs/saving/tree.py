@@ -48,8 +48,9 @@ def walk(
         return
     if is_left_out is not None and path and isinstance(value, Node) and is_left_out(value):
         return
+    if isinstance(value, Node | list | tuple | dict):
+        seen.add(id(value))  # containers, too: one may hold itself
     if isinstance(value, Node):
-        seen.add(id(value))
         yield path or "self", value
         for name, child in vars(value).items():
             yield from walk(f"{path}.{name}" if path else name, child, seen, is_left_out)
@@ -116,12 +117,35 @@ def copied(value: Any, memo: dict[int, Any]) -> Any:
         return value
 
 
-def _substitute(value: Any, old: Any, new: Any) -> Any:
+def _substitute(value: Any, old: Any, new: Any, made: dict[int, Any] | None = None) -> Any:
     """Return the value with `new` wherever `old` is in it; the value itself if it is nowhere."""
+    made = {} if made is None else made  # containers by the `id` of those that they replace: one may hold itself
     if value is old:
         return new
-    if isinstance(value, list | tuple) and any(_substitute(item, old, new) is not item for item in value):
-        return type(value)([_substitute(item, old, new) for item in value])
-    if isinstance(value, dict) and any(_substitute(item, old, new) is not item for item in value.values()):
-        return {key: _substitute(item, old, new) for key, item in value.items()}
-    return value
+    if id(value) in made:
+        return made[id(value)]
+    if not _holds(value, old):
+        return value
+    if isinstance(value, tuple):
+        return type(value)([_substitute(item, old, new, made) for item in value])
+    if isinstance(value, list):
+        items = made[id(value)] = type(value)()
+        items.extend(_substitute(item, old, new, made) for item in value)
+        return items
+    pairs: dict[Any, Any] = {}
+    made[id(value)] = pairs
+    pairs.update((key, _substitute(item, old, new, made)) for key, item in value.items())
+    return pairs
+
+
+def _holds(value: Any, wanted: Any) -> bool:
+    """Return whether containers lead from the value to what is wanted."""
+    waiting, seen = [value], set()
+    while waiting:
+        one = waiting.pop()
+        if one is wanted:
+            return True
+        if isinstance(one, list | tuple | dict) and id(one) not in seen:
+            seen.add(id(one))
+            waiting.extend(one.values() if isinstance(one, dict) else one)
+    return False

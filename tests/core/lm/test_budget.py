@@ -191,7 +191,7 @@ def test_an_evaluation_stops_at_it_and_keeps_what_was_done():
     assert len(caught.value.result.cases) <= 7
 
 
-@pytest.mark.parametrize("limits", [{}, {"calls": -1}, {"tokens": 5, "dollars": -0.1}])
+@pytest.mark.parametrize("limits", [{}, {"calls": -1}, {"tokens": 5, "dollars": -0.1}, {"calls": 1.5}, {"tokens": 0.5}])
 def test_limits_that_cannot_be_are_refused(limits):
     with pytest.raises(ConfigurationError, match="a budget needs a limit"):
         Budget(**limits)

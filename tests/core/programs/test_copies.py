@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from dspex_core import Module, Predict, ScriptedLM, context
+from dspex_core.programs.saving.tree import replace
 
 
 class Shop(Module):
@@ -123,3 +124,32 @@ def test_callbacks_are_told_of_what_copies_do():
     clone = program.deepcopy()
     clone(), clone.part()
     assert noting.events == ["dspex.module.start", "dspex.module.stop"] * 2
+
+
+def _holding_themselves(part):
+    items, named = [part], {"part": part}
+    items.append(items)
+    named["items"] = (items, named)
+    return items, named
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["list", "dict"])
+def test_containers_that_hold_themselves_are_looked_into_once(which, tmp_path):
+    class Own(Module):
+        def __init__(self):
+            self.kept = _holding_themselves(Predict("question -> answer"))[which]
+
+        def forward(self, question):
+            return self.predictors()[0](question=question)
+
+    program = Own()
+    assert len(program.named_predictors()) == len(list(program.named_sub_modules(Predict))) == 1
+    clone = program.deepcopy()
+    clone.set_lm(ScriptedLM([{"answer": "yes"}]))
+    clone.save(tmp_path / "own.json")
+    program.load(tmp_path / "own.json")
+    assert (clone(question="?").answer, program.predictors()[0].lm) == ("yes", None)
+
+    [(old_path, old)], new = program.named_predictors(), Predict("question -> reply")
+    replace(program, old, new)
+    assert program.named_predictors() == [(old_path, new)]

@@ -100,7 +100,7 @@ class TestBootstrap:
         reach = scipy_stats.t.ppf(0.95, n - 1) * math.sqrt(n / (n - 1))
         level = 1 - 2 * scipy_stats.norm.cdf(-reach)
         expected = scipy_stats.bootstrap(
-            (values,), np.mean, confidence_level=level, method="BCa", n_resamples=20_000, rng=np.random.default_rng(1)
+            (values,), np.mean, confidence_level=level, method="BCa", n_resamples=20_000, random_state=1
         ).confidence_interval
         width = expected.high - expected.low
 
