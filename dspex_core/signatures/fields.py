@@ -56,6 +56,7 @@ _LIMITS = {
     "min_length": "minimum length",
     "multiple_of": "a multiple of",
 }  # in words, under DSPy's key
+_SURROGATE = re.compile("[\ud800-\udfff]")  # half a character, which pydantic refuses in a text
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,11 @@ class SignatureField:
         return bare_type(self.annotation)
 
     @cached_property
+    def _is_any_text(self) -> bool:
+        """Whether every text fits it, so that pydantic, whose import takes longer than 100 calls, is not needed."""
+        return self.annotation is str and not self.constraints
+
+    @cached_property
     def is_optional_text(self) -> bool:
         """Whether it is text or nothing."""
         return is_optional_text(self.annotation)
@@ -196,6 +202,8 @@ class SignatureField:
         Raises:
             ValueError: The value does not fit; a pydantic.ValidationError if pydantic refuses it.
         """
+        if self._is_any_text and type(value) is str and (value.isascii() or not _SURROGATE.search(value)):
+            return value
         try:
             return self._validated(value)
         except TypeError as error:
@@ -254,6 +262,8 @@ class SignatureField:
 
     @cached_property
     def _type_text(self) -> str:
+        if self._is_any_text:
+            return schemas.describe({"type": "string"})
         import pydantic  # as in type_adapter
 
         adapter = self.type_adapter

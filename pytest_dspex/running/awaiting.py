@@ -6,7 +6,6 @@ cases. With a loop for each case, the second case would meet connections of a lo
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import threading
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Awaitable, Callable
 
 
@@ -28,6 +28,8 @@ class Awaiting:
         """Return a value; if it is awaitable, return what it results in."""
         if not inspect.isawaitable(value):
             return value
+        import asyncio  # takes longer than 100 replayed calls of programs that are sync
+
         result, error = asyncio.run_coroutine_threadsafe(_outcome(value), self._running_loop()).result()
         if error is not None:
             raise error
@@ -42,6 +44,8 @@ class Awaiting:
                 self._loop = None
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
+        import asyncio  # as above
+
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
@@ -53,6 +57,8 @@ class Awaiting:
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    import asyncio  # as above
+
     with asyncio.Runner(loop_factory=lambda: loop) as runner:  # which cancels the tasks that are left
         runner.get_loop().run_forever()
 

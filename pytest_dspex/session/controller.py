@@ -25,7 +25,7 @@ from pytest_dspex.session.session import SessionResults
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-    from pytest_dspex.session.live import LocalHost
+    from pytest_dspex.session.local_host import LocalHost
 
 RESULTS = pytest.StashKey[SessionResults]()
 
@@ -136,7 +136,7 @@ class Controller:
         """Prepare a worker that is about to start."""
         self._recordings.brief(node.workerinput)
         if self._config.stash[OPTIONS].asks:
-            from pytest_dspex.session.live import LocalHost
+            from pytest_dspex.session.local_host import LocalHost
 
             self._local_host = self._local_host or LocalHost(self._config)
             self._local_host.brief(node.workerinput)

@@ -494,3 +494,18 @@ def test_a_signature_of_inputs_only_may_get_its_outputs_later():
     assert begun.append("answer", OutputField(), str).signature == "question -> answer"
     with pytest.raises(SignatureError, match="no output"):
         Predict(begun)
+
+
+@RELAXED
+@given(st.one_of(st.text(), st.text(st.characters(categories=["Cs", "Ll"]))))
+def test_a_text_is_checked_as_pydantic_checks_it(text):
+    declared = OutputField().updated({})
+
+    def outcome(check):
+        try:
+            return check(text)
+        except ValueError as error:
+            return str(error)
+
+    assert outcome(declared.validate) == outcome(declared.type_adapter.validate_python)
+    assert declared.type_text() == "str"
