@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextvars
+import sys
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
 
 
+_PATIENCE = 0.2  # seconds that a session waits for predictions in its tests' thread, all in all
+
+
 class Prefetcher:
     """Runs a program for an item and those that follow; each item's prediction is made once.
+
+    Where all answers are recorded there is mostly nothing to wait for, and the hand-over to another thread would take
+    as long as the prediction. So a session that only replays makes each prediction in its test's own thread, until it
+    has waited there for some time: for a tool, a database, another process.
 
     In a session that stops at failures (`-x`), only so many are made ahead as cases have passed, plus one: the first
     failure may be that of all.
@@ -29,6 +38,8 @@ class Prefetcher:
     def __init__(self, config: pytest.Config) -> None:
         self._awaiting = awaiting(config)
         self._width = config.stash[OPTIONS].concurrency
+        options = config.stash[OPTIONS]
+        self._patience = 0.0 if options.asks or options.executor else _PATIENCE
         self._stops = bool(config.getoption("maxfail", default=0))
         self._passed = 0
         self._pool = ThreadPoolExecutor(self._width, thread_name_prefix="dspex-prefetch")
@@ -38,6 +49,8 @@ class Prefetcher:
 
     def made(self, item: pytest.Item, program: Callable[..., Any], *, name: str) -> Made:
         """Return an item's prediction, and start those of the items after it; `name` is the program's fixture."""
+        if self._patience > 0 and not _is_in_event_loop():
+            return self._made_here(item, program)
         kind = _kind(item)
         following = self._next(item, kind) if _outlives("lm", item) and _outlives(name, item) else ()
         for each in (item, *(upcoming for upcoming in following if _will_run(upcoming) and _kind(upcoming) == kind)):
@@ -46,6 +59,13 @@ class Prefetcher:
                 context = contextvars.copy_context()
                 self._futures[each.nodeid] = self._pool.submit(context.run, make, each, program, self._awaiting)
         return self._futures.pop(item.nodeid).result()  # popped: a rerun asks again
+
+    def _made_here(self, item: pytest.Item, program: Callable[..., Any]) -> Made:
+        begun, worked = time.perf_counter(), time.thread_time()
+        try:
+            return contextvars.copy_context().run(make, item, program, self._awaiting)
+        finally:
+            self._patience -= (time.perf_counter() - begun) - (time.thread_time() - worked)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count the cases that did not fail."""
@@ -80,6 +100,19 @@ def prefetcher(config: pytest.Config) -> Prefetcher:
         config.stash[_PREFETCHER] = Prefetcher(config)
         config.pluginmanager.register(config.stash[_PREFETCHER], "dspex-prefetcher")
     return config.stash[_PREFETCHER]
+
+
+def _is_in_event_loop() -> bool:
+    """Return whether an async test waits for its prediction: a program may have an event loop of its own."""
+    if "asyncio" not in sys.modules:  # importing it takes longer than 100 replayed calls
+        return False
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _outlives(fixture: str, item: pytest.Item) -> bool:

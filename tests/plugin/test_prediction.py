@@ -1,5 +1,7 @@
 """The fixture `prediction`: made once, ahead of its test, by the program and the LM of its test."""
 
+import asyncio
+
 import pytest
 
 FAILURE = 1
@@ -78,6 +80,76 @@ def test_as_many_predictions_run_at_once_as_the_ini_key_says(project, alone, wid
         """
     )
     assert outcomes(alone("--dspex-live")) == {"passed": 2 * width}
+
+
+def test_in_a_replay_predictions_are_made_ahead_once_a_program_has_waited(project, alone):
+    project.conftest(
+        """
+        import threading
+        import time
+        from pytest_dspex import program
+
+        MAIN, MEETING = threading.main_thread(), threading.Barrier(2)
+
+        @program
+        def qa():
+            def answer(question):
+                if threading.current_thread() is MAIN:
+                    time.sleep(0.5)
+                    return "here"
+                MEETING.wait(60)
+                return "ahead"
+
+            return answer
+        """
+    )
+    project.rows(*names(*range(5)))
+    project.test(
+        """
+        import pytest
+
+        SEEN = []
+
+        @pytest.mark.dspex_data("data.jsonl", inputs=["question"])
+        def test_qa(prediction):
+            SEEN.append(prediction)
+
+        def test_all():
+            assert SEEN == ["here", "ahead", "ahead", "ahead", "ahead"]
+        """
+    )
+    assert outcomes(alone()) == {"passed": 6}
+
+
+def test_in_a_replay_within_an_event_loop_a_program_may_have_one_of_its_own(project, pytester):
+    project.conftest(
+        """
+        import asyncio
+        from pytest_dspex import program
+
+        @program
+        def qa():
+            def answer(question):
+                return asyncio.run(asyncio.sleep(0, result=question))
+
+            return answer
+        """
+    )
+    project.rows(*names(*range(2)))
+    project.test(
+        """
+        import pytest
+
+        @pytest.mark.dspex_data("data.jsonl", inputs=["question"])
+        def test_qa(example, prediction):
+            assert prediction == example.question
+        """
+    )
+
+    async def notebook():
+        return pytester.runpytest_inprocess()
+
+    assert outcomes(asyncio.run(notebook())) == {"passed": 2}
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "many", "²"])
