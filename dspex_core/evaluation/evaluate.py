@@ -56,7 +56,7 @@ class Evaluate:
         metric: `metric(example, prediction, trace=None)`, sync or async, returning a number, a
             bool or a `Score`.
         num_threads: How many examples run at once; `settings.num_threads` by default.
-        display_progress: Whether to show a progress bar on stderr.
+        display_progress: Whether to show a progress bar on stderr; `None` shows it on a terminal only.
         display_table: Whether to write a table of the cases to `sys.stdout`, or of the first so many; on a terminal
             only. `result.results` has them, too.
         provide_traceback: Whether the log shows where a failure came from; `settings.provide_traceback` by default.
@@ -104,7 +104,7 @@ class Evaluate:
         devset: DevsetLike,
         metric: Metric | None = None,
         num_threads: int | None = None,
-        display_progress: bool = False,
+        display_progress: bool | None = False,
         display_table: bool | int = False,
         max_errors: int | None = None,
         provide_traceback: bool | None = None,

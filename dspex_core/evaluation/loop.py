@@ -47,7 +47,7 @@ class Plan:
     keep: Keep
     stop_when: Rule | None
     seed: int
-    display_progress: bool
+    display_progress: bool | None
     provide_traceback: bool
     outputs: Outputs
     journal: str | PathLike[str] | None

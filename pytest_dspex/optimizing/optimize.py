@@ -152,7 +152,7 @@ class Optimization:
             metric=job.metric,
             num_threads=concurrency,
             max_errors=len(job.testset),
-            display_progress=True,
+            display_progress=None,  # on a terminal only: a log has no use for a bar
         )
 
     def run(self, *, writes: bool) -> OptimizeResult:
