@@ -248,6 +248,7 @@ def configure(config: pytest.Config) -> None:
     Raises:
         pytest.UsageError: Two options contradict each other, or a value is not valid.
     """
+    _refuse_unknown_keys(config)
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
     config.stash[OPTIONS] = Options(
@@ -278,6 +279,22 @@ def configure(config: pytest.Config) -> None:
         )
     if options.optimize is None and (options.max_calls is not None or options.max_usd is not None):
         raise pytest.UsageError("--dspex-max-calls and --dspex-max-usd limit --dspex-optimize: add it, or remove them")
+
+
+def _refuse_unknown_keys(config: pytest.Config) -> None:
+    """Refuse an ini key that looks like the plugin's: pytest only warns, and a misspelled gate would be none.
+
+    Raises:
+        pytest.UsageError: No plugin has declared the key.
+    """
+    settings = vars(config)
+    for key in settings.get("_inicfg") or settings.get("inicfg") or ():  # the public name warns since pytest 9
+        if key.startswith("dspex_"):
+            try:
+                config.getini(key)
+            except ValueError:
+                message = f"{key!r} in the configuration is not an ini key of pytest-dspex; `pytest --help` lists them"
+                raise pytest.UsageError(message) from None
 
 
 def keep_paths(config: pytest.Config, parser: pytest.Parser, args: list[str]) -> None:

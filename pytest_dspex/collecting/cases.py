@@ -10,6 +10,7 @@ import pytest
 
 from dspex_core import ConfigurationError
 from pytest_dspex.collecting.case import CASE, COLLECTED, Case, combinations_of, other_parameters
+from pytest_dspex.collecting.misspelled import report_misspelled
 from pytest_dspex.collecting.own_rows import parameters_as_row
 from pytest_dspex.collecting.parametrize import row_of
 from pytest_dspex.collecting.problems import report_problem
@@ -63,6 +64,7 @@ def _place(item: pytest.Item) -> int:
 
 
 def _collected(item: pytest.Function, made: list[pytest.Item]) -> Collected:
+    report_misspelled(item, made)
     ids = digest(each.nodeid for each in made)
     return Collected(0, ids, (*_gates(item), *session_gates(item.config, item.nodeid)), combinations_of(made))
 

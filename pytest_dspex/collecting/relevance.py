@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 
 LM_FIXTURES = frozenset({"lm", "judge_lm", "prediction", "evaluate"})  # beside them, the programs
 _FIXTURES = LM_FIXTURES | {"scripted_lm", "score", "check"}
-_MARKERS = frozenset({"dspex_data", "dspex_gate", "dspex_repeat"})
+PREFIX = "dspex_"
+MARKERS = frozenset({"dspex_data", "dspex_gate", "dspex_repeat"})
 
 
 def is_relevant(item: pytest.Item) -> bool:
-    """Return whether a test uses one of the plugin's fixtures or markers."""
+    """Return whether a test uses one of the plugin's fixtures or markers, or a marker that looks like one."""
     fixtures = getattr(item, "fixturenames", ())  # not every kind of item has fixtures
-    return not _FIXTURES.isdisjoint(fixtures) or any(mark.name in _MARKERS for mark in item.iter_markers())
+    return not _FIXTURES.isdisjoint(fixtures) or any(mark.name.startswith(PREFIX) for mark in item.iter_markers())
 
 
 def any_relevant(config: pytest.Config, items: list[pytest.Item]) -> bool:
