@@ -36,7 +36,7 @@ _ODD = re.compile(
 _PART = re.compile(_STRING, re.DOTALL)
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _ENDS = ("}", "]", "`", ";", ")", ".", ">")  # a text that goes on behind the JSON
-_BREAK = re.compile(r"[,:\d.+-]\s*\Z")
+_BREAK = re.compile(r"[,:.+-]\s*\Z")
 _COMMENT = re.compile(r"\s*(?:#|//|/\*)")
 _OMITTED = re.compile(r"[,\[{:]\s*(?:\.\.\.|\u2026)\s*[,\]}]")
 _SIMPLE = re.compile(rf"{_STRING}|'(?:[^'\\\n]|\\.)*'(?=\s*[,:\]}}])", re.DOTALL)
@@ -62,7 +62,7 @@ def repaired(text: str) -> Iterator[Any]:
 
 
 def _lacks_parts(text: str) -> bool:
-    """Whether a text breaks off in a list, a string or a number, or leaves out items by dots."""
+    """Whether a text breaks off in a list or a string, or leaves out items by dots."""
     marks = _SIMPLE.sub('""', mended(text))
     if _OMITTED.search(marks):
         return True
