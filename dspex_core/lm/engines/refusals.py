@@ -76,11 +76,12 @@ _CODE = ("code", "error_code", "status_code", "type", "status")
 def refusal(endpoint: Endpoint, status: int, headers: Mapping[str, str], body: bytes) -> LMError:
     """Return the error for a reply with this status."""
     try:
-        said = _explanation(json.loads(body))
+        data = json.loads(body)
+        said = _explanation(data)
     except (ValueError, RecursionError):
-        said = _Explanation()
+        data, said = None, _Explanation()
     default = body[:_EXCERPT].decode(errors="replace") or f"HTTP status {status}, without an explanation"
-    return _error(endpoint, status, headers, said, default)
+    return _error(endpoint, status, headers, said, default=default, body=data)
 
 
 def error_in_reply(endpoint: Endpoint, error: RefusedError | DeclinedError, headers: Mapping[str, str]) -> LMError:
@@ -89,10 +90,12 @@ def error_in_reply(endpoint: Endpoint, error: RefusedError | DeclinedError, head
         message = f"the model refused to answer: {endpoint.without_credentials(error.words.strip())}"
         return LMRefusalError(message, model=endpoint.model, provider=endpoint.provider, status=_OK)
     said = _explanation(error.said)
-    return _error(endpoint, _OK, headers, said, repr(error.said)[:_EXCERPT])
+    return _error(endpoint, _OK, headers, said, default=repr(error.said)[:_EXCERPT], body=error.said)
 
 
-def _error(endpoint: Endpoint, status: int, headers: Mapping[str, str], said: _Explanation, default: str) -> LMError:
+def _error(
+    endpoint: Endpoint, status: int, headers: Mapping[str, str], said: _Explanation, *, default: str, body: Any
+) -> LMError:
     if status == _OK:  # a gateway passed on another server's refusal as its own success
         numbers = (int(code) for code in said.codes if code.isdecimal() and len(code) == len("200"))
         status = next((number for number in numbers if number in _ERRORS), _OK)
@@ -104,7 +107,9 @@ def _error(endpoint: Endpoint, status: int, headers: Mapping[str, str], said: _E
         status=status,
         provider_code=endpoint.without_credentials(said.codes[0]) if said.codes else None,
         request_id=headers.get("x-request-id") or headers.get("request-id"),
-        retry_after=seconds_to_wait(headers, said.message, is_busy=kind is LMRateLimitError or status == _UNAVAILABLE),
+        retry_after=seconds_to_wait(
+            headers, said.message, is_busy=kind is LMRateLimitError or status == _UNAVAILABLE, body=body
+        ),
     )
 
 

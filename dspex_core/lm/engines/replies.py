@@ -156,7 +156,7 @@ class Stream:
 
     def _read_lines(self, data: bytes) -> None:
         """Read data that is not one JSON value: several values, a mark after them, or comments between."""
-        lines = [line for line in data.splitlines() if not line.startswith(b":")]
+        lines = [line.strip() for line in data.splitlines() if not line.startswith(b":")]
         try:
             for value in _values(b"\n".join(line for line in lines if line != _DONE).decode()):
                 self._pieces.read(value)

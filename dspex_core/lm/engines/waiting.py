@@ -7,37 +7,61 @@ import math
 import re
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _EPOCH, _EPOCH_MS = 1e8, 1e11  # larger numbers are timestamps: in seconds, in milliseconds
 _PART = re.compile(r"(\d+(?:\.\d+)?) ?(ms|mil|s|m|h|d)")
-_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+")
+_DURATION = re.compile(
+    r"(?:\d+(?:\.\d+)? ?(?:ms|milliseconds?|s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:(?:ou)?rs?)?|d(?:ays?)?) ?)+"
+)
+_HEADERS_MS = ("retry-after-ms", "x-ms-retry-after-ms")
+_HEADERS = ("retry-after", "x-retry-after")
+_IN_BODY = ("retrydelay", "retryafter", "retryafterms", "retryafterseconds")
+_DEPTH = 6  # how deep a body is searched
 _SECONDS = {"ms": 0.001, "mil": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _TRY_AGAIN = re.compile(
     r"\b(?:try again|retry|wait)(?: in| after| for)? (?:about )?([\d.]+ ?[a-z]+[\d.a-z]*)", re.IGNORECASE
 )
 
 
-def seconds_to_wait(headers: Mapping[str, str], message: str, *, is_busy: bool) -> float | None:
+def seconds_to_wait(headers: Mapping[str, str], message: str, *, is_busy: bool, body: Any = None) -> float | None:
     """Return how many seconds a refusal asks to wait.
 
     Args:
         headers: The reply's headers; `retry-after` counts for any refusal.
         message: The refusal's text.
         is_busy: Whether it is about a rate limit: then the limit's reset and the message count, too.
+        body: The refusal as data, which may have the time in a field of its own.
     """
-    milliseconds = _number(headers.get("retry-after-ms"))
-    if milliseconds is not None:
-        return max(0.0, milliseconds / 1000)
-    asked = _seconds(headers.get("retry-after"))
+    for name in _HEADERS_MS:
+        milliseconds = _number(headers.get(name))
+        if milliseconds is not None:
+            return max(0.0, milliseconds / 1000)
+    asked = next((seconds for name in _HEADERS if (seconds := _seconds(headers.get(name))) is not None), None)
+    if asked is None:
+        asked = _in_body(body, 0)
     if asked is None and is_busy:
         asked = _until_reset(headers)
         if asked is None:
             asked = _said(message)
     return asked
+
+
+def _in_body(data: Any, depth: int) -> float | None:
+    """Return the time in a field such as Google's `retryDelay`, at any place in a body."""
+    inner = data.values() if isinstance(data, dict) else data if isinstance(data, list) else ()
+    if depth > _DEPTH:
+        return None
+    for name, value in data.items() if isinstance(data, dict) else ():
+        plain = name.replace("_", "").replace("-", "").lower()
+        if plain in _IN_BODY and isinstance(value, str | int | float) and not isinstance(value, bool):
+            seconds = _seconds(str(value))
+            if seconds is not None:
+                return seconds / 1000 if plain.endswith("ms") else seconds
+    return next((found for item in inner if (found := _in_body(item, depth + 1)) is not None), None)
 
 
 def _until_reset(headers: Mapping[str, str]) -> float | None:
@@ -63,10 +87,10 @@ def _seconds(value: str | None) -> float | None:
     """Read a number of seconds, a duration such as `1m30s`, or a time as a number or a date."""
     if value is None:
         return None
-    value = value.strip()
+    value = value.strip().strip("\"'")
     number = _number(value)
-    if number is None and _DURATION.fullmatch(value):
-        number = _duration(value)
+    if number is None and _DURATION.fullmatch(value.lower()):
+        number = _duration(value.lower())
     elif number is None:
         number = _timestamp(value)
     if number is None:

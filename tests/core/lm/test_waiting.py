@@ -23,6 +23,10 @@ def in_an_hour(write):
         ({"retry-after": "1.5"}, 1.5),
         ({"retry-after": " 2s "}, 2),
         ({"retry-after": "0"}, 0),
+        ({"retry-after": "5 seconds"}, 5),
+        ({"retry-after": '"1 minute"'}, 60),
+        ({"x-retry-after": "7"}, 7),
+        ({"x-ms-retry-after-ms": "250"}, 0.25),
         ({"retry-after": "-3"}, 0),
         ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
         ({"retry-after": in_an_hour(partial(email.utils.formatdate, usegmt=True))}, HOUR),
@@ -70,3 +74,19 @@ def test_or_from_the_words(message, seconds):
 def test_only_a_limit_of_requests_has_a_reset():
     assert seconds_to_wait({"x-ratelimit-reset": "9"}, "try again in 20s", is_busy=False) is None
     assert seconds_to_wait({"retry-after": "9"}, "", is_busy=False) == 9
+
+
+@pytest.mark.parametrize(
+    ("body", "seconds"),
+    [
+        ({"error": {"details": [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "34s"}]}}, 34),
+        ([{"error": {"details": [{"retryDelay": "1.5s"}]}}], 1.5),
+        ({"message": "slow down", "retry_after": 12.5}, 12.5),
+        ({"retry_after_ms": 250}, 0.25),
+        ({"retryAfter": "soon", "error": {"retry-after": "3"}}, 3),
+        ({"retry_after": None, "error": [True]}, None),
+    ],
+)
+def test_it_is_read_from_the_body(body, seconds):
+    assert seconds_to_wait({}, "", is_busy=False, body=body) == seconds
+    assert seconds_to_wait({"retry-after": "1"}, "", is_busy=False, body=body) == 1

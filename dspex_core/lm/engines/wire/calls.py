@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.messages import FunctionCall, canonical_json
@@ -12,7 +13,9 @@ if TYPE_CHECKING:
 
     from dspex_core.messages import Json
 
-_NO_ARGUMENTS = frozenset({"", "null", "[]", '""'})
+_NO_ARGUMENTS = frozenset({"", "null", "[]", '""', "None", "undefined"})
+_ARGUMENTS = ("arguments", "input", "parameters", "args")  # where a call may have them
+_FENCED = re.compile(r"```[\w-]*\s*\n(.*?)\s*```", re.DOTALL)
 
 
 def read_calls(message: Json) -> tuple[FunctionCall, ...]:
@@ -41,15 +44,23 @@ def read_call(given: Json) -> FunctionCall | None:
 
 def arguments_text(given: Any) -> str:
     """Return the arguments of a call as JSON text: `{}` if missing; text that is encoded twice is decoded once."""
+    if isinstance(given, list) and len(given) == 1 and isinstance(given[0], dict):
+        given = given[0]
     if not isinstance(given, str):
         return canonical_json(given) if given else "{}"
     text = given.strip()
+    if fenced := _FENCED.fullmatch(text):
+        return arguments_text(fenced[1])
     if text in _NO_ARGUMENTS:
         return "{}"
     if text.startswith('"'):
         inner = _decoded(text)
         if isinstance(inner, str) and (inner.lstrip()[:1] in ("{", '"') or inner.strip() in _NO_ARGUMENTS):
             return arguments_text(inner)
+    elif text.startswith("["):
+        inner = _decoded(text)
+        if isinstance(inner, list) and len(inner) == 1 and isinstance(inner[0], dict):
+            return canonical_json(inner[0])
     return given
 
 
@@ -70,6 +81,8 @@ class CallsInPieces:
         name, given = _name_and_arguments(piece)
         arguments = given if isinstance(given, str) else canonical_json(given) if given else ""
         id_, index = _text(piece.get("id")), _index(piece.get("index"))
+        if index is not None and any(call.is_repeated(id_, name, arguments) for call in self._calls):
+            return
         call = self._continued(index, id_, name=name, arguments=arguments)
         if call is None:
             call = _Growing(index, id_)
@@ -113,6 +126,11 @@ class _Growing:
         self.name = ""
         self.arguments = ""
 
+    def is_repeated(self, id_: str, name: str, arguments: str) -> bool:
+        """Whether a piece is all of this call once more, as some send it at the end."""
+        is_same = bool(id_) and id_ == self.id and name == self.name and len(arguments) > len("{}")
+        return is_same and self.is_whole() and _decoded(arguments) == _decoded(self.arguments)
+
     def is_whole(self) -> bool:
         return isinstance(_decoded(self.arguments), dict)
 
@@ -126,7 +144,10 @@ class _Growing:
 def _name_and_arguments(call: Json) -> tuple[str, Any]:
     function = call.get("function")
     where = function if isinstance(function, dict) else call
-    return _text(where.get("name")), where.get("arguments")
+    arguments = where.get("arguments")
+    if arguments is None and "arguments" not in where:
+        arguments = next((where[name] for name in _ARGUMENTS if name in where), None)
+    return _text(where.get("name")), arguments
 
 
 def _index(value: Any) -> int | None:

@@ -12,7 +12,15 @@ if TYPE_CHECKING:
     from dspex_core.messages import Json
 
 # A message has its reasoning in one of these; gateways repeat it in a second one.
-_REASONING = ("reasoning_content", "reasoning", "thinking", "thinking_blocks", "reasoning_details")
+_REASONING = (
+    "reasoning_content",
+    "reasoning",
+    "thinking",
+    "thinking_blocks",
+    "reasoning_details",
+    "reasoning_text",
+    "thought",
+)
 _THOUGHTS = frozenset({"thinking", "reasoning", "reasoning_text", "reasoning_content", "summary_text", "thought"})
 _PLAIN_TEXT = ("text", "thinking", "summary", "value", "content", "reasoning")  # where a part may have its text
 
@@ -46,6 +54,8 @@ def read_content(content: Any) -> Said:
         return _joined(map(_part, content))
     if isinstance(content, dict) and (isinstance(content.get("type"), str) or content.keys() == {"text"}):
         return _part(content)
+    if isinstance(content, dict) and isinstance(content.get("parts"), list) and content.keys() <= {"parts", "role"}:
+        return _joined(map(_part, content["parts"]))  # Gemini's form
     return Said(canonical_json(content))
 
 
@@ -59,17 +69,20 @@ def _joined(parts: Iterable[Said]) -> Said:
 
 
 def _part(part: Any) -> Said:
-    """Read a part; an unknown kind without a text is empty."""
+    """Read a part, or the parts in a list of a list; an unknown kind without a text is empty."""
     if isinstance(part, str):
         return Said(part)
+    if isinstance(part, list):
+        return _joined(map(_part, part))
     if not isinstance(part, dict):
         return Said()
     kind = part.get("type")
     if kind == "refusal":
         return Said(refusal=_plain(part.get("refusal") or part.get("text")))
-    if "thinking" in part or (isinstance(kind, str) and kind in _THOUGHTS):
+    if "thinking" in part or part.get("thought") is True or (isinstance(kind, str) and kind in _THOUGHTS):
         return Said(reasoning=_plain(part))
-    return Said(_plain(part.get("text")))
+    text = part.get("text")
+    return Said(_plain(part.get("content") if text is None and kind == "text" else text))
 
 
 def _plain(value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.lm.engines.wire.base import DeclinedError
@@ -14,16 +15,20 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("dspex")
 
-_WORDS = {  # other providers' terms, in lower case
+_WORDS = {  # other providers' terms, in any spelling of the words
     "length": """
         length max_tokens max_output_tokens max_completion_tokens max_new_tokens max_length model_length token_limit
-        model_context_window_exceeded""",
+        model_context_window_exceeded context_window_exceeded token_limit_reached incomplete""",
     "content_filter": """
         content_filter content_filtered safety image_safety recitation blocklist prohibited_content spii
-        guardrail_intervened refusal error_toxic sensitive""",
-    "error": "error",
+        guardrail_intervened refusal error_toxic sensitive
+        blocked moderation safety_filter content_policy content_policy_violation malicious language""",
+    "error": """
+        error failed server_error internal_error network_error insufficient_system_resource malformed_function_call
+        cancelled canceled aborted""",
 }
-_REASONS = {word: reason for reason, words in _WORDS.items() for word in words.split()}
+_BETWEEN = re.compile(r"[\W_]+")
+_REASONS = {_BETWEEN.sub("", word): reason for reason, words in _WORDS.items() for word in words.split()}
 _FILTERED = "(no words: the provider's content filter withheld the reply)"
 
 
@@ -31,7 +36,9 @@ def finish_reason(given: Any) -> str | None:
     """Return a reason in OpenAI's terms; an unknown one is returned as it is, a missing one as `None`."""
     if not isinstance(given, str) or not given:
         return None
-    return _REASONS.get(given.lower(), given)
+    if given == "stop":  # nearly always
+        return given
+    return _REASONS.get(_BETWEEN.sub("", given.lower()).removeprefix("finishreason"), given)
 
 
 def answers(read: Sequence[tuple[LMOutput, str]]) -> tuple[LMOutput, ...]:
