@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dspex_core.errors.portable import reduced
+from dspex_core.errors.printable import printable
 
 
 class DSPexError(Exception):
@@ -18,6 +19,9 @@ class DSPexError(Exception):
         super().__init_subclass__(**options)
         if cls.__module__.startswith(f"{__package__}."):
             cls.__module__ = __package__
+
+    def __str__(self) -> str:
+        return printable(super().__str__())  # it may quote a reply, which may hold control characters
 
     def __reduce__(self) -> tuple[Any, ...]:
         return reduced(self)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import InterpreterError
 from dspex_core.errors.foreign_code import foreign_code
-from dspex_core.plain.sets import in_order, with_ordered_sets
+from dspex_core.plain.sets import TooManyItemsError, in_order, with_ordered_sets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -130,5 +130,7 @@ def _data_or_text(value: Any) -> Any:
         return value.attributes
     try:
         return to_jsonable_python(with_ordered_sets(value), fallback=repr)
+    except TooManyItemsError:
+        raise
     except ValueError:  # bytes that are not text
         return repr(value)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self, TextIO
 from uuid import NAMESPACE_OID, uuid5
 
+from dspex_core.errors.printable import printable
 from dspex_core.lm import openai_form
 from dspex_core.plain.secrets import is_private, without_secrets
 from dspex_core.spending.prices import list_price
@@ -92,7 +93,11 @@ class CallLog(deque[HistoryEntry]):
     def inspect(self, n: int = 1, file: TextIO | None = None) -> None:
         """Write the last `n` calls as text to a file, by default to `sys.stdout`."""
         entries = list(self)[-n:] if n > 0 else []
-        (sys.stdout if file is None else file).write("".join(map(_readable, entries)))
+        out = sys.stdout if file is None else file
+        if out is not None:  # as in a process without a console
+            text = printable("".join(map(_readable, entries)))
+            encoding = getattr(out, "encoding", None) or "utf-8"  # of a stream; what is like one may lack it
+            out.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
 _recent = CallLog()

@@ -8,12 +8,20 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from collections.abc import Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
 _LEAVES = (str, bytes, int, float, complex, type(None))
+
+_MOST_ITEMS = 100_000  # of an iterator: some never end
+
+
+class TooManyItemsError(ValueError):
+    """An iterator yields more items than can be written."""
 
 
 class _OrderedSet(set[Any]):
@@ -37,7 +45,10 @@ def in_order(items: Iterable[Any]) -> list[Any]:
 def with_ordered_sets(value: Any) -> Any:
     """Return the value itself, or where it has a set inside an equal one whose sets are iterated in order.
 
-    Looks into lists, tuples, dicts, dataclasses and pydantic models.
+    Looks into lists, tuples, dicts, dataclasses and pydantic models. Iterators become lists.
+
+    Raises:
+        TooManyItemsError: An iterator does not end.
     """
     try:
         return _ordered(value)
@@ -58,7 +69,15 @@ def _ordered(value: Any) -> Any:
         return _with_items(value)
     if dataclasses.is_dataclass(value) or hasattr(kind, "__pydantic_fields__"):
         return _with_attributes(value)
-    return value
+    return _items_of(value) if isinstance(value, Iterator) else value
+
+
+def _items_of(iterator: Iterator[Any]) -> list[Any]:
+    items = list(islice(iterator, _MOST_ITEMS + 1))
+    if len(items) > _MOST_ITEMS:
+        message = f"an iterator ({type(iterator).__name__}) yields more than {_MOST_ITEMS:,} items; return a list"
+        raise TooManyItemsError(message)
+    return [_ordered(item) for item in items]
 
 
 def _with_items(value: Mapping[Any, Any]) -> Any:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.config import context, current
 from dspex_core.errors import ParallelError
+from dspex_core.errors.printable import printable
 from dspex_core.flow.progress import Progress
 from dspex_core.flow.runner import Finished, Runner
 from dspex_core.flow.steps import Flow
@@ -107,7 +108,7 @@ def _begun(begin: Callable[[], Flow[Any]]) -> Flow[Any]:
 def log_failure(index: int, error: Exception, *, shows_traceback: bool) -> None:
     """Log that an example has failed."""
     shown = error if shows_traceback else None
-    _log.warning("example %d failed: %s", index, error_text(error), exc_info=shown)
+    _log.warning("example %d failed: %s", index, printable(error_text(error)), exc_info=shown)
 
 
 def _outcomes(done: Iterable[Finished[Any]], total: int) -> tuple[list[Any], dict[int, Exception]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from dspex_core.example import Record
 from dspex_core.plain.display import error_text
-from dspex_core.plain.sets import with_ordered_sets
+from dspex_core.plain.sets import TooManyItemsError, with_ordered_sets
 
 MAX_CHARACTERS = 100_000
 
@@ -34,6 +34,8 @@ def _text(value: Any) -> str:
 
     try:
         return json.dumps(to_jsonable_python(with_ordered_sets(value), fallback=_plain), ensure_ascii=False)
+    except TooManyItemsError as error:
+        return error_text(error)
     except (ValueError, TypeError, RecursionError):  # it contains itself, or bytes that are not text
         return str(value)
 

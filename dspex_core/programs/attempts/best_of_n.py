@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.config import context, current
 from dspex_core.errors import BudgetExceededError, ConfigurationError
+from dspex_core.errors.printable import printable
 from dspex_core.flow.steps import Call
 from dspex_core.metrics.score import as_score
 from dspex_core.plain.display import error_text
@@ -91,7 +92,7 @@ class BestOfN(Module):
                 raise
             except Exception as error:
                 failures += 1
-                _log.warning("attempt %d of %d failed: %s", number + 1, self.N, error_text(error))
+                _log.warning("attempt %d of %d failed: %s", number + 1, self.N, printable(error_text(error)))
                 if failures > self.fail_count or (best is None and number == self.N - 1):
                     raise
         assert best is not None, "without one, the last error was raised"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.config import current
 from dspex_core.errors import ConfigurationError, LMError, SignatureError
+from dspex_core.errors.printable import printable
 from dspex_core.example import Prediction
 from dspex_core.flow.together import Together
 from dspex_core.interpreter import PythonInterpreter
@@ -197,7 +198,8 @@ class RLM(BuiltIn):
     def _log_step(self, number: int, step: _Entry) -> None:
         if self.verbose:
             output = shortened(step.output, self.max_output_chars)
-            _log.info("RLM step %d of %d\n%s\n%s\n%s", number, self.max_iters, step.reasoning, step.code, output)
+            texts = map(printable, (step.reasoning, step.code, output))
+            _log.info("RLM step %d of %d\n%s\n%s\n%s", number, self.max_iters, *texts)
 
     def _to_act(self) -> str:
         parts = [

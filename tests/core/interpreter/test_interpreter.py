@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import datetime as dt
+import itertools
 import os
 import signal
 import subprocess
@@ -505,6 +506,12 @@ def test_endless_calls_of_tools_are_stopped(code, how):
             interpreter.execute(code) if how == "sync" else asyncio.run(interpreter.aexecute(code))
         assert (caught.value.kind, caught.value.limit, caught.value.state_lost) == ("limit", "time", True)
         assert interpreter.execute("step()") == 1
+
+
+def test_a_tool_may_return_an_iterator_that_ends(interpreter):
+    interpreter.tools.update(some=lambda: iter("ab"), endless=itertools.count)
+    assert interpreter.execute("some()") == ["a", "b"]
+    assert "more than 100,000 items" in str(failure(interpreter, "endless()"))
 
 
 def test_code_may_handle_what_a_tool_raises(interpreter):

@@ -1,6 +1,7 @@
 """Prompts and files show a set in the same order in every process."""
 
 import dataclasses
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from dspex_core import Example
 from dspex_core.adapters.shown_fields import to_text
 from dspex_core.plain.sets import in_order, with_ordered_sets
+from dspex_core.types.observation import as_observation
 
 PROGRAM = Path(__file__).with_name("print_sets.py")
 
@@ -81,3 +83,19 @@ def test_a_value_that_contains_itself_is_an_error_of_its_own():
 
     with pytest.raises(ValueError, match="Circular"):
         to_text(endless)
+
+
+class TestIterators:
+    def test_they_become_lists(self):
+        assert with_ordered_sets({"found": (n for n in range(3)), "of": [iter([1])]}) == {
+            "found": [0, 1, 2],
+            "of": [[1]],
+        }
+
+    @pytest.mark.parametrize("place", [lambda endless: endless, lambda endless: {"found": [endless]}])
+    def test_one_that_does_not_end_is_an_error(self, place):
+        with pytest.raises(ValueError, match=r"count.*more than 100,000 items"):
+            with_ordered_sets(place(itertools.count()))
+
+    def test_a_model_reads_that_a_tool_returned_one(self):
+        assert "more than 100,000 items" in as_observation(itertools.count())
