@@ -58,7 +58,7 @@ if TYPE_CHECKING:
         pass_pow_k,
     )
     from dspex_core.storage.artifacts import artifact_state, provenance_of, read_json, write_artifact, write_json
-    from dspex_core.storage.files import write_atomically
+    from dspex_core.storage.files import read_file, write_atomically
 
 __all__ = [
     "ARTIFACT_KIND",
@@ -121,6 +121,7 @@ __all__ = [
     "pass_pow_k",
     "provenance",
     "provenance_of",
+    "read_file",
     "read_json",
     "sample",
     "serve",
@@ -196,6 +197,7 @@ _HOMES = {
     "part_changes": "optimizers.fingerprint",
     "provenance": "optimizers.fingerprint",
     "provenance_of": "storage.artifacts",
+    "read_file": "storage.files",
     "read_json": "storage.artifacts",
     "sample": "datasets.sampling",
     "serve": "lm.embedded.server",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dspex_core.plugin_api import write_atomically
+from dspex_core.plugin_api import read_file, write_atomically
 from pytest_dspex.gates.baselines import Baselines
 from pytest_dspex.gates.records import CaseRecord, Collected, digest
 from pytest_dspex.reports.model import Report, Suite, suite_of, with_corrected
@@ -52,11 +52,11 @@ class Part:
             pytest.UsageError: The file cannot be read, or it does not hold a part.
         """
         try:
-            stored = json.loads(path.read_bytes())
+            stored = json.loads(read_file(path))
             _check_format(stored)
             collected = {name: Collected.from_json(facts) for name, facts in stored["functions"].items()}
             return cls(collected, tuple(map(CaseRecord.from_json, stored["cases"])))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             message = (
                 f"--dspex-merge: {path} is not a result file of --dspex-partial ({error!r}); "
                 "remove the file, or run its session again with --dspex-partial"

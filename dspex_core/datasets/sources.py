@@ -54,7 +54,8 @@ def find(source: Source, *, split: str | None, delimiter: str | None, is_stream:
             options = {"streaming": True} if is_stream else {}
             found = _of_library(hub.from_hub(on_hub, split=split, **options), on_hub, split)
             return replace(found, is_split=True)
-        return _file(name, delimiter) if not Path(name).is_dir() else _folder(Path(name), split, delimiter)
+        is_folder = os.path.isdir(name)  # noqa: PTH112  `Path` raises for a name that is too long
+        return _folder(Path(name), split, delimiter) if is_folder else _file(name, delimiter)
     if delimiter is not None:
         raise DatasetError(f"delimiter={delimiter!r} is for tables in files: leave it out")
     if isinstance(source, Mapping):

@@ -21,7 +21,7 @@ from dspex_core.errors import ArtifactError, ConfigurationError
 from dspex_core.errors.foreign_code import foreign_code
 from dspex_core.evaluation.case import CaseResult
 from dspex_core.evaluation.rows import records_of, rows_of
-from dspex_core.storage.files import write_atomically
+from dspex_core.storage.files import read_file, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -70,7 +70,7 @@ def load(path: Path_) -> tuple[dict[str, Any], tuple[CaseResult, ...]]:
     if suffix not in (".json", ".jsonl"):
         raise ArtifactError("only .json and .jsonl files hold all of an evaluation; tables are for people", path=name)
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = read_file(path).decode()
     except OSError as error:
         raise ArtifactError(f"cannot be read: {error.strerror}", path=name) from error
     except UnicodeDecodeError as error:
@@ -85,7 +85,7 @@ def load(path: Path_) -> tuple[dict[str, Any], tuple[CaseResult, ...]]:
             raise ArtifactError("does not hold an evaluation that `save` wrote", path=name)
         found = tuple(map(CaseResult.from_json, cases))
         n = header["n"]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         if isinstance(error, ArtifactError):
             raise
         raise ArtifactError(f"is damaged, or does not hold an evaluation: {error}", path=name) from error

@@ -44,7 +44,7 @@ class CaseJournal:
         self._digests = None if examples is None else [row_digest(example) for example in examples]
         now = {**fingerprint, "devset": None if self._digests is None else rows_data(self._digests)}
         self._places: dict[int, array[int]] = {}  # of each attempt, the places of its cases in the file
-        self._file = Journal(path)
+        self._file = Journal(path, start=_line(_KIND)[:-1])
         self.error: OSError | None = None
         try:
             if not self._read(now):

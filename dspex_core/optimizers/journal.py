@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from dspex_core.optimizers.trials import Trial
 
 _KIND = {"dspex": "compile journal", "version": 1}
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_START = _encode(_KIND)[:-1].encode()
 _log = logging.getLogger("dspex")
 
 Answer = tuple[LMResponse, bool]  # with whether it was paid for
@@ -137,7 +139,7 @@ class CompileJournal(Answers):
         outer: Recorder | None = None,
         counts: bool = True,
     ) -> None:
-        self._file = Journal(path)
+        self._file = Journal(path, start=_START)
         self.path = self._file.path
         self._trials: dict[int, dict[str, Any]] = {}
         try:
@@ -199,7 +201,7 @@ class CompileJournal(Answers):
 
     def _append(self, data: Mapping[str, Any]) -> None:
         try:
-            self._file.append(json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode())
+            self._file.append(_encode(data).encode())
         except OSError as error:
             path = str(self.path)
             raise ConfigurationError(f"the journal {path!r} cannot be written: {error.strerror}") from error

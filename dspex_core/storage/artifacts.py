@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import ArtifactError, MissingArtifactError
-from dspex_core.storage.files import write_atomically
+from dspex_core.storage.files import read_file, write_atomically
 
 if TYPE_CHECKING:
     import os
@@ -106,7 +106,7 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     """
     source = str(path)
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(read_file(path).decode())
     except OSError as error:
         kind = MissingArtifactError if isinstance(error, FileNotFoundError) else ArtifactError
         raise kind(f"cannot be read: {error.strerror}", path=source) from error

@@ -1,12 +1,38 @@
-"""Atomic writes: readers and crashes never see a partial file. PYTEST_DONT_REWRITE"""
+"""Atomic writes: readers and crashes never see a partial file. Reads of whole files. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import shutil
+import stat
 from pathlib import Path
+
+
+def read_file(path: str | os.PathLike[str]) -> bytes:
+    """Return the bytes of a file.
+
+    Raises:
+        OSError: It cannot be read, or is not a file: a pipe or a device may have no end. So is a name with a NUL.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except ValueError as error:
+        raise OSError(errno.EINVAL, str(error), str(path)) from error
+    with os.fdopen(descriptor, "rb") as file:
+        refuse_endless(descriptor, path)
+        return file.read()
+
+
+def refuse_endless(descriptor: int, path: str | os.PathLike[str]) -> None:
+    """Raise OSError if an open file is a directory, a pipe or a device."""
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "it is a pipe or a device, not a file", str(path))
 
 
 def write_atomically(path: str | os.PathLike[str], content: str | bytes) -> None:

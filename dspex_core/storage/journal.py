@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dspex_core.errors import ConfigurationError
+from dspex_core.storage.files import refuse_endless
 
 if sys.platform != "win32":
     import fcntl
@@ -29,13 +30,15 @@ class Journal:
 
     Args:
         path: The file; its folder is made if it is not there.
+        start: What its first line begins with.
 
     Raises:
         ConfigurationError: Another process uses the file, or it cannot be opened.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, start: bytes) -> None:
         self.path = Path(path)
+        self._start = start
         self._lock = threading.Lock()
         self._is_closed = False
         try:
@@ -45,14 +48,21 @@ class Journal:
             reason = error.strerror if isinstance(error, OSError) else error
             raise ConfigurationError(f"the journal {str(path)!r} cannot be opened: {reason}") from error
         try:
+            refuse_endless(self._descriptor, self.path)
             self._hold()
-        except BaseException:
+        except BaseException as error:
             os.close(self._descriptor)
+            if isinstance(error, OSError):
+                raise ConfigurationError(f"the journal {str(path)!r} cannot be opened: {error.strerror}") from error
             raise
         self._end: int | None = None
 
     def lines(self) -> Iterator[tuple[int, int, bytes]]:
-        """Yield each whole line with its number, from 1, and its place in the file."""
+        """Yield each whole line with its number, from 1, and its place in the file.
+
+        Raises:
+            ConfigurationError: The file holds something else, which would be cut off as an incomplete line.
+        """
         number, place, rest = 1, 0, b""
         read = 0
         while block := os.pread(self._descriptor, _BLOCK, read):
@@ -61,6 +71,10 @@ class Journal:
             for line in whole:
                 yield number, place, line
                 number, place = number + 1, place + len(line) + 1
+        if number == 1 and rest[: len(self._start)] != self._start[: len(rest)]:
+            raise ConfigurationError(
+                f"{self.path}: the file is not a journal and stays as it is: give another file as the journal"
+            )
         self._end = place
 
     def line_at(self, place: int) -> bytes:

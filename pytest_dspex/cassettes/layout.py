@@ -14,7 +14,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.plugin_api import write_atomically
+from dspex_core.plugin_api import read_file, write_atomically
 from pytest_dspex.cassettes.entry import CassetteError, Entry, line_of
 from pytest_dspex.cassettes.parts import Packing, Unpacking, name_of
 
@@ -196,9 +196,11 @@ def _whole_entry(stored: Any, path: Path, number: int) -> Entry:
 
 def _lines(path: Path, *, may_be_cut: bool) -> Iterator[tuple[int, Any]]:
     try:
-        lines = path.read_bytes().split(b"\n")
+        lines = read_file(path).split(b"\n")
     except FileNotFoundError:
         return
+    except OSError as error:
+        raise CassetteError(f"the cassette cannot be read: {error.strerror}", path=path) from error
     for number, line in enumerate(lines[:-1] if may_be_cut else lines, 1):
         if not line.strip():
             continue
@@ -210,7 +212,7 @@ def _lines(path: Path, *, may_be_cut: bool) -> Iterator[tuple[int, Any]]:
             raise CassetteError(message, path=path, line=number)
         try:
             yield number, json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise damaged(f"not a line of JSON ({error})", path, number) from error
 
 

@@ -14,7 +14,7 @@ import subprocess
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.plugin_api import write_atomically
+from dspex_core.plugin_api import read_file, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -45,9 +45,16 @@ class Line:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Line:
-        """Return what `to_json` wrote."""
+        """Return what `to_json` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: It was edited by hand, and is not a line.
+        """
         hashes = {name: str(data[name]) for name in _HASHES if name in data}
-        return cls(str(data["case"]), str(data["score"]), float(data["value"]), hashes)
+        value = float(data["value"])
+        if not math.isfinite(value):
+            raise ValueError(f"the value {value} is not a finite number")
+        return cls(str(data["case"]), str(data["score"]), value, hashes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +146,7 @@ def _lines(cases: Iterable[CaseRecord]) -> Iterator[Line]:
 
 def _from_file(path: Path) -> Baseline:
     try:
-        return _parsed(path.read_text(encoding="utf-8"), str(path))
+        return _parsed(read_file(path).decode(), str(path))
     except FileNotFoundError:
         return Baseline(str(path), f"there is no baseline at {path}; {_ADVICE}")
     except (OSError, UnicodeDecodeError) as error:
@@ -167,7 +174,7 @@ def _parsed(text: str, source: str) -> Baseline:
     for number, stored in enumerate(text.splitlines(), 1):
         try:
             line = Line.from_json(json.loads(stored))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             return Baseline(source, f"line {number} of the baseline {source} is damaged ({error!r}); {_ADVICE}")
         lines.setdefault((line.score, line.case), []).append(line)
     return Baseline(source, lines={key: _mean(found) for key, found in lines.items()})

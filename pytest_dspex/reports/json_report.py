@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from dspex_core.plugin_api import read_file
 from pytest_dspex.reports.document import FORMAT, VERSION, Document
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def read(path: Path) -> Document:
         ValueError: The file does not hold a report of this version; the message says what is wrong with it.
         OSError: The file cannot be read.
     """
-    stored = json.loads(path.read_bytes())
+    stored = json.loads(read_file(path))
     known = (stored.get("format"), stored.get("version")) if isinstance(stored, dict) else None
     if known != (FORMAT, VERSION):
         raise ValueError(f"it is not a report of --dspex-report=json:PATH, version {VERSION}")

@@ -567,3 +567,12 @@ def test_a_process_killed_at_any_time_leaves_a_whole_file(tmp_path):
     recorded = calls_in(path)
     assert len(recorded) == 50
     assert len({stored["case"] for stored in recorded}) == 1
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.write_text("[" * 100_000, encoding="utf-8")])
+def test_a_folder_or_a_deep_line_in_its_place_is_named(tmp_path, make):
+    path = tmp_path / "test_fn.jsonl"
+    make(path)
+    with pytest.raises(CassetteError) as caught:
+        CassetteStore(path).lookup("key")
+    assert caught.value.path == path

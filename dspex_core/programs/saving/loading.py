@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from dspex_core.errors import ArtifactError
@@ -39,7 +40,7 @@ def load(
         ArtifactError: The file cannot be read, or the program cannot be made of it.
     """
     file = recipe_file(path)
-    if not file.exists() and file.with_name("program.pkl").exists():
+    if not os.path.exists(file) and file.with_name("program.pkl").exists():  # noqa: PTH110  `Path` raises for a name that is too long
         message = 'holds a pickle, which is never loaded: in DSPy, save the state alone with program.save("x.json")'
         raise ArtifactError(message, path=str(path))
     try:

@@ -148,7 +148,18 @@ def test_a_file_is_sorted_and_reads_back(tmp_path):
     assert baselines.of(WHERE, "baseline").scores("s") == {"c0": 1, "c1": 0, "c2": 0.5}
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"case": "a", "score": "s", "value": "high"}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        "{}",
+        '{"case": "a", "score": "s", "value": "high"}',
+        '{"case": "a", "score": "s", "value": NaN}',
+        "[" * 100_000,
+    ],
+    ids=["cut", "list", "empty", "text", "NaN", "deep"],
+)
 def test_a_damaged_file_is_named_with_its_line(tmp_path, text):
     path = tmp_path / "baselines" / "test_it" / "test_it.jsonl"
     path.parent.mkdir(parents=True)
