@@ -152,7 +152,8 @@ def _token_counts(by_model: Mapping[str, Usage]) -> dict[str, dict[str, int]]:
 
 
 def _count(counts: dict[str, Usage], model: str, usage: Usage) -> None:
-    counts[model] = counts.get(model, Usage()) + usage
+    known = counts.get(model)
+    counts[model] = usage if known is None else known + usage  # most trackers count one call
 
 
 def _entry(usage: Usage | Mapping[str, Any]) -> dict[str, Any]:
