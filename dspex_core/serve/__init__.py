@@ -56,6 +56,7 @@ def serve(
 
     Raises:
         ConfigurationError: As for `app`; or the address is open to others and there is no token, or cannot be used.
+        LMNotConfiguredError: A program needs a model, and has none.
         ImportError: The extra `serve` is not installed.
     """
     from dspex_core.serve.made import service_of  # as in `app`

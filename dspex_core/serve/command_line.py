@@ -83,10 +83,12 @@ def _service(given: argparse.Namespace, token: str | None) -> Service:
 
 
 def _backend(given: argparse.Namespace) -> Backend:
+    from dspex_core.config import context
     from dspex_core.lm.client import LM  # as in `_serve`, with all of the library
     from dspex_core.serve.contract import describe
     from dspex_core.serve.in_process import Limits, in_process
     from dspex_core.serve.loading import load_program
+    from dspex_core.serve.models import check_model
 
     if given.workers < 0:
         raise ConfigurationError(f"--workers must be 0 (in this process) or more, not {given.workers}")
@@ -96,7 +98,10 @@ def _backend(given: argparse.Namespace) -> Backend:
     settings = {"lm": LM(given.lm, **options)} if given.lm else {}
     if not given.workers:
         return in_process(program, name=given.name, signature=given.signature, limits=limits, **settings)
-    return _supervisor(given, describe(program, name=given.name, signature=given.signature), options)
+    served = describe(program, name=given.name, signature=given.signature)
+    with context(**settings):  # as each worker does, whose error would be one of a start that failed
+        check_model(program, name=served.name)
+    return _supervisor(given, served, options)
 
 
 def _supervisor(given: argparse.Namespace, program: ServedProgram, lm_options: dict[str, Any]) -> Backend:

@@ -116,9 +116,9 @@ def contract_of(
     if not isinstance(program, Module):
         message = f"only programs can be served, not {program!r}: call it in the `forward` of a dspex_core.Module"
         raise ConfigurationError(message)
-    written = None if signature else written_method(program)
+    written = None if signature is not None else written_method(program)
     if written is None:
-        task = ensure_signature(signature) if signature else program_signature(program)
+        task = program_signature(program) if signature is None else ensure_signature(signature)
         inputs, outputs, is_open = task.input_fields, task.output_fields, False
         own, words = task.__name__, task.instructions
     else:
@@ -127,7 +127,7 @@ def contract_of(
     own = type(program).__name__ if own == "StringSignature" else own
     output_schema = _OPEN if outputs is None else _schema(outputs, "serialization")
     input_schema = {**_schema(inputs, "validation"), "additionalProperties": is_open}
-    served = ServedProgram(_checked_name(name or _snake(own)), words, input_schema, output_schema)
+    served = ServedProgram(_checked_name(_snake(own) if name is None else name), words, input_schema, output_schema)
     return Contract(served, inputs, outputs, is_open)
 
 

@@ -13,6 +13,7 @@ from dspex_core.config import context
 from dspex_core.errors import ConfigurationError, ShuttingDownError, TimedOutError
 from dspex_core.serve.contract import Contract, contract_of
 from dspex_core.serve.interface import Piece, service_error
+from dspex_core.serve.models import check_model
 from dspex_core.spending.budget import Budget
 from dspex_core.streaming.listener import StreamListener
 from dspex_core.streaming.messages import StreamResponse
@@ -72,6 +73,15 @@ class ProgramRunner:
     contract: Contract
     limits: Limits = field(default_factory=Limits)
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Refuse a program that needs a model and has none.
+
+        Raises:
+            LMNotConfiguredError: It has none.
+        """
+        with context(**self.settings):
+            check_model(self.program, name=self.contract.served.name)
 
     async def call(self, inputs: JSONObject, *, on_chunk: OnChunk | None = None) -> JSONObject:
         """Run the program without a limit of time; raise a `ServiceError` for every error of it."""
@@ -135,7 +145,12 @@ class InProcessBackend:
         return self._runner.contract.served
 
     async def start(self) -> None:
-        """Do nothing: the program is here already."""
+        """Check that the program has the model that it needs.
+
+        Raises:
+            LMNotConfiguredError: It has none.
+        """
+        self._runner.check()
 
     def ready(self) -> bool:
         """Return whether calls are begun."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from os import PathLike
+from typing import Any
 
 from dspex_core.errors import ArtifactError, ConfigurationError, MissingArtifactError
 from dspex_core.plain.display import error_text
@@ -12,9 +13,6 @@ from dspex_core.programs.saving.loading import load
 from dspex_core.programs.saving.recipe import RECIPE_KIND, recipe_file
 from dspex_core.serve.rebuilt import rebuilt
 from dspex_core.storage.artifacts import read_json
-
-if TYPE_CHECKING:
-    from os import PathLike
 
 
 def load_program(
@@ -39,6 +37,8 @@ def load_program(
         ArtifactError: The file cannot be read or used.
         ConfigurationError: Neither is given, or `factory` does not name a program.
     """
+    if not isinstance(path, str | PathLike | None):
+        raise ConfigurationError(f"the file of a program must be named by a path, not {path!r:.200}")
     if factory is None:
         if path is None:
             raise ConfigurationError("there is nothing to serve: name a file, or a program as module:function")

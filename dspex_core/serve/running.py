@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import ConfigurationError
 from dspex_core.errors.foreign_code import foreign_code
+from dspex_core.programs.counts import whole_number
 from dspex_core.serve.guard import is_loopback
 from dspex_core.serve.routes import app_of
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _WRITE_SECONDS = 10  # for the last responses, when all calls have ended
 _BACKLOG = 2048
+_LAST_PORT = 65_535
 
 
 def check_access(host: str, *, token: str | None) -> None:
@@ -46,8 +48,12 @@ def listening(host: str, port: int) -> socket.socket:
     """Return a socket that listens.
 
     Raises:
-        ConfigurationError: The address cannot be used.
+        ConfigurationError: The address cannot be used, or is not one.
     """
+    if not (isinstance(host, str) and host):
+        raise ConfigurationError(f"the host must be a name or an address, such as '127.0.0.1', not {host!r:.200}")
+    if whole_number("the port", port, least=0, why="0 takes any free one") > _LAST_PORT:
+        raise ConfigurationError(f"the port must be at most {_LAST_PORT}, not {port!r}")
     try:
         kind, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listener = socket.socket(kind, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # without it, asyncio sends late

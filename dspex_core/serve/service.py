@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.errors import BusyError, ConfigurationError, ShuttingDownError
+from dspex_core.errors import BusyError, ConfigurationError, DSPexError, ShuttingDownError
+from dspex_core.plain.secrets import masked
 from dspex_core.programs.counts import seconds, whole_number
-from dspex_core.serve.interface import Counted
+from dspex_core.serve.interface import Backend, Counted, service_error
 from dspex_core.serve.metrics import ServiceMetrics
+from dspex_core.serve.refusals import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from dspex_core.serve.interface import Backend, JSONObject, OnChunk
+    from dspex_core.serve.interface import JSONObject, OnChunk
 
+_log = logging.getLogger("dspex.serve")
 _RETRY_SECONDS = 1.0
 
 
@@ -48,6 +52,8 @@ class ServiceOptions:
             seconds(f"`{name}` of a service", value)
         for name, count in (("concurrency", self.concurrency), ("max_body", self.max_body)):
             whole_number(f"`{name}` of a service", count)
+        if not isinstance(self.mcp, bool):
+            raise ConfigurationError(f"`mcp` of a service must be True or False, not {self.mcp!r:.200}")
         if self.token is not None and not _is_token(self.token):
             raise ConfigurationError("the token of a service must be printable ASCII without spaces, and not be empty")
         if self.hosts is not None and not (isinstance(self.hosts, tuple) and all(map(_is_text, self.hosts))):
@@ -75,6 +81,11 @@ class Service:
     """
 
     def __init__(self, backends: Sequence[Backend], options: ServiceOptions) -> None:
+        wrong = next((each for each in backends if not isinstance(each, Backend)), None)
+        if wrong is not None:
+            raise ConfigurationError(f"a service takes backends, such as in_process(program) makes, not {wrong!r:.200}")
+        if not isinstance(options, ServiceOptions):
+            raise ConfigurationError(f"the options of a service must be `ServiceOptions(...)`, not {options!r:.200}")
         self.options = options
         self.metrics = ServiceMetrics()
         self._backends: Mapping[str, Backend] = {backend.program.name: backend for backend in backends}
@@ -100,6 +111,7 @@ class Service:
         """Start the programs once, also where many ask for it at the same time.
 
         Raises:
+            LMNotConfiguredError: One of them needs a model, and has none.
             ServiceError: One of them cannot be run.
         """
         await asyncio.shield(self._starting())
@@ -130,8 +142,9 @@ class Service:
 
         Raises:
             BusyError: Too many calls are under way; it was not begun.
-            ServiceError: It has no outputs.
+            ServiceError: It has no outputs, or there is no program of this name.
         """
+        backend = self._backend(name)
         if self._draining:
             raise ShuttingDownError("the service ends: send the request again, to another instance")
         if self._running >= self.options.concurrency:
@@ -141,11 +154,28 @@ class Service:
         self.metrics.began(name)
         began = time.perf_counter()
         try:
-            await self.start()
-            return await self._backends[name].call(inputs, timeout=self.options.timeout, on_chunk=on_chunk)
+            await self._started()
+            return await backend.call(inputs, timeout=self.options.timeout, on_chunk=on_chunk)
         finally:
             self._running -= 1
             self.metrics.ended(name, time.perf_counter() - began)
+
+    def _backend(self, name: str) -> Backend:
+        found = self._backends.get(name) if isinstance(name, str) else None
+        if found is None:
+            known = ", ".join(map(repr, self._backends))
+            raise RefusedError(f"there is no program {name!r:.200}; there are: {known}", http_status=404)
+        return found
+
+    async def _started(self) -> None:
+        """Start for a call, whose caller must not read what is for the operator."""
+        try:
+            await self.start()
+        except DSPexError as error:
+            found = service_error(error)
+            if found is not error:
+                _log.error("the service cannot start: %s", masked(str(error)))
+            raise found from None
 
     async def drain(self) -> None:
         """Begin no further call, and end after those under way."""

@@ -20,3 +20,8 @@ def qa():
     program = dspy.Predict(QA)
     program.set_lm(answers())
     return program
+
+
+def unset():
+    """A program that needs a model, and has none."""
+    return dspy.Predict(QA)

@@ -7,17 +7,19 @@ folder that something cleans up, would let workers of one service run different 
 from __future__ import annotations
 
 import base64
+import warnings
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from dspex_core.errors import ArtifactError, MissingArtifactError
+from dspex_core.errors import ArtifactError, MissingArtifactError, StaleArtifactWarning
 from dspex_core.programs.saving.recipe import recipe_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from dspex_core.serve.workers.setup import WorkerSetup
 
@@ -49,7 +51,7 @@ def content_of(setup: WorkerSetup) -> Iterator[str | None]:
     """Provide the path of a copy of what a setup holds, for the time of a block; what it names if it holds nothing.
 
     Raises:
-        ArtifactError: From the block: it names the original.
+        ArtifactError: From the block: it names the original, as a `StaleArtifactWarning` does.
     """
     if setup.program is None or setup.content is None:
         yield None if setup.program is None else str(setup.program)
@@ -62,9 +64,17 @@ def content_of(setup: WorkerSetup) -> Iterator[str | None]:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(base64.b64decode(encoded))
         try:
-            yield str(copy)
+            with warnings.catch_warnings():
+                warnings.showwarning = partial(_show, warnings.showwarning, str(copy), str(root))
+                yield str(copy)
         except ArtifactError as error:
             raise type(error)(error.reason, path=str(root), problems=error.problems) from error
+
+
+def _show(show: Callable[..., None], copy: str, root: str, message: Warning | str, *rest: Any, **named: Any) -> None:
+    if isinstance(message, StaleArtifactWarning):
+        message = StaleArtifactWarning(str(message).replace(copy, root, 1))
+    show(message, *rest, **named)
 
 
 def _files(root: Path) -> list[Path]:

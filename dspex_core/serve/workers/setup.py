@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from os import PathLike
+from typing import Any, Self
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from os import PathLike
+from dspex_core.errors import ConfigurationError
+from dspex_core.spending.budget import Budget
+
+_LIMITS = {"calls", "tokens", "usd"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +57,29 @@ class WorkerSetup:
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
         """Return what `to_json` has written."""
         return cls(**{**stored, "paths": tuple(stored["paths"])})
+
+
+def check_setup(setup: WorkerSetup) -> None:
+    """Refuse a setup of which no worker could make a program.
+
+    Raises:
+        ConfigurationError: A part of it has another type, or a limit another name.
+    """
+    texts = {"factory": setup.factory, "name": setup.name, "signature": setup.signature, "lm": setup.lm}
+    kinds: dict[str, tuple[Any, Any, str]] = {
+        "program": (setup.program, str | PathLike | None, "a path"),
+        **{name: (value, str | None, "a text") for name, value in texts.items()},
+        "lm_options": (setup.lm_options, Mapping, "a mapping of arguments"),
+        "limits": (setup.limits, Mapping, "a mapping of limits"),
+    }
+    for name, (value, kind, words) in kinds.items():
+        if not isinstance(value, kind):
+            raise ConfigurationError(f"`{name}` of a WorkerSetup must be JSON data, {words}, not {value!r:.200}")
+    unknown = sorted(set(map(str, setup.limits)) - _LIMITS)
+    if unknown:
+        raise ConfigurationError(
+            f"a WorkerSetup has limits of {', '.join(sorted(_LIMITS))}, not of {unknown[0]!r:.200}"
+        )
+    limits = {name: limit for name, limit in setup.limits.items() if limit is not None}
+    if limits:
+        Budget(**limits)  # a wrong one is an error now, not with each start of a worker

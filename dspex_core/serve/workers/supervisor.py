@@ -19,18 +19,19 @@ from dspex_core.errors import (
     TimedOutError,
     WorkerCrashedError,
 )
+from dspex_core.serve.interface import ServedProgram
 from dspex_core.serve.workers.backoff import Backoff
 from dspex_core.serve.workers.frames import FrameError, framed
 from dspex_core.serve.workers.kept import with_content
 from dspex_core.serve.workers.member import Ending, Member, NotBegunError, Running, crashed
 from dspex_core.serve.workers.options import WorkerOptions
 from dspex_core.serve.workers.process import memory_is_known
-from dspex_core.serve.workers.setup import WorkerSetup
+from dspex_core.serve.workers.setup import WorkerSetup, check_setup
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from dspex_core.serve.interface import JSONObject, OnChunk, ServedProgram
+    from dspex_core.serve.interface import JSONObject, OnChunk
 
 _log = logging.getLogger("dspex.serve")
 _MOST_SENDS = 3  # of a call to workers that end before they begin it, which it may cause, or are stuck
@@ -92,7 +93,8 @@ class Supervisor:
     Raises:
         ArtifactError: The file or folder of the setup cannot be read. It is read now: workers that start later run
             what it holds now.
-        ConfigurationError: The setup is not JSON data, such as an `LM` in the place of its name.
+        ConfigurationError: The setup is not JSON data, such as an `LM` in the place of its name, or a part of it has
+            another type.
     """
 
     def __init__(self, program: ServedProgram, setup: WorkerSetup, options: WorkerOptions | None = None) -> None:
@@ -102,6 +104,9 @@ class Supervisor:
             raise ConfigurationError(
                 f"a supervisor takes a `WorkerSetup` and `WorkerOptions`, not {setup!r} and {options!r}"
             )
+        if not isinstance(program, ServedProgram):
+            raise ConfigurationError(f"a supervisor takes what `describe` returns of a program, not {program!r:.200}")
+        check_setup(setup)
         self._setup = replace(with_content(setup), beat=self._options.beat, paths=tuple(sys.path))
         try:
             framed({"kind": "setup", "setup": self._setup.to_json()})

@@ -133,7 +133,9 @@ class _ToService(logging.Handler):
 def _runner(setup: WorkerSetup) -> ProgramRunner:
     from dspex_core.serve.workers.making import runner_of  # all of the library, which the socket does not need
 
-    return runner_of(setup)
+    runner = runner_of(setup)
+    runner.check()
+    return runner
 
 
 def _why(error: BaseException) -> str:

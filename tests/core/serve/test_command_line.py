@@ -17,7 +17,7 @@ import http_programs
 import httpx
 
 import dspex_core as dspy
-from dspex_core.errors import ArtifactError, StaleArtifactError
+from dspex_core.errors import ArtifactError, ConfigurationError, StaleArtifactError
 from dspex_core.serve.command_line import main
 from dspex_core.serve.loading import load_program
 
@@ -58,6 +58,10 @@ def refused(*arguments):
         (("--program", "http_programs:qa", "--workers", "-1"), "--workers must be"),
         (("--program", "http_programs:qa", "--workers", "0", "--timeout", "-1"), "`timeout` of a service"),
         (("--program", "http_programs:qa", "--workers", "0", "--budget-calls", "-1"), "a budget needs a limit"),
+        (("--program", "http_programs:unset"), "the program 'qa' needs a model, and none is set"),
+        (("--program", "http_programs:unset", "--workers", "0"), "the program 'qa' needs a model"),
+        (("--program", "http_programs:qa", "--workers", "0", "--name", ""), "cannot be the name"),
+        (("--program", "http_programs:qa", "--workers", "0", "--budget-tokens", "-1"), "a budget needs a limit"),
         (("--program", "http_programs:qa", "--workers", "0", "--name", "a/b"), "cannot be the name"),
         (("--program", "http_programs:qa", "--workers", "0", "--lm-options", "[]"), "must be a JSON object"),
     ],
@@ -102,6 +106,12 @@ def test_a_damaged_file_is_refused(content, tmp_path):
             load_program(tmp_path / "damaged.json", factory=factory)
     with pytest.raises(ArtifactError):
         load_program("x" * 5000)
+
+
+@pytest.mark.parametrize("path", [3, 3.5, [], {}, b"x.json"])
+def test_a_path_of_another_kind_is_refused(path):
+    with pytest.raises(ConfigurationError, match="must be named by a path"):
+        load_program(path)
 
 
 def test_a_whole_program_imports_nothing_unless_asked(tmp_path, monkeypatch):

@@ -22,12 +22,13 @@ from http_programs import QA, answers
 from http_service import running
 
 import dspex_core as dspy
-from dspex_core.errors import BadInputError, ConfigurationError
+from dspex_core.errors import BadInputError, ConfigurationError, LMNotConfiguredError, ServiceError
 from dspex_core.serve import app, serve
 from dspex_core.serve.bodies import json_object
 from dspex_core.serve.events import Pieces
 from dspex_core.serve.in_process import Limits
 from dspex_core.serve.interface import Piece
+from dspex_core.serve.made import service_of
 
 JSON = {"content-type": "application/json"}
 SECRET = "sk-0123456789abcdef"
@@ -365,12 +366,73 @@ def test_a_token_is_asked_of_all_but_probes_and_appears_nowhere(caplog):
         ({"lm": "openai/gpt-4o-mini"}, "the setting 'lm'"),
         ({"host": "a" * 300, "token": "t0ken"}, "cannot listen"),
         ({"nonsense": 1}, "a service has no 'nonsense'"),
+        ({"mcp": "yes"}, "`mcp` of a service must be True or False"),
+        ({"lm": 3}, "the setting 'lm' must be an object"),
+        ({"port": None}, "the port must be a whole number"),
+        ({"port": "80"}, "the port must be a whole number"),
+        ({"port": 70_000}, "the port must be at most 65535"),
+        ({"port": -1}, "the port must be at least 0"),
+        ({"host": 127, "token": "t0ken"}, "the host must be a name"),
         ({"host": "no such host"}, "can be reached|cannot listen"),
     ],
 )
 def test_options_that_cannot_work_are_refused_before_anything_is_served(options, message):
     with pytest.raises(ConfigurationError, match=message):
         serve(dspy.Predict(QA), **options)
+
+
+@pytest.mark.parametrize("name", ["unknown", None, [], 3])
+def test_a_call_of_a_program_that_is_not_served_names_those_that_are(name):
+    service = service_of([dspy.Predict(QA)], options={})
+    with pytest.raises(ServiceError, match=r"there is no program .*; there are: 'qa'"):
+        asyncio.run(service.call(name, {}))
+
+
+@pytest.mark.parametrize("limit", [{"calls": 1.5}, {"tokens": 0.5}, {"usd": "1"}, {"calls": True}])
+def test_limits_that_cannot_be_are_refused(limit):
+    with pytest.raises(ConfigurationError, match="a budget needs a limit"):
+        Limits(**limit)
+
+
+class Chooses(dspy.Module):
+    """Sets its model itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.ask = dspy.Predict(QA)
+
+    def forward(self, question: str):
+        with dspy.context(lm=dspy.ScriptedLM([{"answer": "mine"}])):
+            return self.ask(question=question)
+
+
+class Asks(Chooses):
+    """Leaves its model to the settings."""
+
+    def forward(self, question: str):
+        return self.ask(question=question)
+
+
+@pytest.mark.parametrize("program", [dspy.Predict(QA), Asks()])
+def test_a_program_without_the_model_that_it_needs_does_not_start(program):
+    with pytest.raises(LMNotConfiguredError, match=r"needs a model, and none is set: .*--lm"):
+        serve(program, port=0)
+    service = service_of([program], options={})  # mounted: it starts with its first call, whose caller learns the kind
+    with pytest.raises(ServiceError, match="raised LMNotConfiguredError"):
+        asyncio.run(service.call(next(iter(service)).program.name, {"question": "?"}))
+
+
+def test_a_program_that_has_or_chooses_or_needs_no_model_starts():
+    class Echo(dspy.Module):
+        def forward(self, question: str):
+            return {"answer": question}
+
+    own = dspy.Predict(QA)
+    own.set_lm(dspy.ScriptedLM([{"answer": "own"}]))
+    for program, expected in ((Echo(), "?"), (Chooses(), "mine"), (own, "own")):
+        service = service_of([program], options={})
+        answer = asyncio.run(service.call(next(iter(service)).program.name, {"question": "?"}))
+        assert answer == {"answer": expected}
 
 
 def test_programs_of_one_name_and_no_program_are_refused():

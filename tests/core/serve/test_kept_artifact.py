@@ -2,10 +2,12 @@
 
 import json
 
+import http_programs
 import pytest
 import served_programs
 
-from dspex_core.errors import ArtifactError, MissingArtifactError
+from dspex_core import Example, LabeledFewShot
+from dspex_core.errors import ArtifactError, MissingArtifactError, StaleArtifactWarning
 from dspex_core.serve.workers import kept
 from dspex_core.serve.workers.kept import with_content
 from dspex_core.serve.workers.making import runner_of
@@ -74,3 +76,13 @@ def test_an_artifact_that_cannot_be_kept_is_refused_at_once(path, monkeypatch):
     monkeypatch.setattr(kept, "LARGEST", 10)
     with pytest.raises(ArtifactError, match="too large"):
         with_content(setup_of(path))
+
+
+def test_a_warning_about_the_artifact_names_it_and_not_the_copy(tmp_path, monkeypatch):
+    file = tmp_path / "qa.json"
+    row = Example(question="a", answer="b").with_inputs("question")
+    LabeledFewShot(k=1).compile(http_programs.qa(), trainset=[row]).save(file)
+    monkeypatch.setattr(http_programs, "QA", http_programs.QA.with_instructions("Answer at length."))
+    with pytest.warns(StaleArtifactWarning) as caught:
+        runner_of(received(WorkerSetup(program=str(file), factory="http_programs:qa")))
+    assert str(caught[0].message).startswith(f"{file} ")

@@ -422,7 +422,25 @@ def test_options_that_cannot_work_are_refused(options):
 
 @pytest.mark.parametrize(
     ("setup", "options"),
-    [(None, None), ({}, None), (WorkerSetup(), {"workers": 1}), (WorkerSetup(lm=object()), None)],
+    [
+        (None, None),
+        ({}, None),
+        (WorkerSetup(), {"workers": 1}),
+        *(
+            (WorkerSetup(**part), None)
+            for part in (
+                {"lm": object()},
+                {"program": 3},
+                {"factory": 3},
+                {"name": []},
+                {"signature": served_programs.Obedient},
+                {"lm_options": 3},
+                {"lm_options": {"temperature": object()}},
+                {"limits": 3},
+                {"limits": {"dollars": 1}},
+            )
+        ),
+    ],
 )
 def test_a_setup_that_cannot_be_sent_is_refused_at_once(setup, options):
     with pytest.raises(ConfigurationError, match=r"WorkerSetup|must be JSON data"):
