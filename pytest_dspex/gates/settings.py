@@ -76,6 +76,13 @@ def session_gates(config: pytest.Config, nodeid: str) -> tuple[Gate, ...]:
     return tuple(gate for gate in gate_settings(config).gates if gate.test in nodeid)
 
 
+def names_no_tests(config: pytest.Config) -> bool:
+    """Return whether a session is about the whole project: started at its root, without naming files or tests."""
+    is_named = config.args_source is config.ArgsSource.ARGS
+    leaves_out = any(config.getoption(name, None) for name in ("ignore", "ignore_glob", "lf"))
+    return not is_named and not leaves_out and config.invocation_params.dir == config.rootpath
+
+
 def _read(config: pytest.Config) -> GateSettings:
     ini = [gate_from_text(line, "the ini key dspex_gates") for line in config.getini("dspex_gates")]
     flags = [gate_from_text(text, FLAG) for text in config.getoption("dspex_gate") or ()]

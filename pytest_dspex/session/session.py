@@ -15,7 +15,7 @@ import pytest
 from pytest_dspex.gates.baselines import Baselines
 from pytest_dspex.gates.own import with_own_gates
 from pytest_dspex.gates.records import PROPERTY, CaseRecord, CaseReport, Collected
-from pytest_dspex.gates.settings import FLAG, gate_settings
+from pytest_dspex.gates.settings import FLAG, gate_settings, names_no_tests
 from pytest_dspex.partial import Part
 from pytest_dspex.reports.model import Report, suite_of, with_corrected
 from pytest_dspex.reports.shown import shown_briefly
@@ -227,6 +227,12 @@ class SessionResults:
             if self._suites and gate not in decided:
                 self.add_note(f"{gate.source} has a gate on {gate.name!r}, which no test of this session records")
                 self._has_unused_gate = self._has_unused_gate or gate.source == FLAG
+                self._has_red_gate |= settings.fails_not_evaluated and self._is_whole(session.config)
+
+    def _is_whole(self, config: pytest.Config) -> bool:
+        """Return whether all cases of the project ran, so that a score that none recorded is recorded nowhere."""
+        ran = {suite.test for suite in self._suites if len(suite.cases) >= self._totals[suite.test]}
+        return names_no_tests(config) and ran >= self._expected.keys()
 
     def _update_baselines(self, session: pytest.Session) -> None:
         if not gate_settings(session.config).updates:

@@ -141,6 +141,20 @@ def test_gates_outside_the_code_are_for_each_test_that_records_the_score(pyteste
         result.stdout.fnmatch_lines(["the ini key dspex_gates has a gate on 'nothing', which no test *"])
 
 
+@pytest.mark.parametrize(("args", "status"), [((), 1), (("-k", "test_a"), 0), (("test_it.py",), 0)])
+def test_on_ci_a_gate_of_the_ini_file_that_no_test_records_fails_a_run_of_all_tests(
+    pytester, run, monkeypatch, args, status
+):
+    monkeypatch.setenv("CI", "1")
+    pytester.makeini("[pytest]\ndspex_gates =\n    acuracy >= 0.5\n")
+    pytester.makepyfile(test_it="def test_a(score): score('accuracy', 1)\n\ndef test_b(score): score('accuracy', 1)")
+
+    result = run(*args)
+
+    assert result.ret == status
+    result.stdout.fnmatch_lines(["the ini key dspex_gates has a gate on 'acuracy', which no test *"])
+
+
 def test_an_inconclusive_drop_may_be_made_to_fail(project, alone):
     rows = [{"id": f"c{n}", "question": "?"} for n in range(20)]
     (project.path / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
