@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
 
 
-_PATIENCE = 0.2  # seconds that a session waits for predictions in its tests' thread, all in all
+_PATIENCE = 0.2  # seconds that a session waits for predictions in its tests' thread
+_SHORT = 0.003  # beside these of each prediction: a busy machine makes every thread wait
 
 
 class Prefetcher:
@@ -65,7 +66,8 @@ class Prefetcher:
         try:
             return contextvars.copy_context().run(make, item, program, self._awaiting)
         finally:
-            self._patience -= (time.perf_counter() - begun) - (time.thread_time() - worked)
+            waited = (time.perf_counter() - begun) - (time.thread_time() - worked)
+            self._patience = min(_PATIENCE, self._patience + _SHORT - waited)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count the cases that did not fail."""
