@@ -45,6 +45,8 @@ def problem_with_options(metric: Any, num_threads: Any, max_errors: Any, *, need
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if value is not None and not (is_number and value >= least):
             return f"{name} must be a number from {least} on, not {value!r:.200}"
+    if isinstance(num_threads, float):
+        return f"num_threads must be a whole number, not {num_threads!r}"
     return None
 
 

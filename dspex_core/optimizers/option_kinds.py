@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import math
 import numbers
 import operator
 import os
@@ -20,13 +21,18 @@ from dspex_core.optimizers.search.dimensions import PromptDimensions
 
 
 def wrong_kinds(declared: Callable[..., Any], values: Mapping[str, Any]) -> list[str]:
-    """Return for each value that is not what a signature says, a text such as `k must be a whole number, not 'x'`."""
+    """Return for each value that is not what a signature says, a text such as `k must be a whole number, not 'x'`.
+
+    Numbers below the least that makes sense are among them, by the option's name, which means the same everywhere.
+    """
     kinds = _declared_kinds(inspect.unwrap(getattr(declared, "__func__", declared)))
     found = []
     for name, value in values.items():
         words = [_KINDS[kind][0] for kind in kinds.get(name, ())]
         if words and not any(_KINDS[kind][1](value) for kind in kinds[name]):
             found.append(f"{name} must be {' or '.join(words)}, not {value!r:.200}")
+        elif words and name in _LEAST and value is not None and value < _LEAST[name]:
+            found.append(f"{name} must be at least {_LEAST[name]}, not {value!r:.200}")
     return found
 
 
@@ -66,7 +72,7 @@ def _is_whole(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _is_truth(value: Any) -> bool:
@@ -99,4 +105,20 @@ _KINDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "PromptDimensions": ("a PromptDimensions", lambda value: isinstance(value, PromptDimensions)),
     "LanguageModel": ("an LM, such as LM('provider/model')", _is_lm),
     "Callable": ("a function", callable),
+}
+
+_LEAST: Mapping[str, int] = {
+    "max_bootstrapped_demos": 0,
+    "max_labeled_demos": 0,
+    "max_rounds": 1,
+    "num_candidate_programs": 0,
+    "instructions_per_proposer": 1,
+    "stop_at_score": 0,
+    "init_temperature": 0,
+    "demo_input_field_maxlen": 0,
+    "max_full_evals": 1,
+    "max_metric_calls": 1,
+    "reflection_minibatch_size": 1,
+    "max_merge_invocations": 0,
+    "poll": 0,
 }

@@ -217,3 +217,55 @@ def test_training_examples_need_a_folder(tmp_path):
 def test_telling_counts_whole_numbers(value):
     with pytest.raises(ConfigurationError, match="rules must be a whole number from 0 on, not"):
         Telling(rules=value)
+
+
+COUNTS = {
+    "BootstrapFewShot": {"max_bootstrapped_demos": -1, "max_labeled_demos": -1, "max_rounds": 0},
+    "random search": {
+        "max_bootstrapped_demos": -1,
+        "max_rounds": 0,
+        "num_candidate_programs": -1,
+        "instructions_per_proposer": 0,
+        "stop_at_score": -1,
+    },
+    "Optuna": {"max_labeled_demos": -1, "max_rounds": 0, "num_candidate_programs": 0},
+    "KNNFewShot": {"k": 0, "max_rounds": 0},
+    "MIPROv2": {"max_bootstrapped_demos": -1, "num_candidates": 0, "init_temperature": -1},
+    "COPRO": {"breadth": 1, "depth": 0, "init_temperature": -0.5},
+    "SIMBA": {"bsize": 0, "max_demos": -1, "demo_input_field_maxlen": -1},
+    "InferRules": {"num_candidates": 0, "max_rounds": 0, "max_labeled_demos": -1},
+    "GEPA": {"max_metric_calls": 0, "reflection_minibatch_size": 0, "max_merge_invocations": -1},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "value"), [(name, *each) for name, options in COUNTS.items() for each in options.items()]
+)
+def test_a_number_below_the_least_that_makes_sense_is_an_error_before_any_call(name, option, value):
+    refused_before_any_call(name, {option: value})
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")], ids=repr)
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        ("BootstrapFewShot", "metric_threshold"),
+        ("random search", "stop_at_score"),
+        ("MIPROv2", "init_temperature"),
+        ("SIMBA", "temperature_for_sampling"),
+        ("GEPA", "failure_score"),
+        ("COPRO", "num_threads"),
+        ("MIPROv2", "num_threads"),
+    ],
+)
+def test_a_number_that_is_not_finite_is_an_error_before_any_call(name, option, value):
+    refused_before_any_call(name, {option: value})
+
+
+def refused_before_any_call(name, options):
+    def asked(_):
+        raise AssertionError("an LM was asked")
+
+    [option] = options
+    with context(lm=ScriptedLM(asked)), pytest.raises((ConfigurationError, OptimizationError), match=rf"\b{option}\b"):
+        MADE[name][0](**options).compile(Predict("text -> label"), trainset=ROWS, valset=ROWS)
