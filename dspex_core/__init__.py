@@ -78,8 +78,8 @@ if TYPE_CHECKING:
     from dspex_core.judges import calibrate as calibrate
     from dspex_core.judges import win_rate as win_rate
     from dspex_core.lm.base import BaseLM as BaseLM
-    from dspex_core.lm.base import CallResult as CallResult
     from dspex_core.lm.cache import ResponseCache as ResponseCache
+    from dspex_core.lm.call_result import CallResult as CallResult
     from dspex_core.lm.client import LM as LM
     from dspex_core.lm.history import inspect_history as inspect_history
     from dspex_core.lm.scripted import DummyLM as DummyLM
@@ -201,8 +201,9 @@ _NAMES = {
         "AnswerRelevance CompleteAndGrounded ConversationJudge Faithfulness GEval Judge PairwiseJudge SemanticF1 "
         "calibrate win_rate"
     ),
-    "lm.base": "BaseLM CallResult",
+    "lm.base": "BaseLM",
     "lm.cache": "ResponseCache",
+    "lm.call_result": "CallResult",
     "lm.client": "LM",
     "lm.history": "inspect_history",
     "lm.scripted": "DummyLM ScriptedLM",

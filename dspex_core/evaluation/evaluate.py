@@ -129,16 +129,13 @@ class Evaluate:
         self.max_errors = max_errors
         self.provide_traceback = provide_traceback
         self.failure_score = failure_score
-        self.save_as_csv = save_as_csv
-        self.save_as_json = save_as_json
+        self.save_as_csv, self.save_as_json = save_as_csv, save_as_json
         self.timeout = timeout
         self.repeats = repeats
         self.keep = keep
         self.traces = traces
-        self.stop_when = stop_when
-        self.seed = seed
-        self.journal = journal
-        self.retry_errors = retry_errors
+        self.stop_when, self.seed = stop_when, seed
+        self.journal, self.retry_errors = journal, retry_errors
         check_options(timeout=timeout, repeats=repeats, keep=keep, stop_when=stop_when)
         self.executor = executor
 
@@ -197,7 +194,6 @@ class Evaluate:
         if metric is None:
             raise ConfigurationError("Evaluate needs a metric: metric(example, prediction, trace=None)")
         settings, own = current(), self._with(options)
-        metadata = {} if callback_metadata is None else {"callback_metadata": callback_metadata}
         width, max_errors = own.num_threads or settings.num_threads, _first(own.max_errors, settings.max_errors)
         program, metric = adopted(program), adopted(metric)
         check_run(program=program, metric=metric, num_threads=width, max_errors=max_errors)
@@ -215,7 +211,7 @@ class Evaluate:
             display_progress=own.display_progress,
             provide_traceback=_first(own.provide_traceback, settings.provide_traceback),
             outputs=Outputs(own.save_as_csv, own.save_as_json, own.display_table),
-            attributes={"instance": self, "inputs": metadata},
+            attributes={"instance": self, "inputs": _inputs(callback_metadata)},
             executor=own.executor or settings.executor,
         )
         return Loop(plan)
@@ -233,6 +229,11 @@ class Evaluate:
         clone = copy.copy(self)
         vars(clone).update({name: value for name, value in options.items() if value is not None})
         return clone
+
+
+def _inputs(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the inputs of a call as its events have them."""
+    return {} if metadata is None else {"callback_metadata": metadata}
 
 
 def _first(own: T | None, general: T) -> T:

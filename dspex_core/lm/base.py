@@ -15,6 +15,7 @@ from dspex_core.config.contracts import LayeredRecorder
 from dspex_core.errors import BudgetExceededError, ConfigurationError, LMError, StraySignalError
 from dspex_core.flow.steps import Call, Flow, SyncOrAsync, adrive, drive
 from dspex_core.lm import openai_form
+from dspex_core.lm.call_result import CallResult
 from dspex_core.lm.cut_off import warn_if_cut_off
 from dspex_core.lm.history import CallLog, HistoryEntry, note
 from dspex_core.lm.limits.budget import within_budget
@@ -36,24 +37,6 @@ _HISTORY_LENGTH = 10_000
 _OF_DSPY = frozenset(  # in its states of LMs: its class, finetuning, roles
     {"_dspy_lm_class", "finetuning_model", "launch_kwargs", "provider", "train_kwargs", "use_developer_role"}
 )
-
-
-@dataclass(frozen=True, slots=True)
-class CallResult:
-    """The result of a call: a response or an error."""
-
-    response: LMResponse | None = None
-    error: LMError | BudgetExceededError | None = None
-
-    @property
-    def ok(self) -> bool:
-        """Whether the call was answered."""
-        return self.error is None
-
-    @property
-    def texts(self) -> list[str]:
-        """The text of each output; none when the call failed."""
-        return _texts(self.response) if self.response is not None else []
 
 
 class BaseLM:
@@ -401,7 +384,3 @@ def _to_keep(request: LMRequest) -> LMRequest:
     if request.on_chunk is None and request.options is None and (not request.config or is_plain(request.config)):
         return request
     return replace(request, config=without_secrets(request.config), on_chunk=None, options=None)
-
-
-def _texts(response: LMResponse) -> list[str]:
-    return [output.text for output in response.outputs]

@@ -255,6 +255,7 @@ class Predictor(Declared, Module):
 
     @demos.setter
     def demos(self, demos: Iterable[Mapping[str, Any] | Record]) -> None:
+        """Replace the worked examples."""
         self._write_demos(tuple(demos))
         owner, shown = self.__dict__.pop("_demo_list", (None, None))
         if owner is self and shown is not None:
@@ -270,6 +271,7 @@ class Predictor(Declared, Module):
 
     @adapter.setter
     def adapter(self, adapter: Adapter | None) -> None:
+        """Replace the format."""
         if adapter is not None and not isinstance(adapter, Adapter):
             raise ConfigurationError(f"an adapter is one such as JSONAdapter(), or None, not {adapter!r:.200}")
         self._adapter = adapter

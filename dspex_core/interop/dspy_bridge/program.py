@@ -53,6 +53,7 @@ class DspyPredictor(Predictor):
 
     @signature.setter
     def signature(self, changed: type[Signature]) -> None:
+        """Change the words of the signature."""
         if not isinstance(changed, SignatureMeta):
             raise ConfigurationError(
                 "a predictor of DSPy gets its signature by a change of the one it has, such as "
@@ -68,6 +69,7 @@ class DspyPredictor(Predictor):
 
     @config.setter
     def config(self, changed: dict[str, Any]) -> None:
+        """Replace the sampling parameters."""
         if not isinstance(changed, Mapping):
             raise ConfigurationError(f"the config of a predictor is sampling parameters by name, not {changed!r:.200}")
         self.predict.config = dict(changed)
@@ -79,6 +81,7 @@ class DspyPredictor(Predictor):
 
     @lm.setter
     def lm(self, lm: Any) -> None:
+        """Replace the LM."""
         theirs = lm.theirs if isinstance(lm, DspysLM) else lm
         self.predict.lm = as_dspy_lm(theirs) if isinstance(theirs, BaseLM) else theirs
 
@@ -89,6 +92,7 @@ class DspyPredictor(Predictor):
 
     @demo_selector.setter
     def demo_selector(self, selector: Any) -> None:
+        """Refuse a selector."""
         if selector is not None:
             raise ConfigurationError(
                 f"a predictor of DSPy cannot choose its demos in each call, as {selector!r} does: convert the program "
@@ -102,6 +106,7 @@ class DspyPredictor(Predictor):
 
     @adapter.setter
     def adapter(self, adapter: Any) -> None:
+        """Refuse an adapter."""
         if adapter is not None:
             raise ConfigurationError(
                 f"a predictor of DSPy has no adapter of its own, such as {adapter!r}: convert the program with "
@@ -115,6 +120,7 @@ class DspyPredictor(Predictor):
 
     @demos.setter
     def demos(self, demos: Any) -> None:
+        """Replace the worked examples."""
         if not isinstance(demos, Iterable):
             raise ConfigurationError(f"the demos of a predictor are a list of examples, not {demos!r:.200}")
         self._write_demos(tuple(demos))

@@ -42,6 +42,7 @@ from dspex_core.errors import (
 )
 from dspex_core.flow.threads import Crew, in_thread
 from dspex_core.lm.engines.litellm_cleanup import clients, loops
+from dspex_core.lm.engines.litellm_refusals import Refusals
 from dspex_core.lm.engines.refusals import error_class, error_in_reply, refusal
 from dspex_core.lm.engines.vectors import to_vectors
 from dspex_core.lm.engines.wire import MISREAD, DeclinedError, RefusedError, wire_format
@@ -243,6 +244,7 @@ class LiteLLMEngine:
         return replace(response, cost=_cost(reply))
 
     def _streamed(self, reply: Any, pieces: ReplyInPieces, deadline: float) -> LMResponse:
+        refusals = Refusals(reply)
         try:
             while (event := _next(reply)) is not None:
                 if time.monotonic() > deadline:
@@ -253,16 +255,17 @@ class LiteLLMEngine:
             if hasattr(source, "close"):
                 with foreign_code():
                     source.close()
-        return self._whole(pieces)
+        return self._whole(pieces, refusals)
 
     async def _astreamed(self, reply: Any, pieces: ReplyInPieces) -> LMResponse:
+        refusals = Refusals(reply)
         try:
             while (event := await _anext(reply)) is not None:
                 self._take(event, pieces)
         finally:
             with foreign_code():
                 await reply.aclose()
-        return self._whole(pieces)
+        return self._whole(pieces, refusals)
 
     def _take(self, event: Any, pieces: ReplyInPieces) -> None:
         try:
@@ -272,7 +275,9 @@ class LiteLLMEngine:
         except MISREAD as error:
             raise self._fail(LMResponseError, f"the reply is not {self._wire.EXPECTED} in pieces") from error
 
-    def _whole(self, pieces: ReplyInPieces) -> LMResponse:
+    def _whole(self, pieces: ReplyInPieces, refusals: Refusals) -> LMResponse:
+        for event in refusals.events():
+            pieces.read(event)
         try:
             response = pieces.whole()
         except DeclinedError as error:

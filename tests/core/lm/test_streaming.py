@@ -17,6 +17,7 @@ from dspex_core.errors import (
     LMAuthError,
     LMError,
     LMRateLimitError,
+    LMRefusalError,
     LMResponseError,
     LMServerError,
     LMTimeoutError,
@@ -167,6 +168,16 @@ class TestChat:
         assert [chunk.text for chunk in told if chunk.text] == ["so"]
         assert [call.id for call in streamed.outputs[0].tool_calls] == ["call_1", "call_2"]
         assert streamed.outputs == whole.outputs
+
+    def test_a_refusal_in_pieces_is_one(self, server, engine, ask):
+        begin, *_ = begun("chat")
+        pieces = [({"refusal": "I cannot "}, None), ({"refusal": "say."}, None), ({}, "stop")]
+        events = [
+            {**begin, "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]} for delta, reason in pieces
+        ]
+        server.replies.append(Reply(body=events))
+        with pytest.raises(LMRefusalError, match=r"I cannot say\."):
+            ask(lm_of(server, engine, num_retries=0), [])
 
     def test_json_that_is_none_is_a_response_error(self, server, engine, ask):
         server.replies.append(Reply(body=[*begun("chat"), b"{not json"]))
