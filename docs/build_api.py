@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any, ForwardRef
 import dspex_core
 import pytest_dspex
 from dspex_core import interop, serve
+from dspex_core.dspy_paths import top_level
 from pytest_dspex import strategies
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FOLDER = Path(__file__).with_name("api")
+_OF_DSPY = {*top_level.__all__, "cache", "DSPY_CACHE"}  # DSPy's pages describe them
 # Which packages below dspex_core are on a page, in the order of a reader.
 AREAS = {
     "programs": ("Programs and signatures", ("signatures", "programs", "example", "streaming")),
@@ -51,7 +53,7 @@ def _public(page: str) -> dict[str, Any]:
 
 
 def _core(packages: tuple[str, ...]) -> dict[str, Any]:
-    values = {name: getattr(dspex_core, name) for name in dspex_core.__all__}
+    values = {name: getattr(dspex_core, name) for name in {*dspex_core.__all__} - _OF_DSPY}
     return {f"dspex_core.{name}": value for name, value in values.items() if value.__module__.split(".")[1] in packages}
 
 

@@ -248,10 +248,20 @@ _NAMES = {
     "tools": "MCPTools Tool ToolRegistry",
     "types": "Audio Citation Citations Code Document File History Image Reasoning ToolCallResults ToolCalls Type",
 }
+# DSPy's other names, which `dspy_paths.top_level` has.
+_OF_DSPY = (
+    "AvatarOptimizer BaseModule BetterTogether BootstrapFewShotWithOptuna BootstrapFinetune COPRO "
+    "CodeExecutionError CodeInterpreterError ColBERTv2 DSPY_CACHE DSPyError Ensemble Flex GEPA InferRules "
+    "LMConfigurationError LMUnexpectedError LMUnsupportedModelError MIPROv2 Provider Retrieve SIMBA "
+    "SignatureMeta TrainingJob bootstrap_trace_data cache configure_cache configure_dspy_loggers "
+    "disable_litellm_logging disable_logging enable_litellm_logging enable_logging ensure_signature "
+    "infer_prefix is_retryable_lm_error load_settings make_signature"
+)
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
+_PUBLIC = (*_HOMES, *_OF_DSPY.split())
 
 if not TYPE_CHECKING:  # a type checker takes the imports above
-    __all__ = list(_HOMES)  # what `from dspex_core import *` imports
+    __all__ = list(_PUBLIC)  # what `from dspex_core import *` imports
 
 # DSPy's module paths, such as `dspex_core.teleprompt`, stand in a folder of their own.
 __path__.append(f"{__path__[0]}/dspy_paths")  # noqa: F405  every package has it
@@ -270,4 +280,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return list(_HOMES)
+    return list(_PUBLIC)

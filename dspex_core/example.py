@@ -273,9 +273,9 @@ class Prediction(Record):
         usage: dict[str, dict[str, int]] | None = self.__dict__.get("_lm_usage")
         return usage
 
-    def set_lm_usage(self, usage: dict[str, dict[str, int]]) -> None:
+    def set_lm_usage(self, value: dict[str, dict[str, int]]) -> None:
         """Note the tokens of each model that it took."""
-        self.__dict__["_lm_usage"] = usage
+        self.__dict__["_lm_usage"] = value
 
     def get_spent(self) -> object:
         """Return what it took, while an evaluation scores it; otherwise `None`."""

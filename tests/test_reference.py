@@ -11,7 +11,10 @@ import pytest
 import dspex_core
 import pytest_dspex
 from dspex_core import interop, serve
+from dspex_core.dspy_paths import top_level
 from pytest_dspex import plugin, strategies
+
+OF_DSPY = {*top_level.__all__, "cache", "DSPY_CACHE"}  # DSPy's pages describe them
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
@@ -50,7 +53,8 @@ def test_the_pages_of_the_api_are_what_the_script_writes_now():
 @pytest.mark.parametrize("module", [dspex_core, interop, serve, pytest_dspex, strategies])
 def test_each_public_name_has_one_place_in_the_api(module):
     lines = "\n".join(API.values()).splitlines()
-    assert [name for name in module.__all__ if lines.count(f"from {module.__name__} import {name}") != 1] == []
+    names = set(module.__all__) - OF_DSPY if module is dspex_core else module.__all__
+    assert [name for name in names if lines.count(f"from {module.__name__} import {name}") != 1] == []
 
 
 def test_the_page_has_each_package_that_runs_as_a_command():

@@ -62,6 +62,8 @@ class Adapter(Hooks):
     native_response_types: Sequence[type] | None = field(default=None, kw_only=True, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        if not self.callbacks:  # DSPy's default is None
+            object.__setattr__(self, "callbacks", ())
         if self.native_response_types:
             message = (
                 "native_response_types has no effect: the types Reasoning, Citations and ToolCalls say themselves what "
@@ -88,13 +90,13 @@ class Adapter(Hooks):
         """Return the reply with these outputs, without a signature: for scripted LMs."""
         return self.assistant(make_signature({name: (Any, OutputField()) for name in outputs}), outputs).text
 
-    def parse(self, signature: type[Signature], text: str) -> dict[str, Any]:
+    def parse(self, signature: type[Signature], completion: str) -> dict[str, Any]:
         """Parse a reply: the outputs by name, in the signature's order, converted to their types.
 
         Raises:
             AdapterParseError: An output is missing or does not fit its type.
         """
-        raise NotImplementedError(f"{type(self).__name__} must define parse(self, signature, text)")
+        raise NotImplementedError(f"{type(self).__name__} must define parse(self, signature, completion)")
 
     def __call__(
         self,

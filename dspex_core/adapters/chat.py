@@ -5,7 +5,7 @@ The wire format is DSPy's, so models and demos tuned for it keep working.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.adapters.base import Adapter
@@ -19,16 +19,17 @@ from dspex_core.adapters.shown_fields import NOT_SUPPLIED, present, to_text
 from dspex_core.messages import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from dspex_core.adapters.streams import FieldStream
+    from dspex_core.config.contracts import Listener
     from dspex_core.signatures.signature import Signature, SignatureField
 
 _COMPLETED = "[[ ## completed ## ]]"
 _FORMATS = (MARKED, OBJECT, TAGGED)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class ChatAdapter(Adapter):
     """Fields under marker lines: readable for any capable model, with values of any type.
 
@@ -40,8 +41,10 @@ class ChatAdapter(Adapter):
         parallel_tool_calls: Whether it may then ask for several calls at once; `None` leaves it to the provider.
     """
 
-    use_json_adapter_fallback: bool = True
+    callbacks: Sequence[Listener] = field(default=(), compare=False, repr=False)
     use_native_function_calling: bool = False
+    _: KW_ONLY
+    use_json_adapter_fallback: bool = True
     parallel_tool_calls: bool | None = None
 
     @property
@@ -81,9 +84,9 @@ class ChatAdapter(Adapter):
         texts = {name: to_text(given.get(name, NOT_SUPPLIED)) for name in signature.output_fields}
         return Message("assistant", self._sections(texts, end=True))
 
-    def parse(self, signature: type[Signature], text: str) -> dict[str, Any]:
+    def parse(self, signature: type[Signature], completion: str) -> dict[str, Any]:
         """Read the outputs under their markers: of several answers the last whole one."""
-        return read_reply(signature, text, formats=_FORMATS, adapter_name="ChatAdapter")
+        return read_reply(signature, completion, formats=_FORMATS, adapter_name="ChatAdapter")
 
     def field_stream(self, signature: type[Signature]) -> FieldStream:
         """Read the outputs under their markers."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.adapters.base import Adapter
@@ -19,15 +19,16 @@ from dspex_core.signatures.schemas import is_closed, outline, strict
 from dspex_core.signatures.signature import object_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from dspex_core.adapters.streams import FieldStream
+    from dspex_core.config.contracts import Listener
     from dspex_core.signatures.signature import Signature
 
 _FORMATS = (OBJECT, MARKED, TAGGED)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class JSONAdapter(Adapter):
     """A short prompt and a JSON reply.
 
@@ -45,11 +46,13 @@ class JSONAdapter(Adapter):
         parallel_tool_calls: Whether it may then ask for several calls at once; `None` leaves it to the provider.
     """
 
+    callbacks: Sequence[Listener] = field(default=(), compare=False, repr=False)
+    use_native_function_calling: bool = True
+    parallel_tool_calls: bool | None = None
+    _: KW_ONLY
     shows_types: bool = True
     outlines_types: bool = False
     text_limit: int | None = None
-    use_native_function_calling: bool = True
-    parallel_tool_calls: bool | None = None
 
     def system(self, signature: type[Signature]) -> str:
         """Write the instructions and the fields."""
@@ -89,9 +92,9 @@ class JSONAdapter(Adapter):
         values = {name: to_json(given.get(name, NOT_SUPPLIED)) for name in signature.output_fields}
         return Message("assistant", json.dumps(values, ensure_ascii=False))
 
-    def parse(self, signature: type[Signature], text: str) -> dict[str, Any]:
+    def parse(self, signature: type[Signature], completion: str) -> dict[str, Any]:
         """Read the outputs from the JSON object in the reply: of several the last whole one."""
-        return read_reply(signature, text, formats=_FORMATS, adapter_name="JSONAdapter")
+        return read_reply(signature, completion, formats=_FORMATS, adapter_name="JSONAdapter")
 
     def field_stream(self, signature: type[Signature]) -> FieldStream:
         """Read the outputs out of the JSON object."""
@@ -123,8 +126,9 @@ def _outline(signature: type[Signature]) -> str:
     return outline({**schema, "properties": described})
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class BAMLAdapter(JSONAdapter):
     """DSPy's name for `JSONAdapter(outlines_types=True)`."""
 
+    _: KW_ONLY
     outlines_types: bool = True

@@ -52,9 +52,9 @@ class TwoStepAdapter(Adapter):
         texts = {name: to_text(given.get(name, NOT_SUPPLIED)) for name in signature.output_fields}
         return Message("assistant", _lines(texts))
 
-    def parse(self, signature: type[Signature], text: str) -> dict[str, Any]:
+    def parse(self, signature: type[Signature], completion: str) -> dict[str, Any]:
         """Read the reply of the extraction model."""
-        return self.extraction_adapter.parse(signature, text)
+        return self.extraction_adapter.parse(signature, completion)
 
     def extraction(self, signature: type[Signature]) -> Extraction:
         """Return the call that extracts the outputs from the main LM's answer."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _FORMATS = (TAGGED, MARKED, OBJECT)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class XMLAdapter(ChatAdapter):
     """Fields between tags, for models that were trained on them; values that are not text are JSON.
 
@@ -44,9 +44,9 @@ class XMLAdapter(ChatAdapter):
         texts = {name: _escape(to_text(given.get(name, NOT_SUPPLIED))) for name in signature.output_fields}
         return Message("assistant", self._sections(texts))
 
-    def parse(self, signature: type[Signature], text: str) -> dict[str, Any]:
+    def parse(self, signature: type[Signature], completion: str) -> dict[str, Any]:
         """Read the outputs between their tags: of several answers the last whole one."""
-        return read_reply(signature, text, formats=_FORMATS, adapter_name="XMLAdapter")
+        return read_reply(signature, completion, formats=_FORMATS, adapter_name="XMLAdapter")
 
     def field_stream(self, signature: type[Signature]) -> FieldStream:
         """Read the outputs between their tags."""

@@ -103,6 +103,12 @@ _NAMES = frozenset(_ORDER)
 _values_of = operator.attrgetter(*_ORDER)
 _STORED = _NAMES - {"replay_only", "resample", "attempt"}  # a file must not enable calls in a replaying process
 _DSPY_NAMES = {"usage_tracker": "usage"}
+_WITHOUT_EFFECT = {
+    "branch_idx": 0,
+    "caller_modules": None,
+    "caller_predict": None,
+    "stream_listeners": (),
+}  # DSPy's own notes
 
 
 class SettingsCopy(dict[str, Any]):
@@ -167,10 +173,10 @@ class _Config:
         """Return the settings in force here as a dict."""
         return SettingsCopy((name, self[name]) for name in sorted(_NAMES))
 
-    def get(self, name: str, default: Any = None) -> Any:
+    def get(self, key: str, default: Any = None) -> Any:
         """Return a setting, or `default` for an unknown name."""
         try:
-            return self[name]
+            return self[key]
         except AttributeError:
             return default
 
@@ -231,6 +237,8 @@ class _Config:
         known = _DSPY_NAMES.get(name, name)
         if name == "send_stream":  # as DSPy calls the way into the iterator of `streamify`
             return self.current().stream
+        if name in _WITHOUT_EFFECT:
+            return _WITHOUT_EFFECT[name]
         if known not in _NAMES:
             raise AttributeError(_no_setting(name))
         value = _value(self.current(), known)
@@ -249,7 +257,7 @@ class _Config:
         self.configure(**{name: value})
 
     def __contains__(self, name: str) -> bool:
-        return _DSPY_NAMES.get(name, name) in _NAMES
+        return _DSPY_NAMES.get(name, name) in _NAMES or name in _WITHOUT_EFFECT
 
     def __repr__(self) -> str:
         return f"settings({', '.join(f'{name}={value!r}' for name, value in self.copy().items())})"
@@ -271,14 +279,14 @@ def _checked(values: dict[str, Any]) -> dict[str, Any]:
     """
     if values.keys() <= _NAMES and values.keys().isdisjoint(_OBJECTS):  # as most are: each example of an evaluation
         return values
-    unknown = sorted(set(values) - _NAMES - _DSPY_NAMES.keys())
+    unknown = sorted(set(values) - _NAMES - _DSPY_NAMES.keys() - _WITHOUT_EFFECT.keys())
     if unknown:
         message = f"unknown setting {', '.join(map(repr, unknown))}; use one of: {', '.join(sorted(_NAMES))}"
         raise ConfigurationError(message)
     for name, fix in _OBJECTS.items():
         if not _is_object(name, values.get(name)):
             raise ConfigurationError(f"the setting {name!r} must be an object, not {values[name]!r:.200}: write {fix}")
-    return {_DSPY_NAMES.get(name, name): value for name, value in values.items()}
+    return {_DSPY_NAMES.get(name, name): value for name, value in values.items() if name not in _WITHOUT_EFFECT}
 
 
 def _is_object(name: str, value: Any) -> bool:

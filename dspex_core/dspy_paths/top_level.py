@@ -23,6 +23,7 @@ from dspex_core.optimizers.gepa.optimizer import GEPA
 from dspex_core.optimizers.infer_rules import InferRules
 from dspex_core.optimizers.mipro import MIPROv2
 from dspex_core.optimizers.simba import SIMBA
+from dspex_core.optimizers.traced_runs import bootstrap_trace_data
 from dspex_core.programs.retrieve import Retrieve
 from dspex_core.signatures.signature import SignatureMeta, ensure_signature, infer_prefix, make_signature
 from dspex_core.telemetry.logs import (
@@ -57,6 +58,7 @@ __all__ = [
     "Retrieve",
     "SignatureMeta",
     "TrainingJob",
+    "bootstrap_trace_data",
     "configure_cache",
     "configure_dspy_loggers",
     "disable_litellm_logging",

@@ -174,6 +174,18 @@ class EvaluationResult:
         """`(example, prediction, score)` of each case, as in DSPy."""
         return [(case.example, case.prediction, case.score.value) for case in self.cases]
 
+    def __getitem__(self, name: str) -> Any:
+        """Return `score` or `results` by its name, as in DSPy."""
+        return self.toDict()[name]
+
+    def keys(self) -> tuple[str, ...]:
+        """Return the names that may be used as keys."""
+        return ("score", "results")
+
+    def toDict(self) -> dict[str, Any]:  # noqa: N802  DSPy's name
+        """Return `score` and `results` as a dict."""
+        return {"score": self.score, "results": self.results}
+
     def by(self, key: str | Callable[[Example], Any]) -> Slices:
         """Return the examples in slices, a table of n, mean and interval: `print(result.by("language"))`.
 

@@ -137,7 +137,7 @@ class CompleteAndGrounded(BuiltIn):
         return {"threshold": self.threshold}
 
 
-def f1_score(one: float, other: float) -> float:
+def f1_score(precision: float, recall: float) -> float:
     """Return the harmonic mean of two shares; what a model wrote beyond 0 and 1 counts as these."""
-    one, other = (min(1.0, max(0.0, share)) for share in (one, other))
-    return 2 * one * other / (one + other) if one + other else 0.0
+    precision, recall = (min(1.0, max(0.0, share)) for share in (precision, recall))
+    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0

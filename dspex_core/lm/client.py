@@ -102,8 +102,8 @@ class LM(BaseLM):
         max_tokens: int | None = None,
         cache: bool = True,  # noqa: FBT001, FBT002  DSPy's signature
         callbacks: Sequence[Listener] | None = None,
-        *,
         num_retries: int = 3,
+        *,
         engine: EngineChoice = "auto",
         api_base: str | None = None,
         api_key: str | None = None,

@@ -173,6 +173,11 @@ class DummyLM(ScriptedLM):
             return answer
         return replace(_output(answer, request), reasoning="A scripted reasoning.")
 
+    def get_convo(self, index: int) -> tuple[Any, list[Any]]:
+        """Return the messages and the outputs of a call, by its place in the history."""
+        entry = self.history[index]
+        return entry["messages"], entry["outputs"]
+
 
 def _demo(messages: Sequence[Message]) -> str | None:
     """Return the reply to an earlier message that is a prefix of the last one."""

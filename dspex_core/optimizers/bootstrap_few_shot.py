@@ -58,12 +58,12 @@ class BootstrapFewShot(Optimizer):
 
     metric: Metric | None = None
     metric_threshold: float | None = None
-    _: KW_ONLY
     teacher_settings: Mapping[str, Any] | None = None
     max_bootstrapped_demos: int = 4
     max_labeled_demos: int = 16
     max_rounds: int = 1
     max_errors: int | None = None
+    _: KW_ONLY
     seed: int = 0
 
     def planned_runs(self, trainset: Sequence[Example], valset: Sequence[Example] | None) -> CompilePlan:

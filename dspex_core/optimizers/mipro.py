@@ -81,7 +81,6 @@ class MIPROv2(Optimizer):
     prompt_model: LanguageModel | None = None
     task_model: LanguageModel | None = None
     teacher_settings: Mapping[str, Any] | None = None
-    _: KW_ONLY
     max_bootstrapped_demos: int = 4
     max_labeled_demos: int = 4
     auto: Literal["light", "medium", "heavy"] | None = "light"
@@ -94,6 +93,7 @@ class MIPROv2(Optimizer):
     track_stats: bool = True
     log_dir: str | None = None
     metric_threshold: float | None = None
+    _: KW_ONLY
     proposers: Sequence[Proposer] | None = None
     racing: bool = False
     dimensions: PromptDimensions | None = None

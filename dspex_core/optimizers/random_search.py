@@ -69,7 +69,6 @@ class BootstrapFewShotWithRandomSearch(Optimizer):
 
     metric: Metric
     teacher_settings: Mapping[str, Any] | None = None
-    _: KW_ONLY
     max_bootstrapped_demos: int = 4
     max_labeled_demos: int = 16
     max_rounds: int = 1
@@ -78,6 +77,7 @@ class BootstrapFewShotWithRandomSearch(Optimizer):
     max_errors: int | None = None
     stop_at_score: float | None = None
     metric_threshold: float | None = None
+    _: KW_ONLY
     seed: int = 0
     racing: bool = True
     proposers: Sequence[Proposer] = ()

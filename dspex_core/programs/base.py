@@ -183,12 +183,12 @@ class Module(Saved):
         """Return the predictors that `named_predictors` names."""
         return [predictor for _, predictor in self.named_predictors()]
 
-    def map_named_predictors(self, function: Callable[[Predictor], Predictor]) -> Self:
-        """Replace each predictor by what `function` makes of it; return this program."""
+    def map_named_predictors(self, func: Callable[[Predictor], Predictor]) -> Self:
+        """Replace each predictor by what `func` makes of it; return this program."""
         for predictor in self.predictors():
             if predictor is self:
                 raise ValueError("a predictor cannot be replaced inside itself")
-            replace(self, predictor, function(predictor))
+            replace(self, predictor, func(predictor))
         return self
 
     def set_lm(self, lm: LanguageModel | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -62,6 +63,7 @@ class Predict(BuiltIn, Predictor):
     """
 
     span_kind = "predict"
+    _stands_for: Predict | None = None  # the predictor of which this is a copy, for one call
 
     def __init__(
         self, signature: str | type[Signature], callbacks: Sequence[Listener] | None = None, **config: Any
@@ -85,7 +87,7 @@ class Predict(BuiltIn, Predictor):
             *unnamed: Nothing: inputs are given by name.
             config: Sampling parameters of this call, over those of the predictor.
             lm: The LM of this call.
-            **inputs: The signature's input fields. An input named `config` or `lm` goes before the option of that name.
+            **inputs: The input fields, which go before options of their names; also the call's `signature` and `demos`.
         """
         settings, fields = current(), self.signature.input_fields
         if unnamed:
@@ -97,8 +99,8 @@ class Predict(BuiltIn, Predictor):
         lm = (None if lm is MISSING else lm) or self.lm or settings.lm
         if lm is None:
             raise LMNotConfiguredError(_NO_LM)
-        if inputs.keys() != fields.keys():
-            self._check(inputs)
+        if inputs.keys() != fields.keys() and (changed := self._changed_by(inputs, lm)) is not None:
+            return (yield from changed.flow(**{"config": config, **inputs}))
         warn_of_unfit(self.signature, inputs, wanted=settings.warn_on_type_mismatch)
         adapter = self._adapter or settings.adapter or _ADAPTERS[lm.preferred_adapter]
         given, chosen = None if config is MISSING else config, None
@@ -110,12 +112,12 @@ class Predict(BuiltIn, Predictor):
             inputs = calling.checked(inputs)
             if calling.are_native(adapter, lm):
                 apart, tools = (*apart, *calling.names), calling.specs(inputs)
-        listen = partial(settings.stream.reader, self) if settings.stream else None
+        listen = partial(settings.stream.reader, self._stands_for or self) if settings.stream else None
         prompt, heard = partial(self._prompt, apart), settings.callbacks
         question = Question(self.signature, inputs, prompt, chosen, config, apart, listen, self._demos, tools, heard)
         prediction = Prediction.from_completions((yield from ask(lm, adapter, question)))
         if settings.trace is not None:
-            _append(settings.trace, (self, inputs, prediction), most=settings.max_trace_size)
+            _append(settings.trace, (self._stands_for or self, inputs, prediction), most=settings.max_trace_size)
         return prediction
 
     def constructor_arguments(self) -> dict[str, Any]:
@@ -145,6 +147,23 @@ class Predict(BuiltIn, Predictor):
             compiled = self._prompt_made = (self.signature, self._demos, adapter, apart, prompt)
         found: CompiledPrompt = compiled[4]
         return found
+
+    def _changed_by(self, inputs: dict[str, Any], lm: LanguageModel) -> Predict | None:
+        """Take the signature and the demos of one call out of its inputs; return a copy that has them, and the LM.
+
+        Without these, the inputs are checked.
+        """
+        fields = self.signature.input_fields
+        given = {name: inputs.pop(name) for name in ("signature", "demos") if name in inputs and name not in fields}
+        if not given:
+            self._check(inputs)
+            return None
+        changed = copy.copy(self)
+        changed._stands_for, changed.lm = self._stands_for or self, lm  # noqa: SLF001  its own kind
+        changed.signature = ensure_signature(given.get("signature", self.signature))
+        if "demos" in given:
+            changed.demos, changed.demo_selector = given["demos"] or (), None
+        return changed
 
     def _check(self, inputs: dict[str, Any]) -> None:
         """Raise SignatureError if an input is missing; log those that the signature does not have."""

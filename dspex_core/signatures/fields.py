@@ -337,9 +337,9 @@ def label(name: str) -> str:
     return " ".join(word[0].upper() + word[1:] for word in words if word) + ":"
 
 
-def infer_prefix(name: str) -> str:
+def infer_prefix(attribute_name: str) -> str:
     """Turn a field's name into words: `maxItemCount_2` into `Max Item Count 2`."""
-    return label(name).removesuffix(":")
+    return label(attribute_name).removesuffix(":")
 
 
 def quoted(names: Iterable[str]) -> str:

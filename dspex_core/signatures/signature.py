@@ -117,6 +117,11 @@ class SignatureMeta(type):
         return cls._fields
 
     @property
+    def model_fields(cls) -> Fields:
+        """All fields by name, as a pydantic model calls them."""
+        return cls._fields
+
+    @property
     def input_fields(cls) -> Fields:
         """The inputs by name."""
         return cls._inputs
@@ -130,9 +135,9 @@ class SignatureMeta(type):
         """Return the signature with other instructions."""
         return _derived(cls, cls._fields, instructions)
 
-    def append_instructions(cls, text: str) -> type[Signature]:
+    def append_instructions(cls, instructions: str) -> type[Signature]:
         """Return the signature with a paragraph more in its instructions."""
-        return cls.with_instructions(f"{cls.instructions}\n\n{text.strip()}")
+        return cls.with_instructions(f"{cls.instructions}\n\n{instructions.strip()}")
 
     def with_updated_fields(cls, name: str, type_: Any = None, **values: Any) -> type[Signature]:
         """Return the signature with one field changed: type, `desc`, `prefix`, `default`, `choices` or limits."""
@@ -309,7 +314,6 @@ def make_signature(
     signature: str | Mapping[str, FieldSpec],
     instructions: str | None = None,
     signature_name: str = "StringSignature",
-    *,
     custom_types: Mapping[str, Any] | None = None,
 ) -> type[Signature]:
     """Make a signature.

@@ -124,9 +124,9 @@ class BaseCallback:
             handlers = _OF_MODULES
         start, end = handlers(self)
         if event.moment == "start":
-            start(event.span_id, event.attributes["instance"], _inputs(event))
+            start(call_id=event.span_id, instance=event.attributes["instance"], inputs=_inputs(event))
         else:
-            end(event.span_id, _outputs(event), event.attributes.get("error"))
+            end(call_id=event.span_id, outputs=_outputs(event), exception=event.attributes.get("error"))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self  # copies of a program share their callbacks

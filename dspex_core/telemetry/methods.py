@@ -16,26 +16,26 @@ if TYPE_CHECKING:
 _Function = TypeVar("_Function", bound="Callable[..., Any]")
 
 
-def with_callbacks(function: _Function) -> _Function:
+def with_callbacks(fn: _Function) -> _Function:
     """Decorate a method, sync or async, so that its calls emit events to callbacks, like those of a module.
 
     The inputs are its arguments by name. Callbacks are those in the settings and those of the instance, in its
     attribute `callbacks`.
     """
 
-    @functools.wraps(function)
+    @functools.wraps(fn)
     def called(self: Any, *args: Any, **kwargs: Any) -> Any:
-        with span("method", *_known(function, self, args, kwargs)) as attributes:
-            attributes["result"] = result = function(self, *args, **kwargs)
+        with span("method", *_known(fn, self, args, kwargs)) as attributes:
+            attributes["result"] = result = fn(self, *args, **kwargs)
         return result
 
-    @functools.wraps(function)
+    @functools.wraps(fn)
     async def awaited(self: Any, *args: Any, **kwargs: Any) -> Any:
-        with span("method", *_known(function, self, args, kwargs)) as attributes:
-            attributes["result"] = result = await function(self, *args, **kwargs)
+        with span("method", *_known(fn, self, args, kwargs)) as attributes:
+            attributes["result"] = result = await fn(self, *args, **kwargs)
         return result
 
-    return awaited if inspect.iscoroutinefunction(function) else called  # type: ignore[return-value]  # it is wrapped
+    return awaited if inspect.iscoroutinefunction(fn) else called  # type: ignore[return-value]  # it is wrapped
 
 
 def arguments_of(

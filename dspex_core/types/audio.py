@@ -73,9 +73,9 @@ class Audio(Type):
         return cls(_wave(array, sampling_rate), audio_format="wav")
 
     @classmethod
-    def from_path(cls, path: str | PathLike[str]) -> Self:
+    def from_path(cls, file_path: str | PathLike[str]) -> Self:
         """Read a sound file; its format comes from its name."""
-        return cls(Media.read(path).uri)
+        return cls(Media.read(file_path).uri)
 
     from_file = from_path
 

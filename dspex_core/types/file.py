@@ -44,14 +44,16 @@ class File(Type):
         super().__init__(**data)
 
     @classmethod
-    def from_path(cls, path: str | PathLike[str], filename: str | None = None, mime_type: str | None = None) -> Self:
+    def from_path(
+        cls, file_path: str | PathLike[str], filename: str | None = None, mime_type: str | None = None
+    ) -> Self:
         """Read a file; `mime_type` defaults to the type in its name."""
-        return cls(file_data=Media.read(path, mime_type).uri, filename=filename or Path(path).name)
+        return cls(file_data=Media.read(file_path, mime_type).uri, filename=filename or Path(file_path).name)
 
     @classmethod
-    def from_bytes(cls, content: bytes, filename: str | None = None, mime_type: str = _ANY) -> Self:
+    def from_bytes(cls, file_bytes: bytes, filename: str | None = None, mime_type: str = _ANY) -> Self:
         """Make a file of its bytes."""
-        return cls(file_data=Media.of(content, mime_type).uri, filename=filename)
+        return cls(file_data=Media.of(file_bytes, mime_type).uri, filename=filename)
 
     @classmethod
     def from_file_id(cls, file_id: str, filename: str | None = None) -> Self:

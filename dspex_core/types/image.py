@@ -72,9 +72,9 @@ class Image(Type):
         super().__init__(**data)
 
     @classmethod
-    def from_path(cls, path: str | PathLike[str]) -> Self:
+    def from_path(cls, file_path: str | PathLike[str]) -> Self:
         """Read an image file; its format comes from its name."""
-        return cls(Media.read(path).uri)
+        return cls(Media.read(file_path).uri)
 
     from_file = from_path
 
@@ -98,11 +98,11 @@ class Image(Type):
         return cls(Media.of(content, media_type or _format_of(content)).uri)
 
     @classmethod
-    def from_PIL(cls, image: PILImage) -> Self:  # noqa: N802  DSPy's name
+    def from_PIL(cls, pil_image: PILImage) -> Self:  # noqa: N802  DSPy's name
         """Make an image of a PIL image, encoded in its original format, else as PNG."""
         buffer = io.BytesIO()
-        format_ = image.format or "PNG"
-        image.save(buffer, format=format_)
+        format_ = pil_image.format or "PNG"
+        pil_image.save(buffer, format=format_)
         return cls(Media.of(buffer.getvalue(), f"image/{format_.lower()}").uri)
 
     def format(self) -> list[dict[str, Any]]:
@@ -164,13 +164,13 @@ def encode_image(image: str | bytes | PILImage | Mapping[str, Any]) -> str:
     return Image(image).url
 
 
-def is_image(value: object) -> bool:
+def is_image(obj: object) -> bool:
     """Whether a text is a data URI of an image, or a URL whose path ends like an image file's name."""
-    if not isinstance(value, str):
+    if not isinstance(obj, str):
         return False
-    if value[:5].lower() == "data:":
-        return value[5:11].lower() == "image/"
-    guessed = mimetypes.guess_type(urlsplit(value).path)[0] if is_url(value, "http", "https", "gs") else None
+    if obj[:5].lower() == "data:":
+        return obj[5:11].lower() == "image/"
+    guessed = mimetypes.guess_type(urlsplit(obj).path)[0] if is_url(obj, "http", "https", "gs") else None
     return guessed is not None and guessed.startswith("image/")
 
 

@@ -41,7 +41,6 @@ NO_MODULE = {  # DSPy's modules that have no path here; a trailing dot means eve
     "dspy.retrievers.databricks_rm": "a client of one server",
     "dspy.retrievers.weaviate_rm": "a client of one server",
     "dspy.signatures.utils": INTERNAL,
-    "dspy.teleprompt.bootstrap_trace": LATER,
     "dspy.teleprompt.gepa.": LATER,
     "dspy.teleprompt.grpo": FINETUNING,
     "dspy.teleprompt.signature_opt": "an older name of COPRO",
@@ -104,7 +103,6 @@ NO_NAME = {  # by module, then by reason
     },
     "dspy.streaming.messages": {INTERNAL: "StatusStreamingCallback sync_send_to_stream"},
     "dspy.streaming.streaming_listener": {INTERNAL: "find_predictor_for_stream_listeners"},
-    "dspy.teleprompt": {LATER: "bootstrap_trace_data"},
     "dspy.teleprompt.avatar_optimizer": {INTERNAL: "Comparator EvalResult FeedbackBasedInstruction"},
     "dspy.teleprompt.bootstrap_finetune": {
         FINETUNING: "FinetuneTeleprompter all_predictors_have_lms assert_no_shared_predictor "
@@ -131,7 +129,6 @@ NO_NAME["dspy.core"] = NO_NAME["dspy.core.types"] = {MESSAGES: f"{TYPED_PARTS} {
 NO_TOP_LEVEL_NAME = {
     **dict.fromkeys([*OF_MESSAGES, "ToolCall"], MESSAGES),
     "SandboxSerializable": "inputs of RLM are JSON-like data",
-    "bootstrap_trace_data": LATER,
     "propose": LATER,
     **dict.fromkeys(["OldField", "OldInputField", "OldOutputField"], OLD_FIELDS),
     "ReActV2": NOT_YET,

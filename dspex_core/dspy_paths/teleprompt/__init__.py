@@ -23,6 +23,7 @@ from dspex_core.optimizers.ensemble import Ensemble
 from dspex_core.optimizers.finetune.optimizer import BootstrapFinetune
 from dspex_core.optimizers.gepa.optimizer import GEPA
 from dspex_core.optimizers.mipro import MIPROv2
+from dspex_core.optimizers.traced_runs import bootstrap_trace_data
 
 __all__ = [
     "COPRO",
@@ -41,6 +42,7 @@ __all__ = [
     "LabeledFewShot",
     "MIPROv2",
     "Teleprompter",
+    "bootstrap_trace_data",
 ]
 
 if not TYPE_CHECKING:  # a type checker finds them by itself

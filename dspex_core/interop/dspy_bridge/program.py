@@ -202,10 +202,10 @@ class DspyProgram(Module):
         """Return every predictor with its path."""
         return list(self._parts().items())
 
-    def map_named_predictors(self, function: Callable[[Predictor], Predictor]) -> Self:
-        """Let `function` change each predictor; it cannot replace one."""
+    def map_named_predictors(self, func: Callable[[Predictor], Predictor]) -> Self:
+        """Let `func` change each predictor; it cannot replace one."""
         for path, part in self.named_predictors():
-            if function(part) is not part:
+            if func(part) is not part:
                 raise ConfigurationError(f"{path} is a predictor of DSPy, which cannot be replaced by one of ours")
         return self
 

@@ -16,14 +16,14 @@ _SIGN = re.compile(r"(?![-\u2212.:/]\d)[^\w\s]|_")  # but those that make anothe
 _ARTICLE = re.compile(r"\b(?:an?|the)\s+(?=\w)")  # before a word: A may be the answer itself
 
 
-def default_normalize(value: Any) -> Any:
+def default_normalize(s: Any) -> Any:
     """Return a text without case, punctuation and English articles; `None` if nothing is left.
 
     A value that is not text stays unchanged.
     """
-    if not isinstance(value, str):
-        return value
-    return normalized(_ARTICLE.sub("", _SIGN.sub(_without_sign, normalized(value)))) or None
+    if not isinstance(s, str):
+        return s
+    return normalized(_ARTICLE.sub("", _SIGN.sub(_without_sign, normalized(s)))) or None
 
 
 def majority(
