@@ -16,7 +16,10 @@ FAST = ("tests/test_public_names.py", "tests/core", "--ignore=tests/core/lm/test
 # The parts that touch most of other libraries.
 OTHERS = (
     "tests/test_public_names.py",
+    "tests/core/datasets",
+    "tests/core/evaluation/test_executors.py",
     "tests/core/lm",
+    "tests/core/serve",
     "tests/core/retrievers/test_embedders.py",
     "tests/core/interpreter/test_interpreter.py",
     "tests/core/tools/test_langchain_tools.py",
@@ -105,8 +108,10 @@ def lowest(session: nox.Session) -> None:
     session.install(
         "--resolution=lowest-direct",
         "-e",
-        ".[langchain,local,mcp,metrics,optimize,otel]",
+        ".[datasets,distributed,langchain,local,mcp,metrics,optimize,otel,parquet,serve]",
         "hypothesis>=6.110",
+        "jsonschema>=4.20",
+        "pandas>=2",
         "pytest-timeout>=2.3",
         "pytest-xdist>=3.6",
     )

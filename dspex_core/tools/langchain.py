@@ -4,23 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dspex_core.errors.foreign_code import foreign_code
 
-with foreign_code():
-    from langchain_core.tools import StructuredTool
+try:
+    with foreign_code():
+        from langchain_core.tools import BaseTool, StructuredTool
+except ImportError as error:
+    raise ImportError('tools of LangChain need langchain-core: pip install "pytest-dspex[langchain]"') from error
 
+from dspex_core.errors import ConfigurationError
 from dspex_core.tools.arguments import of_model, of_schema
 from dspex_core.tools.execution import Invocation
 from dspex_core.tools.sources import Source
 
-if TYPE_CHECKING:
-    from langchain_core.tools import BaseTool
-
 
 def langchain_source(tool: BaseTool) -> Source:
-    """Return the source of a LangChain tool, which also validates its arguments itself."""
+    """Return the source of a LangChain tool, which also validates its arguments itself.
+
+    Raises:
+        ConfigurationError: It is not a tool of LangChain.
+    """
+    if not isinstance(tool, BaseTool):
+        raise ConfigurationError(f"from_langchain takes a tool of LangChain, not {tool!r:.200}")
     schema: Any = tool.tool_call_schema
     arguments = of_schema(schema) if isinstance(schema, Mapping) else of_model(schema)
     return Source(tool.name, tool.description, arguments, partial(_invocation, tool))

@@ -1,12 +1,13 @@
 """Tools of the real LangChain."""
 
 import asyncio
+import sys
 
 import pydantic
 import pytest
 from langchain_core.tools import StructuredTool, ToolException, tool
 
-from dspex_core import Tool, ToolArgumentsError, ToolExecutionError
+from dspex_core import ConfigurationError, Tool, ToolArgumentsError, ToolExecutionError
 from dspex_core.flow.steps import drive
 
 
@@ -31,6 +32,19 @@ async def wait(seconds: float) -> str:
 def fail() -> str:
     """Fail."""
     raise ToolException("no such order")
+
+
+@pytest.mark.parametrize("given", [None, "order", object(), order.func, StructuredTool])
+def test_what_is_not_a_tool_of_langchain_is_refused(given):
+    with pytest.raises(ConfigurationError, match="takes a tool of LangChain, not"):
+        Tool.from_langchain(given)
+
+
+def test_without_langchain_the_error_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "langchain_core.tools", None)
+    monkeypatch.delitem(sys.modules, "dspex_core.tools.langchain", raising=False)
+    with pytest.raises(ImportError, match=r"pytest-dspex\[langchain\]"):
+        Tool.from_langchain(order)
 
 
 def test_a_sync_tool():
