@@ -27,19 +27,24 @@ def test_short_work_shares_one_thread():
     assert not threads[0].is_alive()
 
 
-def test_the_result_of_short_work_needs_no_round_of_the_event_loop(monkeypatch):
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_result_of_short_work_needs_no_round_of_the_event_loop(monkeypatch, fails):
     monkeypatch.setattr(module, "_LONG", 30)  # seconds, on a machine that does other work
     rounds = []
 
-    def failing():
-        raise ValueError("mine")
+    def work():
+        if fails:
+            raise ValueError("mine")
+        return "done"
 
     async def run():
         with offloading():
             asyncio.get_running_loop().call_soon(rounds.append, "round")
-            assert await offloaded(lambda: "done") == "done"
-            with pytest.raises(ValueError, match="mine"):
-                await offloaded(failing)
+            if fails:
+                with pytest.raises(ValueError, match="mine"):
+                    await offloaded(work)
+            else:
+                assert await offloaded(work) == "done"
             assert not rounds
 
     asyncio.run(run())
