@@ -40,7 +40,9 @@ _TOO_LONG = re.compile(
             rf"\b(reduce|shorten|decrease)( \w+){{0,4}} {_PROMPT}\b|shorter {_PROMPT}",
             r"range of input length|must have less than \d+ tokens|input \(\d+ tokens\) is too large",
             r"expected maxlength: \d+, actual: \d+|invalid (messages|input|prompt|instructions)\S*\W+string too long",
-            rf"prompt 超长|input too large|inputs tokens \+ {_REPLY_LIMIT}",
+            rf"prompt 超长|输入长度超过|input too large|inputs tokens \+ {_REPLY_LIMIT}",
+            rf"\b{_PROMPT} (you|that you|which you) \w+ (is|was) too (long|large)",
+            rf"token limit exceeded: {_PROMPT}\b",
         ]
     )
 )

@@ -25,6 +25,9 @@ TOO_LONG = {
     ),
     "OpenAI, responses": "Your input exceeds the context window of this model. Please adjust your input and try again.",
     "OpenAI, one message": "Invalid 'messages[1].content': string too long. Expected a string with maximum length 10.",
+    "a page": "The message you submitted was too long, please submit something shorter.",
+    "a gateway": "Token limit exceeded: input 5000 > 4096",
+    "Chinese": "输入长度超过模型最大长度限制",
     "Azure": "Input tokens exceed the configured limit of 272000 tokens. Your messages resulted in 300000 tokens.",
     "Anthropic": "prompt is too long: 213462 tokens > 200000 maximum",
     "Anthropic, both": (
