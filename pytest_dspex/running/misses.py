@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     ItemRecorder = Trace | CassetteRecorder | LiveRecorder | OnDemand
 
+_IS_REPORTED = pytest.StashKey[bool]()  # of an item: its other threads may miss later, in the next phase
 _NOT_FAILURES = (pytest.skip.Exception, pytest.xfail.Exception)
 
 
@@ -42,9 +43,13 @@ def take_of(recorder: ItemRecorder, router: Router | None) -> BaseException | No
 def fail_for(item: pytest.Item, call: pytest.CallInfo[None]) -> BaseException | None:
     """Return the miss that a phase of a test had, and make it the phase's error if there is no other failure."""
     error = call.excinfo.value if call.excinfo is not None else None
-    miss = _take(item) or _as_miss(error)
+    hidden = _take(item)
+    if call.when == "setup":
+        item.stash[_IS_REPORTED] = False
+    miss = _as_miss(error) or (None if item.stash.get(_IS_REPORTED, False) else hidden)
     if miss is None:
         return None
+    item.stash[_IS_REPORTED] = True
     if error is None or isinstance(error, _NOT_FAILURES):
         call.excinfo = pytest.ExceptionInfo.from_exception(miss)
     elif str(miss) not in str(error):
