@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from dspex_core.adapters.cut_off import with_its_text_ended
 from dspex_core.adapters.shown_fields import without
 from dspex_core.config import current
 from dspex_core.errors import AdapterParseError, TruncatedReplyError
@@ -218,8 +219,22 @@ def _read(lm: LanguageModel, adapter: Adapter, question: Question, response: LMR
         except AdapterParseError as error:
             if not output.is_cut_off:
                 raise
-            raise truncated(error, output, {**lm.config, **question.config}) from error
+            found = _read_cut_off(adapter, question, output)
+            if found is None:
+                raise truncated(error, output, {**lm.config, **question.config}) from error
+            read.append(found)
     return read
+
+
+def _read_cut_off(adapter: Adapter, question: Question, output: LMOutput) -> Outputs | None:
+    """Return the outputs of a reply that was cut off in its last text; `None` if they are not all there."""
+    ended = with_its_text_ended(question.signature, output.text)
+    if ended is None:
+        return None
+    try:
+        return question.read(adapter, replace(output, text=ended))
+    except AdapterParseError:
+        return None
 
 
 def _ask_in_two_steps(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import three_ways
+from both import in_real
 
 from dspex_core.interop import as_program, from_dspy, to_dspy
 
@@ -16,11 +17,11 @@ CASES = list(three_ways.CASES)
 @pytest.mark.parametrize("name", CASES)
 def test_natively_through_the_bridge_and_converted(ours, real, name):
     written = three_ways.CASES[name][0]
-    expected = three_ways.run(real, name)
+    expected = in_real(three_ways.run, real, name)
 
     assert three_ways.run(ours, name) == expected
-    assert three_ways.run(ours, name, lambda _: as_program(written(real))) == expected
-    assert three_ways.run(ours, name, lambda _: from_dspy(written(real))) == expected
+    assert three_ways.run(ours, name, lambda _: as_program(in_real(written, real))) == expected
+    assert three_ways.run(ours, name, lambda _: from_dspy(in_real(written, real))) == expected
     assert three_ways.run(real, name, lambda _: to_dspy(written(ours))) == expected
 
 

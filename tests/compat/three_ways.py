@@ -22,6 +22,15 @@ ACTS = [
     chat(next_thought="t", next_tool_name="finish", next_tool_args={}),
     chat(reasoning="r", titles=["otter"]),
 ]
+CALLS = [
+    chat(next_thought="t", tool_calls={"tool_calls": [{"name": "search_pages", "args": {"query": "rivers"}}]}),
+    chat(next_thought="t", tool_calls={"tool_calls": [{"name": "submit", "args": {"titles": ["otter"]}}]}),
+]
+CODE = [
+    chat(reasoning="Wrong.", generated_code="```python\nsix * seven\n```"),
+    chat(reasoning="Right.", generated_code="```python\n6 * 7\n```"),
+    chat(reasoning="r", answer="42"),
+]
 CASES = {
     "classifier": (user_code.classifier, [INTENT], called, {"message": "Where is it?"}),
     "careful_classifier": (
@@ -36,6 +45,8 @@ CASES = {
     "hop": (tutorials.hop, HOPS, called, {"claim": "x"}),
     "async_hop": (tutorials.async_hop, HOPS[:2], awaited, {"claim": "x"}),
     "agent": (tutorials.sync_agent, ACTS, called, {"claim": "x"}),
+    "calling_agent": (user_code.titles_by_calls, CALLS, called, {"claim": "x"}),
+    "program_of_thought": (user_code.computed, CODE, called, {"question": "6 * 7?"}),
 }
 
 

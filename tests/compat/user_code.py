@@ -86,3 +86,40 @@ def calculator(dspy):
         unit: str = dspy.OutputField(desc="such as km")
 
     return dspy.ProgramOfThought(Compute, max_iters=3)
+
+
+class OwnInterpreter:
+    """An interpreter of the user's own, which knows products of numbers."""
+
+    def __init__(self):
+        self.tools = {}
+
+    def start(self):
+        pass
+
+    def execute(self, code, variables=None):
+        numbers = [int(part) for part in code.split("*") if part.strip().isdecimal()]
+        if len(numbers) != 2:
+            raise SyntaxError("not a product of numbers")
+        return numbers[0] * numbers[1]
+
+    def shutdown(self):
+        pass
+
+
+def computed(dspy):
+    return dspy.ProgramOfThought("question -> answer: int", interpreter_factory=OwnInterpreter)
+
+
+def titles_by_calls(dspy):
+    from tutorials import search_pages
+
+    class Titles(dspy.Module):
+        def __init__(self):
+            super().__init__()
+            self.agent = dspy.ReActV2("claim -> titles: list[str]", tools=[search_pages], max_iters=3)
+
+        def forward(self, claim):
+            return dspy.Prediction(titles=self.agent(claim=claim).titles)
+
+    return Titles()

@@ -13,14 +13,17 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, Generic
 
 from dspex_core.errors import ConfigurationError, DSPexError
+from dspex_core.errors.foreign_code import foreign_code
 from dspex_core.interop.dspy_bridge.library import library
 from dspex_core.interop.dspy_bridge.lm import as_dspy_lm, our_lm
 from dspex_core.interop.dspy_bridge.program import DspyProgram, bridged
 from dspex_core.interop.dspy_bridge.signatures import dspy_signature, our_signature, our_type, with_words
 from dspex_core.interop.dspy_bridge.values import adopted_example, dspy_example, dspy_prediction, our_prediction
+from dspex_core.interpreter.python import PythonInterpreter
 from dspex_core.lm.base import BaseLM
 from dspex_core.lm.client import LM
 from dspex_core.programs.agents.react import ReAct
+from dspex_core.programs.agents.react_v2 import ReActV2
 from dspex_core.programs.attempts.best_of_n import BestOfN, Refine
 from dspex_core.programs.attempts.comparison import MultiChainComparison
 from dspex_core.programs.base import Module
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 _BY_ITSELF = frozenset({"__dict__", "__weakref__", "__init__", "__module__", "__doc__", "_declared", "__annotations__"})
 _OF_LIBRARY = frozenset({"callbacks", "history", "_dspex_calls", "_dspex_origin", "_dspex_trials"})
 _METHOD = "_dspex_method"
+_LAST = ("finish", "submit")  # tools that an agent adds by itself
 
 
 def from_dspy(module: Any) -> Module:
@@ -122,7 +126,8 @@ class _Converter(ABC):
         if make is None:
             known = ", ".join(sorted(self.makers()))
             raise _Refusal(f"of the built-in programs, these can be converted: {known}")
-        made = make(module, path)
+        with foreign_code():  # DSPy warns of programs that it will drop
+            made = make(module, path)
         if made is None:  # a part of it has said why
             return None
         targets = dict(self.predictors(made))
@@ -259,8 +264,9 @@ class _ToOurs(_Converter):
             "ChainOfThought": lambda old, _: ChainOfThought(our_signature(old.predict.signature, our_type)),
             "ReAct": lambda old, _: ReAct(_task(old), list(_our_tools(old.tools.values())), old.max_iters),
             "MultiChainComparison": lambda old, _: MultiChainComparison(_compared(old), old.M),
-            "CodeAct": lambda old, _: CodeAct(_task(old), _functions(old.tools.values()), old.max_iters),
-            "ProgramOfThought": lambda old, _: ProgramOfThought(_task(old), old.max_iters),
+            "ReActV2": lambda old, _: ReActV2(_task(old), list(_our_tools(old.tools.values())), old.max_iters),
+            "CodeAct": lambda old, _: CodeAct(_task(old), _functions(old), old.max_iters, **_our_interpreter(old)),
+            "ProgramOfThought": lambda old, _: ProgramOfThought(_task(old), old.max_iters, **_our_interpreter(old)),
             "BestOfN": functools.partial(self.best_of_n, BestOfN),
             "Refine": functools.partial(self.best_of_n, Refine),
         }
@@ -303,6 +309,12 @@ class _ToDspy(_Converter):
             "ReAct": lambda old, _: dspy.ReAct(
                 dspy_signature(old.signature), list(_dspy_tools(old.tools.values())), old.max_iters
             ),
+            "ReActV2": lambda old, _: dspy.ReActV2(
+                dspy_signature(old.signature), list(_dspy_tools(old.tools.values())), old.max_iters
+            ),
+            "ProgramOfThought": lambda old, _: dspy.ProgramOfThought(
+                dspy_signature(old.signature), old.max_iters, **_dspy_interpreter(old)
+            ),
             "BestOfN": functools.partial(self.best_of_n, dspy.BestOfN),
             "Refine": functools.partial(self.best_of_n, dspy.Refine),
         }
@@ -335,6 +347,15 @@ def _task(old: Any) -> Any:
     return our_signature(old.signature, our_type)
 
 
+def _our_interpreter(old: Any) -> dict[str, Any]:
+    factory = vars(old).get("_interpreter_factory")  # an attribute of DSPy's; its default needs Deno, ours nothing
+    return {} if factory in (None, library().PythonInterpreter) else {"interpreter_factory": factory}
+
+
+def _dspy_interpreter(old: Any) -> dict[str, Any]:
+    return {} if old.interpreter_factory is PythonInterpreter else {"interpreter_factory": old.interpreter_factory}
+
+
 def _compared(old: Any) -> Any:
     """Return the task of a `MultiChainComparison`, of which DSPy keeps the signature of the comparison only."""
     signature = our_signature(old.predict.signature, our_type)
@@ -352,21 +373,21 @@ def _dspy_chain(old: Any) -> Any:
 
 def _our_tools(tools: Any) -> Iterator[Tool]:
     for tool in tools:
-        if tool.name != "finish":
+        if tool.name not in _LAST:
             given = {"args": tool.args} if tool.has_kwargs else {}
             yield Tool(tool.func, name=tool.name, desc=tool.desc, arg_desc=tool.arg_desc, **given)
 
 
 def _dspy_tools(tools: Any) -> Iterator[Any]:
     for tool in tools:
-        if tool.name != "finish":
+        if tool.name not in _LAST:
             is_plain = inspect.isroutine(tool.func)
             given = {} if is_plain else {"args": dict(tool.args)}
             yield library().Tool(tool.func if is_plain else tool, name=tool.name, desc=tool.desc, **given)
 
 
-def _functions(tools: Any) -> list[Any]:
-    return [tool.func for tool in tools]
+def _functions(old: Any) -> list[Any]:
+    return [tool.func for tool in old.tools.values()]
 
 
 def _our_lm(theirs: Any) -> Any:

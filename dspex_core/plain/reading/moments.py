@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, get_args, get_origin
 
 from dspex_core.plain.reading.annotations import bare_type
-from dspex_core.plain.reading.forgiving import AmbiguousValueError, fields_of
+from dspex_core.plain.reading.forgiving import AmbiguousValueError, fields_of, fits
 
 _MOMENTS = (date, datetime, time)
 _EPOCHS = ((1e8, 4.2e9), (1e11, 4.2e12))  # from 1973 to 2103, in seconds and in milliseconds
@@ -39,14 +39,15 @@ def _check(kind: Any, value: Any, depth: int) -> None:
     elif isinstance(value, list | tuple | set | frozenset):
         for item in value:
             _check(parts[0] if parts else Any, item, depth + 1)
-    elif (number := _number(value)) is not None and _means_moment(bare, number):
+    elif (number := _number(value)) is not None and _means_moment(bare, value, number):
         raise AmbiguousValueError(f"{value!r} is a number, not a {_name(bare)}: write it as ISO 8601 has it")
 
 
-def _means_moment(bare: Any, number: float) -> bool:
+def _means_moment(bare: Any, value: Any, number: float) -> bool:
     """Whether a number could only be a moment of a type, and is no likely timestamp."""
     kinds = [bare_type(part) for part in get_args(bare)] or [bare]
-    if any(kind in (int, float, str, Any) for kind in kinds) or not any(kind in _MOMENTS for kind in kinds):
+    others = [kind for kind in kinds if kind not in _MOMENTS]
+    if len(others) == len(kinds) or any(fits(kind, value) for kind in others):
         return False
     is_epoch = any(least <= abs(number) < most for least, most in _EPOCHS)
     return time in kinds or not is_epoch
