@@ -32,7 +32,7 @@ _UNCOMPILED, _LABELED, _IN_ORDER = -3, -2, -1  # the candidates before the shuff
 
 @dataclass(frozen=True, repr=False)
 class BootstrapFewShotWithRandomSearch(Optimizer):
-    """Makes programs with different demos and returns the one that scores best on the valset.
+    """Makes programs with different demos and returns the one that `Trials.best` chooses by the valset.
 
     The candidates are the student without demos, with labeled demos, with demos bootstrapped
     from the trainset in its order, and then from shuffled trainsets, each with another number

@@ -30,7 +30,8 @@ _STRING = r'"(?:[^"\\]|\\.)*"'
 _ODD = re.compile(
     r'"""(?P<long>.*?)"""'
     rf"|(?P<joined>{_STRING}(?:\s*\+\s*{_STRING})+)|(?P<text>{_STRING})"
-    r"|(?P<before>[:,\[]\s*)(?:`(?P<ticked>[^`]*)`|(?P<number>[+-]?\d[^,{}\[\]\n\"':]*(?:,\d{3}(?!\d))*)(?=\s*[,}\]\n]))",
+    r"|(?P<before>[:,\[]\s*)(?:`(?P<ticked>[^`]*)`|(?P<number>[+-]?\d[^,{}\[\]\n\"':]*(?:,\d{3}(?!\d))*)(?=\s*[,}\]\n]))"
+    r"|\\.",  # in a text without an end: its quotes begin no texts
     re.DOTALL,
 )
 _PART = re.compile(_STRING, re.DOTALL)
@@ -39,7 +40,7 @@ _ENDS = ("}", "]", "`", ";", ")", ".", ">")  # a text that goes on behind the JS
 _BREAK = re.compile(r"[,:.+-]\s*\Z")
 _COMMENT = re.compile(r"\s*(?:#|//|/\*)")
 _OMITTED = re.compile(r"[,\[{:]\s*(?:\.\.\.|\u2026)\s*[,\]}]")
-_SIMPLE = re.compile(rf"{_STRING}|'(?:[^'\\\n]|\\.)*'(?=\s*[,:\]}}])", re.DOTALL)
+_SIMPLE = re.compile(rf"{_STRING}|'(?:[^'\\\n]|\\.)*'(?=\s*[,:\]}}])|\\.", re.DOTALL)
 
 
 def mended(text: str) -> str:
@@ -79,7 +80,7 @@ def _doubled(escape: re.Match[str]) -> str:
 
 def _as_json(found: re.Match[str]) -> str:
     """Return a value as JSON has it: what is not a number is a text, whose type may still make one of it."""
-    if found["text"]:
+    if found["text"] or found[0][0] == "\\":
         return found[0]
     if found["joined"]:
         return json.dumps("".join(json.loads(part, strict=False) for part in _PART.findall(found["joined"])))

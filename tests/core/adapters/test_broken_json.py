@@ -108,3 +108,11 @@ def test_a_schema_with_the_values_in_it_is_an_answer():
 
 def test_a_dict_may_look_like_a_schema():
     assert read('{"d": {"type": "x"}}', Signature("q -> d: dict[str, str]")) == {"d": {"type": "x"}}
+
+
+@pytest.mark.parametrize("end", ['x"y', '""', "\\", 'a"b"c"d'])
+@pytest.mark.parametrize("mark", ['"', "'"])
+def test_a_text_with_escaped_quotes_that_breaks_off_is_not_read(mark, end):
+    reply = f"{{{mark}title{mark}: {mark}T" + end.replace("\\", "\\\\").replace('"', f"\\{mark}")
+    with pytest.raises(AdapterParseError):
+        read(reply, Signature("q -> title"))

@@ -3,57 +3,27 @@
 import math
 import pickle
 
+import instructed
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from instructed import METRIC, Instructions, rows, written
 
 from dspex_core import (
     Budget,
-    Example,
     OptimizationError,
-    Optimizer,
-    Predict,
-    ScriptedLM,
-    context,
-    exact_match,
 )
 from dspex_core.dspy_paths.teleprompt import BetterTogether
 from dspex_core.optimizers import Trial, Trials
 from dspex_core.optimizers.search.racing import estimated
 from dspex_core.stats.paired import standard_errors
 
-ROWS = [Example(text=f"text {number}", label="a").with_inputs("text") for number in range(20)]
-METRIC = exact_match("label")
+ROWS = rows(20)
 STUDENT, CHANCE, AHEAD = "right from 0 to 10 ", "right from 4 to 15 ", "right from 2 to 20 "
 
 
-class Instructions(Optimizer):
-    """Tries instructions, such as "right from 0 to 10": right on the texts with these numbers."""
-
-    def __init__(self, *texts):
-        self.metric = METRIC
-        self.texts = texts
-
-    def _compile(self, run):
-        for text in self.texts:
-            run.trial(text, lambda text=text: written(text))
-        return run.best
-
-
-def written(text):
-    return Predict(Predict("text -> label").signature.with_instructions(text))
-
-
-def answer(request):
-    first, last = (int(word) for word in request.messages[0].text.partition("right from ")[2].split()[:3:2])
-    number = int(request.messages[-1].text.rpartition("text ")[2].split()[0])
-    return {"label": "a" if first <= number < last else "b"}
-
-
-def compiled(*texts, student=STUDENT, optimizer=None, valset=ROWS, **options):
-    with context(lm=ScriptedLM(answer)):
-        made = optimizer or Instructions(*texts)
-        return made.compile(written(student), trainset=ROWS[:4], valset=valset, **options)
+def compiled(*texts, student=STUDENT, valset=ROWS, **options):
+    return instructed.compiled(*texts, student=student, valset=valset, **options)
 
 
 def trial(number, scores):

@@ -2,53 +2,26 @@
 
 import pickle
 
+import instructed
 import pytest
+from instructed import METRIC, Instructions, rows
 
 from dspex_core import (
     COPRO,
     BootstrapFewShotWithRandomSearch,
-    Example,
-    Optimizer,
     Predict,
     ScriptedLM,
     context,
-    exact_match,
 )
 from dspex_core.dspy_paths.teleprompt import BetterTogether
 from dspex_core.optimizers import Trial, Trials
 from dspex_core.programs.demos.selector import NearestDemos
 
-ROWS = [Example(text=f"text {number}", label="a").with_inputs("text") for number in range(40)]
-METRIC = exact_match("label")
+ROWS = rows(40)
 
 
-class Instructions(Optimizer):
-    """Tries instructions, such as "right up to 31": right on the texts with lower numbers."""
-
-    def __init__(self, *texts):
-        self.metric = METRIC
-        self.texts = texts
-
-    def _compile(self, run):
-        for text in self.texts:
-            run.trial(text, lambda text=text: written(text))
-        return run.best
-
-
-def written(text):
-    return Predict(Predict("text -> label").signature.with_instructions(text))
-
-
-def answer(request):
-    first, last = (int(word) for word in request.messages[0].text.partition("right from ")[2].split()[:3:2])
-    number = int(request.messages[-1].text.rpartition("text ")[2].split()[0])
-    return {"label": "a" if first <= number < last else "b"}
-
-
-def compiled(*texts, optimizer=None, student="right from 0 to 31 ", valset=ROWS, **options):
-    with context(lm=ScriptedLM(answer)):
-        made = optimizer or Instructions(*texts)
-        return made.compile(written(student), trainset=ROWS[:4], valset=valset, **options)
+def compiled(*texts, student="right from 0 to 31 ", valset=ROWS, **options):
+    return instructed.compiled(*texts, student=student, valset=valset, **options)
 
 
 def warnings(caplog):
