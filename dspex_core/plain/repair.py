@@ -40,6 +40,7 @@ _ENDS = ("}", "]", "`", ";", ")", ".", ">")  # a text that goes on behind the JS
 _BREAK = re.compile(r"[,:.+-]\s*\Z")
 _COMMENT = re.compile(r"\s*(?:#|//|/\*)")
 _OMITTED = re.compile(r"[,\[{:]\s*(?:\.\.\.|\u2026)\s*[,\]}]")
+_OPEN_TEXT = re.compile(r"[,:\[{]\s*'")  # once those that end are gone
 _SIMPLE = re.compile(rf"{_STRING}|'(?:[^'\\\n]|\\.)*'(?=\s*[,:\]}}])|\\.", re.DOTALL)
 
 
@@ -71,7 +72,8 @@ def _lacks_parts(text: str) -> bool:
     if lacks_list and marks.count("{") > marks.count("}"):
         return True
     is_open = text.rstrip()[-1:] not in _ENDS
-    return is_open and (lacks_list or marks.count('"') % 2 == 1 or bool(_BREAK.search(marks)))
+    is_in_text = marks.count('"') % 2 == 1 or bool(_OPEN_TEXT.search(marks))
+    return is_open and (lacks_list or is_in_text or bool(_BREAK.search(marks)))
 
 
 def _doubled(escape: re.Match[str]) -> str:
