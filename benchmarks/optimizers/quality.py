@@ -23,6 +23,7 @@ import statistics
 import subprocess
 import sys
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -187,9 +188,19 @@ def mipro_beyond(library: ModuleType, metric: Callable[..., bool], seed: int) ->
     return mipro(library, metric, seed, num_trials=12, racing=True, dimensions=_dimensions())
 
 
+def sixteen(library: ModuleType, metric: Callable[..., bool], seed: int, *, racing: bool) -> tuple[Any, dict[str, Any]]:
+    """Return random search with 16 candidates, of which a race drops those that are clearly worse, or with all."""
+    return random_search(library, metric, seed, num_candidate_programs=16, seed=seed, racing=racing)
+
+
 def beyond() -> dict[str, Any]:
     """Return what DSPy does not have: dimensions of prompts, and racing."""
-    return {"random search, beyond": random_search_beyond, "MIPROv2, beyond": mipro_beyond}
+    return {
+        "random search, beyond": random_search_beyond,
+        "MIPROv2, beyond": mipro_beyond,
+        "random search, 16 in full": partial(sixteen, racing=False),
+        "random search, 16 raced": partial(sixteen, racing=True),
+    }
 
 
 def measure(side: str, options: argparse.Namespace, path: Path) -> None:
