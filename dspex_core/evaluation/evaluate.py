@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar, Unpack
 
 from dspex_core.config import current
 from dspex_core.errors import ConfigurationError
-from dspex_core.evaluation.options import check_options, check_run
+from dspex_core.evaluation.options import check_options, check_outputs, check_run
 from dspex_core.evaluation.read_once import lazily
 from dspex_core.flow.steps import adrive, drive, in_own_loop
 from dspex_core.programs.adopting import adopted
@@ -136,7 +136,8 @@ class Evaluate:
         self.traces = traces
         self.stop_when, self.seed = stop_when, seed
         self.journal, self.retry_errors = journal, retry_errors
-        check_options(timeout=timeout, repeats=repeats, keep=keep, stop_when=stop_when)
+        check_options(timeout=timeout, repeats=repeats, keep=keep, stop_when=stop_when, failure_score=failure_score)
+        self._check_outputs()
         self.executor = executor
 
     def __call__(
@@ -228,7 +229,12 @@ class Evaluate:
             raise ConfigurationError(f"a call of Evaluate does not take {', '.join(unknown)}; it takes {known}")
         clone = copy.copy(self)
         vars(clone).update({name: value for name, value in options.items() if value is not None})
+        clone._check_outputs()  # noqa: SLF001  its own kind
         return clone
+
+    def _check_outputs(self) -> None:
+        files = {"save_as_csv": self.save_as_csv, "save_as_json": self.save_as_json, "journal": self.journal}
+        check_outputs(display_table=self.display_table, **files)
 
 
 def _inputs(metadata: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from dspex_core.datasets.checks import problem_of
 from dspex_core.datasets.leaks import overlap
 from dspex_core.errors import BudgetExceededError
 from dspex_core.programs.base import Module
+from dspex_core.programs.inputs import missing_inputs
 from dspex_core.spending.budget import Budget
 
 if TYPE_CHECKING:
@@ -55,7 +56,9 @@ def problem_of_sets(student: Any, sets: dict[str, Any], *, needs_inputs: bool) -
     if not isinstance(student, Module):
         fix = "make one of it: Predict(...), or a class with `forward` that derives from Module"
         return f"the student must be a program, not {student!r:.200}; {fix}"
-    return next(_problems(sets, needs_inputs=needs_inputs), None)
+    return next(_problems(sets, needs_inputs=needs_inputs), None) or (
+        next(_unfit(student, sets), None) if needs_inputs else None
+    )
 
 
 def _problems(sets: dict[str, Any], *, needs_inputs: bool) -> Iterator[str]:
@@ -66,6 +69,16 @@ def _problems(sets: dict[str, Any], *, needs_inputs: bool) -> Iterator[str]:
             yield reason
 
 
+def _unfit(student: Module, sets: dict[str, Any]) -> Iterator[str]:
+    """Yield why no row of a set can be run. Some that cannot are counted as failures of their runs."""
+    for role, examples in sets.items():
+        missing = [missing_inputs(student, example.inputs().keys()) for example in examples]
+        if all(missing):
+            has = ", ".join(map(repr, examples[0].inputs().keys()))
+            lacks = ", ".join(map(repr, missing[0]))
+            yield f"no row of the {role} has all inputs that the student needs: row 1 has {has}, and lacks {lacks}"
+
+
 def warn_of_shared(trainset: Sequence[Example], valset: Sequence[Example]) -> None:
     """Log a warning where examples of the valset are in the trainset, too."""
     shared = overlap(valset, trainset)
@@ -73,6 +86,16 @@ def warn_of_shared(trainset: Sequence[Example], valset: Sequence[Example]) -> No
         _log.warning(
             "%d of the %d examples of the valset are in the trainset, too: what is learned from them scores too high",
             *(len(shared), len(valset)),
+        )
+
+
+def warn_without_demos(program: Module, trainset: Sequence[Example]) -> None:
+    """Log a warning where labels gave no predictor any demo."""
+    if not any(predictor.demos for predictor in program.predictors()):
+        _log.warning(
+            "none of the %d examples gives any predictor of %s a demo: a demo needs one of its inputs and one of its"
+            " outputs; the first has %s",
+            *(len(trainset), type(program).__name__, ", ".join(map(repr, trainset[0].keys()))),
         )
 
 

@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.optimizers.bootstrap_few_shot import BootstrapFewShot
+from dspex_core.optimizers.checks import warn_without_demos
 from dspex_core.optimizers.contract import Optimizer
 from dspex_core.optimizers.demos import Student, labeled_demo, without_demos
 from dspex_core.optimizers.plan import CompilePlan
@@ -81,6 +82,7 @@ class KNNFewShot(Optimizer):
             labeled = [labeled_demo(predictor.signature, example) for example in run.trainset]
             demos = [found.get(index, {}).get(path, demo) for index, demo in enumerate(labeled)]
             predictor.demos = [demo for demo in demos if demo is not None]
+        warn_without_demos(program, run.trainset)
         return program
 
     def get_params(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from dspex_core.optimizers.checks import warn_without_demos
 from dspex_core.optimizers.contract import Optimizer
 from dspex_core.optimizers.demos import Student, drawn, labeled_demos, seeded, without_demos
 from dspex_core.optimizers.plan import CompilePlan
@@ -52,4 +53,5 @@ class LabeledFewShot(Optimizer):
         for predictor in program.predictors():
             demos = labeled_demos(predictor.signature, run.trainset)
             predictor.demos = drawn(demos, self.k, rng) if sample else demos[: self.k]
+        warn_without_demos(program, run.trainset)
         return program

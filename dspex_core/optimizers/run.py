@@ -210,7 +210,7 @@ class Run(Generic[Student]):
             metric: Scores them; that of the run by default.
 
         Raises:
-            OptimizationError: There is no metric, or it raised on every example and has scored none before.
+            OptimizationError: There is no metric, or every example failed and none has been scored before.
             EvaluationError: More than `max_errors` examples failed.
         """
         metric = metric or self.metric
@@ -224,10 +224,11 @@ class Run(Generic[Student]):
             traces=traces,
         )
         result = evaluate(program)
-        errors = [case.error for case in result.cases if case.error is not None and case.error.phase == "metric"]
+        errors = [case.error for case in result.cases if case.error is not None]
         self._has_scored = self._has_scored or len(errors) < len(result.cases)
         if errors and not self._has_scored:
-            raise self.failure(f"the metric raised on each of {len(errors)} examples; the first: {errors[0]}")
+            what = "the metric raised" if all(error.phase == "metric" for error in errors) else "the program failed"
+            raise self.failure(f"{what} on each of {len(errors)} examples; the first: {errors[0]}")
         return result
 
     def _add(self, candidate: Candidate[Student], attributes: dict[str, Any]) -> Trial:

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.errors import ConfigurationError
 from dspex_core.flow.steps import is_async
 from dspex_core.programs.base import Module
+from dspex_core.programs.predict import Predict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
+
+_NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
 def input_names(program: Callable[..., Any]) -> frozenset[str]:
@@ -32,6 +35,22 @@ def input_names(program: Callable[..., Any]) -> frozenset[str]:
         f"{program!r} takes any fields, so it is not known which of a row are inputs: "
         "give Example(row).with_inputs('name', ...)"
     )
+
+
+def missing_inputs(program: Module, given: Collection[str]) -> list[str]:
+    """Return the inputs that a program cannot do without and that are not among those given, as far as can be known.
+
+    Known are those of a `forward` that names its parameters, and those of a program that is one predictor.
+    """
+    try:
+        parameters = inspect.signature(_body(program)).parameters.values()
+    except (TypeError, ValueError):  # of some callables that are written in C
+        return []
+    required = [one.name for one in parameters if one.default is one.empty and one.kind in _NAMED]
+    if isinstance(program, Predict):
+        fields = program.signature.input_fields.items()
+        required = [name for name, field in fields if field.is_required() and not field.is_optional]
+    return [name for name in required if name not in given]
 
 
 def is_async_alone(function: Callable[..., Any]) -> bool:

@@ -24,6 +24,13 @@ ROWS = [dspy.Example(q="x").with_inputs("q")]
         (lambda: dspy.Evaluate(devset=ROWS, metric=len, num_threads="4")(len), "num_threads is a whole number"),
         (lambda: dspy.Evaluate(devset=ROWS, metric=len, num_threads=-1)(len), "num_threads is a whole number"),
         (lambda: dspy.Evaluate(devset=ROWS, metric=len, max_errors="3")(len), "max_errors is a number"),
+        (lambda: dspy.Evaluate(devset=ROWS, metric=len, num_threads=True)(len), "num_threads is a whole number"),
+        (lambda: dspy.Evaluate(devset=ROWS, metric=len, timeout=True), "timeout is a number of seconds"),
+        (lambda: dspy.Evaluate(devset=ROWS, metric=len, failure_score="0"), "failure_score is the score of a failed"),
+        (lambda: dspy.Evaluate(devset=ROWS, metric=len, failure_score=float("nan")), "failure_score .* not nan"),
+        (lambda: dspy.Evaluate(devset=ROWS, metric=len, journal=3), "journal is the path of a file, not 3"),
+        (lambda: dspy.Evaluate(devset=ROWS, metric=len)(len, save_as_json=3), "save_as_json is the path of a file"),
+        (lambda: dspy.Evaluate(devset=ROWS, metric=len)(len, display_table=-1), "display_table is True, False or"),
         (
             lambda: dspy.Evaluate(devset=ROWS, metric=len, executor=ThreadPoolExecutor)(len),
             "must have a method",

@@ -14,6 +14,7 @@ from dspex_core import (
     KNNFewShot,
     LabeledFewShot,
     MIPROv2,
+    Module,
     OptimizationError,
     Predict,
     ScriptedLM,
@@ -269,3 +270,40 @@ def refused_before_any_call(name, options):
     [option] = options
     with context(lm=ScriptedLM(asked)), pytest.raises((ConfigurationError, OptimizationError), match=rf"\b{option}\b"):
         MADE[name][0](**options).compile(Predict("text -> label"), trainset=ROWS, valset=ROWS)
+
+
+class Twice(Module):
+    """A program whose `forward` names what it needs."""
+
+    def __init__(self):
+        super().__init__()
+        self.ask = Predict("text -> label")
+
+    def forward(self, text, hint=""):
+        return self.ask(text=text + hint)
+
+
+@pytest.mark.parametrize("student", [Predict("text -> label"), Twice()], ids=["a predictor", "a module"])
+@pytest.mark.parametrize("role", ["trainset", "valset"])
+@pytest.mark.parametrize("make", [lambda: COPRO(metric=METRIC), lambda: BootstrapFewShotWithRandomSearch(METRIC)])
+def test_rows_that_lack_an_input_of_the_program_are_refused_before_any_call(student, role, make):
+    strange = [Example(texts="x", label="a").with_inputs("texts")] * 4
+    sets = {"trainset": ROWS, "valset": ROWS, role: strange}
+    with context(lm=ScriptedLM([])), pytest.raises(OptimizationError, match=f"no row of the {role} .* lacks 'text'"):
+        make().compile(student, **sets)
+
+
+def test_a_program_that_takes_any_inputs_is_refused_when_each_of_its_runs_failed():
+    class Any(Module):
+        def forward(self, **inputs):
+            return self.missing(**inputs)
+
+    with context(lm=ScriptedLM([])), pytest.raises(OptimizationError, match="the program failed on each of 4 examples"):
+        BootstrapFewShotWithRandomSearch(METRIC).compile(Any(), trainset=ROWS, valset=ROWS)
+
+
+@pytest.mark.parametrize("make", [LabeledFewShot, lambda: KNNFewShot(k=1)], ids=["labels", "nearest"])
+def test_labels_that_give_no_demo_are_warned_of(make, caplog):
+    program = make().compile(Predict("text -> label"), trainset=[Example(text="x", class_="a").with_inputs("text")])
+    assert list(program.demos) == []
+    assert "none of the 1 examples gives any predictor of Predict a demo" in caplog.text
