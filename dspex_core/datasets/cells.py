@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
+from numbers import Rational, Real
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -59,13 +61,19 @@ def finite(value: float) -> float:
 
 
 def refuse_not_finite(value: Any) -> None:
-    """Refuse numbers that JSON does not have, in a value or in the lists and dicts in it.
+    """Refuse numbers that JSON does not have, of any type, in a value or in the lists and dicts in it.
 
     Raises:
         ValueError: There is one.
     """
-    if isinstance(value, float):
-        finite(value)
+    if type(value) in _PLAIN:
+        return
+    if isinstance(value, Decimal) and value.is_finite():
+        return  # also one that is too large for a float
+    if isinstance(value, Decimal | Real) and not isinstance(value, Rational):  # also NumPy's
+        finite(float(value))
+    elif type(value).__name__ in _MISSING:
+        raise ValueError(f"has the value {value!r}, which JSON does not have: use None")
     elif type(value) is dict:
         for item in value.values():
             refuse_not_finite(item)

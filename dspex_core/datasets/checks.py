@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from dspex_core.example import Example
+from dspex_core.plain.display import value_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,14 +32,14 @@ def problem_of(
         row_type: The type that each of them needs to have.
     """
     if not isinstance(examples, Iterable):
-        return f"the {role} must be a list of examples, not {examples!r:.200}"
+        return f"the {role} must be a list of examples, not {value_text(examples, 200)}"
     if not examples:
         return f"the {role} is empty: pass at least one example (has a filter removed all?)"
     for number, example in enumerate(examples, 1):
         if not isinstance(example, row_type):
             fix = "write Example(row).with_inputs('name', ...)"
-            return f"row {number} of the {role} is not an Example but {example!r:.200}: {fix}"
+            return f"row {number} of the {role} is not an Example but {value_text(example, 200)}: {fix}"
         if needs_inputs and isinstance(example, Example) and not example.input_keys:
             fix = "call with_inputs('name', ...) on it"
-            return f"the inputs of row {number} of the {role} are not known, {example!r:.200}: {fix}"
+            return f"the inputs of row {number} of the {role} are not known, {value_text(example, 200)}: {fix}"
     return None

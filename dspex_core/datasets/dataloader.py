@@ -15,6 +15,7 @@ from dspex_core.datasets.places import one_error
 from dspex_core.datasets.sources import find
 from dspex_core.errors import ConfigurationError, DatasetError
 from dspex_core.example import Example
+from dspex_core.plain.display import value_text
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -120,7 +121,7 @@ class DataLoader(Dataset):
             raise ConfigurationError("there is no retriever: set one with configure(rm=...)")
         get_objects = getattr(retriever, "get_objects", None)
         if not callable(get_objects):
-            raise ConfigurationError(f"the retriever {retriever!r:.200} has no method `get_objects`: use another")
+            raise ConfigurationError(f"the retriever {value_text(retriever, 200)} has no `get_objects`: use another")
         return _examples(list(get_objects(num_samples=num_samples, fields=fields)), fields, input_keys)
 
     def sample(self, dataset: list[Example], n: int, *args: Any, **kwargs: Any) -> list[Example]:
@@ -171,7 +172,7 @@ def _count(name: str, size: Any, total: int) -> int:
 
 def _refuse_others(dataset: Any) -> None:
     if not isinstance(dataset, list):
-        raise ConfigurationError(f"the dataset must be a list of examples, not {dataset!r:.200}")
+        raise ConfigurationError(f"the dataset must be a list of examples, not {value_text(dataset, 200)}")
 
 
 def _rows(source: Any) -> list[dict[str, Any]]:
@@ -183,7 +184,8 @@ def _rows(source: Any) -> list[dict[str, Any]]:
         elif isinstance(row, Mapping):
             rows.append(dict(row))
         else:
-            faults.append((place, place.error(f"row {place.number} is not an object of named fields but {row!r:.200}")))
+            shown = value_text(row, 200)
+            faults.append((place, place.error(f"row {place.number} is not an object of named fields but {shown}")))
     if faults:
         raise one_error(faults, found.path)
     return rows

@@ -8,11 +8,11 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
-from contextlib import contextmanager
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TextIO
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
 from dspex_core.errors import DatasetError
+from dspex_core.storage.files import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,18 +46,22 @@ def open_bytes(path: str) -> Iterator[IO[bytes]]:
         DatasetError: The file cannot be read; also while it is read, for errors of that.
     """
     try:
-        file: Any = gzip.GzipFile(path) if is_compressed(path) else Path(path).open("rb")  # noqa: SIM115  closed below
+        file = open_regular(path)
     except OSError as error:
         raise DatasetError(f"cannot be read: {error.strerror}", path=path) from error
     except ValueError as error:  # a zero byte in the name
         raise DatasetError(f"the path {path!r} cannot be used: {error}") from error
     try:
-        with file:
-            yield file
+        with file, _decompressed(file, path) as content:
+            yield content
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DatasetError(f"is not a whole gzip file: {error}", path=path) from error
     except OSError as error:
         raise DatasetError(f"cannot be read: {error.strerror or error}", path=path) from error
+
+
+def _decompressed(file: IO[bytes], path: str) -> AbstractContextManager[IO[bytes]]:
+    return cast("IO[bytes]", gzip.GzipFile(fileobj=file)) if is_compressed(path) else nullcontext(file)
 
 
 @contextmanager

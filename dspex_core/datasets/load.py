@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.datasets.cells import refuse_not_finite
 from dspex_core.datasets.ids import Ids
+from dspex_core.datasets.names import composed, composed_name
 from dspex_core.datasets.places import one_error
 from dspex_core.datasets.schema import faults_of
 from dspex_core.datasets.sources import find
 from dspex_core.errors import DatasetError
 from dspex_core.example import Example, Record, as_row
+from dspex_core.plain.display import value_text
 from dspex_core.signatures.signature import ensure_signature
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from dspex_core.signatures.signature import Signature
 
 _IDS = frozenset({str, int})  # the types of nearly all ids
+_LONGEST_ID = 10**300
 Values = Mapping[str, Any] | Record
 
 
@@ -157,12 +160,23 @@ class _Reading:
     def _example(self, row: Any, place: Place) -> Example | DatasetError:
         if isinstance(row, DatasetError):
             return place.named(row)
+        try:
+            return self._checked(row, place)
+        except RecursionError:
+            return place.error(f"row {place.number} holds itself or is nested too deeply")
+
+    def _checked(self, row: Any, place: Place) -> Example | DatasetError:
         values = row if type(row) is dict else _values(row)
         if values is None:
-            return place.error(f"row {place.number} is not an object of named fields but {row!r:.200}")
+            shown = value_text(row, 200)
+            return place.error(f"row {place.number} is not an object of named fields but {shown}")
         odd = next((name for name in values if not isinstance(name, str)), "") if self._found.is_made else ""
         if not isinstance(odd, str):
-            return place.error(f"row {place.number} has a field whose name is not a text: {odd!r:.100}")
+            return place.error(f"row {place.number} has a field whose name is not a text: {value_text(odd, 100)}")
+        if not (isinstance(values, Record) or all(map(str.isascii, values))):
+            values, twice = composed(values)
+            if twice is not None:
+                return place.error(f"row {place.number} has two fields whose names look alike, {twice!r}: rename one")
         fault = self._fault(values, is_made=self._found.is_made and not isinstance(row, Example))
         if fault is not None:
             return place.error(f"row {place.number} {fault}")
@@ -187,7 +201,9 @@ class _Reading:
             if own is None or (isinstance(own, str) and not own):
                 return "has an empty id: give it one, or leave the field out"
             if type(own) not in _IDS and (isinstance(own, bool) or not isinstance(own, str | Number)):
-                return f"has the id {own!r:.100}, which is neither a text nor a number"
+                return f"has the id {value_text(own, 100)}, which is neither a text nor a number"
+            if isinstance(own, int) and abs(own) >= _LONGEST_ID:
+                return "has a number of hundreds of digits as its id: write a shorter one, or a text"
         if is_made:
             try:
                 refuse_not_finite(dict(values.items()))
@@ -197,7 +213,7 @@ class _Reading:
 
 
 def _names(inputs: Iterable[str] | None) -> frozenset[str]:
-    return frozenset((inputs,) if isinstance(inputs, str) else inputs or ())
+    return frozenset(map(composed_name, (inputs,) if isinstance(inputs, str) else inputs or ()))
 
 
 def _values(row: Any) -> Values | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dspex_core.plain.display import value_text
 from dspex_core.plain.reading.forgiving import forgiven
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def _fault(field: SignatureField, value: Any) -> str | None:
     except ValueError:
         if isinstance(value, str) and _reads_as(field, value):
             return None
-        return f"{value!r:.100}"
+        return value_text(value, 100)
     return None
 
 

@@ -15,6 +15,7 @@ from dspex_core.datasets.folders import files_of, no_split
 from dspex_core.datasets.formats import KNOWN, reader_of
 from dspex_core.datasets.places import Place, placed
 from dspex_core.errors import DatasetError
+from dspex_core.plain.display import error_text, value_text
 
 Source = str | os.PathLike[str] | Iterable[Any] | Callable[[], Any]
 
@@ -83,7 +84,9 @@ def _chosen(splits: Mapping[Any, Any], split: str | None) -> Found:
     """Return the rows of one of several named sets, as a `DatasetDict` is."""
     sets = {str(name): rows for name, rows in splits.items()}
     if any(isinstance(rows, str) or not isinstance(rows, Iterable) for rows in sets.values()):
-        raise DatasetError(f"a dataset is a list of rows, not one row: write [{dict(splits)!r:.200}]")
+        raise DatasetError(f"a dataset is a list of rows, not one row: write [{value_text(dict(splits), 200)}]")
+    if not sets:
+        raise DatasetError("the dataset has no rows")
     if split is None and len(sets) == 1:
         split = next(iter(sets))
     if split not in sets:
@@ -104,16 +107,17 @@ def _in_memory(source: Any) -> Iterable[Any]:
         made = _called(source)
         if made is None or (callable(made) and not isinstance(made, Iterable)):
             name = getattr(source, "__qualname__", repr(source))
-            raise DatasetError(f"the function of a dataset must return its rows; {name} returned {made!r:.200}")
+            raise DatasetError(
+                f"the function of a dataset must return its rows; {name} returned {value_text(made, 200)}"
+            )
         source = made
     if hasattr(source, "columns"):
         for method, arguments in _TABLES.items():  # of pandas, polars or pyarrow, which are not loaded
             if hasattr(source, method):
                 return _table(source, method, arguments)
     if isinstance(source, str | bytes | Mapping) or not isinstance(source, Iterable):
-        raise DatasetError(
-            f"a dataset is a path, a list of rows, a DataFrame, or a function that returns one, not {source!r:.200}"
-        )
+        known = "a dataset is a path, a list of rows, a DataFrame, or a function that returns one"
+        raise DatasetError(f"{known}, not {value_text(source, 200)}")
     return source
 
 
@@ -124,7 +128,7 @@ def _called(function: Callable[[], Any]) -> Any:
         raise
     except Exception as error:  # the function is the user's
         name = getattr(function, "__qualname__", repr(function))
-        raise DatasetError(f"the function {name} of a dataset raised {type(error).__name__}: {error}") from error
+        raise DatasetError(f"the function {name} of a dataset raised {error_text(error)}") from error
 
 
 _TABLES: Mapping[str, Mapping[str, Any]] = {"to_dicts": {}, "to_pylist": {}, "to_dict": {"orient": "records"}}
@@ -165,5 +169,5 @@ def _unread(rows: Iterable[Any], *, path: str | None = None) -> Iterator[tuple[P
         raise
     except Exception as error:  # the rows are made by the user's code
         after = f"after row {number}" if number else "before the first row"
-        message = f"the rows end {after} with an error: {type(error).__name__}: {error}"
+        message = f"the rows end {after} with an error: {error_text(error)}"
         raise DatasetError(message, path=path) from error

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from dspex_core.datasets.files import open_text
+from dspex_core.datasets.names import composed_name
 from dspex_core.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class _Header:
     """The names of a table's columns."""
 
     def __init__(self, cells: list[str], path: str, line: int) -> None:
-        names = [cell.strip() for cell in cells]
+        names = [composed_name(cell.strip()) for cell in cells]
         while len(names) > 1 and not names[-1]:  # a spreadsheet's columns without anything
             names.pop()
         numbered = len(names) > 1 and not names[0]  # by pandas, which writes its index so

@@ -79,7 +79,7 @@ def _loader() -> type[yaml.SafeLoader]:
 
     class Loader(yaml.SafeLoader):  # type: ignore[misc]  # the library has no types
         yaml_implicit_resolvers = {  # noqa: RUF012  as the base declares it
-            first: [pair for pair in pairs if pair[0] not in {"tag:yaml.org,2002:timestamp", _BOOL}]
+            first: [pair for pair in pairs if pair[0] not in {"tag:yaml.org,2002:timestamp", _BOOL, _INT, _FLOAT}]
             for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
         }
 
@@ -102,9 +102,19 @@ def _loader() -> type[yaml.SafeLoader]:
 
     Loader.add_constructor("tag:yaml.org,2002:float", Loader.construct_yaml_float)
     Loader.add_implicit_resolver(_BOOL, re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+    Loader.add_implicit_resolver(_FLOAT, _IS_FLOAT, list("-+.0123456789"))
+    Loader.add_implicit_resolver(_INT, _IS_INT, list("-+0123456789"))
     return Loader
 
 
+# Without YAML 1.1's numbers to the base of 60 and 8, which are times of day (`12:30`) and codes (`01234`); with `1e5`.
+_INT, _FLOAT = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
+_IS_INT = re.compile(r"[-+]?(?:0|[1-9][\d_]*|0b[01_]+|0x[\da-fA-F_]+)$", re.ASCII)
+_IS_FLOAT = re.compile(
+    r"(?:[-+]?(?:(?:0|[1-9][\d_]*)(?:\.[\d_]*(?:[eE][-+]?\d+)?|[eE][-+]?\d+)|\.\d[\d_]*(?:[eE][-+]?\d+)?"
+    r"|\.(?:inf|Inf|INF))|\.(?:nan|NaN|NAN))$",
+    re.ASCII,
+)
 _BOOL = "tag:yaml.org,2002:bool"  # without YAML 1.1's yes, no, on and off, which labels often are
 
 

@@ -9,6 +9,10 @@ import secrets
 import shutil
 import stat
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import io
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:
@@ -18,12 +22,27 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
         OSError: It cannot be read, or is not a file: a pipe or a device may have no end. So is a name with a NUL.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        file = open_regular(path)
     except ValueError as error:
         raise OSError(errno.EINVAL, str(error), str(path)) from error
-    with os.fdopen(descriptor, "rb") as file:
-        refuse_endless(descriptor, path)
+    with file:
         return file.read()
+
+
+def open_regular(path: str | os.PathLike[str]) -> io.BufferedReader:
+    """Open a file to read its bytes; opening a pipe that nobody writes to would wait for ever.
+
+    Raises:
+        OSError: It cannot be opened, or is a directory, a pipe or a device.
+        ValueError: The name has a NUL.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        refuse_endless(descriptor, path)
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
 
 
 def refuse_endless(descriptor: int, path: str | os.PathLike[str]) -> None:

@@ -2,8 +2,10 @@
 
 import gzip
 import json
+import os
 import warnings
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 
@@ -427,3 +429,132 @@ def test_a_stream_reads_no_further_than_it_is_asked(write):
 def test_a_stream_finds_ids_that_repeat(write):
     with pytest.raises(DatasetError, match=r"a\.jsonl:2: line 2 has the id '1' of an earlier row"):
         list(stream_dataset(write("a.jsonl", '{"id": 1}\n{"id": "1"}\n')))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.json.gz", "a.yaml", "a.parquet"])
+@pytest.mark.parametrize("is_device", [True, False])
+def test_a_pipe_or_a_device_is_refused_instead_of_waited_for(tmp_path, name, is_device):
+    if is_device:
+        (tmp_path / name).symlink_to("/dev/zero")
+    else:
+        os.mkfifo(tmp_path / name)
+    with pytest.raises(DatasetError, match="it is a pipe or a device, not a file"):
+        load_dataset(tmp_path / name)
+
+
+def _nested(depth):
+    found = []
+    for _ in range(depth):
+        found = [found]
+    return found
+
+
+class Unshown:
+    def __repr__(self):
+        raise ValueError("no text")
+
+
+ITSELF = {}
+ITSELF["q"] = ITSELF
+
+
+@pytest.mark.parametrize("value", [ITSELF, _nested(5000)], ids=["itself", "deep"])
+@pytest.mark.parametrize("made", [dict, Example], ids=["dict", "Example"])
+@pytest.mark.parametrize("options", [{}, {"signature": "q -> a"}], ids=["plain", "signature"])
+def test_values_that_hold_themselves_are_one_message(value, made, options):
+    with pytest.raises(DatasetError, match="row 2 "):
+        load_dataset([made(q="x"), made(q=value)], **options)
+
+
+@pytest.mark.parametrize(
+    "value", [ITSELF, _nested(5000), Unshown(), 10**5000], ids=["itself", "deep", "unshown", "big"]
+)
+@pytest.mark.parametrize(
+    "rows", [lambda value: [5, value], lambda value: [5, {"id": value, "q": 1}]], ids=["row", "id"]
+)
+def test_a_message_about_a_value_whose_text_cannot_be_made(value, rows):
+    with pytest.raises(DatasetError, match="2 rows that cannot be used"):
+        load_dataset(rows(value), inputs=["q"])
+
+
+def test_a_name_or_a_source_whose_text_cannot_be_made_is_one_message():
+    with pytest.raises(DatasetError, match="whose name is not a text: <Unshown that cannot be shown>"):
+        load_dataset([{Unshown(): 1}])
+    with pytest.raises(DatasetError, match="not <Unshown that cannot be shown>"):
+        load_dataset(Unshown())
+
+
+NUMPY = pytest.importorskip("numpy")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        float("nan"),
+        NUMPY.float32("nan"),
+        NUMPY.float64("inf"),
+        NUMPY.float16("-inf"),
+        Decimal("NaN"),
+        Decimal("Infinity"),
+    ],
+)
+@pytest.mark.parametrize("wrap", [lambda value: value, lambda value: [value], lambda value: {"a": (value,)}])
+def test_a_number_that_json_lacks_is_refused_whatever_its_type(value, wrap):
+    with pytest.raises(DatasetError, match="row 1 has the number"):
+        load_dataset([{"q": wrap(value)}])
+
+
+@pytest.mark.parametrize(
+    "value", [NUMPY.float32(1.5), Decimal("1.10"), Decimal("1e999"), NUMPY.int8(3), Fraction(1, 3)]
+)
+def test_finite_numbers_of_any_type_stay_as_they_are(value):
+    assert load_dataset([{"q": value}])[0].q == value
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.json", "a.yaml"])
+@pytest.mark.parametrize("inputs", ["caf\u00e9", "cafe\u0301"], ids=["composed", "apart"])
+@pytest.mark.parametrize("column", ["caf\u00e9", "cafe\u0301"], ids=["composed", "apart"])
+def test_a_column_is_found_in_either_form_of_its_accents(write, name, inputs, column):
+    rows = {"a.csv": f"{column},n\nx,1\n", "a.yaml": f"- {column}: x\n"}
+    path = write(name, rows.get(name) or json.dumps([{column: "x"}] if name == "a.json" else {column: "x"}))
+    (example,) = load_dataset(path, inputs=[inputs])
+    assert example.café == "x"
+    assert load_dataset(path, signature=f"{inputs} -> answer")[0].inputs().toDict() == {"caf\u00e9": "x"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", "\u00e9,e\u0301\n1,2\n"),
+        ("a.jsonl", '{"\u00e9": 1, "e\u0301": 2}\n'),
+        ("a.yaml", "- {\u00e9: 1, e\u0301: 2}\n"),
+    ],
+)
+def test_two_columns_whose_names_look_alike_are_refused(write, name, content):
+    with pytest.raises(DatasetError, match=r"different names|look alike"):
+        load_dataset(write(name, content))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *[
+            (text, text)
+            for text in ("12:30", "12:30:00", "1:30.5", "01234", "-010", "08", "00", "2024-01-01", "1e", "e5", ".")
+        ],
+        *[
+            (text, json.loads(text))
+            for text in ("0", "-7", "1.5", "-0.25", "1e5", "1E-3", "2.5e+3", "10000000000000000000")
+        ],
+        *[("0x1f", 31), ("1_000", 1000), (".5", 0.5), ("+3", 3), ("0b11", 3), ("1.", 1.0)],
+    ],
+)
+def test_numbers_in_yaml_are_those_of_json_and_times_of_day_are_texts(write, text, value):
+    (example,) = load_dataset(write("a.yaml", f"- q: {text}\n"))
+    assert (example.q, type(example.q)) == (value, type(value))
+
+
+def test_an_empty_dict_of_splits_has_no_rows():
+    with pytest.raises(DatasetError, match="the dataset has no rows"):
+        load_dataset({})
