@@ -62,12 +62,13 @@ class Prefetcher:
         return self._futures.pop(item.nodeid).result()  # popped: a rerun asks again
 
     def _made_here(self, item: pytest.Item, program: Callable[..., Any]) -> Made:
-        begun, worked = time.perf_counter(), time.thread_time()
+        begun, worked, slept = time.perf_counter(), time.thread_time(), _sleeps()
         try:
             return contextvars.copy_context().run(make, item, program, self._awaiting)
         finally:
             waited = (time.perf_counter() - begun) - (time.thread_time() - worked)
-            self._patience = min(_PATIENCE, self._patience + _SHORT - waited)
+            if not 0 < slept == _sleeps():  # else a busy machine has interrupted the thread, which waited for nothing
+                self._patience = min(_PATIENCE, self._patience + _SHORT - waited)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count the cases that did not fail."""
@@ -102,6 +103,15 @@ def prefetcher(config: pytest.Config) -> Prefetcher:
         config.stash[_PREFETCHER] = Prefetcher(config)
         config.pluginmanager.register(config.stash[_PREFETCHER], "dspex-prefetcher")
     return config.stash[_PREFETCHER]
+
+
+def _sleeps() -> int:
+    """Return how often this thread has stopped to wait for something; 0 where that is not counted."""
+    if sys.platform != "linux":
+        return 0
+    from resource import RUSAGE_THREAD, getrusage  # not there on Windows
+
+    return getrusage(RUSAGE_THREAD).ru_nvcsw
 
 
 def _is_in_event_loop() -> bool:
