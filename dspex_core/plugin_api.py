@@ -35,16 +35,16 @@ if TYPE_CHECKING:
     from dspex_core.plain.code_texts import code_text, tree_of
     from dspex_core.plain.data import to_json
     from dspex_core.plain.described import short_digest
+    from dspex_core.plain.display import error_text
     from dspex_core.plain.prompt_values import PromptValue
     from dspex_core.plain.secrets import HIDDEN, is_secret, masked, without_secrets
     from dspex_core.plain.used_code import UsedCode
     from dspex_core.programs.adopting import adopted, adopted_optimizer
     from dspex_core.programs.base import Predictor
-    from dspex_core.programs.predict import adapter_for
     from dspex_core.programs.remote.calling import call_in_worker
     from dspex_core.programs.saving.provenance import changes_since, fingerprint_in
     from dspex_core.programs.saving.saved import ARTIFACT_KIND
-    from dspex_core.programs.saving.source import source_lines, source_of
+    from dspex_core.programs.saving.source import source_of
     from dspex_core.signatures.fields import SignatureField
     from dspex_core.spending.prices import keep_prices_local, list_price
     from dspex_core.spending.usage import UsageTracker
@@ -85,7 +85,6 @@ __all__ = [
     "UsageTracker",
     "UsedCode",
     "WorkerRecorder",
-    "adapter_for",
     "adopted",
     "adopted_optimizer",
     "alias_dspy",
@@ -102,6 +101,7 @@ __all__ = [
     "dataset_data",
     "detectable_drop",
     "detectable_shift",
+    "error_text",
     "fingerprint_in",
     "fingerprint_of",
     "foreign_code",
@@ -126,7 +126,6 @@ __all__ = [
     "sample",
     "serve",
     "short_digest",
-    "source_lines",
     "source_of",
     "to_json",
     "tree_of",
@@ -136,81 +135,46 @@ __all__ = [
     "write_json",
 ]
 
-_HOMES = {
-    "ARTIFACT_KIND": "programs.saving.saved",
-    "BUILT_IN": "lm.embedded.server",
-    "HIDDEN": "plain.secrets",
-    "PIECE": "flow.pieces",
-    "REPLAY_VARIABLE": "config",
-    "SERVER_VARIABLE": "lm.embedded.server",
-    "SIGNIFICANCE": "evaluation.compare",
-    "WORK": "flow.threads",
-    "Comparison": "evaluation.compare",
-    "CompileJournal": "optimizers.journal",
-    "CompilePlan": "optimizers.plan",
-    "cost_of": "optimizers.plan",
-    "EvaluationResult": "evaluation.result",
-    "Event": "config.contracts",
-    "FailureRecorder": "config.contracts",
-    "Interval": "stats",
-    "Json": "messages",
-    "LayeredRecorder": "config.contracts",
-    "Predictor": "programs.base",
-    "PromptValue": "plain.prompt_values",
-    "Recorder": "config.contracts",
-    "UsageTracker": "spending.usage",
-    "UsedCode": "plain.used_code",
-    "WorkerRecorder": "config.contracts",
-    "SignatureField": "signatures.fields",
-    "adapter_for": "programs.predict",
-    "adopted": "programs.adopting",
-    "adopted_optimizer": "programs.adopting",
-    "alias_dspy": "interop.alias",
-    "artifact_state": "storage.artifacts",
-    "as_score": "metrics.score",
-    "call_in_worker": "programs.remote.calling",
-    "changes_since": "programs.saving.provenance",
-    "code_text": "plain.code_texts",
-    "compare": "evaluation.compare",
-    "compare_scores": "evaluation.compare",
-    "current": "config",
-    "dataset_data": "optimizers.fingerprint",
-    "detectable_drop": "stats",
-    "detectable_shift": "stats",
-    "fingerprint_in": "programs.saving.provenance",
-    "fingerprint_of": "optimizers.fingerprint",
-    "foreign_code": "errors.foreign_code",
-    "clustered_interval": "stats",
-    "holm": "stats",
-    "ignore_foreign_warnings": "errors.foreign_code",
-    "is_loopback": "lm.addresses",
-    "is_secret": "plain.secrets",
-    "keep_prices_local": "spending.prices",
-    "list_price": "spending.prices",
-    "lm_data": "optimizers.fingerprint",
-    "masked": "plain.secrets",
-    "metric_data": "optimizers.fingerprint",
-    "metric_name": "metrics.score",
-    "overlap": "datasets.leaks",
-    "pass_at_k": "stats",
-    "pass_pow_k": "stats",
-    "part_changes": "optimizers.fingerprint",
-    "provenance": "optimizers.fingerprint",
-    "provenance_of": "storage.artifacts",
-    "read_file": "storage.files",
-    "read_json": "storage.artifacts",
-    "sample": "datasets.sampling",
-    "serve": "lm.embedded.server",
-    "short_digest": "plain.described",
-    "source_lines": "programs.saving.source",
-    "source_of": "programs.saving.source",
-    "to_json": "plain.data",
-    "tree_of": "plain.code_texts",
-    "without_secrets": "plain.secrets",
-    "write_artifact": "storage.artifacts",
-    "write_atomically": "storage.files",
-    "write_json": "storage.artifacts",
+# The names above by their modules, for the imports at run time.
+_NAMES = {
+    "config": "REPLAY_VARIABLE current",
+    "config.contracts": "Event FailureRecorder LayeredRecorder Recorder WorkerRecorder",
+    "datasets.leaks": "overlap",
+    "datasets.sampling": "sample",
+    "errors.foreign_code": "foreign_code ignore_foreign_warnings",
+    "evaluation.compare": "Comparison SIGNIFICANCE compare compare_scores",
+    "evaluation.result": "EvaluationResult",
+    "flow.pieces": "PIECE",
+    "flow.threads": "WORK",
+    "interop.alias": "alias_dspy",
+    "lm.addresses": "is_loopback",
+    "lm.embedded.server": "BUILT_IN SERVER_VARIABLE serve",
+    "messages": "Json",
+    "metrics.score": "as_score metric_name",
+    "optimizers.fingerprint": "dataset_data fingerprint_of lm_data metric_data part_changes provenance",
+    "optimizers.journal": "CompileJournal",
+    "optimizers.plan": "CompilePlan cost_of",
+    "plain.code_texts": "code_text tree_of",
+    "plain.data": "to_json",
+    "plain.described": "short_digest",
+    "plain.display": "error_text",
+    "plain.prompt_values": "PromptValue",
+    "plain.secrets": "HIDDEN is_secret masked without_secrets",
+    "plain.used_code": "UsedCode",
+    "programs.adopting": "adopted adopted_optimizer",
+    "programs.base": "Predictor",
+    "programs.remote.calling": "call_in_worker",
+    "programs.saving.provenance": "changes_since fingerprint_in",
+    "programs.saving.saved": "ARTIFACT_KIND",
+    "programs.saving.source": "source_of",
+    "signatures.fields": "SignatureField",
+    "spending.prices": "keep_prices_local list_price",
+    "spending.usage": "UsageTracker",
+    "stats": "Interval clustered_interval detectable_drop detectable_shift holm pass_at_k pass_pow_k",
+    "storage.artifacts": "artifact_state provenance_of read_json write_artifact write_json",
+    "storage.files": "read_file write_atomically",
 }
+_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> Any:

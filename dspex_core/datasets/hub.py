@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import DatasetError
 from dspex_core.errors.foreign_code import foreign_code
+from dspex_core.plain.display import error_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,4 +69,4 @@ def _read(load: Callable[[], Any], name: str) -> Any:
         with foreign_code():
             return load()
     except Exception as error:  # the library raises all kinds: for a missing name, a network that is down, ...
-        raise DatasetError(f"`datasets` cannot read {name!r}: {type(error).__name__}: {error}") from error
+        raise DatasetError(f"`datasets` cannot read {name!r}: {error_text(error)}") from error

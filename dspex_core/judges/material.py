@@ -10,7 +10,7 @@ from typing import Any
 
 from dspex_core.adapters.markers import OPEN, SPACE
 from dspex_core.errors import ConfigurationError
-from dspex_core.example import Example, Prediction, Record
+from dspex_core.example import Example, Record
 from dspex_core.plain.data import to_json
 from dspex_core.plain.prompt_values import PromptValue
 
@@ -93,11 +93,6 @@ def inputs_of(example: Any, *, without: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(example, Example) and example.input_keys:
         return fields_of(example.inputs())
     return {name: value for name, value in fields_of(example).items() if name not in without}
-
-
-def as_prediction(value: Any) -> Prediction:
-    """Return what is judged as a prediction."""
-    return value if isinstance(value, Prediction) else Prediction(**fields_of(value))
 
 
 def titled(values: Mapping[str, Any], role: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import CoroutineType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from dspex_core.example import Prediction
 
@@ -61,13 +61,6 @@ class Score:
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Return the score that `to_json` wrote."""
         return cls(data["value"], data["feedback"], data.get("details", {}))
-
-
-class Metric(Protocol):
-    """A function that scores a prediction; `trace` is set while an optimizer collects demos."""
-
-    def __call__(self, example: Any, prediction: Any, trace: Any = None) -> Any:
-        """Return a number, a bool, a `Score`, or a `Prediction` with `score` and perhaps `feedback`."""
 
 
 def metric_name(metric: Any) -> str:

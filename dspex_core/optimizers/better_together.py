@@ -14,6 +14,7 @@ from dspex_core.optimizers.contract import Optimizer
 from dspex_core.optimizers.finetune.optimizer import BootstrapFinetune
 from dspex_core.optimizers.fingerprint import default_data, optimizer_data
 from dspex_core.optimizers.random_search import BootstrapFewShotWithRandomSearch
+from dspex_core.plain.display import error_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -164,9 +165,7 @@ class _Chain:
             if is_refusal(error) or isinstance(error, ConfigurationError):
                 raise
             self._failed = True
-            _log.warning(
-                "the step %r failed, and the best so far is returned: %s: %s", done, type(error).__name__, error
-            )
+            _log.warning("the step %r failed, and the best so far is returned: %s", done, error_text(error))
         return not self._failed
 
     def best(self) -> Any:

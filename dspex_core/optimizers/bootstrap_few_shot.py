@@ -15,6 +15,7 @@ from dspex_core.optimizers.contract import Optimizer
 from dspex_core.optimizers.demos import Student, drawn, labeled_demos, seeded, without_demos
 from dspex_core.optimizers.plan import CompilePlan
 from dspex_core.optimizers.teacher import Teacher
+from dspex_core.plain.display import error_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -140,7 +141,7 @@ class BootstrapFewShot(Optimizer):
             except BudgetExceededError:
                 raise
             except Exception as error:  # noqa: BLE001  one example's failure is counted, and does not end the compile
-                _log.warning("no demo from %r: %s: %s", example, type(error).__name__, error)
+                _log.warning("no demo from %r: %s", example, error_text(error))
                 errors.append(error)
         if errors and len(errors) >= min(tries, limit + 1):
             self._fail(errors, trainset, tries=tries, limit=limit)

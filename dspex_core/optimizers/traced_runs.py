@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from dspex_core.config import context, settings
 from dspex_core.errors import AdapterParseError, BudgetExceededError, LMError
+from dspex_core.plain.display import error_text
 from dspex_core.programs.base import Module
 from dspex_core.programs.parallel import Parallel
 
@@ -124,7 +125,7 @@ def _traced(
         except Exception as error:
             if not captures:
                 raise
-            prediction = FailedPrediction(f"{type(error).__name__}: {error}")
+            prediction = FailedPrediction(error_text(error))
         return prediction, list(settings.trace)
 
 

@@ -128,7 +128,7 @@ def _given_up(runner: Runner[Any], results: list[Any], errors: dict[int, Excepti
     why = "the budget ran out" if runner.over_budget else f"max_errors={runner.max_errors}"
     message = (
         f"stopped after {len(errors)} of {len(results)} examples failed ({why}); "
-        f"{'the error' if runner.over_budget else 'the first'}: {type(cause).__name__}: {cause}"
+        f"{'the error' if runner.over_budget else 'the first'}: {error_text(cause)}"
     )
     error = ParallelError(message, results=results, exceptions=errors)
     error.__cause__ = cause

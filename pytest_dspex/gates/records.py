@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
@@ -282,25 +282,6 @@ class CaseRecord:
 def digest(texts: Iterable[str]) -> str:
     """Return a short hash of texts, whatever their order."""
     return hashlib.sha256("\0".join(sorted(texts)).encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
-
-def spent_by(calls: Iterable[LMCall]) -> Spent:
-    """Return the totals of LM calls."""
-    total = Spent()
-    for call in calls:
-        total = replace(
-            total,
-            calls=total.calls + 1,
-            prompt_tokens=total.prompt_tokens + call.prompt_tokens,
-            completion_tokens=total.completion_tokens + call.completion_tokens,
-            cost=_sum(total.cost, call.cost),
-            latency=_sum(total.latency, call.latency),
-        )
-    return total
-
-
-def _sum(first: float | None, second: float | None) -> float | None:
-    return None if first is None or second is None else first + second
 
 
 def _members(value: Any) -> dict[str, Any]:

@@ -81,8 +81,9 @@ def wrong_result(hook: pluggy.HookCaller, plugin: str, value: object, *, needed:
 
 def _raised(hook: pluggy.HookCaller, plugin: str, error: Exception) -> ConfigurationError:
     from dspex_core import ConfigurationError  # as above
+    from dspex_core.plugin_api import error_text
 
-    return ConfigurationError(f"{_place(hook, plugin)} raised {type(error).__name__}: {error}")
+    return ConfigurationError(f"{_place(hook, plugin)} raised {error_text(error)}")
 
 
 def _place(hook: pluggy.HookCaller, plugin: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dspex_core import DSPexError, context
-from dspex_core.plugin_api import current
+from dspex_core.plugin_api import current, error_text
 from pytest_dspex.collecting import from_plugins
 from pytest_dspex.collecting.case import CASE
 from pytest_dspex.collecting.parametrize import rows_of_test
@@ -123,7 +123,7 @@ class _Run:
     def _explained(self, error: DSPexError) -> str:
         """Return the message of a failure; of a budget that ran out, how to go on."""
         if self._limit is None or self._limit.refused is None:
-            return f"{type(error).__name__}: {error}"
+            return error_text(error)
         refused = self._limit.refused
         option = "--dspex-max-calls" if refused.kind == "calls" else "--dspex-max-usd"
         spent = f"{refused.spent:g} of the {refused.limit:g} {refused.kind} that were left"

@@ -26,13 +26,13 @@ class OwnFormat(NamedTuple):
             ConfigurationError: The plugin's function raised an error, or did not return a text or bytes.
         """
         from dspex_core import ConfigurationError  # imported only for such a report
+        from dspex_core.plugin_api import error_text
 
         try:
             made = self.content(document)
         except Exception as error:  # the code is the plugin's
-            raise ConfigurationError(
-                f"the report of the plugin {self.plugin!r} raised {type(error).__name__}: {error}"
-            ) from error
+            message = f"the report of the plugin {self.plugin!r} raised {error_text(error)}"
+            raise ConfigurationError(message) from error
         if not isinstance(made, str | bytes):
             raise ConfigurationError(
                 f"the report of the plugin {self.plugin!r} is {made!r:.200}; it must be a text or bytes"

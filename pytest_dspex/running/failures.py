@@ -36,8 +36,10 @@ class MetricFailedError(Exception):
     """
 
     def __init__(self, metric: str, error: Exception) -> None:
+        from dspex_core.plugin_api import error_text  # only sessions with such a failure need it
+
         self.metric = metric
-        super().__init__(f"the metric {metric!r} raised {type(error).__name__}: {error}")
+        super().__init__(f"the metric {metric!r} raised {error_text(error)}")
 
 
 def clarify(call: pytest.CallInfo[None], *, full_trace: bool) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.errors import ConfigurationError
 from dspex_core.errors.foreign_code import foreign_code
 from dspex_core.lm.client import LM
+from dspex_core.plain.display import error_text
 from dspex_core.plain.secrets import SecretMapping, masked
 from dspex_core.spending.prices import keep_prices_local
 
@@ -100,5 +101,5 @@ def _provider_errors(provider: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        text = masked(f"{type(error).__name__}: {error}")
+        text = masked(error_text(error))
         raise ConfigurationError(f"fine-tuning at {provider!r} failed: {text}") from error

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from dspex_core.errors import BudgetExceededError
 from dspex_core.flow.steps import Call
 from dspex_core.metrics.score import as_score, metric_name
+from dspex_core.plain.display import error_text
 
 if TYPE_CHECKING:
     from dspex_core.config.contracts import Trace
@@ -93,7 +94,7 @@ class Feedback:
         except BudgetExceededError:
             raise
         except Exception as error:  # noqa: BLE001  the user's metric: the score of the program stands
-            self._warn("failed", f"the metric gave no feedback for {path!r}: {type(error).__name__}: {error}")
+            self._warn("failed", f"the metric gave no feedback for {path!r}: {error_text(error)}")
             return case.score
 
     def _warn(self, kind: str, text: str) -> None:

@@ -16,6 +16,7 @@ from dspex_core.optimizers.gepa.feedback import Feedback, scoring
 from dspex_core.optimizers.gepa.reflection import Reflection
 from dspex_core.optimizers.gepa.result import GEPAResult
 from dspex_core.optimizers.plan import CompilePlan
+from dspex_core.plain.display import error_text
 from dspex_core.plain.secrets import without_secrets
 
 if TYPE_CHECKING:
@@ -210,8 +211,8 @@ class GEPA(Optimizer):
             raise escape.error from escape.error.__cause__
         except Exception as error:
             if run.best is None:
-                raise run.failure(f"the library gepa failed: {type(error).__name__}: {error}") from error
-            run.stopped = f"the library gepa failed: {type(error).__name__}: {error}"
+                raise run.failure(f"the library gepa failed: {error_text(error)}") from error
+            run.stopped = f"the library gepa failed: {error_text(error)}"
             _log.warning("GEPA ended early, and the best so far is returned: %s", run.stopped)
         finally:
             if self.track_stats and run.best is not None and watch.state is not None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.config import context
 from dspex_core.errors import BudgetExceededError
 from dspex_core.optimizers.proposers.writing import Writer
+from dspex_core.plain.display import error_text
 from dspex_core.signatures.signature import InputField, OutputField, Signature
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class Reflection:
         except BudgetExceededError:
             raise
         except Exception as error:  # noqa: BLE001  the user's code: one failed proposal does not end the compile
-            self._failures.append(f"the instruction_proposer raised {type(error).__name__}: {error}")
+            self._failures.append(f"the instruction_proposer raised {error_text(error)}")
             return {}
         if not isinstance(found, Mapping) or not all(isinstance(text, str) for text in found.values()):
             self._failures.append(f"the instruction_proposer must return texts by predictor, not {found!r:.200}")

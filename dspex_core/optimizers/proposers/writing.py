@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.config import context, current
 from dspex_core.errors import AdapterParseError, ContextWindowExceededError, LMRefusalError, LMResponseError
+from dspex_core.plain.display import error_text
 from dspex_core.programs.predict import Predict
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Writer:
             with context(**settings):
                 answer: Prediction = predict(**inputs)
         except _UNUSABLE as error:
-            self.unusable.append(f"{type(error).__name__}: {error}")
+            self.unusable.append(error_text(error))
             self.is_too_long = isinstance(error, ContextWindowExceededError)
             return None
         return answer

@@ -368,6 +368,23 @@ def raising():
     raise OSError("the database is gone")
 
 
+class WordlessError(Exception):
+    def __str__(self):
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize(("error", "shown"), [(KeyError(), "KeyError"), (WordlessError(), "WordlessError (whose mess")])
+def test_an_error_of_a_source_without_a_message_is_shown_by_its_kind(error, shown):
+    def source():
+        yield {"q": 1}
+        raise error
+
+    with pytest.raises(DatasetError) as caught:
+        load_dataset(source, inputs=["q"])
+    assert f"with an error: {shown}" in str(caught.value)
+    assert not str(caught.value).endswith(": ")
+
+
 @pytest.mark.parametrize("source", [raising, raising()])
 def test_an_error_in_the_middle_of_a_generator_says_after_which_row(source):
     with pytest.raises(DatasetError, match="the rows end after row 1 with an error: OSError: the database is gone"):
