@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, fields
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from dspex_core.config import current
@@ -191,3 +191,10 @@ class BootstrapFewShot(Optimizer):
 
 def _interface(program: Module) -> dict[str, str]:
     return {path: predictor.signature.signature for path, predictor in program.named_predictors()}
+
+
+def bootstrap_of(optimizer: Optimizer, **options: Any) -> BootstrapFewShot:
+    """Return the bootstrap that is a part of an optimizer: with its options of the same names; `options` go first."""
+    names = {each.name for each in fields(BootstrapFewShot)}
+    shared = {name: value for name, value in vars(optimizer).items() if name in names}
+    return BootstrapFewShot(**{**shared, **options})

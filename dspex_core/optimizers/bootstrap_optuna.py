@@ -6,10 +6,10 @@ from dataclasses import KW_ONLY, dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Generic
 
-from dspex_core.optimizers.bootstrap_few_shot import BootstrapFewShot
+from dspex_core.optimizers.bootstrap_few_shot import BootstrapFewShot, bootstrap_of
 from dspex_core.optimizers.contract import Optimizer
 from dspex_core.optimizers.demos import Student, drawn, labeled_demos, without_demos
-from dspex_core.optimizers.plan import CompilePlan
+from dspex_core.optimizers.plan import CompilePlan, planned_sets
 from dspex_core.optimizers.search.loop import Proposal, search
 from dspex_core.optimizers.search.tpe import TPE
 
@@ -71,9 +71,7 @@ class BootstrapFewShotWithOptuna(Optimizer):
 
     def planned_runs(self, trainset: Sequence[Example], valset: Sequence[Example] | None) -> CompilePlan:
         """Return how often it runs a program at most."""
-        if valset is None:
-            half = len(trainset) // 2
-            trainset, valset = trainset[half:], trainset[:half]
+        trainset, valset = planned_sets(trainset, valset)
         bootstrap = self._bootstrapper(_POOL * self.max_bootstrapped_demos).planned_runs(trainset, None)
         return CompilePlan(
             bootstrap.train_runs,
@@ -107,16 +105,7 @@ class BootstrapFewShotWithOptuna(Optimizer):
         return search(run, strategy)
 
     def _bootstrapper(self, size: int) -> BootstrapFewShot:
-        return BootstrapFewShot(
-            self.metric,
-            self.metric_threshold,
-            teacher_settings=self.teacher_settings,
-            max_bootstrapped_demos=size,
-            max_labeled_demos=self.max_labeled_demos,
-            max_rounds=self.max_rounds,
-            max_errors=self.max_errors,
-            seed=self.seed,
-        )
+        return bootstrap_of(self, max_bootstrapped_demos=size)
 
 
 class _DemoSets(Generic[Student]):

@@ -80,8 +80,6 @@ class COPRO(Optimizer):
         super().__post_init__()
         if self.breadth < 2:  # noqa: PLR2004  its own instructions are one of them
             raise ConfigurationError(f"breadth must be greater than 1, not {self.breadth!r}")
-        if self.depth < 1:
-            raise ConfigurationError(f"depth must be at least 1, not {self.depth!r}")
 
     def plan(
         self, student: Module, trainset: Sequence[Example], valset: Sequence[Example] | None = None

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.errors import ConfigurationError
-from dspex_core.optimizers.bootstrap_few_shot import BootstrapFewShot
+from dspex_core.optimizers.bootstrap_few_shot import bootstrap_of
 from dspex_core.optimizers.contract import Optimizer
 from dspex_core.optimizers.demos import Student, labeled_demos, without_demos
-from dspex_core.optimizers.plan import CompilePlan, cost_of
+from dspex_core.optimizers.plan import CompilePlan, cost_of, planned_sets
 from dspex_core.optimizers.proposers.rules import RuleFinder
 from dspex_core.optimizers.proposers.writing import Writer, lm_for
 from dspex_core.optimizers.search.loop import Proposal, Stepwise, in_full, search
@@ -77,21 +76,13 @@ class InferRules(Optimizer):
     racing: bool = True
     seed: int = 0
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name, value in {"num_candidates": self.num_candidates, "num_rules": self.num_rules}.items():
-            if value < 1:
-                raise ConfigurationError(f"{name} must be at least 1, not {value!r}")
-
     def plan(
         self, student: Module, trainset: Sequence[Example], valset: Sequence[Example] | None = None
     ) -> CompilePlan:
         """Return the most that `compile` would ask with these examples and the LM in the settings."""
         self._check_planned(student, trainset, valset)
-        if valset is None:
-            half = len(trainset) // 2
-            trainset, valset = trainset[half:], trainset[:half]
-        bootstrap = self._bootstrapper().planned_runs(trainset, None)
+        trainset, valset = planned_sets(trainset, valset)
+        bootstrap = bootstrap_of(self).planned_runs(trainset, None)
         proposals = self.num_candidates * len(student.predictors())
         val_runs = (2 + self.num_candidates) * len(valset)
         plan = replace(bootstrap, val_runs=val_runs, proposals=proposals)
@@ -116,7 +107,7 @@ class InferRules(Optimizer):
 
     def _steps(self, run: Run[Student], finder: RuleFinder) -> Generator[Proposal[Student], Trial, None]:
         student = without_demos(run.student)
-        bootstrapper = self._bootstrapper()
+        bootstrapper = bootstrap_of(self)
         program = bootstrapper.compile(run.student, trainset=run.trainset, teacher=run.teacher, seed=run.seed)
         known = {prompts_of(student)}
         yield Proposal("the student", lambda: student)
@@ -129,18 +120,6 @@ class InferRules(Optimizer):
                 known.add(prompts_of(candidate))
                 name = f"demos and rules {number}"
                 yield Proposal(name, lambda candidate=candidate: candidate, {"seed": number})  # type: ignore[misc]
-
-    def _bootstrapper(self) -> BootstrapFewShot:
-        return BootstrapFewShot(
-            self.metric,
-            self.metric_threshold,
-            teacher_settings=self.teacher_settings,
-            max_bootstrapped_demos=self.max_bootstrapped_demos,
-            max_labeled_demos=self.max_labeled_demos,
-            max_rounds=self.max_rounds,
-            max_errors=self.max_errors,
-            seed=self.seed,
-        )
 
 
 def _with_rules(program: Student, trainset: Sequence[Example], finder: RuleFinder, rng: random.Random) -> Student:

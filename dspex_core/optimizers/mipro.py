@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dspex_core.config import context, current
 from dspex_core.errors import ConfigurationError
-from dspex_core.optimizers.bootstrap_few_shot import BootstrapFewShot
+from dspex_core.optimizers.bootstrap_few_shot import bootstrap_of
 from dspex_core.optimizers.contract import Optimizer
 from dspex_core.optimizers.demo_sets import demo_sets
 from dspex_core.optimizers.mipro_effort import AUTO, Effort, MIPROv2Options, held_out_fraction
-from dspex_core.optimizers.plan import CompilePlan, cost_of
+from dspex_core.optimizers.plan import CompilePlan, cost_of, planned_sets
 from dspex_core.optimizers.proposers.grounded import GroundedProposer
 from dspex_core.optimizers.search.minibatches import MinibatchSearch
 from dspex_core.optimizers.search.parts import Parts
@@ -103,8 +103,6 @@ class MIPROv2(Optimizer):
         super().__post_init__()
         if self.auto is not None and self.auto not in AUTO:
             raise ConfigurationError(f"auto is 'light', 'medium', 'heavy' or None, not {self.auto!r}")
-        if self.num_candidates is not None and self.num_candidates < 1:
-            raise ConfigurationError(f"num_candidates must be at least 1, not {self.num_candidates!r}")
 
     def plan(
         self, student: Module, trainset: Sequence[Example], valset: Sequence[Example] | None = None, **options: Any
@@ -124,9 +122,7 @@ class MIPROv2(Optimizer):
         self._check_options(options)
         self._check_planned(student, trainset, valset)
         chosen = MIPROv2Options(**options)
-        if valset is None:
-            held_out = int(len(trainset) * held_out_fraction(len(trainset)))
-            trainset, valset = trainset[held_out:], trainset[:held_out]
+        trainset, valset = planned_sets(trainset, valset, held_out_fraction(len(trainset)))
         effort, predictors = self._effort(chosen), len(student.predictors())
         effort.check(predictors)
         rows = effort.rows(len(valset))
@@ -177,13 +173,10 @@ class MIPROv2(Optimizer):
 
     def _demos(self, run: Run[Any], effort: Effort) -> tuple[list[DemoSet], dict[str, list[Demo]]]:
         """Return the sets to choose from, and the demos of each predictor that proposals may show."""
-        bootstrapper = BootstrapFewShot(
-            self.metric,
-            self.metric_threshold,
-            teacher_settings=self.teacher_settings,
+        bootstrapper = bootstrap_of(
+            self,
             max_bootstrapped_demos=_SHOWN if effort.is_zero_shot else effort.bootstrapped,
             max_labeled_demos=effort.labeled,
-            max_errors=self.max_errors,
             seed=run.seed,
         )
         sets = demo_sets(run, bootstrapper, 1 if effort.is_zero_shot else effort.demo_sets)

@@ -51,10 +51,6 @@ class MIPROv2Options:
     requires_permission_to_run: bool | None = None
     provide_traceback: bool | None = None
 
-    def __post_init__(self) -> None:
-        if self.view_data_batch_size < 1:
-            raise ConfigurationError(f"view_data_batch_size must be at least 1, not {self.view_data_batch_size!r}")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Effort:

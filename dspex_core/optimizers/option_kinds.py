@@ -108,6 +108,10 @@ _KINDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
 }
 
 _LEAST: Mapping[str, int] = {
+    "num_candidates": 1,
+    "num_rules": 1,
+    "depth": 1,
+    "view_data_batch_size": 1,
     "max_bootstrapped_demos": 0,
     "max_labeled_demos": 0,
     "max_rounds": 1,

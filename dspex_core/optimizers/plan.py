@@ -64,6 +64,16 @@ class CompilePlan:
         return f"at most {self.runs} runs and {self.proposals} proposals" if self.cost is None else str(self.cost)
 
 
+def planned_sets(
+    trainset: Sequence[Example], valset: Sequence[Example] | None, fraction: float = 0.5
+) -> tuple[Sequence[Example], Sequence[Example]]:
+    """Return both sets; without a valset, they have the sizes that `Run.hold_out` gives them."""
+    if valset is not None:
+        return trainset, valset
+    held_out = int(len(trainset) * fraction)
+    return trainset[held_out:], trainset[:held_out]
+
+
 @dataclass(frozen=True, slots=True)
 class PlannedCost:
     """What a number of runs takes at most.

@@ -6,11 +6,11 @@ from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.optimizers.bootstrap_few_shot import BootstrapFewShot
+from dspex_core.optimizers.bootstrap_few_shot import BootstrapFewShot, bootstrap_of
 from dspex_core.optimizers.contract import Optimizer
 from dspex_core.optimizers.demos import Student, without_demos
 from dspex_core.optimizers.labeled_few_shot import LabeledFewShot
-from dspex_core.optimizers.plan import CompilePlan, cost_of
+from dspex_core.optimizers.plan import CompilePlan, cost_of, planned_sets
 from dspex_core.optimizers.search.dimensions import apply, in_words, spread
 from dspex_core.optimizers.search.loop import InOrder, Proposal, search
 from dspex_core.optimizers.search.racing import most_runs, race
@@ -97,9 +97,7 @@ class BootstrapFewShotWithRandomSearch(Optimizer):
 
     def planned_runs(self, trainset: Sequence[Example], valset: Sequence[Example] | None) -> CompilePlan:
         """Return how often it runs a program at most."""
-        if valset is None:
-            half = len(trainset) // 2
-            trainset, valset = trainset[half:], trainset[:half]
+        trainset, valset = planned_sets(trainset, valset)
         bootstrap = self._bootstrapper(self.max_bootstrapped_demos).planned_runs(trainset, None)
         count, teachers = len(self._kinds()), 1 if self.racing else 1 + self.num_candidate_programs
         val_runs = most_runs(count, len(valset)) if self.racing else count * len(valset)
@@ -213,16 +211,7 @@ class BootstrapFewShotWithRandomSearch(Optimizer):
         return bootstrapper.filled_up(run.student, trainset, found, seed=run.seed)
 
     def _bootstrapper(self, size: int) -> BootstrapFewShot:
-        return BootstrapFewShot(
-            self.metric,
-            self.metric_threshold,
-            teacher_settings=self.teacher_settings,
-            max_bootstrapped_demos=size,
-            max_labeled_demos=self.max_labeled_demos,
-            max_rounds=self.max_rounds,
-            max_errors=self.max_errors,
-            seed=self.seed,
-        )
+        return bootstrap_of(self, max_bootstrapped_demos=size)
 
 
 def _with_instructions(make: Callable[[], Student], texts: Mapping[str, str]) -> Student:
