@@ -15,6 +15,7 @@ from dspex_core.datasets.places import one_error
 from dspex_core.datasets.sources import find
 from dspex_core.errors import ConfigurationError, DatasetError
 from dspex_core.example import Example
+from dspex_core.plain.counts import is_whole
 from dspex_core.plain.display import value_text
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ class DataLoader(Dataset):
 def _count(name: str, size: Any, total: int) -> int:
     if isinstance(size, float) and 0 < size < 1:
         return int(total * size)
-    if isinstance(size, int) and not isinstance(size, bool) and size >= 0:
+    if is_whole(size, 0):
         return size
     raise ConfigurationError(f"{name}={size!r} must be a number of examples, or a part of them between 0.0 and 1.0")
 

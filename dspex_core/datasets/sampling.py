@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.datasets.ids import content_id
 from dspex_core.errors import ConfigurationError
+from dspex_core.plain.counts import is_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +36,7 @@ def sample(examples: Iterable[Example], size: float, *, seed: int = 0) -> list[E
         ConfigurationError: `size` is neither a positive number of examples that there are, nor a part.
     """
     is_part = isinstance(size, float)
-    if isinstance(size, bool) or not isinstance(size, int | float) or not (0 < size < 1 if is_part else size > 0):
+    if not is_number(size) or not (0 < size < 1 if is_part else size > 0):
         raise ConfigurationError(f"size={size!r} must be a positive number of examples, or a part of them below 1.0")
     if is_part:
         examples = list(examples)

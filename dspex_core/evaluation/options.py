@@ -7,6 +7,7 @@ import os
 from typing import Any, Literal
 
 from dspex_core.errors import ConfigurationError
+from dspex_core.plain.counts import is_number, is_whole
 
 Keep = Literal["all", "failures", "none"]
 KEEPS: tuple[Keep, ...] = ("all", "failures", "none")
@@ -18,9 +19,9 @@ def check_options(*, timeout: Any, repeats: Any, keep: Any, stop_when: Any, fail
     Raises:
         ConfigurationError: An option cannot be used.
     """
-    if timeout is not None and not (_is_number(timeout) and 0 < timeout < math.inf):
+    if timeout is not None and not (is_number(timeout) and 0 < timeout < math.inf):
         raise ConfigurationError(f"timeout is a number of seconds above 0, or None for no limit, not {timeout!r}")
-    if not isinstance(repeats, int) or isinstance(repeats, bool) or repeats < 1:
+    if not is_whole(repeats, 1):
         raise ConfigurationError(f"repeats is the number of attempts at each example, at least 1, not {repeats!r}")
     if keep not in KEEPS:
         raise ConfigurationError(f"keep is one of {', '.join(map(repr, KEEPS))}, not {keep!r}")
@@ -52,11 +53,7 @@ def check_run(*, program: Any, metric: Any, num_threads: Any, max_errors: Any) -
     for name, value in (("program", program), ("metric", metric)):
         if not callable(value):
             raise ConfigurationError(f"the {name} of an evaluation must be a function or a program, not {value!r:.200}")
-    if not isinstance(num_threads, int) or isinstance(num_threads, bool) or num_threads < 1:
+    if not is_whole(num_threads, 1):
         raise ConfigurationError(f"num_threads is a whole number, at least 1, not {num_threads!r}")
-    if not (_is_number(max_errors) and max_errors >= 0):  # infinity is a limit, too
+    if not (is_number(max_errors) and max_errors >= 0):  # infinity is a limit, too
         raise ConfigurationError(f"max_errors is a number, at least 0, not {max_errors!r}")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -11,6 +11,7 @@ from dspex_core.config import context, current
 from dspex_core.errors import AdapterParseError, ConfigurationError, JudgeError, LMError, SignatureError
 from dspex_core.judges.correction import corrected_mean
 from dspex_core.metrics.score import Score
+from dspex_core.plain.counts import whole_number
 from dspex_core.plain.display import error_text
 from dspex_core.programs.base import Module
 
@@ -73,8 +74,7 @@ class BaseJudge(Module):
         threshold: float | None = 0.66,
         name: str | None = None,
     ) -> None:
-        if not isinstance(votes, int) or isinstance(votes, bool) or votes < 1:
-            raise ConfigurationError(f"votes must be a positive whole number, not {votes!r}")
+        votes = whole_number("votes", votes)
         if votes > 1 and temperature is not None and temperature <= 0:
             raise ConfigurationError(f"{votes} votes at temperature {temperature!r} are one vote: it must be above 0")
         self.votes = votes

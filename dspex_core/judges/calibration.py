@@ -16,6 +16,7 @@ from dspex_core.judges.material import fields_of, text_of
 from dspex_core.judges.pairwise import PairwiseJudge, position_bias
 from dspex_core.judges.scale import Scale
 from dspex_core.metrics.score import Score, as_score
+from dspex_core.plain.counts import is_number
 from dspex_core.plain.display import error_text
 from dspex_core.programs.base import running
 from dspex_core.programs.batch import Batch
@@ -140,8 +141,7 @@ def _value(judge: Any, label: Any) -> float:
         if label not in names:
             raise ValueError(f"{label!r} is not one of: {', '.join(names)}")
         return scale.levels[names.index(label)]
-    is_share = isinstance(label, int | float) and not isinstance(label, bool) and 0 <= label <= 1
-    return float(label) if scale is _SHARES and is_share else scale.value(label)
+    return float(label) if scale is _SHARES and is_number(label) and 0 <= label <= 1 else scale.value(label)
 
 
 def _confusion(scale: Scale, rows: list[Labelled]) -> tuple[tuple[int, ...], ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from dspex_core.errors import ConfigurationError
+from dspex_core.plain.counts import is_whole
 from dspex_core.signatures.signature import OutputField
 
 Given = int | Sequence[int] | type[bool]
@@ -39,7 +40,7 @@ class Scale:
         if given is bool or (given == 2 and not isinstance(given, bool)):  # noqa: PLR2004  two answers
             return cls(0, 1, is_yes_or_no=True)
         low, high = _ends(given)
-        if not (_is_whole(low) and _is_whole(high) and low < high):
+        if not (is_whole(low) and is_whole(high) and low < high):
             raise ConfigurationError(
                 f"scale={given!r} does not name a scale: 5 is 1 to 5, (0, 10) is 0 to 10, and bool is yes or no"
             )
@@ -84,12 +85,8 @@ class Scale:
         return min(range(len(self.levels)), key=lambda place: (abs(self.levels[place] - value), place))
 
 
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
 def _ends(given: Any) -> tuple[Any, Any]:
-    if _is_whole(given):
+    if is_whole(given):
         return 1, given
     is_pair = isinstance(given, Sequence) and not isinstance(given, str) and len(given) == 2  # noqa: PLR2004  its ends
     return (given[0], given[1]) if is_pair else (None, None)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import ConfigurationError, LMConfigurationError
 from dspex_core.lm.base import BaseLM
+from dspex_core.plain.counts import is_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +32,7 @@ def checked_retries(given: Any) -> int:
     Raises:
         ConfigurationError: `given` is not a whole number, or negative.
     """
-    if isinstance(given, bool) or not isinstance(given, int) or given < 0:
+    if not is_whole(given, 0):
         message = f"num_retries must be a whole number, 0 or more, not {given!r}"
         raise ConfigurationError(message)
     return given

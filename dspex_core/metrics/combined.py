@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.errors import ConfigurationError
 from dspex_core.flow.steps import Call, adrive, drive, is_async
 from dspex_core.metrics.score import Score, as_score, metric_name
+from dspex_core.plain.counts import is_number
 
 if TYPE_CHECKING:
     from dspex_core.flow.steps import Flow
@@ -106,7 +107,7 @@ def weighted(*pairs: tuple[Metric, float] | Mapping[Metric, float], name: str | 
         raise ConfigurationError(f"weighted needs pairs of a metric and its weight, not {found!r}")
     weights = [weight for _, weight in found]
     for weight in weights:
-        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < math.inf:
+        if not (is_number(weight) and 0 < weight < math.inf):
             raise ConfigurationError(f"weighted needs weights that are finite numbers above 0, not {weight!r}")
     metrics = tuple(metric for metric, _ in found)
     shown = ", ".join(f"({metric!r}, {weight!r})" for metric, weight in found)
@@ -126,7 +127,7 @@ def at_least(metric: Metric, threshold: float, *, name: str | None = None) -> Co
     Raises:
         ConfigurationError: The metric cannot be called, or the threshold is not a finite number.
     """
-    if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not math.isfinite(threshold):
+    if not (is_number(threshold) and math.isfinite(threshold)):
         raise ConfigurationError(f"at_least needs a finite number as threshold, not {threshold!r}")
     made = _combined("at_least", (metric,), partial(_reaches, threshold=threshold), name=name, shown=repr(metric))
     called = name or f"{made.name[:-1]},{threshold:g})"

@@ -15,6 +15,7 @@ from dspex_core.example import Record
 from dspex_core.metrics.comparison import as_text, from_json_text, is_missing, parts
 from dspex_core.metrics.fields import FieldMetric, options_text, shown
 from dspex_core.metrics.score import Score
+from dspex_core.plain.counts import is_whole
 from dspex_core.plain.text import normalized
 
 _KEYS = ("id", "pid", "doc_id", "text", "long_text", "passage", "content", "page_content")
@@ -78,7 +79,7 @@ def ndcg(field: str | None = None, k: int | None = None, *, expected: str | None
 def _metric(
     kind: str, field: str | None, k: int | None, expected: str | None, measure: Callable[[_Ranking, int | None], float]
 ) -> FieldMetric:
-    if k is not None and (not isinstance(k, int) or isinstance(k, bool) or k < 1):
+    if k is not None and not is_whole(k, 1):
         raise ConfigurationError(f"{kind}({field!r}) needs k >= 1, not {k!r}")
     name = kind if k is None else f"{kind}_at_{k}"
     options = options_text(k=(k, None), expected=(expected, None))

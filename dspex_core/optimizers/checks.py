@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.datasets.checks import problem_of
 from dspex_core.datasets.leaks import overlap
 from dspex_core.errors import BudgetExceededError
+from dspex_core.plain.counts import is_number
 from dspex_core.programs.base import Module
 from dspex_core.programs.inputs import missing_inputs
 from dspex_core.spending.budget import Budget
@@ -31,7 +32,7 @@ def problem_with(*, teacher: Any, budget: Any, journal: Any, margin: Any) -> str
         return f"the budget must be a Budget, such as Budget(calls={budget!r:.20}), not {budget!r:.200}"
     if journal is not None and not isinstance(journal, str | os.PathLike):
         return f"the journal must be the path of a file, not {journal!r:.200}"
-    if isinstance(margin, bool) or not isinstance(margin, int | float) or not 0 <= margin < math.inf:
+    if not (is_number(margin) and 0 <= margin < math.inf):
         return f"the margin must be a number of standard errors from 0 on, not {margin!r:.200}"
     return None
 
@@ -43,8 +44,7 @@ def problem_with_options(metric: Any, num_threads: Any, max_errors: Any, *, need
     if metric is not None and not callable(metric):
         return f"the metric must be a function or a program, not {metric!r:.200}"
     for name, value, least in (("num_threads", num_threads, 1), ("max_errors", max_errors, 0)):
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if value is not None and not (is_number and value >= least):
+        if value is not None and not (is_number(value) and value >= least):
             return f"{name} must be a number from {least} on, not {value!r:.200}"
     if isinstance(num_threads, float):
         return f"num_threads must be a whole number, not {num_threads!r}"

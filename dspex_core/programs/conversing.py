@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.config import context
 from dspex_core.errors import ConfigurationError
 from dspex_core.example import Prediction
+from dspex_core.plain.counts import whole_number
 from dspex_core.plain.text import normalized
 from dspex_core.programs.base import Module
-from dspex_core.programs.counts import whole_number
 from dspex_core.programs.predict import Predict
 from dspex_core.signatures.signature import make_signature
 from dspex_core.types import History

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import ConfigurationError
 from dspex_core.example import Example
+from dspex_core.plain.counts import whole_number
 from dspex_core.programs.base import Module, running
 from dspex_core.programs.batch import Batch
-from dspex_core.programs.counts import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

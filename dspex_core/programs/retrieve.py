@@ -10,9 +10,9 @@ from dspex_core.errors import ConfigurationError
 from dspex_core.example import Prediction
 from dspex_core.lm.dummy_vectors import DummyVectorizer
 from dspex_core.plain.attributes import Attributes
+from dspex_core.plain.counts import whole_number
 from dspex_core.programs.base import running
 from dspex_core.programs.built_in import BuiltIn
-from dspex_core.programs.counts import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from dspex_core.errors import ConfigurationError
 from dspex_core.example import Prediction
 from dspex_core.flow.steps import Call, adrive, drive
+from dspex_core.plain.counts import whole_number
 from dspex_core.telemetry.spans import span
 
 if TYPE_CHECKING:
@@ -27,12 +28,10 @@ class Retriever(ABC):
     """
 
     def __init__(self, corpus: Sequence[str], k: int) -> None:
-        if k < 1:
-            raise ConfigurationError(f"k, the number of passages to find, must be at least 1, not {k!r}")
+        self.k = whole_number("k, the number of passages to find,", k)
         if isinstance(corpus, str) or not all(isinstance(passage, str) for passage in corpus):
             raise ConfigurationError(f"a corpus must be a list of texts, not {repr(corpus)[:100]}")
         self.corpus = list(corpus)
-        self.k = k
 
     @abstractmethod
     def ranked(self, query: str, k: int) -> list[tuple[int, float]]:

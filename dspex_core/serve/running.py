@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import ConfigurationError
 from dspex_core.errors.foreign_code import foreign_code
-from dspex_core.programs.counts import whole_number
+from dspex_core.plain.counts import whole_number
 from dspex_core.serve.guard import is_loopback
 from dspex_core.serve.routes import app_of
 

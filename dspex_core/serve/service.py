@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import BusyError, ConfigurationError, DSPexError, ShuttingDownError
+from dspex_core.plain.counts import seconds, whole_number
 from dspex_core.plain.secrets import masked
-from dspex_core.programs.counts import seconds, whole_number
 from dspex_core.serve.interface import Backend, Counted, service_error
 from dspex_core.serve.metrics import ServiceMetrics
 from dspex_core.serve.refusals import RefusedError

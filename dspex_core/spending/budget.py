@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import BudgetExceededError, ConfigurationError
 from dspex_core.flow import forks
+from dspex_core.plain.counts import is_number
 from dspex_core.spending.prices import list_price
 
 if TYPE_CHECKING:
@@ -227,6 +228,6 @@ def nested(inner: Budget, outer: Budget | None) -> Budget:
 
 
 def _is_limit(kind: BudgetKind, value: Any) -> bool:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not value >= 0:
+    if not (is_number(value) and value >= 0):
         return False
     return kind in ("dollars", "seconds") or value == math.inf or value == int(value)  # a half call cannot be made

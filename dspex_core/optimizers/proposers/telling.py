@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.errors import ConfigurationError
 from dspex_core.errors.foreign_code import foreign_code
 from dspex_core.errors.optional import optional
+from dspex_core.plain.counts import is_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -57,7 +58,7 @@ class Telling:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            if not is_whole(value, 0):
                 raise ConfigurationError(f"{name} must be a whole number from 0 on, not {value!r}")
 
     def instructions(self, run: Run[Any], path: str, count: int, demos: Sequence[Demo] = ()) -> list[str]:

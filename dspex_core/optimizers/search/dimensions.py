@@ -16,6 +16,7 @@ from dspex_core.adapters import Adapter, ChatAdapter, JSONAdapter, XMLAdapter
 from dspex_core.errors import ConfigurationError
 from dspex_core.messages.canonical import canonical_json
 from dspex_core.optimizers.demos import labeled_demos
+from dspex_core.plain.counts import is_whole
 from dspex_core.programs.demos.selector import NearestDemos
 from dspex_core.programs.demos.stored import plainest
 from dspex_core.programs.predict import adapter_of
@@ -80,11 +81,11 @@ class PromptDimensions:
 
     def __post_init__(self) -> None:
         for name, least in (("choice_orders", 1), ("demo_orders", 1), ("balanced_sets", 0)):
-            if not _is_count(value := vars(self)[name], least):
+            if not is_whole(value := vars(self)[name], least):
                 raise ConfigurationError(f"{name} must be a whole number from {least} on, not {value!r}")
         for name, fits, kind in (
-            ("demo_counts", lambda count: _is_count(count, 0), "whole numbers from 0 on"),
-            ("nearest", lambda count: _is_count(count, 1), "whole numbers from 1 on"),
+            ("demo_counts", lambda count: is_whole(count, 0), "whole numbers from 0 on"),
+            ("nearest", lambda count: is_whole(count, 1), "whole numbers from 1 on"),
             ("adapters", lambda adapter: isinstance(adapter, Adapter), "adapters, such as JSONAdapter()"),
         ):
             given = vars(self)[name]
@@ -197,10 +198,6 @@ def in_words(dimensions: Mapping[str, Sequence[Dimension]], choices: Mapping[str
         for each in of_path
         if (number := choices.get(full_name(path, each), 0))
     ]
-
-
-def _is_count(value: Any, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
 def _cut_demos(count: int, predictor: Predictor) -> None:

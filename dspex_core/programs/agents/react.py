@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from dspex_core.config import current
 from dspex_core.errors import AdapterParseError, ConfigurationError, ContextWindowExceededError, ToolExecutionError
 from dspex_core.example import Prediction
+from dspex_core.plain.counts import whole_number
 from dspex_core.programs.agents.native_turns import NativeTurns
 from dspex_core.programs.agents.trajectory import FINISH, TURN, Decision, ToolRequest, Trajectory
 from dspex_core.programs.base import has_stand_in, is_called_its_own_way
 from dspex_core.programs.built_in import BuiltIn
 from dspex_core.programs.chain_of_thought import ChainOfThought
-from dspex_core.programs.counts import whole_number
 from dspex_core.programs.predict import Predict, adapter_of
 from dspex_core.signatures.signature import MISSING, InputField, Missing, OutputField, ensure_signature, make_signature
 from dspex_core.tools import Tool, ToolRegistry, stored_tools

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dspex_core.errors import AdapterParseError, ConfigurationError, ContextWindowExceededError, ToolExecutionError
 from dspex_core.example import Prediction
+from dspex_core.plain.counts import whole_number
 from dspex_core.programs.base import running
 from dspex_core.programs.built_in import BuiltIn
-from dspex_core.programs.counts import whole_number
 from dspex_core.programs.predict import Predict
 from dspex_core.signatures.signature import (
     MISSING,

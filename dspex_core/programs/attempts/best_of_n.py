@@ -13,10 +13,10 @@ from dspex_core.errors import BudgetExceededError, ConfigurationError
 from dspex_core.errors.printable import printable
 from dspex_core.flow.steps import Call
 from dspex_core.metrics.score import as_score
+from dspex_core.plain.counts import whole_number
 from dspex_core.plain.display import error_text
 from dspex_core.programs.attempts.advice import give, offer_advice
 from dspex_core.programs.base import Module, running
-from dspex_core.programs.counts import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import ConfigurationError, SignatureError
+from dspex_core.plain.counts import whole_number
 from dspex_core.programs.base import running
 from dspex_core.programs.built_in import BuiltIn
-from dspex_core.programs.counts import whole_number
 from dspex_core.programs.predict import Predict
 from dspex_core.signatures.signature import InputField, OutputField, Signature, ensure_signature
 

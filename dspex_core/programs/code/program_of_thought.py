@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import InterpreterError
 from dspex_core.interpreter import PythonInterpreter
+from dspex_core.plain.counts import whole_number
 from dspex_core.programs.base import running
 from dspex_core.programs.built_in import BuiltIn
 from dspex_core.programs.chain_of_thought import ChainOfThought
@@ -21,7 +22,6 @@ from dspex_core.programs.code.repl import (
     stored_factory,
     tools_by_name,
 )
-from dspex_core.programs.counts import whole_number
 from dspex_core.signatures.signature import InputField, OutputField, Signature, ensure_signature
 from dspex_core.types import Code
 from dspex_core.types.observation import as_observation

@@ -16,6 +16,7 @@ from dspex_core.example import Prediction
 from dspex_core.flow.together import Together
 from dspex_core.interpreter import PythonInterpreter
 from dspex_core.messages import LMRequest, Message
+from dspex_core.plain.counts import whole_number
 from dspex_core.plain.data import to_json
 from dspex_core.programs.base import Predictor, running
 from dspex_core.programs.built_in import BuiltIn
@@ -31,7 +32,6 @@ from dspex_core.programs.code.repl import (
     stored_factory,
     tools_by_name,
 )
-from dspex_core.programs.counts import whole_number
 from dspex_core.programs.predict import Predict
 from dspex_core.signatures.signature import InputField, OutputField, Signature, ensure_signature
 from dspex_core.tools import stored_tools

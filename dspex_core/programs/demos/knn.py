@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.flow.steps import Call
-from dspex_core.programs.counts import whole_number
+from dspex_core.plain.counts import whole_number
 from dspex_core.retrievers.embedders import LexicalEmbedder, NearestIndex
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dspex_core.programs.counts import whole_number
+from dspex_core.plain.counts import whole_number
 from dspex_core.retrievers.embedders import Embedder, LexicalEmbedder, NearestIndex, embedder_from_json
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 
 from dspex_core.errors import ConfigurationError
-from dspex_core.programs.counts import seconds, whole_number
+from dspex_core.plain.counts import seconds, whole_number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

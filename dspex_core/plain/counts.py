@@ -1,12 +1,22 @@
-"""How often, how many: numbers that users give to programs. PYTEST_DONT_REWRITE"""
+"""How often, how many, how much: numbers that users give. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
 import math
 import operator
-from typing import Any
+from typing import Any, TypeGuard
 
 from dspex_core.errors import ConfigurationError
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    """Whether a value is a number, which truth values are not meant as."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def is_whole(value: Any, least: float = -math.inf) -> TypeGuard[int]:
+    """Whether a value is a whole number, and not below the least."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
 def whole_number(name: str, given: Any, *, least: int = 1, why: str = "") -> int:
@@ -33,7 +43,6 @@ def seconds(name: str, given: Any) -> float:
     Raises:
         ConfigurationError: `given` is not a number, not finite, or not above 0.
     """
-    is_number = isinstance(given, int | float) and not isinstance(given, bool)
-    if not (is_number and math.isfinite(given) and given > 0):
+    if not (is_number(given) and math.isfinite(given) and given > 0):
         raise ConfigurationError(f"{name} must be a number of seconds above 0, not {given!r}")
     return float(given)
