@@ -47,7 +47,7 @@ class Extraction:
     signature: type[Signature]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Adapter(Hooks):
     """Turns a signature, demos and inputs into messages, and a reply into outputs.
 
@@ -55,15 +55,32 @@ class Adapter(Hooks):
 
     Args:
         callbacks: Receive events of this adapter's writing and reading, in addition to those in the settings.
+        use_native_function_calling: Whether tools are passed to LMs that support function calling, for signatures with
+            an input `list[Tool]` and an output `ToolCalls`.
         native_response_types: No effect, and a warning; accepted for DSPy's code.
+        parallel_tool_calls: Whether the LM may then ask for several calls at once; `None` leaves it to the provider.
     """
 
     callbacks: Sequence[Listener] = field(default=(), kw_only=True, compare=False, repr=False)
+    use_native_function_calling: bool = field(default=False, kw_only=True)
     native_response_types: Sequence[type] | None = field(default=None, kw_only=True, compare=False, repr=False)
+    parallel_tool_calls: bool | None = field(default=None, kw_only=True)
+
+    def __init__(  # the built-in adapters have their own; a user's may give these by position, as in DSPy
+        self,
+        callbacks: Sequence[Listener] | None = None,
+        use_native_function_calling: bool = False,  # noqa: FBT001, FBT002  as in DSPy
+        native_response_types: Sequence[type] | None = None,
+        parallel_tool_calls: bool | None = None,  # noqa: FBT001  as in DSPy
+    ) -> None:
+        object.__setattr__(self, "callbacks", callbacks)
+        object.__setattr__(self, "use_native_function_calling", use_native_function_calling)
+        object.__setattr__(self, "native_response_types", native_response_types)
+        object.__setattr__(self, "parallel_tool_calls", parallel_tool_calls)
+        self.__post_init__()
 
     def __post_init__(self) -> None:
-        if not self.callbacks:  # DSPy's default is None
-            object.__setattr__(self, "callbacks", ())
+        object.__setattr__(self, "callbacks", list(self.callbacks or ()))  # DSPy's default is None; users append to it
         if self.native_response_types:
             message = (
                 "native_response_types has no effect: the types Reasoning, Citations and ToolCalls say themselves what "
@@ -74,16 +91,6 @@ class Adapter(Hooks):
     @property
     def fallback(self) -> Adapter | None:
         """The adapter that the caller tries once, with a new call, when a reply cannot be parsed."""
-        return None
-
-    @property
-    def use_native_function_calling(self) -> bool:
-        """Whether tools are passed to LMs that support function calling."""
-        return False
-
-    @property
-    def parallel_tool_calls(self) -> bool | None:
-        """Whether the LM may then ask for several calls at once; `None` leaves it to the provider."""
         return None
 
     def written(self, outputs: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ The wire format is DSPy's, so models and demos tuned for it keep working.
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.adapters.base import Adapter
@@ -43,9 +43,9 @@ class ChatAdapter(Adapter):
 
     callbacks: Sequence[Listener] = field(default=(), compare=False, repr=False)
     use_native_function_calling: bool = False
-    _: KW_ONLY
+    native_response_types: Sequence[type] | None = field(default=None, compare=False, repr=False)
     use_json_adapter_fallback: bool = True
-    parallel_tool_calls: bool | None = None
+    parallel_tool_calls: bool | None = field(default=None, kw_only=True)
 
     @property
     def fallback(self) -> Adapter | None:

@@ -8,7 +8,6 @@ from dspex_core.errors import ConfigurationError
 
 __all__ = [
     "AvatarOptimizer",
-    "ColBERTv2",
     "Flex",
     "Provider",
     "TrainingJob",
@@ -47,9 +46,3 @@ class TrainingJob(_NotThereYet):
     """A training of weights."""
 
     instead = "`BootstrapFinetune(submit=True)` awaits its jobs itself"
-
-
-class ColBERTv2(_NotThereYet):
-    """A client of a search server."""
-
-    instead = "call your search server in a function, or use `BM25` or `Embeddings`"

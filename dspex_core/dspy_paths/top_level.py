@@ -5,7 +5,6 @@ from typing import Any
 from dspex_core.config import load_settings
 from dspex_core.dspy_paths.not_there_yet import (
     AvatarOptimizer,
-    ColBERTv2,
     Flex,
     Provider,
     TrainingJob,
@@ -25,6 +24,7 @@ from dspex_core.optimizers.mipro import MIPROv2
 from dspex_core.optimizers.simba import SIMBA
 from dspex_core.optimizers.traced_runs import bootstrap_trace_data
 from dspex_core.programs.retrieve import Retrieve
+from dspex_core.retrievers.colbert import ColBERTv2
 from dspex_core.signatures.signature import SignatureMeta, ensure_signature, infer_prefix, make_signature
 from dspex_core.telemetry.logs import (
     configure_dspy_loggers,

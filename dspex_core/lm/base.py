@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from dspex_core.messages import LMChunk
 
 _HISTORY_LENGTH = 10_000
+_OWN = frozenset({"model_type", "cache", "num_retries"})  # arguments that are not sampling parameters
 _OF_DSPY = frozenset(  # in its states of LMs: its class, finetuning, roles
     {"_dspy_lm_class", "finetuning_model", "launch_kwargs", "provider", "train_kwargs", "use_developer_role"}
 )
@@ -47,8 +48,13 @@ class BaseLM:
 
     Args:
         model: The model's name, as `provider/model` for the built-in client.
+        model_type: The kind of API, for a subclass to read.
+        temperature: Sampling temperature of every call; `None` leaves it to the provider.
+        max_tokens: The longest reply in tokens; `None` leaves it to the provider.
+        cache: Whether answers may be cached, for a subclass to read.
         callbacks: Receive events of this LM's calls, in addition to those in the settings.
-        **config: Sampling defaults of every call: `temperature`, `max_tokens`, ...
+        num_retries: How often a failed call is tried again, for a subclass to read.
+        **config: Further sampling defaults of every call: `top_p`, `stop`, ...
 
     `preferred_adapter` is what predictors use with this LM when no adapter is configured:
     `"chat"` for models that follow a written format, `"json"` for models that need a JSON schema. An LM that is not
@@ -62,6 +68,9 @@ class BaseLM:
     history_length: ClassVar[int] = _HISTORY_LENGTH
     callbacks: Sequence[Listener] = ()
     model_type: Literal["chat", "text", "responses"] = "chat"
+    cache: bool = True
+    num_retries: int = 3
+    config: dict[str, Any]
     _by_forward: ClassVar[bool] = False  # the method by which a subclass answers, if not `complete`
     _by_call: ClassVar[bool] = False
     _declared: ClassVar[tuple[Any, ...]]  # `__call__`, `acall`, `forward` and `aforward`, as the class has defined them
@@ -78,10 +87,24 @@ class BaseLM:
             cls._by_call = True
         cls._declared = cls.__call__, cls.acall, cls.forward, cls.aforward
 
-    def __init__(self, model: str, *, callbacks: Sequence[Listener] | None = None, **config: Any) -> None:
+    def __init__(
+        self,
+        model: str,
+        model_type: Literal["chat", "text", "responses"] = "chat",
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        cache: bool = True,  # noqa: FBT001, FBT002  DSPy's signature
+        callbacks: Sequence[Listener] | None = None,
+        num_retries: int = 3,
+        **config: Any,
+    ) -> None:
         self.model = model
-        self.callbacks = callbacks or ()
-        self.config: dict[str, Any] = SamplingDefaults(config)
+        self.model_type = model_type
+        self.cache = cache
+        self.num_retries = num_retries
+        self.callbacks = list(callbacks or ())  # a list, as users append to it
+        limits = {"temperature": temperature, "max_tokens": max_tokens}
+        self.config = SamplingDefaults({name: value for name, value in limits.items() if value is not None} | config)
         self.history = CallLog(maxlen=self.history_length)
 
     @property
@@ -116,7 +139,7 @@ class BaseLM:
         """Answer in the form of OpenAI's client: for `super().forward(...)` in a subclass."""
         if type(self).aforward is not BaseLM.aforward and type(self).forward is BaseLM.forward:
             return Call(self.aforward, (), {"prompt": prompt, "messages": messages, **config}).run()
-        return openai_form.as_reply(self.complete(_plain_request(prompt, messages, config).with_defaults({})))
+        return openai_form.as_reply(self.complete(self._forwarded(prompt, messages, config)))
 
     async def aforward(
         self, prompt: str | None = None, messages: Sequence[Mapping[str, Any]] | None = None, **config: Any
@@ -124,11 +147,15 @@ class BaseLM:
         """`forward` without blocking the event loop."""
         if type(self).forward is not BaseLM.forward and type(self).aforward is BaseLM.aforward:
             return await Call(self.forward, (), {"prompt": prompt, "messages": messages, **config}).arun()
-        request = _plain_request(prompt, messages, config).with_defaults({})
-        return openai_form.as_reply(await self.acomplete(request))
+        return openai_form.as_reply(await self.acomplete(self._forwarded(prompt, messages, config)))
+
+    def _forwarded(self, prompt: str | None, messages: Any, config: dict[str, Any]) -> LMRequest:
+        """Return the request of a subclass's `super().forward(...)`, which may have the defaults by now."""
+        return self.prepared(_plain_request(prompt, messages, config).with_defaults({}))
 
     def _forwarding(self, request: LMRequest) -> Flow[LMResponse]:
-        arguments = openai_form.call_arguments(request)
+        """Answer by `forward`, which gets what the call says: as in DSPy, it adds `self.kwargs` itself."""
+        arguments = openai_form.call_arguments(request, besides=self.config)
         reply = yield SyncOrAsync(Call(self.forward, (), arguments), Call(self.aforward, (), arguments))
         return openai_form.response_of(reply, self.model)
 
@@ -302,7 +329,9 @@ class BaseLM:
         """Return the same LM with other sampling defaults and an empty history."""
         clone = type(self).__new__(type(self))
         clone.__dict__.update(self.__dict__)
-        clone.config = SamplingDefaults({**self.config, **config})
+        clone.__dict__.update({name: value for name, value in config.items() if name in _OWN})
+        sampling = {name: value for name, value in config.items() if name not in _OWN}
+        clone.config = SamplingDefaults({**self.config, **sampling})
         clone.history = CallLog(maxlen=self.history_length)
         return clone
 

@@ -116,11 +116,9 @@ class LM(BaseLM):
         check_target(model, model_type, engine)
         sampling, apart = set_apart({"temperature": temperature, "max_tokens": max_tokens, **config})
         sampling = checked_for_reasoning(model, {name: v for name, v in sampling.items() if v is not None})
-        super().__init__(model, callbacks=callbacks, **sampling)
+        super().__init__(model, model_type, cache=cache, callbacks=callbacks, **sampling)
         api_base = only_one("api_base", api_base, apart.pop("api_base", None))
         timeout = only_one("timeout", None if timeout == "default" else timeout, apart.pop("timeout", None)) or timeout
-        self.model_type = model_type
-        self.cache = cache
         self.num_retries = checked_retries(apart.pop("num_retries", num_retries))
         self.engine = engine
         self.api_base = AddressText(api_base) if isinstance(api_base, str) else api_base

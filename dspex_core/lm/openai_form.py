@@ -23,8 +23,8 @@ _MESSAGE: Mapping[str, Any] = {"role": str, "content": (str, list), "reasoning_c
 _USAGE: Mapping[str, Any] = {"prompt_tokens": int, "completion_tokens": int, "total_tokens": int}
 
 
-def call_arguments(request: LMRequest) -> dict[str, Any]:
-    """Return the arguments for `forward` or `__call__` of a custom LM."""
+def call_arguments(request: LMRequest, *, besides: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the arguments for `forward` or `__call__` of a custom LM, but for the `besides` that it knows itself."""
     messages, arguments = (
         [message.to_json() for message in request.messages],
         {**request.config, **(request.options or {})},
@@ -36,7 +36,9 @@ def call_arguments(request: LMRequest) -> dict[str, Any]:
         arguments["response_format"] = {"type": "json_schema", "json_schema": request.response_schema.to_json()}
     if request.rollout_id is not None:
         arguments["rollout_id"] = request.rollout_id
-    return {"prompt": messages[0]["content"] if alone else None, "messages": messages, **arguments}
+    known = besides or {}
+    said = {name: value for name, value in arguments.items() if name not in known or known[name] != value}
+    return {"prompt": messages[0]["content"] if alone else None, "messages": messages, **said}
 
 
 def response_of(reply: Any, model: str) -> LMResponse:

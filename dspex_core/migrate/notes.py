@@ -13,9 +13,6 @@ _UNUSED = "Is accepted and has no effect."
 
 DIFFERENCES = {
     "AdapterParseError": "A reply that was cut off at `max_tokens` is a `TruncatedReplyError` instead.",
-    "BaseLM(cache)": "Is sent as a sampling parameter; `LM` is the class with a cache.",
-    "BaseLM(model_type)": "Is sent as a sampling parameter; `LM` is the class with a `model_type`.",
-    "BaseLM(num_retries)": "Is sent as a sampling parameter; `LM` is the class with retries.",
     "BestOfN": _LOOSE,
     "BootstrapFewShotWithOptuna": "It chooses a set of demos for each predictor, by a seed, instead of one demo.",
     "BootstrapFewShotWithRandomSearch": "Without a `valset` it holds out half of the trainset, with a warning.",
@@ -53,12 +50,9 @@ DIFFERENCES = {
 }
 
 INSTEAD = {
-    "Adapter(parallel_tool_calls)": "Set `parallel_tool_calls` on the LM or in `Predict(...)`.",
-    "Adapter(use_native_function_calling)": "Give it to `ChatAdapter` or `JSONAdapter`.",
     "AlfWorld": "Install the game itself and write a program around it.",
     "Assistant": 'Write `{"role": "assistant", "content": ...}`.',
     "AvatarOptimizer": "`GEPA` and `SIMBA` improve programs with tools.",
-    "ColBERTv2": "Call your search server in a function, or use `BM25` or `Embeddings`.",
     "Developer": 'Write `{"role": "developer", "content": ...}`.',
     "Flex": "Write a module with `forward`.",
     "LMConfig": "Give the parameters of a request as a dict.",
@@ -93,7 +87,6 @@ INSTEAD = {
     "dspy.teleprompt.grpo": "Weights are not trained by rewards here; `GEPA` improves instructions.",
     "dspy.teleprompt.signature_opt": "Use `COPRO`.",
     "dspy.teleprompt.gepa.instruction_proposal": "Write a function and give it as `instruction_proposer`.",
-    "dspy.utils.parallelizer": "Use `Parallel`, or `Module.batch`.",
 }
 
 _LM = 'Use `LM("provider/model")`.'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from dspex_core.config import current
 from dspex_core.errors import ConfigurationError
@@ -34,6 +34,9 @@ class Retrieve(BuiltIn):
     """
 
     span_kind = "retrieve"
+    name: ClassVar[str] = "Search"
+    input_variable: ClassVar[str] = "query"
+    desc: ClassVar[str] = "finds passages of a corpus that may answer a search query"
 
     def __init__(self, k: int = 3, callbacks: Sequence[Listener] | None = None) -> None:
         super().__init__(callbacks)

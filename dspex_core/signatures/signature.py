@@ -26,6 +26,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self, dataclass_transform, overload
 
 from dspex_core.errors import SignatureError
+from dspex_core.plain.data import to_json
 from dspex_core.signatures.fields import (
     MISSING,
     Fields,
@@ -179,6 +180,21 @@ class SignatureMeta(type):
             and cls.instructions == other.instructions
             and list(cls._fields.values()) == list(other._fields.values())
         )
+
+    def model_json_schema(cls) -> dict[str, Any]:
+        """Return the JSON schema of the fields, with the `desc` and the `prefix` of each and whether it is an input."""
+        schema = object_schema(cls._fields)
+        for name, field in cls._fields.items():
+            words = {
+                "title": name.replace("_", " ").title(),
+                "desc": field.desc or f"${{{name}}}",
+                "prefix": field.prefix,
+            }
+            kind = "input" if field.is_input else "output"
+            default = {} if field.default is MISSING else {"default": to_json(field.default)}
+            schema["properties"][name] |= {**words, **default, "__dspy_field_type": kind}
+        schema["required"] = [name for name, field in cls._fields.items() if field.absent is MISSING]
+        return {"title": cls.__name__, "description": cls.instructions, **schema}
 
     def dump_state(cls) -> dict[str, Any]:
         """Return the parts that optimizers may change, as JSON data: the instructions and the fields' words."""
@@ -337,8 +353,20 @@ def make_signature(
     return _made(signature_name, fields, instructions)
 
 
-def ensure_signature(signature: str | type[Signature], instructions: str | None = None) -> type[Signature]:
-    """Return a signature as it is, or make one of a string."""
+@overload
+def ensure_signature(signature: None, instructions: str | None = None) -> None: ...
+
+
+@overload
+def ensure_signature(signature: str | type[Signature], instructions: str | None = None) -> type[Signature]: ...
+
+
+def ensure_signature(
+    signature: str | type[Signature] | None, instructions: str | None = None
+) -> type[Signature] | None:
+    """Return a signature as it is, or make one of a string; without one, return None."""
+    if signature is None:
+        return None
     if isinstance(signature, str):
         return make_signature(signature, instructions)
     if not isinstance(signature, SignatureMeta):

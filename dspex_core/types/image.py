@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 
 import pydantic
 
+from dspex_core.storage.web import is_url
 from dspex_core.types.base import Type
-from dspex_core.types.media import Media, is_url, only_one
+from dspex_core.types.media import Media, only_one
 
 if TYPE_CHECKING:
     from os import PathLike

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
-from dspex_core.errors.foreign_code import foreign_code
+from dspex_core.storage.web import fetch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from os import PathLike
 
-_OK = 200
 _DATA_URI = re.compile(r"data:([a-z0-9.+-]+/[a-z0-9.+-]+)((?:;[a-z0-9-]+=[^;,\s]*)*);base64,", re.IGNORECASE)
 
 
@@ -81,20 +80,8 @@ class Media:
             ValueError: The URL is not http or https, or the server does not have it.
             OSError: No reply arrived.
         """
-        with foreign_code():
-            import urllib3  # only needed for downloads
-
-        if not is_url(url, "http", "https"):
-            raise ValueError(f"{url!r} cannot be downloaded: it is not an http or https URL")
-        redirects = urllib3.Retry(total=5, connect=0, read=0)
-        with urllib3.PoolManager(cert_reqs="CERT_REQUIRED" if verify else "CERT_NONE", retries=redirects) as pool:
-            try:
-                reply = pool.request("GET", url, timeout=timeout)
-            except urllib3.exceptions.HTTPError as error:
-                raise OSError(f"{url!r} cannot be downloaded: {error}") from error
-        if reply.status != _OK:
-            raise ValueError(f"{url!r} cannot be downloaded: the server replied with status {reply.status}")
-        media_type = reply.headers.get("Content-Type", "").partition(";")[0].strip()
+        reply = fetch(url, verify=verify, timeout=timeout)
+        media_type = reply.content_type
         return cls.of(reply.data, media_type or _guessed(urlsplit(url).path))
 
 
@@ -107,15 +94,6 @@ def only_one(kind: type, source: object, given: Mapping[str, Any], *names: str) 
     twice = [name for name in names if name in given]
     if source is not None and twice:
         raise TypeError(f"{kind.__name__} is made of one source: give it by position or as {twice[0]}=, not both")
-
-
-def is_url(text: str, *schemes: str) -> bool:
-    """Return whether a text is a URL with a host and one of the schemes."""
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        return False
-    return parts.scheme in schemes and bool(parts.netloc) and not re.search(r"[\s\x00-\x1f]", text)
 
 
 def _guessed(name: str) -> str:

@@ -67,9 +67,7 @@ MEMBERS = {
     "teleprompt": ["BootstrapFewShot", "BootstrapFewShotWithRandomSearch", "LabeledFewShot", "KNNFewShot"],
 }
 LEFT_OUT = {  # docs/migrating-from-dspy.md says why
-    "BaseLM": {"model_type", "temperature", "max_tokens", "cache", "num_retries"},
     "LM": {"provider", "finetuning_model", "launch_kwargs", "train_kwargs", "use_developer_role"},
-    "Adapter": {"use_native_function_calling", "parallel_tool_calls"},
 }
 VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 

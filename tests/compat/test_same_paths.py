@@ -27,8 +27,6 @@ NO_MODULE = {  # DSPy's modules that have no path here; a trailing dot means eve
     "dspy.clients.utils_finetune": FINETUNING,
     "dspy.datasets.alfworld": "a game of another project, which has to be installed and played",
     "dspy.datasets.alfworld.": "as dspy.datasets.alfworld",
-    "dspy.dsp.utils.dpr": INTERNAL,
-    "dspy.dsp.utils.utils": INTERNAL,
     "dspy.predict.avatar": "an agent that ReAct replaces",
     "dspy.predict.avatar.": "an agent that ReAct replaces",
     "dspy.predict.flex.": INTERNAL,
@@ -46,14 +44,10 @@ NO_MODULE = {  # DSPy's modules that have no path here; a trailing dot means eve
     "dspy.teleprompt.signature_opt": "an older name of COPRO",
     "dspy.teleprompt.simba_utils": INTERNAL,
     "dspy.teleprompt.utils": INTERNAL,
-    "dspy.utils.annotation": INTERNAL,
     "dspy.utils.caching": INTERNAL,
     "dspy.utils.constants": INTERNAL,
     "dspy.utils.hasher": INTERNAL,
     "dspy.utils.lazy_import": INTERNAL,
-    "dspy.utils.magicattr": INTERNAL,
-    "dspy.utils.parallelizer": INTERNAL,
-    "dspy.utils.unbatchify": INTERNAL,
 }
 NOT_YET = "not there yet"
 MAY_COME = {  # modules and names that docs/migrating-from-dspy.md lists as not there yet
@@ -62,7 +56,6 @@ MAY_COME = {  # modules and names that docs/migrating-from-dspy.md lists as not 
 }
 HAS_MODULE = {"dspy.teleprompt.gepa.gepa"}  # though what is beside it has none
 MESSAGES = "messages are OpenAI's dicts or Message; a request's parameters are a dict"
-NO_DOWNLOADS = "files are downloaded by who needs them"
 NO_NAME = {  # by module, then by reason
     "dspy.adapters.chat_adapter": {INTERNAL: "FieldInfoWithName"},
     "dspy.adapters.types.audio": {INTERNAL: "encode_audio"},
@@ -81,12 +74,12 @@ NO_NAME = {  # by module, then by reason
         "colbertv2_post_request_v2_wrapped"
     },
     "dspy.dsp.utils": {
-        INTERNAL: "DEFAULT_CONFIG DPR_normalize DPR_tokenize NullContextManager STokenizer Settings SimpleTokenizer "
-        "Tokenizer Tokens batch create_directory deduplicate dotdict dotdict_lax file_tqdm flatten "
-        "groupby_first_item grouper has_answer int_or_float lengths2offsets load_batch_backgrounds locate_answers "
-        "main_thread_config print_message process_grouped_by_first_item strip_accents timestamp zip_first zipstar"
+        INTERNAL: "DEFAULT_CONFIG NullContextManager Settings Tokenizer create_directory file_tqdm "
+        "load_batch_backgrounds main_thread_config"
     },
+    "dspy.dsp.utils.dpr": {INTERNAL: "Tokenizer"},
     "dspy.dsp.utils.settings": {INTERNAL: "Settings"},
+    "dspy.dsp.utils.utils": {INTERNAL: "NullContextManager create_directory file_tqdm load_batch_backgrounds"},
     "dspy.evaluate.evaluate": {
         INTERNAL: "HTML configure_dataframe_for_ipython_notebook_display display display_dataframe "
         "is_in_ipython_notebook_environment merge_dicts prediction_is_dictlike stylize_metric_name truncate_cell"
@@ -112,11 +105,10 @@ NO_NAME = {  # by module, then by reason
     "dspy.teleprompt.copro_optimizer": {PROMPTS: "BasicGenerateInstruction GenerateInstructionGivenAttempts"},
     "dspy.teleprompt.gepa.gepa": {LATER: "DspyGEPAResult GEPAFeedbackMetric"},
     "dspy.teleprompt.infer_rules": {LATER: "RulesInductionProgram"},
-    "dspy.utils": {INTERNAL: "experimental", NO_DOWNLOADS: "download"},
+    "dspy.utils.annotation": {INTERNAL: "P R"},
     "dspy.utils.exceptions": {INTERNAL: "format_error_for_lm"},
     "dspy.utils.logging_utils": {INTERNAL: "DSPY_LOGGING_STREAM DSPyLoggingStream"},
     "dspy.utils.asyncify": {INTERNAL: "get_async_max_workers get_limiter"},
-    "dspy.utils.saving": {INTERNAL: "get_dependency_versions"},
     "dspy.utils.syncify": {INTERNAL: "run_async"},
 }
 OF_MESSAGES = ["Assistant", "Developer", "LMConfig", "LMMessage", "System", "ToolResult", "User"]

@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING
 
 from dspex_core.dspy_paths import submodules
+from dspex_core.interop.dspy_tools.downloads import download
+from dspex_core.interop.dspy_tools.experimental import experimental
 from dspex_core.lm.dummy_vectors import DummyVectorizer
 from dspex_core.lm.history import pretty_print_history
 from dspex_core.lm.scripted import DummyLM
@@ -17,7 +19,9 @@ __all__ = [
     "DummyVectorizer",
     "StatusMessage",
     "StatusMessageProvider",
+    "download",
     "dummy_rm",
+    "experimental",
     "pretty_print_history",
     "with_callbacks",
 ]

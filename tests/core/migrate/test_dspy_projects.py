@@ -37,24 +37,33 @@ def statuses(places):
 @pytest.mark.parametrize(
     ("text", "name"),
     [
-        ("import dspy\ndspy.ColBERTv2(url='u')", "dspy.ColBERTv2"),
-        ("import dspy as d\nd.ColBERTv2(url='u')", "dspy.ColBERTv2"),
-        ("from dspy import ColBERTv2 as C\nC(url='u')", "dspy.ColBERTv2"),
-        ("from dspy import *\nColBERTv2(url='u')", "dspy.ColBERTv2"),
-        ("import dspy.clients\nx = dspy.ColBERTv2\nx(url='u')", "dspy.ColBERTv2"),
-        ("import dspy\nd, n = dspy, 1\nd.ColBERTv2(url='u')", "dspy.ColBERTv2"),
-        ("import importlib\nd = importlib.import_module('dspy')\nd.ColBERTv2(url='u')", "dspy.ColBERTv2"),
-        ("import dspy\ngetattr(dspy, 'ColBERTv2')", "dspy.ColBERTv2"),
-        ("try:\n    import dspy\nexcept ImportError:\n    dspy = None\ndspy.ColBERTv2(url='u')", "dspy.ColBERTv2"),
-        ("try:\n    import dspy\nexcept* ImportError:\n    dspy = None\ndspy.ColBERTv2(url='u')", "dspy.ColBERTv2"),
-        ("import dspy\nmatch 1:\n    case 1:\n        dspy = None\ndspy.ColBERTv2(url='u')", "dspy.ColBERTv2"),
-        ("import dspy\ndef f(a=lambda dspy: 1): ...\ndspy.ColBERTv2(url='u')", "dspy.ColBERTv2"),
-        ("import dspy\ndef f(a=lambda dspy: 1):\n    dspy.ColBERTv2(url='u')", "dspy.ColBERTv2"),
+        ("import dspy\ndspy.AvatarOptimizer(url='u')", "dspy.AvatarOptimizer"),
+        ("import dspy as d\nd.AvatarOptimizer(url='u')", "dspy.AvatarOptimizer"),
+        ("from dspy import AvatarOptimizer as C\nC(url='u')", "dspy.AvatarOptimizer"),
+        ("from dspy import *\nAvatarOptimizer(url='u')", "dspy.AvatarOptimizer"),
+        ("import dspy.clients\nx = dspy.AvatarOptimizer\nx(url='u')", "dspy.AvatarOptimizer"),
+        ("import dspy\nd, n = dspy, 1\nd.AvatarOptimizer(url='u')", "dspy.AvatarOptimizer"),
+        ("import importlib\nd = importlib.import_module('dspy')\nd.AvatarOptimizer(url='u')", "dspy.AvatarOptimizer"),
+        ("import dspy\ngetattr(dspy, 'AvatarOptimizer')", "dspy.AvatarOptimizer"),
+        (
+            "try:\n    import dspy\nexcept ImportError:\n    dspy = None\ndspy.AvatarOptimizer(url='u')",
+            "dspy.AvatarOptimizer",
+        ),
+        (
+            "try:\n    import dspy\nexcept* ImportError:\n    dspy = None\ndspy.AvatarOptimizer(url='u')",
+            "dspy.AvatarOptimizer",
+        ),
+        (
+            "import dspy\nmatch 1:\n    case 1:\n        dspy = None\ndspy.AvatarOptimizer(url='u')",
+            "dspy.AvatarOptimizer",
+        ),
+        ("import dspy\ndef f(a=lambda dspy: 1): ...\ndspy.AvatarOptimizer(url='u')", "dspy.AvatarOptimizer"),
+        ("import dspy\ndef f(a=lambda dspy: 1):\n    dspy.AvatarOptimizer(url='u')", "dspy.AvatarOptimizer"),
         ("def f():\n    from dspy.dsp.colbertv2 import ColBERTv2RetrieverLocal", None),
-        ("from unittest import mock\nmock.patch('dspy.ColBERTv2')", "dspy.ColBERTv2"),
-        ("import dspy\nasync def f(x: dspy.ColBERTv2 = None): ...", "dspy.ColBERTv2"),
-        ("import dspy\nf = lambda: [dspy.ColBERTv2(u) for u in 'ab']", "dspy.ColBERTv2"),
-        ("import dspy\nclass A(dspy.ColBERTv2): ...", "dspy.ColBERTv2"),
+        ("from unittest import mock\nmock.patch('dspy.AvatarOptimizer')", "dspy.AvatarOptimizer"),
+        ("import dspy\nasync def f(x: dspy.AvatarOptimizer = None): ...", "dspy.AvatarOptimizer"),
+        ("import dspy\nf = lambda: [dspy.AvatarOptimizer(u) for u in 'ab']", "dspy.AvatarOptimizer"),
+        ("import dspy\nclass A(dspy.AvatarOptimizer): ...", "dspy.AvatarOptimizer"),
     ],
 )
 def test_a_missing_name_is_found_however_it_is_imported(survey, text, name):
@@ -67,14 +76,14 @@ def test_a_missing_name_is_found_however_it_is_imported(survey, text, name):
 @pytest.mark.parametrize(
     "text",
     [
-        "class dspy:\n    pass\ndspy.ColBERTv2",
-        "import dspy\ndef f(dspy):\n    return dspy.ColBERTv2",
-        "import dspy\ndspy = object()\ndspy.ColBERTv2",
-        "from mine import dspy\ndspy.ColBERTv2",
-        "from .dspy import ColBERTv2\nColBERTv2()",
-        "import dspyx as dspy\ndspy.ColBERTv2",
-        "text = 'import dspy; dspy.ColBERTv2'",
-        "import dspy\nprint([dspy.ColBERTv2 for dspy in ()])",
+        "class dspy:\n    pass\ndspy.AvatarOptimizer",
+        "import dspy\ndef f(dspy):\n    return dspy.AvatarOptimizer",
+        "import dspy\ndspy = object()\ndspy.AvatarOptimizer",
+        "from mine import dspy\ndspy.AvatarOptimizer",
+        "from .dspy import AvatarOptimizer\nAvatarOptimizer()",
+        "import dspyx as dspy\ndspy.AvatarOptimizer",
+        "text = 'import dspy; dspy.AvatarOptimizer'",
+        "import dspy\nprint([dspy.AvatarOptimizer for dspy in ()])",
     ],
 )
 def test_a_name_that_is_not_dspys_is_not_reported(survey, text):
@@ -96,7 +105,7 @@ def test_arguments_that_are_not_taken_are_missing_and_those_without_the_same_eff
         "dspy.PythonInterpreter(deno_command=['deno'])\n"
         "dspy.LM('openai/m', finetuning_model='x', temperature=0)\n"
         "dspy.configure(lm=None, tracee=[])\n"
-        "dspy.Adapter(None)\n"
+        "dspy.PythonInterpreter(['deno'])\n"
         "dspy.LM(*[1, 2, 3, 4, 5, 6, 7], **{})\n"
     )
     status, places = survey(app=text)
@@ -106,7 +115,8 @@ def test_arguments_that_are_not_taken_are_missing_and_those_without_the_same_eff
         ("app.py:2", "missing", "dspy.PythonInterpreter(deno_command=)"),
         ("app.py:3", "differs", "dspy.LM(finetuning_model=)"),
         ("app.py:4", "missing", "dspy.configure(tracee=)"),
-        ("app.py:5", "missing", "dspy.Adapter(...)"),
+        ("app.py:5", "differs", "dspy.PythonInterpreter"),
+        ("app.py:5", "missing", "dspy.PythonInterpreter(...)"),
     ]
 
 
@@ -115,13 +125,13 @@ def test_each_call_of_a_chain_is_checked(survey):
         "import dspy\n"
         "dspy.settings.configure(tracee=[])\n"
         "dspy.GEPA(metric=None, log_dir='x').compile(None, trainset=[])\n"
-        "dspy.Signature(dspy.ColBERTv2().name).append_instructions(instructions='x')\n"
+        "dspy.Signature(dspy.AvatarOptimizer().name).append_instructions(instructions='x')\n"
         "dspy.PythonInterpreter(deno_command=[]).tools\n"
     )
     missing = [(place, name) for place, status, name in survey(app=text)[1] if status == "missing"]
     assert missing == [
         ("app.py:2", "dspy.settings.configure(tracee=)"),
-        ("app.py:4", "dspy.ColBERTv2"),
+        ("app.py:4", "dspy.AvatarOptimizer"),
         ("app.py:5", "dspy.PythonInterpreter(deno_command=)"),
     ]
     assert statuses(survey(app=text)[1])["dspy.GEPA(log_dir=)"] == "differs"
@@ -179,9 +189,9 @@ def test_attributes_of_self_are_those_of_their_own_class(survey):
 def test_names_that_import_star_takes_are_read_like_others(survey):
     text = "from dspy import *\nPredict('a -> b')\nMIPROv2(metric=None)\n"
     assert statuses(survey(app=text)[1]) == {"dspy.MIPROv2": "differs"}
-    assert survey(app="from dspy import *\nM = ColBERTv2\nM()\n")[1][1:] == [
-        ("app.py:2", "missing", "dspy.ColBERTv2"),
-        ("app.py:3", "missing", "dspy.ColBERTv2"),
+    assert survey(app="from dspy import *\nM = AvatarOptimizer\nM()\n")[1][1:] == [
+        ("app.py:2", "missing", "dspy.AvatarOptimizer"),
+        ("app.py:3", "missing", "dspy.AvatarOptimizer"),
     ]
 
 
@@ -205,12 +215,12 @@ def test_a_notebook_is_read_cell_by_cell_without_its_magics(tmp_path, capsys):
         {"cell_type": "code", "source": ["%pip install dspy\n", "import dspy\n", "!ls\n", "x = !ls"]},
         {"cell_type": "code", "source": "%%bash\nls ("},
         {"cell_type": "code", "source": "this is not Python code"},
-        {"cell_type": "code", "source": ["%%time\n", "\n", "await dspy.ColBERTv2(url='u')"]},
+        {"cell_type": "code", "source": ["%%time\n", "\n", "await dspy.AvatarOptimizer(url='u')"]},
     ]
     (tmp_path / "n.ipynb").write_text(json.dumps({"cells": cells}))
     assert main(["dspy", str(tmp_path), "-q"]) == 1
     captured = capsys.readouterr()
-    assert f"{tmp_path}/n.ipynb:cell 5:3:7: missing: dspy.ColBERTv2: " in captured.out
+    assert f"{tmp_path}/n.ipynb:cell 5:3:7: missing: dspy.AvatarOptimizer: " in captured.out
     assert "cell 4: is not Python" in captured.err
 
 
@@ -303,8 +313,8 @@ def test_a_path_without_python_files_has_status_2(tmp_path, capsys):
 
 def test_annotations_are_workflow_commands(tmp_path, capsys):
     path = tmp_path / "a,b.py"
-    path.write_text("import dspy\ndspy.ColBERTv2('u')\ndspy.GEPA()\n")
+    path.write_text("import dspy\ndspy.AvatarOptimizer('u')\ndspy.GEPA()\n")
     assert main([str(path), "--github"]) == 1
     first, second, *_ = capsys.readouterr().out.splitlines()
-    assert first.startswith(f"::error file={tmp_path}/a%2Cb.py,line=2,col=1::dspy.ColBERTv2: Call your")
+    assert first.startswith(f"::error file={tmp_path}/a%2Cb.py,line=2,col=1::dspy.AvatarOptimizer: `GEPA`")
     assert second.startswith("::warning file=")
