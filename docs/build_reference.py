@@ -28,6 +28,8 @@ VARIABLES = {
     "DSPEX_LOCAL_SERVERS": "How many servers the embedded LM may start. By default as many as the process may use "
     "cores, divided by `DSPEX_LOCAL_THREADS`; each server runs one call at a time.",
     "DSPEX_LOCAL_THREADS": "How many threads each server of the embedded LM runs. By default 1.",
+    "DSPEX_REFUSALS": "A folder in which a process notes the calls that it refused, so that the session that started "
+    "it fails its running test. The plugin sets it for the child processes of a session that is not live.",
     "DSPEX_REPLAY": "With any value, LM calls of the process raise `LiveCallRefusedError`, unless they are recorded in "
     "a cassette. The plugin sets it for the child processes of a session that is not live.",
 }

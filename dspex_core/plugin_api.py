@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dspex_core.config import REPLAY_VARIABLE, current
+    from dspex_core.config import REFUSALS_VARIABLE, REPLAY_VARIABLE, current
     from dspex_core.config.contracts import Event, FailureRecorder, LayeredRecorder, Recorder, WorkerRecorder
     from dspex_core.datasets.leaks import overlap
     from dspex_core.datasets.sampling import sample
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dspex_core.interop.alias import alias_dspy
     from dspex_core.lm.addresses import is_loopback
     from dspex_core.lm.embedded.server import BUILT_IN, SERVER_VARIABLE, serve
+    from dspex_core.lm.refused import leave_note, refusal_of, take_notes
     from dspex_core.messages import Json
     from dspex_core.metrics.score import as_score, metric_name
     from dspex_core.optimizers.fingerprint import (
@@ -65,6 +66,7 @@ __all__ = [
     "BUILT_IN",
     "HIDDEN",
     "PIECE",
+    "REFUSALS_VARIABLE",
     "REPLAY_VARIABLE",
     "SERVER_VARIABLE",
     "SIGNIFICANCE",
@@ -110,6 +112,7 @@ __all__ = [
     "is_loopback",
     "is_secret",
     "keep_prices_local",
+    "leave_note",
     "list_price",
     "lm_data",
     "masked",
@@ -123,10 +126,12 @@ __all__ = [
     "provenance_of",
     "read_file",
     "read_json",
+    "refusal_of",
     "sample",
     "serve",
     "short_digest",
     "source_of",
+    "take_notes",
     "to_json",
     "tree_of",
     "without_secrets",
@@ -137,7 +142,7 @@ __all__ = [
 
 # The names above by their modules, for the imports at run time.
 _NAMES = {
-    "config": "REPLAY_VARIABLE current",
+    "config": "REFUSALS_VARIABLE REPLAY_VARIABLE current",
     "config.contracts": "Event FailureRecorder LayeredRecorder Recorder WorkerRecorder",
     "datasets.leaks": "overlap",
     "datasets.sampling": "sample",
@@ -149,6 +154,7 @@ _NAMES = {
     "interop.alias": "alias_dspy",
     "lm.addresses": "is_loopback",
     "lm.embedded.server": "BUILT_IN SERVER_VARIABLE serve",
+    "lm.refused": "leave_note refusal_of take_notes",
     "messages": "Json",
     "metrics.score": "as_score metric_name",
     "optimizers.fingerprint": "dataset_data fingerprint_of lm_data metric_data part_changes provenance",

@@ -1,6 +1,7 @@
 """Settings, and the contracts of the parts that they hold. PYTEST_DONT_REWRITE"""
 
 from dspex_core.config.defaults import (
+    REFUSALS_VARIABLE,
     REPLAY_VARIABLE,
     Settings,
     SettingsCopy,
@@ -12,6 +13,7 @@ from dspex_core.config.defaults import (
 )
 
 __all__ = [
+    "REFUSALS_VARIABLE",
     "REPLAY_VARIABLE",
     "Settings",
     "SettingsCopy",

@@ -96,6 +96,7 @@ class Settings:
 
 
 REPLAY_VARIABLE = "DSPEX_REPLAY"  # set to any value, the process calls no model
+REFUSALS_VARIABLE = "DSPEX_REFUSALS"  # a folder for notes of refused calls, which the first of them makes
 
 _ORDER = tuple(field.name for field in dataclasses.fields(Settings))
 _PLACES = {name: place for place, name in enumerate(_ORDER)}

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from dspex_core.config import current
-from dspex_core.errors import LiveCallRefusedError, LMError
+from dspex_core.errors import LMError
 from dspex_core.flow.steps import Flow, adrive, drive
 from dspex_core.lm.addresses import bare_address
 from dspex_core.lm.arguments import check_target, checked_fallbacks, checked_for_reasoning, checked_retries, only_one
@@ -37,6 +37,7 @@ from dspex_core.lm.providers import (
     connect,
     locate,
 )
+from dspex_core.lm.refused import refusal_of
 from dspex_core.lm.streaming import emitting, for_output, has_emitted
 from dspex_core.lm.tries import Engine, Try, engine_for
 from dspex_core.messages import LMResponse, Usage
@@ -323,7 +324,7 @@ class LM(BaseLM):
             yield self._limiter.turn()
         is_replaced = self._stand_in() is not None
         if current().replay_only and not is_replaced:  # `complete` is called without a recorder
-            raise LiveCallRefusedError(self.model)
+            raise refusal_of(self.model)
         engine, connect_first = self._engine, self._connect
         if is_replaced:
             engine, connect_first = None, partial(self._through_litellm, request.options or {})

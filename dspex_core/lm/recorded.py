@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from dspex_core.config import context
 from dspex_core.config.contracts import FailureRecorder
-from dspex_core.errors import LiveCallRefusedError, LMError
+from dspex_core.errors import LMError
 from dspex_core.lm.cut_off import warn_if_cut_off
+from dspex_core.lm.refused import refusal_of
 
 if TYPE_CHECKING:
     from dspex_core.config import Settings
@@ -23,7 +24,7 @@ def recorder_of(settings: Settings, model: str) -> Recorder | None:
         LiveCallRefusedError: There is none, and the settings allow no live call.
     """
     if settings.recorder is None and settings.replay_only:
-        raise LiveCallRefusedError(model)
+        raise refusal_of(model)
     return settings.recorder
 
 

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.config import current
 from dspex_core.config.contracts import FailureRecorder, PortableRecorder
-from dspex_core.errors import ConfigurationError, LiveCallRefusedError, LMError
+from dspex_core.errors import ConfigurationError, LMError
+from dspex_core.lm.refused import refusal_of
 from dspex_core.messages import LMResponse
 from dspex_core.optimizers.fingerprint import part_changes
 from dspex_core.storage.journal import Journal
@@ -62,7 +63,7 @@ class Answers:
         if known is None and self.outer is not None:
             return self.outer.replay(model, request)
         if known is None and current().replay_only:
-            raise LiveCallRefusedError(model)
+            raise refusal_of(model)
         return known
 
     def known(self, model: str, request: LMRequest) -> LMResponse | None:

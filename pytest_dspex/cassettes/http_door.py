@@ -10,8 +10,7 @@ from __future__ import annotations
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from dspex_core import LiveCallRefusedError
-from dspex_core.plugin_api import LayeredRecorder, current, foreign_code
+from dspex_core.plugin_api import LayeredRecorder, current, foreign_code, refusal_of
 from pytest_dspex.cassettes.exchange import HTTPReply, HTTPRequest, kept_headers, request_of
 from pytest_dspex.cassettes.http_recorder import HTTPRecorder
 
@@ -67,10 +66,10 @@ class _Refusing(HTTPRecorder):
     """Refuses all requests, in a part of a replaying session that has no recorder."""
 
     def replay_http(self, request: HTTPRequest) -> NoReturn:
-        raise LiveCallRefusedError(request.model)
+        raise refusal_of(request.model)
 
     def record_http(self, request: HTTPRequest, reply: HTTPReply) -> None:
-        raise LiveCallRefusedError(request.model)
+        raise refusal_of(request.model)
 
 
 class Exchange:

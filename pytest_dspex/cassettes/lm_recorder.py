@@ -266,7 +266,12 @@ class CassetteRecorder(SessionRecorder):
         )
         with self._lock:
             self._first_miss = self._first_miss or miss
-        return miss if os.getpid() == self._process else MissElsewhereError(str(miss))
+        if os.getpid() == self._process:
+            return miss
+        from dspex_core.plugin_api import leave_note  # only a forked child that misses needs it
+
+        leave_note(str(miss))  # its process cannot know whether anybody sees the error
+        return MissElsewhereError(str(miss))
 
     def take_miss(self) -> CassetteMiss | None:
         """Return the first miss, once: whoever made the request may have swallowed it."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_dspex.running.recorders import RECORDER
+from pytest_dspex.running.refusals import RefusedCalls
 from pytest_dspex.running.routing import ROUTER
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def _as_miss(error: BaseException | None) -> BaseException | None:
         return None
     from pytest_dspex.cassettes.lm_recorder import CassetteMiss  # imported only where a test failed so
 
-    return error if isinstance(error, CassetteMiss) else None
+    return error if isinstance(error, CassetteMiss | RefusedCalls) else None
 
 
 def never_hidden(report: pytest.TestReport, miss: BaseException | None) -> pytest.TestReport:

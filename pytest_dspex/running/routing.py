@@ -18,13 +18,14 @@ from weakref import WeakKeyDictionary
 import pytest
 
 from dspex_core import DSPexError, settings
-from dspex_core.plugin_api import REPLAY_VARIABLE, WORK, FailureRecorder, current
+from dspex_core.plugin_api import REFUSALS_VARIABLE, REPLAY_VARIABLE, WORK, FailureRecorder, current
 from pytest_dspex.cassettes.elsewhere import MissElsewhereError
 from pytest_dspex.cassettes.http_recorder import HTTPRecorder
 from pytest_dspex.cassettes.lanes import Lanes
 from pytest_dspex.cassettes.patching import install
 from pytest_dspex.cassettes.session_recorder import SessionRecorder
 from pytest_dspex.cassettes.stash import LANES, LIVE
+from pytest_dspex.running.refusals import Refusals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,7 +54,8 @@ def begin(config: pytest.Config, *, live: bool, replay_only: bool) -> None:
     replay_only = replay_only and not live
     restore: list[Callable[[], object]] = [
         _install(config, router, replay_only=replay_only),
-        _set_variable("" if live else "1"),
+        _set_variable(REPLAY_VARIABLE, "" if live else "1"),
+        _set_variable(REFUSALS_VARIABLE, "" if router is None else router.refusals.folder),
     ]
     if router is not None:
         config.stash[ROUTER] = router
@@ -84,14 +86,14 @@ def end(config: pytest.Config) -> None:
         undo()
 
 
-def _set_variable(value: str) -> Callable[[], None]:
-    before = os.environ.get(REPLAY_VARIABLE)
+def _set_variable(name: str, value: str) -> Callable[[], None]:
+    before = os.environ.get(name)
 
     def put(value: str | None) -> None:
         if value:
-            os.environ[REPLAY_VARIABLE] = value
+            os.environ[name] = value
         else:
-            os.environ.pop(REPLAY_VARIABLE, None)
+            os.environ.pop(name, None)
 
     put(value)
     return lambda: put(before)
@@ -121,6 +123,7 @@ class Router(SessionRecorder):
 
     def __init__(self) -> None:
         self.refused: set[str] = set()
+        self.refusals = Refusals()
         self.late: set[str] = set()
         self._unseen: dict[Recorder, BaseException] = {}
         self._running: Recorder | None = None
@@ -214,6 +217,7 @@ class Router(SessionRecorder):
     def problems(self) -> list[str]:
         """Return the refused calls and misses for which no test has failed."""
         asked = [str(CallOutsideTestsError(model)) for model in sorted(self.refused)]
+        asked += [f"no test was running: {text}" for text in self.refusals.take_last()]
         return [*asked, *dict.fromkeys(f"in a thread, unseen by its test: {miss}" for miss in self._unseen.values())]
 
     def notes(self) -> list[str]:
@@ -222,8 +226,9 @@ class Router(SessionRecorder):
         return [f"{nodeid}: {after}" for nodeid in sorted(self.late)]
 
     def take_unseen(self, recorder: Recorder) -> BaseException | None:
-        """Return the first miss in one of a test's threads, once."""
-        return self._unseen.pop(recorder, None)
+        """Return the first miss in one of a test's threads, or in a process that it has started, once."""
+        in_process = self.refusals.take_first()  # taken in any case: one reason is enough
+        return self._unseen.pop(recorder, None) or in_process
 
     @contextmanager
     def serving(self, recorder: Recorder) -> Iterator[None]:

@@ -50,10 +50,10 @@ def around_setup(definition: pytest.FixtureDef[Any], request: pytest.FixtureRequ
         raise
     finally:
         definition.addfinalizer(lambda: teardown.enter_context(router.serving(recorder)))
+    if (miss := take_of(recorder, router)) is not None:
+        definition.finish(request)  # type: ignore[arg-type]  # else the next test would get the fixture's value
+        raise miss
     if recorder.is_open:
-        if (miss := take_of(recorder, router)) is not None:
-            definition.finish(request)  # type: ignore[arg-type]  # else the next test would get the fixture's value
-            raise miss
         request.config.stash[RECORDING].was_set_up(place())
 
 

@@ -241,7 +241,9 @@ def test_a_spawned_process_asks_nobody(project, pytester):
     """
     project.test(module(CHILDREN, asks))
     for option in ("--dspex-record=none", "--dspex-record=new"):
-        assert outcomes(pytester.runpytest_subprocess(option)) == {"passed": 1}
+        result = pytester.runpytest_subprocess(option)
+        assert outcomes(result) == {"failed": 1}  # whoever expects the refusal has tested nothing of the model
+        result.stdout.fnmatch_lines(["in the process * a call to 'test/echo' was refused*"])
     assert project.calls == []
     assert outcomes(pytester.runpytest_subprocess("--dspex-live")) == {"failed": 1}
     assert project.calls == ["Say red"]
@@ -261,7 +263,9 @@ def test_an_lm_that_is_asked_directly_asks_nobody(project, pytester):
                 asks(lm, request)
         """
     )
-    assert outcomes(pytester.runpytest_subprocess()) == {"passed": 2}
+    result = pytester.runpytest_subprocess()
+    assert outcomes(result) == {"failed": 2}
+    result.stdout.fnmatch_lines(["a call to 'openai/x' was refused*"] * 2)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
