@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dspex_core.interop.alias import alias_dspy
     from dspex_core.lm.addresses import is_loopback
     from dspex_core.lm.embedded.server import BUILT_IN, SERVER_VARIABLE, serve
+    from dspex_core.lm.recorded import past_recorder
     from dspex_core.lm.refused import leave_note, refusal_of, take_notes
     from dspex_core.messages import Json
     from dspex_core.metrics.score import as_score, metric_name
@@ -122,6 +123,7 @@ __all__ = [
     "part_changes",
     "pass_at_k",
     "pass_pow_k",
+    "past_recorder",
     "provenance",
     "provenance_of",
     "read_file",
@@ -154,6 +156,7 @@ _NAMES = {
     "interop.alias": "alias_dspy",
     "lm.addresses": "is_loopback",
     "lm.embedded.server": "BUILT_IN SERVER_VARIABLE serve",
+    "lm.recorded": "past_recorder",
     "lm.refused": "leave_note refusal_of take_notes",
     "messages": "Json",
     "metrics.score": "as_score metric_name",

@@ -167,6 +167,16 @@ def _add_gate_options(parser: pytest.Parser, group: pytest.OptionGroup) -> None:
             choices=("pass", "fail"),
             help=f"what a gate that is {meaning} does to the exit status (ini: dspex_{name.replace('-', '_')})",
         )
+    group.addoption(
+        "--dspex-no-calls",
+        choices=("pass", "fail"),
+        help="what a passed test does that uses a program and made no LM call (ini: dspex_no_calls)",
+    )
+    parser.addini(
+        "dspex_no_calls",
+        "`pass` (default) or `fail`: what a passed test does that uses a program and made no LM call; `pass` names it",
+        default="",
+    )
     parser.addini("dspex_gates", "gates for each test that records the score, a line each", type="linelist", default=[])
     parser.addini("dspex_inconclusive", "`pass` (default) or `fail`: what an inconclusive gate does", default="")
     parser.addini(
@@ -335,8 +345,8 @@ def _limit(config: pytest.Config, name: str) -> Any:
 
 def has_gates(config: pytest.Config) -> bool:
     """Return whether an option or ini key is about gates, so that a session needs to know of them at its start."""
-    options = ("dspex_gate", "dspex_update_baseline", "dspex_inconclusive", "dspex_not_evaluated")
-    keys = ("dspex_gates", "dspex_inconclusive", "dspex_not_evaluated")
+    options = ("dspex_gate", "dspex_update_baseline", "dspex_inconclusive", "dspex_not_evaluated", "dspex_no_calls")
+    keys = ("dspex_gates", "dspex_inconclusive", "dspex_not_evaluated", "dspex_no_calls")
     return any(map(config.getoption, options)) or any(map(config.getini, keys))
 
 

@@ -59,6 +59,8 @@ class Settings:
         allow_tool_async_sync_conversion: No effect: an async tool can always be called sync.
         replay_only: Whether models without a recorder refuse each call, as in a pytest session that replays; the
             environment variable `DSPEX_REPLAY` sets it for the process.
+        recorded_only: Whether each call that no recorder stands before is refused, as in a pytest session that records:
+            it could not be replayed. Inside of a recorded call it is off.
         resample: Whether calls at a temperature above 0 are answered by the model each time, never from the cache, as
             in a pytest session that calls models.
         attempt: Which of the attempts at one example is made, from 1; each asks a sampled request anew, see `Evaluate`.
@@ -88,6 +90,7 @@ class Settings:
     warn_on_type_mismatch: bool = True
     allow_tool_async_sync_conversion: bool = True
     replay_only: bool = False
+    recorded_only: bool = False
     resample: bool = False
     attempt: int = 1
     stream: ReplyRouter | None = None
@@ -102,7 +105,8 @@ _ORDER = tuple(field.name for field in dataclasses.fields(Settings))
 _PLACES = {name: place for place, name in enumerate(_ORDER)}
 _NAMES = frozenset(_ORDER)
 _values_of = operator.attrgetter(*_ORDER)
-_STORED = _NAMES - {"replay_only", "resample", "attempt"}  # a file must not enable calls in a replaying process
+# A file must not enable calls in a replaying process.
+_STORED = _NAMES - {"replay_only", "recorded_only", "resample", "attempt"}
 _DSPY_NAMES = {"usage_tracker": "usage"}
 _WITHOUT_EFFECT = {
     "branch_idx": 0,

@@ -240,7 +240,8 @@ class BaseLM:
         request = self.prepared(request)
         if settings.attempt != 1:
             request = request.of_attempt(settings.attempt)
-        recorder = self._recorder(settings) if settings.recorder is not None or settings.replay_only else None
+        has_recorder = settings.recorder is not None or settings.replay_only or settings.recorded_only
+        recorder = self._recorder(settings) if has_recorder else None
         answer = self.live(request)
         if recorder is not None:
             answer = through(recorder, self.model, self.with_keys(request), answer)

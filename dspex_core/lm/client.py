@@ -37,6 +37,7 @@ from dspex_core.lm.providers import (
     connect,
     locate,
 )
+from dspex_core.lm.recorded import recorder_of, through
 from dspex_core.lm.refused import refusal_of
 from dspex_core.lm.streaming import emitting, for_output, has_emitted
 from dspex_core.lm.tries import Engine, Try, engine_for
@@ -148,12 +149,25 @@ class LM(BaseLM):
         return self.model_type != "text" and self.api_base is None and calls_functions(self.model)
 
     def complete(self, request: LMRequest) -> LMResponse:
-        """Answer from the cache, else from the model, with retries."""
-        return drive(self._streamed(self._set_apart(request.with_defaults({}))))
+        """Answer from the cache, else from the model, with retries; a recorder stands before, as with `request`."""
+        return drive(self._completing(self._set_apart(request.with_defaults({}))))
 
     async def acomplete(self, request: LMRequest) -> LMResponse:
         """`complete` without blocking the event loop."""
-        return await adrive(self._streamed(self._set_apart(request.with_defaults({}))))
+        return await adrive(self._completing(self._set_apart(request.with_defaults({}))))
+
+    def _completing(self, request: LMRequest) -> Flow[LMResponse]:
+        """Answer a call of `complete`: by a recorder, unless it is part of a call that one stands before."""
+        settings = current()
+        if (settings.recorder is None and not settings.recorded_only) or not self.is_recorded():
+            return self._streamed(request)
+        recorder = recorder_of(settings, self.model)
+        assert recorder is not None, "else the call is refused"
+
+        def ask(request: LMRequest) -> Flow[LMResponse]:
+            return through(recorder, self.model, self.with_keys(request), self._with_fallbacks(request))
+
+        return ask(request) if request.on_chunk is None else emitting(request, request.on_chunk, ask)
 
     def live(self, request: LMRequest) -> Flow[LMResponse]:
         """Answer a request within the budget; cassette, usage and history are added by `request`."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.config import context, current
+from dspex_core.config import current
 from dspex_core.lm.addresses import bare_address
 from dspex_core.lm.cache import default_cache
 from dspex_core.lm.engines.stand_ins import stand_in
@@ -17,7 +17,7 @@ from dspex_core.lm.limits.retries import with_retries
 from dspex_core.lm.limits.timeouts import TimeoutProfile, timeout_seconds
 from dspex_core.lm.options import scope_of, set_apart, with_options, without_credentials
 from dspex_core.lm.providers import EngineChoice, Target, checked_key, connect, locate
-from dspex_core.lm.recorded import recorder_of
+from dspex_core.lm.recorded import past_recorder, recorder_of
 from dspex_core.lm.tries import Engine, engine_for
 from dspex_core.messages import LMRequest, LMResponse, Message, Usage
 from dspex_core.plain.secrets import AddressText, SecretMapping
@@ -178,7 +178,7 @@ class _Embedding:
 
     def run(self) -> LMResponse:
         """Try and wait."""
-        with context(recorder=None):  # its HTTP request is not a call of its own
+        with past_recorder():  # its HTTP request is not a call of its own
             return (self.engine or self.connect()).embed(self.texts, self.config, timeout=self.timeout)
 
     async def arun(self) -> LMResponse:
@@ -186,7 +186,7 @@ class _Embedding:
         engine = self.engine
         if engine is None:
             engine = await asyncio.to_thread(self.connect)  # this may import LiteLLM
-        with context(recorder=None):  # as in run
+        with past_recorder():  # as in run
             return await engine.aembed(self.texts, self.config, timeout=self.timeout)
 
 

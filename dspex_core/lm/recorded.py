@@ -11,6 +11,8 @@ from dspex_core.lm.cut_off import warn_if_cut_off
 from dspex_core.lm.refused import refusal_of
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from dspex_core.config import Settings
     from dspex_core.config.contracts import Recorder
     from dspex_core.flow.steps import Flow
@@ -23,9 +25,14 @@ def recorder_of(settings: Settings, model: str) -> Recorder | None:
     Raises:
         LiveCallRefusedError: There is none, and the settings allow no live call.
     """
-    if settings.recorder is None and settings.replay_only:
+    if settings.recorder is None and (settings.replay_only or settings.recorded_only):
         raise refusal_of(model)
     return settings.recorder
+
+
+def past_recorder() -> AbstractContextManager[Settings]:
+    """Return the context of the parts of a recorded call, such as HTTP requests, which are not recorded again."""
+    return context(recorder=None, recorded_only=False)
 
 
 def through(recorder: Recorder, model: str, request: LMRequest, live: Flow[LMResponse]) -> Flow[LMResponse]:
@@ -36,7 +43,7 @@ def through(recorder: Recorder, model: str, request: LMRequest, live: Flow[LMRes
         warn_if_cut_off(model, request.config, response)
         return response
     try:
-        with context(recorder=None):  # what the call consists of, such as HTTP requests, is not recorded again
+        with past_recorder():
             response = yield from live
     except LMError as error:
         if isinstance(recorder, FailureRecorder):

@@ -14,8 +14,7 @@ import functools
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from dspex_core import context
-from dspex_core.plugin_api import foreign_code
+from dspex_core.plugin_api import foreign_code, past_recorder
 from pytest_dspex.cassettes.http_door import Exchange, recorder_here
 
 if TYPE_CHECKING:
@@ -102,7 +101,7 @@ def before_urllib3(door: HTTPDoor, real: Callable[..., Any], module: ModuleType)
         exchange = Exchange(recorder)
         reply = exchange.replayed(method, whole, _header_pairs(sent), body)
         if reply is None:
-            with context(recorder=None):
+            with past_recorder():
                 live = real(pool, method, url, body, headers, **{**options, "preload_content": False})
                 reply = exchange.recorded(live.status, live.headers.items(), live.read(decode_content=False))
                 live.release_conn()
@@ -156,7 +155,7 @@ def _apart(real: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that sends a request; the HTTP below it is not recorded again."""
 
     def send(*args: Any, **options: Any) -> Any:
-        with context(recorder=None):
+        with past_recorder():
             return real(*args, **options)
 
     return send
@@ -164,7 +163,7 @@ def _apart(real: Callable[..., Any]) -> Callable[..., Any]:
 
 def _async_apart(real: Callable[..., Any]) -> Callable[..., Any]:
     async def send(*args: Any, **options: Any) -> Any:
-        with context(recorder=None):
+        with past_recorder():
             return await real(*args, **options)
 
     return send

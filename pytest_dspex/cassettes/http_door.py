@@ -59,11 +59,11 @@ def recorder_here() -> HTTPRecorder | None:
         recorder = recorder.outer
     if isinstance(recorder, HTTPRecorder):
         return recorder
-    return _Refusing() if recorder is None and settings.replay_only else None
+    return _Refusing() if recorder is None and (settings.replay_only or settings.recorded_only) else None
 
 
 class _Refusing(HTTPRecorder):
-    """Refuses all requests, in a part of a replaying session that has no recorder."""
+    """Refuses all requests, in a part of a session that has no recorder."""
 
     def replay_http(self, request: HTTPRequest) -> NoReturn:
         raise refusal_of(request.model)

@@ -11,7 +11,7 @@ import http.client
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from dspex_core import context
+from dspex_core.plugin_api import past_recorder
 from pytest_dspex.cassettes.http_clients import netloc
 from pytest_dspex.cassettes.http_door import Exchange, recorder_here
 
@@ -79,7 +79,7 @@ class _Tape:
         exchange = Exchange(recorder)
         reply = exchange.replayed(self._method, self._url, headers, body)
         if reply is None:
-            with context(recorder=None):
+            with past_recorder():
                 live = http.client.HTTPResponse(self._live_socket(), method=self._method)
                 live.begin()
                 reply = exchange.recorded(live.status, live.getheaders(), live.read())

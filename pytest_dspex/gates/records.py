@@ -105,6 +105,7 @@ class CaseFacts:
         calls: Its LM calls, if a report shows them or the case did not pass.
         repeat: Which of the attempts at its row this is, from 1; `None` for a case that runs once.
         hashes: Of the row, the program, the metric and the LM, if a baseline needs them.
+        uncalled: What the test is about, its programs or its function, if it passed without an LM call.
     """
 
     inputs: Mapping[str, Any] = field(default_factory=dict)
@@ -117,6 +118,7 @@ class CaseFacts:
     calls: tuple[LMCall, ...] = ()
     repeat: int | None = None
     hashes: Mapping[str, str] = field(default_factory=dict)
+    uncalled: str = ""
 
     @property
     def row(self) -> dict[str, Any]:

@@ -26,12 +26,14 @@ class GateSettings:
         gates: The gates of the ini file and of the command line.
         fails_inconclusive: Whether an inconclusive gate fails the session.
         fails_not_evaluated: Whether a gate that is not evaluated fails it.
+        fails_no_calls: Whether a test that names a program and made no LM call fails it.
         updates: Whether this session writes the baselines anew.
     """
 
     gates: tuple[Gate, ...]
     fails_inconclusive: bool
     fails_not_evaluated: bool
+    fails_no_calls: bool
     updates: bool
 
     def is_red(self, verdict: Verdict) -> bool:
@@ -93,6 +95,7 @@ def _read(config: pytest.Config) -> GateSettings:
         gates=(*ini, *flags),
         fails_inconclusive=_policy(config, "inconclusive") == "fail",
         fails_not_evaluated=missing_data == "fail",
+        fails_no_calls=_policy(config, "no_calls") == "fail",
         updates=config.getoption("dspex_update_baseline"),
     )
 

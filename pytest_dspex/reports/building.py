@@ -24,6 +24,7 @@ _VERDICTS = {
     "inconclusive": "INCONCLUSIVE",
     "not evaluated": "NOT EVALUATED",
 }
+NO_CALL = "it made no LM call"
 _RERUN = 20  # the lowest cases that a command runs again
 
 
@@ -152,7 +153,7 @@ def _case(case: CaseRecord, baseline: Mapping[str, Mapping[str, float]]) -> dict
         "id": case.nodeid,
         "case": case.case,
         "outcome": case.outcome,
-        "message": case.message,
+        "message": case.message or (NO_CALL if case.facts.uncalled and case.outcome == "pass" else ""),
         "inputs": facts.inputs,
         "expected": facts.expected,
         "got": facts.prediction,

@@ -15,6 +15,7 @@ from pytest_dspex.collecting.parametrize import row_of
 from pytest_dspex.gates.records import CaseFacts, CaseReport
 from pytest_dspex.gates.settings import gate_settings
 from pytest_dspex.keys import DETAILED
+from pytest_dspex.running.subject import subject_of
 from pytest_dspex.running.trace import cut, shown_call, spent_by
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def facts_of(item: pytest.Item, made: Sequence[Made], *, has_passed: bool) -> Ca
         if is_detailed or not has_passed
         else (),
         hashes=_hashes(item, made, {**inputs, **expected}),
+        uncalled=subject_of(item) if has_passed and not made else "",
     )
 
 

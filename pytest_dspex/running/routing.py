@@ -76,7 +76,8 @@ def _install(config: pytest.Config, router: Router | None, *, replay_only: bool)
     # Which case is the first to ask, and which has its reply from the cache, is chance: both cost the same.
     cache = config.stash[SESSION_CACHE] = ResponseCache(keeps_cost=True)
     recorder = router if router is not None else config.stash.setdefault(LIVE, LiveRecorder())
-    return settings.install_recorder(recorder, replay_only=False, resample=True, cache=cache)
+    records = router is not None
+    return settings.install_recorder(recorder, replay_only=False, recorded_only=records, resample=True, cache=cache)
 
 
 def end(config: pytest.Config) -> None:

@@ -21,6 +21,7 @@ from pytest_dspex.reports.model import Report, suite_of, with_corrected
 from pytest_dspex.reports.shown import shown_briefly
 from pytest_dspex.session.baseline_update import update_baselines
 from pytest_dspex.session.gate_reports import begin_line, report_gates
+from pytest_dspex.session.uncalled import uncalled_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -106,8 +107,15 @@ class SessionResults:
                 self._suites.append(suite)
         self._suites = [self._with_own_gates(session.config, suite) for suite in with_corrected(self._suites)]
         self._report_gates(session)
+        self._note_uncalled(session.config)
         self._update_baselines(session)
         self._set_exit_status(session)
+
+    def _note_uncalled(self, config: pytest.Config) -> None:
+        """Note the tests that passed without an LM call; the ini key `dspex_no_calls` may make them a failure."""
+        for line in uncalled_lines(self._cases):
+            self.add_note(line)
+            self._has_red_gate |= gate_settings(config).fails_no_calls
 
     def _with_own_gates(self, config: pytest.Config, suite: Suite) -> Suite:
         expected = self._totals[suite.test]

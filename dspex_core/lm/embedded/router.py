@@ -72,7 +72,7 @@ class Router:
     def _run(self, address: Future[str]) -> None:
         try:
             # No user code runs in this thread. What it forwards are calls of our LMs, which their callers record.
-            with foreign_code(), context(recorder=None, replay_only=False):
+            with foreign_code(), context(recorder=None, replay_only=False, recorded_only=False):
                 asyncio.run(self._listen(address))
         except Exception as error:  # noqa: BLE001  passed to the thread that waits for the address
             if not address.done():
