@@ -9,6 +9,8 @@ from importlib import import_module
 
 import pytest
 from cassette_files import calls_in
+from hypothesis import find, settings
+from hypothesis import strategies as st
 
 import dspex_core
 import pytest_dspex
@@ -63,8 +65,14 @@ TEST = """
 """
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _hypothesis_has_drawn():
+    """Let Hypothesis make its generator before old objects are frozen: it warns if it finds nobody who holds it."""
+    find(st.none(), lambda _: True, settings=settings(database=None))
+
+
 @pytest.fixture(autouse=True, scope="module")
-def _old_objects_aside():
+def _old_objects_aside(_hypothesis_has_drawn):
     """Leave what earlier tests have loaded out of garbage collections: pytest makes five at the end of each session."""
     gc.collect()
     gc.freeze()
