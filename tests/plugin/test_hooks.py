@@ -306,7 +306,7 @@ def test_a_plugin_decides_a_gate_of_its_own(project, run):
     result = run("--dspex-live")
     result.assert_outcomes(passed=3, failed=1)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["FAILED test_it.py::test_qa[[]gate-all[]] - 1 of 2 are wrong"])
+    result.stdout.fnmatch_lines(["test_it.py::test_qa[[]gate-all[]] failed: 1 of 2 are wrong"])
 
 
 def test_a_plugin_fails_a_gate_of_the_test_and_cannot_pass_it(project, live):

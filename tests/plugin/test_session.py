@@ -59,7 +59,7 @@ def test_a_gate_that_is_missed_fails_a_session_in_which_every_test_passed(suite,
             "  c2: 0  feedback of c2",
             "  c3: 0  feedback of c3",
             "  c4: 0  feedback of c4",
-            "FAILED test_it.py::test_cases[[]gate-accuracy] - accuracy 0.4*",
+            "FAILED test_it.py::test_cases[[]gate-accuracy]*",
         ]
     )
 
@@ -185,7 +185,7 @@ def test_skipped_cases_are_left_out_and_expected_failures_are_not(pytester, run)
     result = run()
     assert result.ret == 1
     assert outcomes(result) == {"passed": 4, "failed": 1, "skipped": 1, "xfailed": 1}
-    result.stdout.fnmatch_lines(["FAILED *test_xfails[[]gate-accuracy] - accuracy 0.5*"])
+    result.stdout.fnmatch_lines(["*test_xfails[[]gate-accuracy] failed: accuracy 0.5*"])
 
 
 def test_a_gate_fails_a_session_that_shows_nothing(suite, alone):

@@ -33,7 +33,7 @@ def test_each_model_has_a_gate_and_the_summary_compares_them(project, run):
     result.stdout.re_match_lines_random(
         [
             r".*PASSED.*\[gate-accuracy-model=good\].*|.*\[gate-accuracy-model=good\] PASSED.*",
-            r"FAILED test_it\.py::test_qa\[gate-accuracy-model=bad\] - accuracy 0\.25 .*",
+            r"test_it\.py::test_qa\[gate-accuracy-model=bad\] failed: accuracy 0\.25 .*",
             r"test_it\.py::test_qa accuracy: model=good 1, model=bad 0\.25, n=4, p=0\.25",
         ]
     )
@@ -101,7 +101,7 @@ def test_a_row_may_have_the_id_of_a_gate(project, alone):
     )
     result = alone()
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["FAILED test_it.py::test_qa[[]gate-accuracy#2] - accuracy 0 *"])
+    result.stdout.fnmatch_lines(["test_it.py::test_qa[[]gate-accuracy#2] failed: accuracy 0 *"])
 
 
 def test_what_calls_took_is_that_of_the_recording(project, alone):
@@ -115,7 +115,7 @@ def test_what_calls_took_is_that_of_the_recording(project, alone):
     project.test(CALLS.format(calls=0))
     result = alone()
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["FAILED *[[]gate-calls] - calls 1 * > 0, n=2"])
+    result.stdout.fnmatch_lines(["*[[]gate-calls] failed: calls 1 * > 0, n=2"])
 
 
 def test_recordings_without_a_gate_on_latency_hold_none(project, alone):
@@ -136,7 +136,7 @@ def test_gates_outside_the_code_are_for_each_test_that_records_the_score(pyteste
     result = alone(*(["--dspex-gate=accuracy >= 0.5"] if place == "flag" else []))
     assert result.ret == 1
     assert result.parseoutcomes() == {"passed": 5, "failed": 1}
-    result.stdout.fnmatch_lines(["FAILED test_one.py::test_a[[]gate-accuracy] *"])
+    result.stdout.fnmatch_lines(["test_one.py::test_a[[]gate-accuracy] failed: accuracy 0 *"])
     if place == "ini":
         result.stdout.fnmatch_lines(["the ini key dspex_gates has a gate on 'nothing', which no test *"])
 
