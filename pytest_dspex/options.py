@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
@@ -333,6 +334,8 @@ def _programs_to_optimize(config: pytest.Config) -> str | None:
 def _executor(address: str) -> str:
     if address and not re.fullmatch(r"dask://[^/\s]+:\d+", address):
         raise pytest.UsageError(f"--dspex-executor is {address!r}; give the scheduler of a cluster as dask://HOST:PORT")
+    if address and find_spec("distributed") is None:  # once, and not as an error of each test
+        raise pytest.UsageError(f"--dspex-executor={address} needs Dask: pip install 'pytest-dspex[distributed]'")
     return address
 
 

@@ -41,6 +41,7 @@ class MCPTools:
         timeout: Seconds that each call may take.
 
     Raises on entering:
+        ImportError: The extra `mcp` is not installed.
         ToolServerError: The server cannot be reached, or does not list its tools within a minute.
     """
 
@@ -54,6 +55,7 @@ class MCPTools:
         self._closing: asyncio.Event
 
     def __enter__(self) -> list[Tool]:
+        _client_class()  # here, as no server is at fault if it is missing
         self._ready = Future()
         run = contextvars.copy_context().run
         self._thread = threading.Thread(target=lambda: run(asyncio.run, self._serve()), name="dspex-mcp", daemon=True)
@@ -87,14 +89,8 @@ class MCPTools:
                 await self._closing.wait()
 
     async def _connected(self, lost: asyncio.Future[str], limit: asyncio.Timeout) -> None:
-        try:
-            with foreign_code():
-                from mcp import Client  # optional and heavy
-        except ImportError as error:
-            raise ImportError('MCP needs version 2 of the `mcp` package: pip install "pytest-dspex[mcp]"') from error
-
         with foreign_code():
-            client = Client(self._server)
+            client = _client_class()(self._server)
         async with client:
             connection, tools, cursor = _Connection(client, lost), [], None
             while True:
@@ -138,3 +134,12 @@ def _first(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def _client_class() -> type[Client]:
+    try:
+        with foreign_code():
+            from mcp import Client  # optional and heavy
+    except ImportError as error:
+        raise ImportError('MCP needs version 2 of the `mcp` package: pip install "pytest-dspex[mcp]"') from error
+    return Client

@@ -26,12 +26,8 @@ class Cluster:
         from dspex_core import ConfigurationError  # only sessions that name a cluster need it
         from dspex_core.plugin_api import foreign_code
 
-        try:
-            with foreign_code():
-                from distributed import Client
-        except ImportError as error:
-            message = "--dspex-executor needs Dask: install pytest-dspex[distributed]"
-            raise ConfigurationError(message) from error
+        with foreign_code():
+            from distributed import Client  # heavy, and the options have looked whether it is installed
         place = address.removeprefix(_SCHEME)
         try:
             with foreign_code():
@@ -54,7 +50,7 @@ def executor_of(config: pytest.Config) -> Executor | None:
     """Return the session's executor, connected at the first use; `None` if the session has none.
 
     Raises:
-        ConfigurationError: Dask is missing, or no scheduler answers.
+        ConfigurationError: No scheduler answers.
     """
     address = config.stash[OPTIONS].executor
     if not address:

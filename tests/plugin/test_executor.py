@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import sys
 
 import pytest
 
@@ -74,3 +75,13 @@ def test_a_cluster_that_is_not_there_is_one_message(project, pytester, monkeypat
     wrong = pytester.runpytest_inprocess("--dspex-executor=tcp://127.0.0.1:1")
     assert wrong.ret == pytest.ExitCode.USAGE_ERROR
     wrong.stderr.fnmatch_lines(["*--dspex-executor is 'tcp://127.0.0.1:1'; give the scheduler*dask://HOST:PORT"])
+
+
+def test_a_session_without_dask_says_once_which_extra_it_needs(pytester, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    pytester.makepyfile("def test_one(): pass\ndef test_two(): pass")
+
+    result = pytester.runpytest_inprocess("--dspex-executor=dask://127.0.0.1:1")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert result.stderr.str().count("pip install 'pytest-dspex[distributed]'") == 1

@@ -241,3 +241,14 @@ def test_a_server_that_says_nothing_is_an_error_and_no_hang(monkeypatch):
     while threading.active_count() > before and time.monotonic() < deadline:
         time.sleep(0.05)
     assert threading.active_count() <= before
+
+
+def test_tools_of_a_server_say_which_extra_they_need(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mcp", None)
+
+    with (
+        pytest.raises(ImportError, match=r"pip install \"pytest-dspex\[mcp\]\"") as raised,
+        MCPTools("http://localhost"),
+    ):
+        pass
+    assert not isinstance(raised.value, ToolServerError)  # nobody tries again what no server can mend
