@@ -299,7 +299,9 @@ def _refuse_unknown_keys(config: pytest.Config) -> None:
         pytest.UsageError: No plugin has declared the key.
     """
     settings = vars(config)
-    for key in settings.get("_inicfg") or settings.get("inicfg") or ():  # the public name warns since pytest 9
+    of_file = settings.get("_inicfg") or settings.get("inicfg") or ()  # the public name warns since pytest 9
+    of_flags = [given.partition("=")[0] for given in config.getoption("override_ini") or ()]  # apart before pytest 9
+    for key in (*of_file, *of_flags):
         if key.startswith("dspex_"):
             try:
                 config.getini(key)

@@ -9,6 +9,7 @@ import os
 import sys
 import warnings
 from functools import partial
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TextIO
 
 from dspex_core.errors import ConfigurationError, DSPexError, StaleArtifactWarning
@@ -32,6 +33,7 @@ def main(arguments: Sequence[str], *, stderr: TextIO | None = None) -> int:
     given = parser().parse_args(arguments)
     _log_to(out, form=given.log)
     try:
+        _check_installed(given)
         with warnings.catch_warnings():
             warnings.showwarning = partial(_show_warning, out)
             _serve_stdio(given) if given.mcp else _serve(given, out)
@@ -39,6 +41,17 @@ def main(arguments: Sequence[str], *, stderr: TextIO | None = None) -> int:
         out.write(f"dspex: {masked(str(error))}\n")
         return _USAGE_ERROR
     return 0
+
+
+def _check_installed(given: argparse.Namespace) -> None:
+    """Name all extras that are missing at once, and not the first one alone."""
+    needed = {
+        "serve": ("prometheus_client", *(() if given.mcp else ("fastapi", "uvicorn"))),
+        "mcp": ("mcp",) if given.mcp or given.mcp_http else (),
+    }
+    missing = [extra for extra, modules in needed.items() if any(find_spec(module) is None for module in modules)]
+    if missing:
+        raise ImportError(f'serving needs libraries that are missing: pip install "pytest-dspex[{",".join(missing)}]"')
 
 
 def _serve(given: argparse.Namespace, out: TextIO) -> None:

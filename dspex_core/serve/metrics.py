@@ -10,7 +10,7 @@ try:
     with foreign_code():
         import prometheus_client as client
 except ImportError as error:
-    raise ImportError('serving over HTTP needs prometheus-client: pip install "pytest-dspex[serve]"') from error
+    raise ImportError('a service needs prometheus-client: pip install "pytest-dspex[serve]"') from error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -41,6 +41,24 @@ def refused(*arguments):
 
 
 @pytest.mark.parametrize(
+    ("flags", "absent", "extras"),
+    [
+        ((), ["uvicorn"], "serve"),
+        ((), ["prometheus_client", "mcp"], "serve"),
+        (("--mcp",), ["prometheus_client"], "serve"),
+        (("--mcp",), ["fastapi", "mcp"], "mcp"),
+        (("--mcp-http",), ["mcp"], "mcp"),
+        (("--mcp-http",), ["fastapi", "mcp"], "serve,mcp"),
+    ],
+)
+def test_all_extras_that_are_missing_are_named_at_once(monkeypatch, flags, absent, extras):
+    for name in absent:
+        monkeypatch.setitem(sys.modules, name, None)
+
+    assert f'pip install "pytest-dspex[{extras}]"\n' in refused("--program", "http_programs:qa", *flags)
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ((), "nothing to serve"),
