@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from dspex_core.plain.described import short_digest
     from dspex_core.plain.display import error_text
     from dspex_core.plain.prompt_values import PromptValue
-    from dspex_core.plain.secrets import HIDDEN, is_secret, masked, without_secrets
+    from dspex_core.plain.secrets import HIDDEN, environment_secrets, is_secret, masked, secret_forms, without_secrets
     from dspex_core.plain.used_code import UsedCode
     from dspex_core.programs.adopting import adopted, adopted_optimizer
     from dspex_core.programs.base import Predictor
@@ -104,6 +104,7 @@ __all__ = [
     "dataset_data",
     "detectable_drop",
     "detectable_shift",
+    "environment_secrets",
     "error_text",
     "fingerprint_in",
     "fingerprint_of",
@@ -130,6 +131,7 @@ __all__ = [
     "read_json",
     "refusal_of",
     "sample",
+    "secret_forms",
     "serve",
     "short_digest",
     "source_of",
@@ -168,7 +170,7 @@ _NAMES = {
     "plain.described": "short_digest",
     "plain.display": "error_text",
     "plain.prompt_values": "PromptValue",
-    "plain.secrets": "HIDDEN is_secret masked without_secrets",
+    "plain.secrets": "HIDDEN environment_secrets is_secret masked secret_forms without_secrets",
     "plain.used_code": "UsedCode",
     "programs.adopting": "adopted adopted_optimizer",
     "programs.base": "Predictor",

@@ -7,11 +7,13 @@ All other names and texts are kept: a list of allowed names would lose what it d
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,6 +120,20 @@ def is_secret(name: str) -> bool:
 def is_private(name: str) -> bool:
     """Return whether a value of this name must stay out of shared files: a credential, or an address."""
     return is_secret(name) or "".join(_WORDS.findall(name)).lower().endswith(_ADDRESSES)
+
+
+def environment_secrets() -> set[str]:
+    """Return the credentials in the environment of this process; the path of a key's file is not one."""
+    found = (os.environ.get(name) for name in os.environ if is_secret(name))
+    return {value for value in found if value and not os.path.exists(value)}  # noqa: PTH110  a key may be too long for a path
+
+
+@lru_cache(maxsize=256)
+def secret_forms(secret: str) -> frozenset[str]:
+    """Return the forms in which a text may hold a secret: as it is, in a URL, and within JSON or a `repr`."""
+    in_url = (quote(secret), quote(secret, safe=""))
+    within = (json.dumps(secret), json.dumps(secret, ensure_ascii=False), repr(secret))
+    return frozenset((secret, *in_url, *(text[1:-1] for text in within)))
 
 
 def looks_secret(text: str) -> bool:

@@ -6,6 +6,8 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from pytest_dspex.cassettes.exchange import json_or_none
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -35,7 +37,7 @@ def change_of(before: Entry, after: Entry) -> str | None:
 def answer_of(response: Json) -> str:
     """Return the text of a stored reply, of an LM's or of any known HTTP API's."""
     if isinstance(response.get("text"), str) and "status" in response:  # a stream of events, else any text
-        events = [_parsed(found[1]) for found in _EVENT.finditer(response["text"])]
+        events = [json_or_none(found[1]) for found in _EVENT.finditer(response["text"])]
         return "".join(text for event in events for text in _texts(event)) or response["text"]
     return "\n".join(_texts(response.get("body", response))) or json.dumps(response, sort_keys=True, ensure_ascii=False)
 
@@ -53,13 +55,6 @@ def _texts(value: Any) -> Iterator[str]:
                 yield from _texts(inner)
         if "arguments" in value and not isinstance(value["arguments"], str):
             yield json.dumps(value["arguments"], sort_keys=True, ensure_ascii=False)
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return None
 
 
 def _differing(old: str, new: str) -> str:

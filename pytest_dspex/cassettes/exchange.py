@@ -102,7 +102,7 @@ class HTTPReply:
             text = self.body.decode()
         except UnicodeDecodeError:
             return {**stored, "base64": base64.b64encode(self.body).decode()}
-        found = _as_json(text) if text[:1] in ("{", "[") else None
+        found = json_or_none(text) if text[:1] in ("{", "[") else None
         return {**stored, "text": text} if found is None else {**stored, "body": found}
 
     @classmethod
@@ -128,7 +128,7 @@ class HTTPReply:
             text = self.body.decode()
         except UnicodeDecodeError:
             return HTTPReply(self.status, headers, self.body)
-        found = _as_json(text) if text[:1] in ("{", "[") else None
+        found = json_or_none(text) if text[:1] in ("{", "[") else None
         clean = mask.text(text) if found is None else json.dumps(mask.value(found), ensure_ascii=False)
         return HTTPReply(self.status, headers, clean.encode(errors="surrogatepass"))
 
@@ -294,11 +294,12 @@ def _canonical_bytes(body: bytes, content_type: str) -> Any:
         return {"sha256": hashlib.sha256(body).hexdigest(), "bytes": len(body)}
     if content_type.startswith("application/x-www-form-urlencoded"):
         return dict(sorted(parse_qsl(text, keep_blank_values=True)))
-    found = _as_json(text)
+    found = json_or_none(text)
     return text if found is None else found
 
 
-def _as_json(text: str) -> Any:
+def json_or_none(text: str) -> Any:
+    """Return the JSON data in a text; `None` if it is not JSON."""
     try:
         return json.loads(text)
     except ValueError:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core import LMOutput, LMRequest, LMResponse, Message, Usage
 from dspex_core.plugin_api import list_price
-from pytest_dspex.cassettes.exchange import prompt_of, text_of
+from pytest_dspex.cassettes.exchange import json_or_none, prompt_of, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -54,15 +54,8 @@ def _parts(text: str) -> list[Any]:
         whole = json.loads(text)
     except ValueError:
         events = [line.removeprefix("data:").strip() for line in text.splitlines()]
-        return [found for event in events if event.startswith("{") and (found := _read(event)) is not None]
+        return [found for event in events if event.startswith("{") and (found := json_or_none(event)) is not None]
     return whole if isinstance(whole, list) else [whole]
-
-
-def _read(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return None
 
 
 def _said(parts: Iterable[dict[str, Any]]) -> Iterator[str]:

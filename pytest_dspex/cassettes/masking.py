@@ -8,16 +8,12 @@ replays whatever the keys of the machine are.
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
 import threading
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from dspex_core import Message
-from dspex_core.plugin_api import HIDDEN, is_secret, masked
+from dspex_core.plugin_api import HIDDEN, environment_secrets, is_secret, masked, secret_forms
 from pytest_dspex.cassettes.redact import without_secrets
 
 if TYPE_CHECKING:
@@ -50,9 +46,7 @@ class Mask:
 
     def add_environment(self) -> bool:
         """Hide the keys that the environment holds now, too; return whether there are new ones."""
-        return self.add(
-            value for name in os.environ if is_secret(name) and (value := os.environ.get(name)) and not _is_path(value)
-        )
+        return self.add(environment_secrets())
 
     def add(self, secrets: Iterable[str]) -> bool:
         """Hide more secrets; return whether there are new ones."""
@@ -61,7 +55,7 @@ class Mask:
             return False
         with self._lock:
             self._found |= new
-            forms = {form for secret in self._found for form in _forms_of(secret)}
+            forms = {form for secret in self._found for form in secret_forms(secret)}
             self._known = tuple(sorted(forms, key=lambda form: (-len(form), form)))
             self.text = lru_cache(_KEPT_TEXTS)(self._masked)
         return True
@@ -115,26 +109,9 @@ class Mask:
         return masked(text if self.redact is None else self.redact(text))
 
 
-def _is_path(value: str) -> bool:
-    try:
-        return Path(value).exists()  # the path of a key's file is not a secret
-    except (OSError, ValueError):
-        return False
-
-
 def _is_telling(secret: str) -> bool:
     is_word = secret.isalpha() and (secret.islower() or secret.isupper() or secret.istitle())
     return len(secret) >= (_NO_PLAIN_WORD if is_word else _SHORTEST)
-
-
-def _forms_of(secret: str) -> Iterator[str]:
-    """Yield the forms in which a secret stands in texts, in URLs, and in JSON or a `repr` within a text."""
-    yield secret
-    yield quote(secret)
-    yield quote(secret, safe="")
-    yield json.dumps(secret)[1:-1]
-    yield json.dumps(secret, ensure_ascii=False)[1:-1]
-    yield repr(secret)[1:-1]
 
 
 def _secret_texts(options: Mapping[str, Any]) -> Iterator[str]:

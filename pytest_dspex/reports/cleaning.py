@@ -7,11 +7,9 @@ made.
 from __future__ import annotations
 
 import json
-import os
 import sys
-from functools import lru_cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import quote
 
 import pytest
 
@@ -121,14 +119,9 @@ def without(text: str, *, secrets: list[str]) -> str:
 
 def secrets_of(values: Iterable[object], config: pytest.Config) -> list[str]:
     """Return the credentials in the environment of this process, and the keys of the LMs in use, the longest first."""
-    from dspex_core.plugin_api import is_secret  # as above
+    from dspex_core.plugin_api import environment_secrets, secret_forms  # as above
 
-    # A path is not a secret: neither PWD nor the path of a key's file is. A whole key may be too long for a path.
-    found = {
-        value
-        for name in os.environ
-        if is_secret(name) and (value := os.environ.get(name)) and not os.path.exists(value)  # noqa: PTH110
-    }
+    found = environment_secrets()
     if "dspex_core.lm.client" in sys.modules:  # without it there is not an LM
         from dspex_core import BaseLM
         from dspex_core.plugin_api import current
@@ -138,20 +131,8 @@ def secrets_of(values: Iterable[object], config: pytest.Config) -> list[str]:
     if KNOWN_SECRETS in config.stash:  # the keys with which LMs were called
         found.update(config.stash[KNOWN_SECRETS]())
     stripped = {secret.strip() for secret in found}
-    long = (form for secret in stripped if len(secret) >= _SHORTEST for form in _forms(secret))
+    long = (form for secret in stripped if len(secret) >= _SHORTEST for form in secret_forms(secret))
     return sorted(set(long), key=len, reverse=True)
-
-
-@lru_cache(maxsize=256)
-def _forms(secret: str) -> Iterable[str]:
-    """Return the forms in which a text may hold a secret: as it is, within JSON, within a `repr`, and in a URL."""
-    return (
-        secret,
-        json.dumps(secret)[1:-1],
-        json.dumps(secret, ensure_ascii=False)[1:-1],
-        repr(secret)[1:-1],
-        quote(secret),
-    )
 
 
 def _keys_of(lm: BaseLM) -> Iterable[str]:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
+from urllib.parse import quote, quote_from_bytes
 
 import pytest
 from hypothesis import given
@@ -14,6 +16,7 @@ from dspex_core.plain.secrets import (
     is_secret,
     looks_secret,
     masked,
+    secret_forms,
     without_secrets,
 )
 
@@ -49,6 +52,14 @@ def test_names_of_credentials_are_known_whatever_their_case_and_separators(name)
 def test_names_of_parameters_are_kept(name):
     assert not is_secret(name)
     assert without_secrets({name: 1}) == {name: 1}
+
+
+@pytest.mark.parametrize("secret", ["plain-key-0123", "k/e+y=01/23", 'k"e\\y-é-0123', "schlüssel 0123"])
+def test_a_secret_is_found_in_each_form_in_which_a_text_holds_it(secret):
+    in_urls = (f"http://host/{quote(secret)}", f"?key={quote_from_bytes(secret.encode(), safe='')}&n=1")
+    in_data = (json.dumps([secret]), json.dumps({"key": secret}, ensure_ascii=False), repr({"key": secret}))
+    for text in (f"it is {secret}.", *in_urls, *in_data):
+        assert any(form in text for form in secret_forms(secret)), text
 
 
 @pytest.mark.parametrize("name", ["api_base", "base_url", "azure_endpoint", "model_list", "apiBase", "proxy"])
