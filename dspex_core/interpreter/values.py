@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.errors import InterpreterError
 from dspex_core.errors.foreign_code import foreign_code
 from dspex_core.plain.sets import TooManyItemsError, in_order, with_ordered_sets
+from dspex_core.plain.text import is_encodable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -47,7 +48,7 @@ def tool_result_in(value: Any) -> Any:
 def exception_in(error: Exception) -> Exception:
     """Return a tool's exception in the sandbox's form: with an encodable message."""
     text = str(error)
-    return error if _can_be_written(text) else RuntimeError(ascii(text))
+    return error if is_encodable(text) else RuntimeError(ascii(text))
 
 
 def value_out(value: Any, *, max_size: float = math.inf) -> Any:
@@ -88,7 +89,7 @@ class _Copy:
         if kind in _ATOMS:
             if kind is int and value.bit_length() > _MAX_INT_BITS:
                 raise ValueError("it has an integer that is too long to write")
-            if kind is str and not _can_be_written(value):
+            if kind is str and not is_encodable(value):
                 raise ValueError("it has a text with half a character (a lone surrogate)")
             return value
         if isinstance(value, dict):
@@ -102,16 +103,6 @@ class _Copy:
     def _key(self, key: Any) -> Any:
         plain = self.of(key, 1)
         return plain if type(plain) in _ATOMS else repr(key)
-
-
-def _can_be_written(text: str) -> bool:
-    if text.isascii():
-        return True
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _data(value: Any) -> Any:

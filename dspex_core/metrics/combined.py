@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import ConfigurationError
 from dspex_core.flow.steps import Call, adrive, drive, is_async
-from dspex_core.metrics.score import Score, as_score, metric_name
+from dspex_core.metrics.score import NamedMetric, Score, as_score, metric_name
 from dspex_core.plain.counts import is_number
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ Metric = Callable[..., Any]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Combined:
+class Combined(NamedMetric):
     """A metric that asks others, one after the other, and makes one score of theirs.
 
     `details` has the score of each by its name, and the feedback is all of theirs.
@@ -36,10 +36,6 @@ class Combined:
     metrics: tuple[Metric, ...]
     combine: Callable[[Sequence[Score]], float]
     shown: str = ""
-
-    @property
-    def __name__(self) -> str:
-        return self.name
 
     def __repr__(self) -> str:
         return self.shown

@@ -13,14 +13,26 @@ from typing import Any
 from dspex_core.errors import ConfigurationError
 from dspex_core.example import Example, Record
 from dspex_core.metrics.comparison import alternatives, same
-from dspex_core.metrics.score import Score
+from dspex_core.metrics.score import NamedMetric, Score
 
 _PLAIN = (str, bytes, Number, list, tuple, set, frozenset, dt.date, dt.time, enum.Enum)
 _LONGEST = 240  # characters of a value that feedback shows
 
 
+class _OfField(NamedMetric):
+    """A metric of one field, shown as the call of the factory that made it."""
+
+    __slots__ = ()
+    field: str | None
+    options: str
+
+    def __repr__(self) -> str:
+        shown = [*([] if self.field is None else [repr(self.field)]), *([self.options] if self.options else [])]
+        return f"{self.name}({', '.join(shown)})"
+
+
 @dataclass(frozen=True, slots=True, repr=False)
-class FieldMetric:
+class FieldMetric(_OfField):
     """A metric that compares one field of the prediction with that of the example.
 
     Args:
@@ -39,14 +51,6 @@ class FieldMetric:
     options: str = ""
     expected: str | None = None
     takes_several: bool = False
-
-    @property
-    def __name__(self) -> str:
-        return self.name
-
-    def __repr__(self) -> str:
-        shown = [*([] if self.field is None else [repr(self.field)]), *([self.options] if self.options else [])]
-        return f"{self.name}({', '.join(shown)})"
 
     def __call__(self, example: Any, prediction: Any, trace: Any = None) -> Score:
         """Judge the field.
@@ -69,7 +73,7 @@ class FieldMetric:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class OutputMetric:
+class OutputMetric(_OfField):
     """A metric of one field of the prediction alone.
 
     Args:
@@ -83,14 +87,6 @@ class OutputMetric:
     field: str | None
     judge: Callable[[Any], Score]
     options: str = ""
-
-    @property
-    def __name__(self) -> str:
-        return self.name
-
-    def __repr__(self) -> str:
-        shown = [*([] if self.field is None else [repr(self.field)]), *([self.options] if self.options else [])]
-        return f"{self.name}({', '.join(shown)})"
 
     def __call__(self, example: Any, prediction: Any, trace: Any = None) -> Score:
         """Judge the field.

@@ -63,6 +63,17 @@ class Score:
         return cls(data["value"], data["feedback"], data.get("details", {}))
 
 
+class NamedMetric:
+    """A metric that is a value, with the name under which its score is reported."""
+
+    __slots__ = ()
+    name: str
+
+    @property
+    def __name__(self) -> str:
+        return self.name
+
+
 def metric_name(metric: Any) -> str:
     """Return the name under which a metric's score is reported."""
     inner = metric.func if isinstance(metric, functools.partial) else metric

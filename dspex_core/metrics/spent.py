@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.errors import ConfigurationError
 from dspex_core.example import Prediction
 from dspex_core.messages import Usage
-from dspex_core.metrics.score import Score
+from dspex_core.metrics.score import NamedMetric, Score
 from dspex_core.spending.prices import list_price
 from dspex_core.spending.usage import Spent, UsageTotals, UsageTracker
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class SpentMetric:
+class SpentMetric(NamedMetric):
     """A metric of what a prediction took, in one unit.
 
     Args:
@@ -34,10 +34,6 @@ class SpentMetric:
     name: str
     measure: Callable[[Any], float]
     at_most: float | None
-
-    @property
-    def __name__(self) -> str:
-        return self.name
 
     def __repr__(self) -> str:
         return f"{self.name}({'' if self.at_most is None else self.at_most})"

@@ -108,7 +108,7 @@ class COPRO(Optimizer):
         run.valset = run.trainset if run.valset is None else run.valset
         ascent = _Ascent(run, self, Rewriter(Writer(lm_for(run.student, self.prompt_model), self.init_temperature)))
         best = search(run, Stepwise(ascent.steps()), scored=raced if self.racing else in_full)
-        ascent.rewriter.report(run.optimizer)
+        ascent.rewriter.writer.report(run.optimizer)
         ascent.note_in(best)
         return best
 

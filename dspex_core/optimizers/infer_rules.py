@@ -102,7 +102,7 @@ class InferRules(Optimizer):
         writer = Writer(settings.pop("lm", None) or lm_for(run.student, None), _TEMPERATURE, settings)
         finder = RuleFinder(writer, self.num_rules)
         best = search(run, Stepwise(self._steps(run, finder)), scored=raced if self.racing else in_full)
-        finder.report(run.optimizer)
+        writer.report(run.optimizer)
         return best
 
     def _steps(self, run: Run[Student], finder: RuleFinder) -> Generator[Proposal[Student], Trial, None]:

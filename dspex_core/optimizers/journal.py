@@ -24,6 +24,7 @@ from dspex_core.errors import ConfigurationError, LMError
 from dspex_core.lm.refused import refusal_of
 from dspex_core.messages import LMResponse
 from dspex_core.optimizers.fingerprint import part_changes
+from dspex_core.optimizers.trials import mean_of
 from dspex_core.storage.journal import Journal
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ class CompileJournal(Answers):
             _log.warning(
                 "trial %d (%s) scored %.3f in the run that this one continues, and %.3f now with the same answers: "
                 "the metric, or the program, is not deterministic",
-                *(trial.number, trial.name, _mean(earlier["scores"]), trial.score),
+                *(trial.number, trial.name, mean_of(earlier["scores"]), trial.score),
             )
 
     def close(self) -> None:
@@ -276,7 +277,3 @@ class _Noting(Answers):
     def notes(self) -> Any:
         """Return the answers, and what the outer recorder has noted."""
         return self._notes, None if self.outer is None else self.outer.notes()
-
-
-def _mean(scores: Mapping[str, float]) -> float:
-    return sum(scores.values()) / len(scores) if scores else 0.0

@@ -13,7 +13,7 @@ from dspex_core.evaluation.evaluate import Evaluate
 from dspex_core.optimizers.demos import Student, seeded
 from dspex_core.optimizers.fingerprint import fingerprint_of, param_data
 from dspex_core.optimizers.search.prompts import prompts_of
-from dspex_core.optimizers.trials import MARGIN, Spent, Trial, Trials
+from dspex_core.optimizers.trials import MARGIN, Spent, Trial, Trials, mean_of
 from dspex_core.plain.described import described
 from dspex_core.spending.usage import UsageTracker
 from dspex_core.telemetry.spans import span
@@ -295,4 +295,4 @@ class Candidate(Generic[Student]):
     @property
     def mean(self) -> float:
         """The mean of the scores so far."""
-        return sum(self.scores.values()) / len(self.scores) if self.scores else 0.0
+        return mean_of(self.scores)

@@ -124,7 +124,7 @@ class SIMBA(Optimizer):
         writer = Writer(lm_for(run.student, self.prompt_model))
         ascent = _Ascent(run, self, run.random("simba"), Advisor(writer))
         best = search(run, Stepwise(ascent.steps()), scored=raced if self.racing else in_full)
-        ascent.advisor.report(run.optimizer)
+        writer.report(run.optimizer)
         return best
 
 

@@ -23,6 +23,11 @@ _CHANCE = 0.05  # the p from which on a gain may be chance
 MARGIN = 1.0  # standard errors; `benchmarks/optimizers/choosing.py` compares it with others
 
 
+def mean_of(scores: Mapping[Any, float]) -> float:
+    """Return the mean of the scores of rows; 0 where nothing was scored."""
+    return sum(scores.values()) / len(scores) if scores else 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Spent:
     """What was asked of LMs: `calls` and `tokens` of all answers, and of paid ones what they cost in `dollars`."""
@@ -75,7 +80,7 @@ class Trial:
     @property
     def score(self) -> float:
         """The mean score, between 0 and 1 if the metric's are; 0 where nothing was scored."""
-        return sum(self.scores.values()) / len(self.scores) if self.scores else 0.0
+        return mean_of(self.scores)
 
     @property
     def interval(self) -> Interval:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors.foreign_code import foreign_code
 from dspex_core.plain.sets import in_order
+from dspex_core.plain.text import is_encodable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -93,7 +94,7 @@ def _is_plain(value: Any) -> bool:
     kind = type(value)
     if kind is dict:
         return KIND not in value and all(
-            type(key) is str and _is_encodable(key) and _is_plain(item) for key, item in value.items()
+            type(key) is str and is_encodable(key) and _is_plain(item) for key, item in value.items()
         )
     if kind is list:
         return all(_is_plain(item) for item in value)
@@ -106,16 +107,7 @@ def _is_plain_scalar(value: Any) -> bool:
         return math.isfinite(value)
     if kind is int:
         return bool(value.bit_length() < 3 * _MAX_DIGITS)
-    return _is_encodable(value) if kind is str else kind in (bool, type(None))
-
-
-def _is_encodable(text: str) -> bool:
-    """Whether a text has no half of a surrogate pair, which no file in UTF-8 holds."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return is_encodable(value) if kind is str else kind in (bool, type(None))
 
 
 def _stored(value: Any, other: Callable[[Any], Any] | None) -> Any:
@@ -132,7 +124,7 @@ def _stored(value: Any, other: Callable[[Any], Any] | None) -> Any:
 
 
 def _stored_dict(value: dict[Any, Any], other: Callable[[Any], Any] | None) -> Any:
-    if KIND not in value and all(type(key) is str and _is_encodable(key) for key in value):
+    if KIND not in value and all(type(key) is str and is_encodable(key) for key in value):
         return {key: _stored(item, other) for key, item in value.items()}
     return _tagged("dict", [[_stored(key, other), _stored(item, other)] for key, item in value.items()])
 

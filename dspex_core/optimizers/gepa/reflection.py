@@ -11,6 +11,7 @@ from dspex_core.config import context
 from dspex_core.errors import BudgetExceededError
 from dspex_core.optimizers.proposers.writing import Writer
 from dspex_core.plain.display import error_text
+from dspex_core.plain.text import normalized
 from dspex_core.signatures.signature import InputField, OutputField, Signature
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class Reflection:
                 current_instruction=current,
                 examples=shown,
             )
-            if text is None or _plain(text) in (_plain(current), _plain(ImproveInstruction.instructions)):
+            if text is None or normalized(text) in (normalized(current), normalized(ImproveInstruction.instructions)):
                 self._failures.append(writer.unusable[0] if writer.unusable else f"it is not new: {text!r:.200}")
                 continue
             texts[path] = text
@@ -124,7 +125,3 @@ def _lines(record: Mapping[str, Any], level: int) -> str:
         text = _lines(value, level + 1) if isinstance(value, Mapping) else str(value)
         parts.append(f"{'#' * level} {name}\n{text}")
     return "\n".join(parts)
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.casefold().split())

@@ -40,19 +40,15 @@ class Advisor:
 
     Args:
         writer: Asks, and notes which replies were of no use.
-        asked: How many replies there were.
     """
 
     writer: Writer
-    asked: int = 0
 
     def advise(self, program: Module, worse: Trajectory, better: Trajectory) -> dict[str, str]:
         """Return rules by the path of the predictor; none where the reply was of no use."""
-        self.asked += 1
         predictors = dict(program.named_predictors())
         answer = self.writer.ask(
             GiveAdvice,
-            rollout_id=self.asked,
             modules="\n\n".join(
                 f"Module {path}\n{fields_in_words(each.signature)}\nInstruction: {each.signature.instructions}"
                 for path, each in predictors.items()
@@ -72,10 +68,6 @@ class Advisor:
         known = [each.signature.instructions for each in predictors.values()]
         prompt = [GiveAdvice.instructions, *known]
         return {path: rule for path, rule in rules.items() if self.writer.accepts(rule, known=(), asked=prompt)}
-
-    def report(self, optimizer: str) -> None:
-        """Warn once of the replies that were of no use."""
-        self.writer.report(optimizer, self.asked)
 
 
 def _run_in_words(run: Trajectory) -> str:

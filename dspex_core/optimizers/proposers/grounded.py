@@ -119,7 +119,7 @@ class GroundedProposer:
             }
             text = _written(writer, inputs, known=[own, *found], rollout_id=rng.randrange(1, _ROLLOUTS))
             found += [] if text is None else [text]
-        writer.report(run.optimizer, writer.asked)
+        writer.report(run.optimizer)
         return found
 
     def calls(self, student: Module, trainset: Sequence[Any], count: int) -> int:

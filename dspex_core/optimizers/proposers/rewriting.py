@@ -91,11 +91,9 @@ class Rewriter:
 
     Args:
         writer: Asks, and notes which replies were of no use.
-        asked: How many replies there were; each is a rollout of its own.
     """
 
     writer: Writer
-    asked: int = 0
 
     def words(self, predictor: Predictor, count: int, attempts: Sequence[Attempt] = ()) -> list[Words]:
         """Return new words for a predictor.
@@ -123,8 +121,7 @@ class Rewriter:
     def _asked(
         self, task: type[Signature], inputs: Mapping[str, Any], own: Words, *, known: Collection[str]
     ) -> Words | None:
-        self.asked += 1
-        answer = self.writer.ask(task, rollout_id=self.asked, **inputs)
+        answer = self.writer.ask(task, **inputs)
         if answer is None:
             return None
         instructions = cleaned(answer.proposed_instruction or "")
@@ -133,10 +130,6 @@ class Rewriter:
         prefix = cleaned(answer.proposed_prefix_for_output_field or "")
         fits = prefix and "\n" not in prefix and len(prefix) <= _LONGEST_PREFIX
         return Words(instructions, prefix if fits else own.prefix)
-
-    def report(self, optimizer: str) -> None:
-        """Warn once of the replies that were of no use."""
-        self.writer.report(optimizer, self.asked)
 
 
 def fields_in_words(signature: type[Signature]) -> str:

@@ -39,12 +39,10 @@ class RuleFinder:
     Args:
         writer: Asks, and notes which replies were of no use.
         most: How many rules to ask for.
-        asked: How many replies there were.
     """
 
     writer: Writer
     most: int
-    asked: int = 0
 
     def rules(self, predictor: Predictor, examples: Sequence[Demo]) -> str:
         """Return rules for a predictor, one a line; an empty text where the reply was of no use.
@@ -53,10 +51,8 @@ class RuleFinder:
         """
         signature = predictor.signature
         while examples:
-            self.asked += 1
             answer = self.writer.ask(
                 FindRules,
-                rollout_id=self.asked,
                 instruction=signature.instructions,
                 fields=fields_in_words(signature),
                 examples_text="\n".join(map(values_in_words, examples)),
@@ -70,7 +66,3 @@ class RuleFinder:
                 break
             examples = examples[: len(examples) // 2]
         return ""
-
-    def report(self, optimizer: str) -> None:
-        """Warn once of the replies that were of no use."""
-        self.writer.report(optimizer, self.asked)

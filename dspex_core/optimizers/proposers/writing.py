@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.config import context, current
 from dspex_core.errors import AdapterParseError, ContextWindowExceededError, LMRefusalError, LMResponseError
 from dspex_core.plain.display import error_text
+from dspex_core.plain.text import normalized
 from dspex_core.programs.predict import Predict
 
 if TYPE_CHECKING:
@@ -47,14 +48,14 @@ class Writer:
     unusable: list[str] = field(default_factory=list)
     is_too_long: bool = False
 
-    def ask(self, task: type[Signature], *, rollout_id: int, **inputs: Any) -> Prediction | None:
+    def ask(self, task: type[Signature], *, rollout_id: int | None = None, **inputs: Any) -> Prediction | None:
         """Return the outputs of a signature; `None` if the reply cannot be read.
 
-        Args and raises as `write`.
+        Args and raises as `write`; without a `rollout_id`, each reply is a rollout of its own.
         """
-        sampling: dict[str, Any] = {} if self.temperature is None else {"temperature": self.temperature}
-        predict = Predict(task, rollout_id=rollout_id, **sampling)
         self.asked += 1
+        sampling: dict[str, Any] = {} if self.temperature is None else {"temperature": self.temperature}
+        predict = Predict(task, rollout_id=self.asked if rollout_id is None else rollout_id, **sampling)
         settings = {"lm": self.lm or current().lm, **self.settings, "trace": None}
         try:
             with context(**settings):
@@ -106,20 +107,20 @@ class Writer:
         problem = ""
         if not text:
             problem = "an empty text"
-        elif _plain(text) in {_plain(each) for each in known}:
+        elif normalized(text) in {normalized(each) for each in known}:
             problem = f"an instruction that there is already: {text!r:.100}"
-        elif any(_plain(text) in _plain(each) for each in asked):
+        elif any(normalized(text) in normalized(each) for each in asked):
             problem = f"a part of the prompt: {text!r:.100}"
         if problem:
             self.unusable.append(problem)
         return not problem
 
-    def report(self, optimizer: str, wanted: int) -> None:
+    def report(self, optimizer: str) -> None:
         """Warn once of what could not be used, if anything."""
         if self.unusable:
             _log.warning(
                 "%s: %d of %d texts that it asked an LM for could not be used, and are left out; the first: %s",
-                *(optimizer, len(self.unusable), wanted, self.unusable[0]),
+                *(optimizer, len(self.unusable), self.asked, self.unusable[0]),
             )
 
 
@@ -139,7 +140,3 @@ def cleaned(text: str) -> str:
     if closing is not None and len(text) > 1 and text.endswith(closing) and closing not in text[1:-1]:
         text = text[1:-1].strip()
     return text
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.casefold().split())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Generic
 from dspex_core.optimizers.demos import Student
 from dspex_core.optimizers.search.prompts import prompts_of
 from dspex_core.optimizers.search.racing import challenge, estimated
+from dspex_core.optimizers.trials import mean_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -108,7 +109,7 @@ class MinibatchSearch(Generic[Student]):
     def _score_promising(self) -> None:
         partial = [prompts for prompts in self._scores if not self._is_known(prompts)]
         if partial:
-            self._score(self._choices[max(partial, key=lambda each: _mean(self._scores[each]))])
+            self._score(self._choices[max(partial, key=lambda each: mean_of(self._scores[each]))])
 
     def _score(self, choices: Mapping[str, int], rows: Sequence[int] | None = None) -> None:
         """Score a combination on rows; by default on the whole valset, or until it is dropped."""
@@ -126,7 +127,3 @@ class MinibatchSearch(Generic[Student]):
         self._worth[prompts] = estimated(self._run, trial) if rows is None else trial.score
         if choices:
             self._tpe.tell(choices, self._worth[prompts])
-
-
-def _mean(scores: Mapping[int, float]) -> float:
-    return sum(scores.values()) / len(scores) if scores else 0.0
