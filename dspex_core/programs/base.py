@@ -25,7 +25,7 @@ from dspex_core.programs.driving import counted, driving
 from dspex_core.programs.saving import dspy_format as dspy
 from dspex_core.programs.saving.declared import Declared
 from dspex_core.programs.saving.saved import Saved
-from dspex_core.programs.saving.state import adapter_state, damage, others, sampling_only
+from dspex_core.programs.saving.state import adapter_state, damage, noted, others, sampling_only
 from dspex_core.programs.saving.tree import replace, sub_modules, walk
 from dspex_core.telemetry.spans import in_span
 
@@ -299,23 +299,17 @@ class Predictor(Declared, Module):
         clone, problems = copy.deepcopy(self), damage(state)
         if problems:
             raise ArtifactError("the state is damaged", problems=problems)
-        try:
+        with noted(problems, SignatureError, ConfigurationError):
             words = dspy.signature_state(self.signature, state.get("signature", {}))
             clone.signature = self.signature.load_state(words)
-        except (SignatureError, ConfigurationError) as error:
-            problems.append(str(error))
-        try:
+        with noted(problems, ArtifactError, ValueError, KeyError, TypeError):
             if "adapter" in state:  # else it stays as the program has it
                 clone.adapter = adapter_from_json(state["adapter"])
             clone.demo_selector = selector_from_json(state.get("demo_selector"))
-        except (ArtifactError, ValueError, KeyError, TypeError) as error:
-            problems.append(str(error))
         demos = []
         for number, demo in enumerate(state.get("demos", ())):
-            try:
+            with noted(problems, Exception, before=f"demo {number}: "):  # validators are the user's code
                 demos.append(demo_from_json(self.signature, demo))
-            except Exception as error:  # noqa: BLE001  validators are the user's code
-                problems.append(f"demo {number}: {error}")
         if problems:
             raise ArtifactError(f"the state does not fit {self.signature!r}", problems=problems)
         clone.demos = [Example(demo) for demo in demos]

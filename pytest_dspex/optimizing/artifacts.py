@@ -114,24 +114,32 @@ def _check(config: pytest.Config, spec: ProgramSpec, *, may_be_stale: bool) -> l
         return []
     provenance, built = provenance_of(content), _built(config, spec)
     fingerprint = fingerprint_in(provenance)
-    lines = [_description(path, content, provenance)]
+    description = _description(path, content, provenance)
     if built is None:
-        return lines
+        return [description]
     if fingerprint is None:
-        return [f"{lines[0]}; {_unknown(content, built)}"]
+        return [f"{description}; {_unknown(content, built)}"]
     if "code" not in (fingerprint.get("source") or {}) and source_of(built)["code"]:
-        lines[0] += "; it does not say of which code, so whether that has changed cannot be checked"
+        description += "; it does not say of which code, so whether that has changed cannot be checked"
     config.stash.setdefault(USED, {})[spec] = Used(path, fingerprint, lm_data(built, None) or {})
-    if changes := changes_since(built, provenance):
-        if may_be_stale:
-            lines.append(f"{path}: is stale: its program's source has changed since")
-        else:
-            report_problem(config, _stale_message(path, changes, spec))
-    if changed := part_changes(fingerprint, _parts_now(spec, built, fingerprint), optimizer=spec.optimizer):
-        lines.append(_changed_line(path, changed, spec))
-        if not is_worker(config):
-            add_note(config, lines[-1])
-    return lines
+    changes = changes_since(built, provenance)
+    if changes and not may_be_stale:
+        report_problem(config, _stale_message(path, changes, spec))
+    stale = [f"{path}: is stale: its program's source has changed since"] if changes and may_be_stale else []
+    return [description, *stale, *_changed_parts(config, spec, built, path=path, then=fingerprint)]
+
+
+def _changed_parts(
+    config: pytest.Config, spec: ProgramSpec, built: Module, *, path: str, then: Mapping[str, Any]
+) -> list[str]:
+    """Return the line on what else than the source has changed since the compile, if anything, and note it."""
+    changed = part_changes(then, _parts_now(spec, built, then), optimizer=spec.optimizer)
+    if not changed:
+        return []
+    line = _changed_line(path, changed, spec)
+    if not is_worker(config):
+        add_note(config, line)
+    return [line]
 
 
 def _built(config: pytest.Config, spec: ProgramSpec) -> Module | None:

@@ -11,7 +11,7 @@ from pytest_dspex.collecting.problems import report_problem
 from pytest_dspex.options import OPTIONS, is_worker
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from pytest_dspex.programs import ProgramSpec
 
@@ -21,13 +21,7 @@ def add_optimizations(config: pytest.Config, items: list[pytest.Item]) -> Collec
     wanted = config.stash[OPTIONS].optimize
     if wanted is None:
         return ()
-    users: dict[ProgramSpec, list[pytest.Function]] = {}
-    for item in items:
-        if not isinstance(item, pytest.Function) or CASE not in item.stash:
-            continue
-        for spec in item.stash[CASE].programs:
-            if spec.name == wanted or (not wanted and spec.optimizer is not None):
-                users.setdefault(spec, []).append(item)
+    users = _users(items, wanted)
     if not users:
         which = f"the @program {wanted!r}" if wanted else "a @program with an optimizer"
         report_problem(config, f"--dspex-optimize: the collected tests do not use {which}; select tests that do")
@@ -41,6 +35,17 @@ def add_optimizations(config: pytest.Config, items: list[pytest.Item]) -> Collec
 
         config.pluginmanager.register(CompileFirst(dict(zip(users, added, strict=True))), "dspex-compile-first")
     return users.keys()
+
+
+def _users(items: Iterable[pytest.Item], wanted: str) -> dict[ProgramSpec, list[pytest.Function]]:
+    """Return the tests of each program with the name that is wanted, or without one of each that has an optimizer."""
+    users: dict[ProgramSpec, list[pytest.Function]] = {}
+    for item in items:
+        if isinstance(item, pytest.Function) and CASE in item.stash:
+            for spec in item.stash[CASE].programs:
+                if spec.name == wanted or (not wanted and spec.optimizer is not None):
+                    users.setdefault(spec, []).append(item)
+    return users
 
 
 def _item(spec: ProgramSpec, tests: Sequence[pytest.Function]) -> pytest.Function:

@@ -72,18 +72,22 @@ def source_lines(source: Mapping[str, Any]) -> Iterator[str]:
     for path, kind in _mapping(source, "modules").items():
         yield f"{path}: {kind}"
     for path, predictor in _mapping(source, "predictors").items():
-        for line in str(predictor.get("instructions", "")).splitlines() or [""]:
-            yield f"{path}: instructions: {line}"
-        for name, field in _mapping(predictor, "fields").items():
-            more = {key: value for key, value in field.items() if key not in ("role", "type", "desc")}
-            yield f"{path}: {field.get('role')} {name}: {field.get('type')}{_words(field.get('desc'), more)}"
-        for name in ("types", "config"):
-            for key, value in _mapping(predictor, name).items():
-                yield f"{path}: {name.removesuffix('s')} {key}: {value}"
-        for name in ("demos", "demo_selector", "adapter"):
-            if name in predictor:
-                yield f"{path}: {name}: {predictor[name]}"
+        yield from (f"{path}: {line}" for line in _predictor_lines(predictor))
     yield from _code_lines(source)
+
+
+def _predictor_lines(predictor: Mapping[str, Any]) -> Iterator[str]:
+    for line in str(predictor.get("instructions", "")).splitlines() or [""]:
+        yield f"instructions: {line}"
+    for name, field in _mapping(predictor, "fields").items():
+        more = {key: value for key, value in field.items() if key not in ("role", "type", "desc")}
+        yield f"{field.get('role')} {name}: {field.get('type')}{_words(field.get('desc'), more)}"
+    for name in ("types", "config"):
+        for key, value in _mapping(predictor, name).items():
+            yield f"{name.removesuffix('s')} {key}: {value}"
+    for name in ("demos", "demo_selector", "adapter"):
+        if name in predictor:
+            yield f"{name}: {predictor[name]}"
 
 
 def _code_lines(source: Mapping[str, Any]) -> Iterator[str]:

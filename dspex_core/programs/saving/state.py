@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from dspex_core.adapters.stored import adapter_to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from dspex_core.adapters.base import Adapter
     from dspex_core.programs.demos.selector import DemoSelector
@@ -113,6 +114,15 @@ def _is_setting(value: Any) -> bool:
     """Whether it is a number, a text, or a flat collection of them, as sampling parameters are."""
     parts = value if isinstance(value, list | tuple) else value.values() if isinstance(value, Mapping) else [value]
     return all(isinstance(part, str | int | float | None) for part in parts)
+
+
+@contextmanager
+def noted(problems: list[str], *kinds: type[Exception], before: str = "") -> Iterator[None]:
+    """Note an error of these kinds among the problems, so that all of them are found before one is raised."""
+    try:
+        yield
+    except kinds as error:
+        problems.append(f"{before}{error}")
 
 
 def damage(state: Any) -> list[str]:

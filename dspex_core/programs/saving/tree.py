@@ -10,7 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from dspex_core.config.contracts import Listener
 
@@ -52,14 +52,19 @@ def walk(
         seen.add(id(value))  # containers, too: one may hold itself
     if isinstance(value, Node):
         yield path or "self", value
-        for name, child in vars(value).items():
-            yield from walk(f"{path}.{name}" if path else name, child, seen, is_left_out)
-    elif isinstance(value, list | tuple):
-        for index, child in enumerate(value):
-            yield from walk(f"{path}[{index}]", child, seen, is_left_out)
-    elif isinstance(value, dict):
-        for key, child in value.items():
-            yield from walk(f"{path}[{key!r}]", child, seen, is_left_out)
+    for step, child in _parts(value, repr):
+        yield from walk(f"{path}{step}" if path else step.removeprefix("."), child, seen, is_left_out)
+
+
+def _parts(value: Any, written: Callable[[Any], str]) -> Iterable[tuple[str, Any]]:
+    """Return the parts of a module or a container, each with the step that leads to it; `written` writes a key."""
+    if isinstance(value, Node):
+        return ((f".{name}", child) for name, child in vars(value).items())
+    if isinstance(value, list | tuple):
+        return ((f"[{index}]", child) for index, child in enumerate(value))
+    if isinstance(value, dict):
+        return ((f"[{written(key)}]", child) for key, child in value.items())
+    return ()
 
 
 def sub_modules(root: Node, wanted: type, *, skip_compiled: bool) -> Iterator[tuple[str, Any]]:
@@ -74,13 +79,8 @@ def sub_modules(root: Node, wanted: type, *, skip_compiled: bool) -> Iterator[tu
             seen.add(id(value))
         if isinstance(value, wanted):
             yield path, value
-        if isinstance(value, Node):
-            if not (skip_compiled and vars(value).get("_compiled")):
-                waiting.extend((f"{path}.{name}", child) for name, child in vars(value).items())
-        elif isinstance(value, list | tuple):
-            waiting.extend((f"{path}[{index}]", child) for index, child in enumerate(value))
-        elif isinstance(value, dict):
-            waiting.extend((f"{path}[{key}]", child) for key, child in value.items())
+        if not (skip_compiled and isinstance(value, Node) and vars(value).get("_compiled")):
+            waiting.extend((f"{path}{step}", child) for step, child in _parts(value, str))
 
 
 def replace(root: Node, old: Node, new: Node) -> None:
