@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.plain.data import to_json
+from dspex_core.plain.data import json_text, to_json
 from dspex_core.plain.prompt_values import PromptValue
 from dspex_core.signatures.signature import MISSING
 
@@ -46,5 +45,4 @@ def to_text(value: Any) -> str:
         return value
     if isinstance(value, PromptValue) and value.is_text and isinstance(shown := value.format(), str):
         return shown
-    plain = to_json(value)
-    return plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
+    return json_text(to_json(value))

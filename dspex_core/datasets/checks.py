@@ -20,26 +20,23 @@ class Row(Protocol):
         """Return the inputs by name."""
 
 
-def problem_of(
-    examples: Sequence[Any], role: str, *, needs_inputs: bool = True, row_type: type = Example
-) -> str | None:
+def problem_of(examples: Sequence[Any], role: str, *, needs_inputs: bool) -> str | None:
     """Return why examples cannot be used, or `None`.
 
     Args:
         examples: The examples.
         role: Their name in the message, such as `"trainset"`.
-        needs_inputs: Whether an `Example` has to name its inputs.
-        row_type: The type that each of them needs to have.
+        needs_inputs: Whether each has to name its inputs.
     """
     if not isinstance(examples, Iterable):
         return f"the {role} must be a list of examples, not {value_text(examples, 200)}"
     if not examples:
         return f"the {role} is empty: pass at least one example (has a filter removed all?)"
     for number, example in enumerate(examples, 1):
-        if not isinstance(example, row_type):
+        if not isinstance(example, Example):
             fix = "write Example(row).with_inputs('name', ...)"
             return f"row {number} of the {role} is not an Example but {value_text(example, 200)}: {fix}"
-        if needs_inputs and isinstance(example, Example) and not example.input_keys:
+        if needs_inputs and not example.input_keys:
             fix = "call with_inputs('name', ...) on it"
             return f"the inputs of row {number} of the {role} are not known, {value_text(example, 200)}: {fix}"
     return None

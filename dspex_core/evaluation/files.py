@@ -21,6 +21,7 @@ from dspex_core.errors import ArtifactError, ConfigurationError
 from dspex_core.errors.foreign_code import foreign_code
 from dspex_core.evaluation.case import CaseResult
 from dspex_core.evaluation.rows import records_of, rows_of
+from dspex_core.plain.data import json_text
 from dspex_core.storage.files import read_file, write_atomically
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def _csv(rows: Rows) -> str:
 
 
 def _cell(value: Any) -> str:
-    return value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
+    return "" if value is None else json_text(value)
 
 
 def _as_csv(header: Mapping[str, Any], cases: Sequence[CaseResult]) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors.foreign_code import foreign_code
 from dspex_core.evaluation.rows import rows_of
+from dspex_core.plain.data import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +32,5 @@ def table_of(metric: str, cases: Sequence[CaseResult], *, rows: int | None = Non
 
 
 def _cell(value: Any, room: int) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    text = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+    text = " ".join("".join(sign if sign.isprintable() else " " for sign in json_text(value)).split())
     return text if len(text) <= room else f"{text[: room - 1]}…"

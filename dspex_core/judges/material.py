@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from dspex_core.adapters.markers import OPEN, SPACE
 from dspex_core.errors import ConfigurationError
 from dspex_core.example import Example, Record
-from dspex_core.plain.data import to_json
+from dspex_core.plain.data import json_text, to_json
 from dspex_core.plain.prompt_values import PromptValue
 
 FENCED = """\
@@ -110,7 +109,7 @@ def text_of(value: Any) -> str:
         value = value.format()
         if not isinstance(value, str):
             raise ConfigurationError("a judge reads texts, no images, audio or files: leave them out with fields=[...]")
-    return value if isinstance(value, str) else json.dumps(to_json(value), ensure_ascii=False)
+    return value if isinstance(value, str) else json_text(to_json(value))
 
 
 def fenced(texts: Texts) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from dspex_core.plain.sets import with_ordered_sets
@@ -12,3 +13,8 @@ def to_json(value: Any) -> Any:
     from pydantic_core import to_jsonable_python  # comes with pydantic, which signatures load when needed
 
     return to_jsonable_python(with_ordered_sets(value), fallback=str)
+
+
+def json_text(data: Any) -> str:
+    """Return JSON data as a text: a text as it is, anything else as JSON."""
+    return data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)

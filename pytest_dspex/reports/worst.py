@@ -31,9 +31,9 @@ def scored_cases(result: EvaluationResult) -> list[ScoredCase]:
     return [ScoredCase(name, case.score.value, case.why) for name, case in zip(result.names, result.cases, strict=True)]
 
 
-def worst_lines(cases: Iterable[ScoredCase], *, below: float) -> list[str]:
-    """Return a line for each of the lowest scores below a value, and one that counts the rest."""
-    worst = sorted((case for case in cases if case.value < below), key=lambda case: case.value)
+def worst_lines(cases: Iterable[ScoredCase]) -> list[str]:
+    """Return a line for each of the lowest scores below 1, and one that counts the rest."""
+    worst = sorted((case for case in cases if case.value < 1), key=lambda case: case.value)
     rest = len(worst) - _SHOWN
-    more = [f"  ... and {rest} more below {below:.4g}"] if rest > 0 else []
+    more = [f"  ... and {rest} more below 1"] if rest > 0 else []
     return [*(f"  {case}" for case in worst[:_SHOWN]), *more]

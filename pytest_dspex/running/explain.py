@@ -20,4 +20,4 @@ def explain_comparison(op: str, left: object, right: object) -> list[str] | None
         f"{left.metric} {left.mean:.3f} {op} {right}",
         f"95 % interval {interval.low:.3f} to {interval.high:.3f}, n={len(left)}, {len(left.errors)} errors",
     ]
-    return [*lines, *worst_lines(scored_cases(left), below=1)]
+    return [*lines, *worst_lines(scored_cases(left))]

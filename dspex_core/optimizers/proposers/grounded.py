@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.optimizers.proposers.program_text import program_text, step_text
 from dspex_core.optimizers.proposers.writing import Writer
+from dspex_core.plain.data import json_text
 from dspex_core.plain.described import described
 from dspex_core.signatures.signature import InputField, OutputField, Signature
 
@@ -168,5 +168,5 @@ def _listed(rows: Iterable[Example | Record | Mapping[str, Any]]) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(described(value), ensure_ascii=False)
+    text = value if isinstance(value, str) else json_text(described(value))
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

@@ -15,23 +15,19 @@ if TYPE_CHECKING:
     from dspex_core.signatures.signature import Signature
 
 _ROOT = __name__.partition(".")[0]
+_LONGEST = 4000  # characters of the sources
 
 
-def program_text(program: Module, *, longest: int = 4000) -> str:
-    """Return the source of the user's classes in a program, and what each predictor takes and gives.
-
-    Args:
-        program: The program.
-        longest: After how many characters the sources are cut.
-    """
+def program_text(program: Module) -> str:
+    """Return the source of the user's classes in a program, cut where it is long, and what predictors take and give."""
     sources: dict[str, str] = {}
     for _, module in program.named_modules():
         kind = type(module)
         if not isinstance(module, Predictor) and kind.__module__.partition(".")[0] != _ROOT:
             sources.setdefault(kind.__qualname__, _source_of(kind))
     text = "\n\n".join(filter(None, sources.values()))
-    if len(text) > longest:
-        text = f"{text[:longest]}\n..."
+    if len(text) > _LONGEST:
+        text = f"{text[:_LONGEST]}\n..."
     steps = [f"{path} = {step_text(predictor)}" for path, predictor in program.named_predictors()]
     return masked("\n\n".join(filter(None, [text, "\n\n".join(steps)])))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from dspex_core.plain.data import json_text
 from dspex_core.programs.demos.stored import plain_demo
 
 if TYPE_CHECKING:
@@ -21,5 +22,5 @@ def values_in_words(values: Mapping[str, Any] | Record) -> str:
 
 
 def _shortened(value: Any) -> Any:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = json_text(value)
     return value if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."

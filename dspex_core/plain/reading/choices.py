@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
-from dspex_core.plain.data import to_json
+from dspex_core.plain.data import json_text, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,8 +45,7 @@ def choice(named: Mapping[str, Any], text: str) -> Any:
 
 def _name(value: Any) -> str:
     """Return a choice as it is written: text as it is, all else as JSON."""
-    plain = value if type(value) is str else to_json(value)
-    return plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
+    return value if type(value) is str else json_text(to_json(value))
 
 
 def undecorated(text: str) -> str:

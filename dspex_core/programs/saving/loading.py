@@ -53,5 +53,5 @@ def load(
         raise type(error)(error.reason, path=str(file), problems=error.problems) from error
     if not isinstance(program, Module):
         raise ArtifactError(f"holds a {type(program).__name__}, which is not a program", path=str(file))
-    warn_of_stale(changes, file, stacklevel=2)
+    warn_of_stale(changes, file)
     return program

@@ -62,9 +62,9 @@ def refuse_stale(changes: Sequence[str]) -> None:
         raise StaleArtifactError(f"{STALE}: recompile it, or delete the file", problems=changes)
 
 
-def warn_of_stale(changes: Sequence[str], path: str | PathLike[str], *, stacklevel: int) -> None:
-    """Emit a StaleArtifactWarning if there are changes."""
+def warn_of_stale(changes: Sequence[str], path: str | PathLike[str]) -> None:
+    """Emit a StaleArtifactWarning, for the line of the user's that loads, if there are changes."""
     if changes:
         lines = "".join(f"\n  {line}" for line in changes)
         advice = "Its words are used, not those of the source: recompile it, or delete the file."
-        warnings.warn(f"{path} {STALE}:{lines}\n{advice}", StaleArtifactWarning, stacklevel=stacklevel + 1)
+        warnings.warn(f"{path} {STALE}:{lines}\n{advice}", StaleArtifactWarning, stacklevel=3)

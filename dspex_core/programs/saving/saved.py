@@ -99,4 +99,4 @@ class Saved(Storable):
             self.load_state(stored if dspy.is_dspy_state(stored) else artifact_state(stored, ARTIFACT_KIND, path=path))
         except ArtifactError as error:
             raise type(error)(error.reason, path=str(path), problems=error.problems) from error
-        warn_of_stale(changes, path, stacklevel=2)
+        warn_of_stale(changes, path)
