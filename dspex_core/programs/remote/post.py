@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 
 _MOST = 32  # pieces of a message: those behind one that takes longer than expected wait for it
 _MESSAGES_SEEN = 8
-_WORTH_IT = 1 / 8  # of a full message; the rest is not divided further
-_ROUNDS_LEFT = 2  # messages for each slot that the rest is still enough for, so that workers end at about one time
+_WORTH_IT = 1 / 4  # of a full message; the rest is not divided further
 
 
 class Post:
@@ -61,8 +60,8 @@ class Post:
         with self._lock:
             longest = max(self._seconds, default=LONG_ENOUGH)
         fitting = LONG_ENOUGH / max(longest, LONG_ENOUGH / _MOST)
-        if left is not None:
-            fitting = max(fitting * _WORTH_IT, min(fitting, left / (_ROUNDS_LEFT * width)))
+        if left is not None:  # smaller towards the end, so that workers end at about one time
+            fitting = max(fitting * _WORTH_IT, min(fitting, left / width))
         return max(1, int(fitting))
 
     def exchange(self, pieces: Sequence[Piece]) -> Flow[list[Outcome]]:
