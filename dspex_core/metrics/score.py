@@ -16,6 +16,8 @@ from typing import Any, Self
 
 from dspex_core.example import Prediction
 
+_NUMBERS = (bool, int, float)
+
 
 @dataclass(frozen=True, slots=True)
 class Score:
@@ -92,16 +94,16 @@ def as_score(result: Any, metric: str = "") -> Score:
     """
     if isinstance(result, Score):
         return result
-    if _is_prediction(result) and "score" in result:
-        score = as_score(result["score"], metric)
-        details = result.get("details")
-        return Score(
-            score.value,
-            str(result.get("feedback") or score.feedback),
-            details if isinstance(details, Mapping) else score.details,
-        )
-    is_text = isinstance(result, str | bytes | bytearray)  # `float` would read the text "0.5"
-    if not is_text and not _is_prediction(result):
+    if _is_prediction(result):
+        if "score" in result:
+            score = as_score(result["score"], metric)
+            details = result.get("details")
+            return Score(
+                score.value,
+                str(result.get("feedback") or score.feedback),
+                details if isinstance(details, Mapping) else score.details,
+            )
+    elif not isinstance(result, str | bytes | bytearray):  # `float` would read the text "0.5"
         try:
             return Score(float(result))
         except (TypeError, ValueError, OverflowError):
@@ -117,8 +119,10 @@ def as_score(result: Any, metric: str = "") -> Score:
 
 def _is_prediction(result: Any) -> bool:
     """Whether a metric returned a prediction, ours or DSPy's: of the latter, `float` would lose the feedback."""
-    if isinstance(result, Prediction | bool | int | float):
-        return isinstance(result, Prediction)
+    if type(result) in _NUMBERS:  # as of most metrics
+        return False
+    if isinstance(result, Prediction):
+        return True
     return any(kind.__name__ == "Prediction" and kind.__module__.startswith("dspy.") for kind in type(result).__mro__)
 
 
