@@ -10,7 +10,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.adapters.answers import is_placeholder
-from dspex_core.plain.reading.forgiving import field_names, fits
+from dspex_core.plain.reading.annotations import bare_type
+from dspex_core.plain.reading.forgiving import field_names, fields_of, fits
 from dspex_core.plain.reading.numbers import as_written
 from dspex_core.plain.reading.texts import decoded, fenced, has_bullets, literal_readings
 from dspex_core.plain.repair import mended, repaired
@@ -139,6 +140,8 @@ def _only_output(signature: type[Signature], text: str, found: dict[str, Any] | 
     if found is not None and name not in found and not takes_prose:
         yield {name: found}
     for value in literal_readings(text.strip()):
+        if isinstance(value, dict) and name in value and name not in fields_of(bare_type(field.annotation)):
+            continue  # it is the object around the value, which does not fit
         if isinstance(value, str | list) or not takes_prose:
             yield {name: value}
     if not takes_prose and "{" not in text and ("\n" not in text.strip() or has_bullets(text)):

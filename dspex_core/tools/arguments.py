@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 Schema = Mapping[str, Any]
 
 _OF_JSON = {"string": str, "integer": int, "number": int | float, "boolean": bool, "array": list, "object": dict}
+_WRAPPERS = ("arguments", "args", "kwargs", "parameters", "input")
+_OF_CALLS = {*_WRAPPERS, "name", "tool", "tool_name", "type", "id"}
 _WITHOUT_VALUE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
@@ -59,6 +61,7 @@ class Arguments:
         from pydantic import ValidationError  # as in _validator
 
         if not self.is_open and not given.keys() <= self.schemas.keys():
+            given = self._without_wrapper(given)
             names = field_names(self.schemas, given)  # those in another case, or with spaces or dashes
             given = {names.get(name, name): value for name, value in given.items()}
         problems = [] if self.is_open else [f"{name!r} is unknown" for name in given if name not in self.schemas]
@@ -74,6 +77,12 @@ class Arguments:
         if problems:
             raise ValueError(f"the arguments do not fit: {'; '.join(problems)}. It takes: {self.text()}")
         return value
+
+    def _without_wrapper(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the arguments in a call that a model wrote where only they belong: `{"arguments": {...}}`."""
+        inner = [given[name] for name in _WRAPPERS if name in given]
+        is_call = len(inner) == 1 and isinstance(inner[0], Mapping) and given.keys() <= _OF_CALLS
+        return inner[0] if is_call and not any(name in self.schemas for name in given) else given
 
     def _read(self, taken: Mapping[str, Any]) -> Any:
         """Return arguments converted to their types, leniently if strict validation fails."""

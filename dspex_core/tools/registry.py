@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from dspex_core.errors import ConfigurationError, ToolExecutionError
+from dspex_core.plain.reading.called_names import called_name
 from dspex_core.tools.tool import Tool, as_tool
 
 if TYPE_CHECKING:
@@ -105,9 +106,10 @@ class ToolRegistry:
 
     def _found(self, name: str, args: Mapping[str, Any]) -> Tool:
         tools = self._all()
-        if name in tools:
-            return tools[name]
+        meant = called_name(name, tools)
+        if meant in tools:
+            return tools[meant]
         similar = difflib.get_close_matches(name, tools, n=1)
-        meant = f"; did you mean {similar[0]!r}?" if similar else "."
-        reason = f"there is no such tool{meant} There are: {', '.join(tools) or 'none'}"
+        hint = f"; did you mean {similar[0]!r}?" if similar else "."
+        reason = f"there is no such tool{hint} There are: {', '.join(tools) or 'none'}"
         raise ToolExecutionError(name, args, reason, kind="unknown_tool")

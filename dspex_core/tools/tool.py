@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from types import FunctionType
+from types import AsyncGeneratorType, FunctionType, GeneratorType
 from typing import TYPE_CHECKING, Any, Self
 
 from dspex_core.errors import ArtifactError, ConfigurationError, ToolArgumentsError, ToolExecutionError
@@ -248,8 +248,11 @@ class _Calling:
 
     def _result(self, outcome: Outcome) -> Any:
         error = outcome.error
-        if error is None:
+        if error is None and not (self.wraps and isinstance(outcome.result, GeneratorType | AsyncGeneratorType)):
             return outcome.result
+        if error is None:
+            reason = "it returned a generator, whose code has not run: the function must return its values, as a list"
+            raise ToolExecutionError(self.tool.name, self.args, reason)
         if outcome.kind != "raised":
             raise ToolExecutionError(self.tool.name, self.args, str(error), kind=outcome.kind)
         if self.wraps:

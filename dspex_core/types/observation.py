@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from dspex_core.example import Record
-from dspex_core.plain.display import error_text
+from dspex_core.plain.display import error_text, value_text
 from dspex_core.plain.sets import TooManyItemsError, with_ordered_sets
 
 MAX_CHARACTERS = 100_000
@@ -36,9 +36,16 @@ def _text(value: Any) -> str:
         return json.dumps(to_jsonable_python(with_ordered_sets(value), fallback=_plain), ensure_ascii=False)
     except TooManyItemsError as error:
         return error_text(error)
-    except (ValueError, TypeError, RecursionError):  # it contains itself, or bytes that are not text
-        return str(value)
+    except Exception:  # noqa: BLE001  it contains itself, or bytes that are not text; or a method of a user's fails
+        return _shown(value)
 
 
 def _plain(value: Any) -> Any:
-    return value.toDict() if isinstance(value, Record) else str(value)
+    return value.toDict() if isinstance(value, Record) else _shown(value)
+
+
+def _shown(value: Any) -> str:
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001  the class is the user's
+        return value_text(value, MAX_CHARACTERS)

@@ -11,6 +11,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from dspex_core.messages import FunctionCall, Message
 from dspex_core.plain.prompt_values import FunctionCalls
+from dspex_core.plain.reading.forgiving import means_nothing
 from dspex_core.plain.repair import repaired
 from dspex_core.types.observation import as_observation
 
@@ -197,12 +198,15 @@ def _normalized(call: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _arguments(given: Any) -> Any:
-    """Return arguments as data; they may be JSON text, or `""` if missing."""
-    if given is None or (isinstance(given, str) and not given.strip()):
+    """Return arguments as data; they may be JSON text, also encoded twice or in a list, or stand for none."""
+    if given is None or given in ("", []) or (isinstance(given, str) and means_nothing(given.strip() or "null")):
         return {}
+    if isinstance(given, list) and len(given) == 1 and isinstance(given[0], dict):
+        return given[0]
     if not isinstance(given, str):
         return given
     try:
-        return json.loads(given)
+        found = json.loads(given)
     except (ValueError, RecursionError):
         return next((found for found in repaired(given) if isinstance(found, dict)), given)
+    return found if isinstance(found, dict) else _arguments(found)

@@ -15,6 +15,7 @@ _AROUND = "\"'`*_ \t\r\n"
 _BETWEEN = re.compile(r"(?<=[^\W\d])[\s_-]+(?=[^\W\d])")  # not a minus: -1 is not 1
 _MEMBER = re.compile(r"[^\W\d]\w*\.(\w+)")
 _AFTER = ".!,;:"
+_CALL = re.compile(r"([^\W\d][\w.-]*)\(.*\)", re.DOTALL)
 
 
 def choices(annotation: Any) -> dict[str, Any]:
@@ -40,7 +41,8 @@ def choice(named: Mapping[str, Any], text: str) -> Any:
         similar = {id(found): found for called, found in named.items() if normal(called) == wanted and wanted}
         if similar:
             return next(iter(similar.values())) if len(similar) == 1 else name
-    return name
+    call = _CALL.fullmatch(undecorated(text))  # of a function that is one of the choices
+    return choice(named, call[1]) if call and not any("(" in called for called in named) else name
 
 
 def _name(value: Any) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.config import context, current
 from dspex_core.errors import ContextWindowExceededError
 from dspex_core.example import Prediction
+from dspex_core.plain.reading.called_names import called_name
 from dspex_core.programs.agents.trajectory import FINISH, Decision, ToolRequest
 from dspex_core.programs.base import Module
 from dspex_core.programs.predict import Predict
@@ -71,7 +72,9 @@ class NativeTurns:
             else:
                 break
         self._asked = found.tool_calls
-        calls = [ToolRequest(call.name, call.args) for call in self._asked.tool_calls] if self._asked else []
+        asked = self._asked.tool_calls if self._asked else []
+        names = [tool.name for tool in self._tools]
+        calls = [ToolRequest(called_name(call.name, names), call.args) for call in asked]
         decision = Decision(found.next_thought or "", calls or [ToolRequest(FINISH, {})])
         self._note(decision)
         return decision

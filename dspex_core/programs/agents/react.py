@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from dspex_core.config import current
 from dspex_core.errors import AdapterParseError, ConfigurationError, ContextWindowExceededError, ToolExecutionError
 from dspex_core.example import Prediction
 from dspex_core.plain.counts import whole_number
+from dspex_core.plain.reading.forgiving import means_nothing
 from dspex_core.programs.agents.native_turns import NativeTurns
 from dspex_core.programs.agents.trajectory import FINISH, TURN, Decision, ToolRequest, Trajectory
 from dspex_core.programs.base import has_stand_in, is_called_its_own_way
@@ -186,8 +187,21 @@ def _acting(signature: type[Signature], tools: Iterable[Tool]) -> type[Signature
         .append("trajectory", InputField(desc="what was thought, done and observed so far"), str)
         .append("next_thought", OutputField(), str)
         .append("next_tool_name", OutputField(), Literal[tuple(tool.name for tool in tools)])
-        .append("next_tool_args", OutputField(desc="a JSON object with the arguments by name"), dict[str, Any])
+        .append("next_tool_args", OutputField(desc="a JSON object with the arguments by name"), _arguments())
     )
+
+
+def _arguments() -> Any:
+    from pydantic import BeforeValidator  # heavy; the tools have loaded it
+
+    return Annotated[dict[str, Any], BeforeValidator(_given)]
+
+
+def _given(args: Any) -> Any:
+    """Return the arguments of a call; `finish`, for one, is often given null, an empty list or an empty text."""
+    if args is None or args == [] or (isinstance(args, str) and means_nothing(args.strip() or "null")):
+        return {}
+    return args[0] if isinstance(args, list) and len(args) == 1 else args
 
 
 def _extracting(signature: type[Signature]) -> type[Signature]:

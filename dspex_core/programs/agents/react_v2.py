@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from dspex_core.errors import AdapterParseError, ConfigurationError, ContextWindowExceededError, ToolExecutionError
 from dspex_core.example import Prediction
 from dspex_core.plain.counts import whole_number
+from dspex_core.plain.reading.called_names import called_name
 from dspex_core.programs.base import running
 from dspex_core.programs.built_in import BuiltIn
 from dspex_core.programs.predict import Predict
@@ -175,7 +176,7 @@ class _Run:
                 continue
             values.append(as_observation(value, limit=self._agent.max_observation_chars))
             failed.append(False)
-            if call.name == SUBMIT:
+            if self._meant(call.name) == SUBMIT:
                 answer = dict(value)
         results = ToolCallResults.from_tool_calls_and_values(calls, values, failed)
         event = {**self._pending, "tool_calls": calls.model_copy(update={"tool_call_results": results})}
@@ -186,9 +187,12 @@ class _Run:
         return answer
 
     def _called(self, name: str, args: Mapping[str, Any]) -> Flow[Any]:
-        if name == SUBMIT:
+        if self._meant(name) == SUBMIT:
             return self._agent.tools[SUBMIT].steps(args)
         return self._registry.steps(name, args)
+
+    def _meant(self, name: str) -> str:
+        return called_name(name, self._agent.tools)
 
 
 def _submit(signature: type[Signature]) -> Tool:
