@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
+from reprlib import recursive_repr
 from typing import TYPE_CHECKING, Any, Self, SupportsFloat
 
 from dspex_core.plain.prompt_values import FunctionTool
@@ -59,6 +60,7 @@ class Record:
     def __len__(self) -> int:
         return len(self.keys())
 
+    @recursive_repr()
     def __repr__(self) -> str:
         fields = ", ".join(f"{key}={value!r}" for key, value in self._store.items())
         return f"{type(self).__name__}({fields})"
@@ -120,8 +122,15 @@ class Record:
         return clone
 
     def toDict(self) -> dict[str, Any]:  # noqa: N802  DSPy's name
-        """Return the fields as a plain dict, nested records and pydantic models included."""
-        return {key: plain(value) for key, value in self._store.items()}
+        """Return the fields as a plain dict, nested records and pydantic models included.
+
+        Raises:
+            ValueError: A value holds itself, or is nested too deeply.
+        """
+        try:
+            return {key: plain(value) for key, value in self._store.items()}
+        except RecursionError as error:
+            raise ValueError(f"a value of {', '.join(self._store)} holds itself or is nested too deeply") from error
 
 
 class Example(Record):

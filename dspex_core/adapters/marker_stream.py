@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Literal
 
-from dspex_core.adapters.markers import BLANK, EXACT, LEAD, OPEN, SPACE, WRAP, end_of
+from dspex_core.adapters.markers import BLANK, EXACT, LEAD, OPEN, SPACE, WRAP, end_of, without_half_marker
 from dspex_core.adapters.quoted import COMPLETED, closing_fence, is_deeper, open_fence
 from dspex_core.adapters.streams import ScanningStream
 
@@ -130,4 +130,4 @@ class MarkerStream(ScanningStream):
         self._emit(chunks, written, last=last)
 
     def _rest(self, text: str) -> str:
-        return text.rstrip() if self._begun else text.strip()
+        return without_half_marker(text.rstrip()) if self._begun else text.strip()

@@ -27,6 +27,7 @@ LEAD = r"(?:[ \t\u00a0\u200b-\u200f\u2060\u3000\ufeff>*_#`\"'~+\-\u2022]|\d{1,3}
 BLANK = " \t\r\n\u00a0\u2028\u2029\u200b\u200e\u200f\u3000\ufeff"
 WRAP = r"[*_`\"'~]{0,6}+"
 _QUOTED = re.compile(r"^[ \t]*> ?", re.MULTILINE)
+_HALF = re.compile(r"\n[ \t]*\[(?:\[[ \t]*(?:#(?:#[ \t]*(?:\w+[ \t]*(?:##?[ \t]*\]?)?)?)?)?)?\Z")
 _EMPHASIS = re.compile(r"[*_`\"'~]+\Z")
 
 
@@ -120,10 +121,18 @@ class Markers:
             yield marker.name, content
 
     def _ended(self, sections: list[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Return the sections without the mark of the end; an output may have its name."""
+        """Return the sections without the mark of the end, also a half one; an output may have its name."""
+        if sections:
+            name, content = sections[-1]
+            sections[-1] = name, without_half_marker(content)
         if not self.end_is_apart:
             return sections[:-1] if len(sections) > 1 and sections[-1] == (COMPLETED, "") else sections
         return sections
+
+
+def without_half_marker(text: str) -> str:
+    """Return the text under a marker without the beginning of another on its last line, where a reply broke off."""
+    return _HALF.sub("", text).rstrip() if text.rpartition("\n")[2].lstrip()[:1] == "[" else text
 
 
 def end_of(match: re.Match[str]) -> int:
@@ -160,6 +169,8 @@ def plain_answer(signature: type[Signature], text: str) -> Mapping[str, str] | N
     found = dict(zip(names, map(str.strip, parts[2::2]), strict=True))
     if len(found) != len(names):
         return None
+    if names and names[-1] != COMPLETED:
+        found[names[-1]] = without_half_marker(found[names[-1]])
     found.pop(COMPLETED, None)
     return found or None
 

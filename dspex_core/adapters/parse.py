@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
+from dspex_core.adapters.cut_off import BREAKS_OFF, in_an_open_object
 from dspex_core.adapters.thinking import regions
 from dspex_core.errors import AdapterParseError, SignatureError
 from dspex_core.plain.display import error_text
@@ -66,8 +67,23 @@ def read_reply(
     """Return the outputs in a reply: after the model's thinking, in the first matching format.
 
     Raises:
-        AdapterParseError: No answer in the reply can be read; the error is about the likeliest one.
+        AdapterParseError: No answer in the reply can be read; the error is about the likeliest one. Or the reply may
+            break off in an output.
     """
+
+    def read(text: str) -> dict[str, Any]:
+        return _read(signature, text, formats=formats, adapter_name=adapter_name)
+
+    outputs = read(text)
+    cut = in_an_open_object(signature, text, outputs, read)
+    if cut:
+        raise AdapterParseError(
+            adapter_name=adapter_name, signature=signature, lm_response=text, invalid=dict.fromkeys(cut, BREAKS_OFF)
+        )
+    return outputs
+
+
+def _read(signature: type[Signature], text: str, *, formats: Sequence[Format], adapter_name: str) -> dict[str, Any]:
     first = formats[0]
     plain = first.plain(signature, text) if first.plain is not None else None
     if plain is not None:

@@ -81,6 +81,8 @@ def credentials_in(url: str) -> list[str]:
 
 def _parts(url: str, kind: str) -> SplitResult:
     """Split an HTTP URL."""
+    if re.search(r"[\x00-\x1f\x7f]", url.strip()):  # `urlsplit` leaves some of them out
+        raise AddressError(f"the {kind} {shown_address(url)!r} holds a line break or another control character")
     try:
         parts = urlsplit(url.strip())
         host, _ = parts.hostname or "", parts.port

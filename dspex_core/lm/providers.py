@@ -325,7 +325,7 @@ def _check(target: Target, base_url: str | None, key: str | None) -> None:
     if target.engine == "direct" and base_url is None:
         message = f"{provider.name} has no address; set {provider.base_env[0]} or give the LM an api_base"
         raise LMNotConfiguredError(message, model=target.model, provider=provider.name)
-    if base_url is not None and not base_url.startswith(("http://", "https://")):
+    if base_url is not None and not base_url.lower().startswith(("http://", "https://")):
         message = f"the address {shown_address(base_url)!r} must begin with http:// or https://"
         raise LMNotConfiguredError(message, model=target.model, provider=provider.name)
     # A server at the user's own address may need no key.
@@ -349,6 +349,8 @@ def _base_url(provider: Provider, api_base: str | None) -> str | None:
     given = api_base or _from_env(provider.base_env)
     if not given:
         return provider.base_url
+    if not isinstance(given, str):
+        raise ConfigurationError(f"an LM's address is a text, such as 'http://localhost:8000/v1', not {given!r:.100}")
     base_url = _tidy(given)
     if provider is _OLLAMA and not base_url.endswith("/v1"):
         return AddressText(f"{base_url}/v1")  # users give the address of Ollama's native API, as for LiteLLM

@@ -15,6 +15,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from dspex_core.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -180,7 +182,12 @@ def without_secrets(parameters: Mapping[Any, Any], drops: Callable[[str], bool] 
         parameters: They are not changed.
         drops: Returns whether to leave out the value of a name; `is_private` leaves out addresses, too.
     """
-    return _without(parameters, within="", drops=drops)
+    try:
+        return _without(parameters, within="", drops=drops)
+    except RecursionError as error:
+        names = ", ".join(map(repr, parameters))
+        message = f"one of {names} holds itself or is nested too deeply: give plain JSON data"
+        raise ConfigurationError(message) from error
 
 
 def with_hidden_secrets(value: Any) -> Any:

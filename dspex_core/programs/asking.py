@@ -6,12 +6,13 @@ with the bad reply and what was wrong with it; once the adapter's fallback.
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from dspex_core.adapters.cut_off import with_its_text_ended
+from dspex_core.adapters.cut_off import BREAKS_OFF, cut_in_two, with_its_text_ended
 from dspex_core.adapters.shown_fields import without
 from dspex_core.config import current
 from dspex_core.errors import AdapterParseError, TruncatedReplyError
@@ -19,6 +20,7 @@ from dspex_core.flow.steps import Call, SyncOrAsync
 from dspex_core.lm.cut_off import truncated
 from dspex_core.messages import LMRequest, Message
 from dspex_core.plain.attributes import attributes
+from dspex_core.plain.reading.choices import normal_name
 from dspex_core.programs.native_tools import read_with_calls, request_with_tools
 from dspex_core.telemetry.spans import Span
 
@@ -215,15 +217,47 @@ def _read(lm: LanguageModel, adapter: Adapter, question: Question, response: LMR
     read = []
     for output in response.outputs:
         try:
-            read.append(question.read(adapter, output))
+            found = question.read(adapter, output)
+            if output.is_cut_off:
+                _refuse_halves(adapter, question, output, found)
+            read.append(found)
         except AdapterParseError as error:
             if not output.is_cut_off:
                 raise
-            found = _read_cut_off(adapter, question, output)
-            if found is None:
+            ended = _read_cut_off(adapter, question, output)
+            if ended is None:
                 raise truncated(error, output, {**lm.config, **question.config}) from error
-            read.append(found)
+            read.append(ended)
     return read
+
+
+def _refuse_halves(adapter: Adapter, question: Question, output: LMOutput, found: Outputs) -> None:
+    """Refuse a reply that was cut off in an output, unless that is a text, or before one.
+
+    Raises:
+        AdapterParseError: It was.
+    """
+    halves: tuple[str, ...]
+    if question.tools is not None:
+        halves = () if not output.tool_calls or _is_json(output.tool_calls[-1].arguments) else ("tool_calls",)
+    else:
+        asked = without(question.signature, *(question.apart or reasoning_outputs(question.signature)))
+        halves = cut_in_two(asked, output.text, found, partial(adapter.parse, asked))
+    if halves:
+        raise AdapterParseError(
+            adapter_name=type(adapter).__name__,
+            signature=question.signature,
+            lm_response=output.text,
+            invalid=dict.fromkeys(halves, BREAKS_OFF),
+        )
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _read_cut_off(adapter: Adapter, question: Question, output: LMOutput) -> Outputs | None:
@@ -232,9 +266,12 @@ def _read_cut_off(adapter: Adapter, question: Question, output: LMOutput) -> Out
     if ended is None:
         return None
     try:
-        return question.read(adapter, replace(output, text=ended))
+        found = question.read(adapter, replace(output, text=ended))
     except AdapterParseError:
         return None
+    written = normal_name(output.text)
+    is_whole = all(normal_name(name) in written for name in question.asked.output_fields if name not in question.apart)
+    return found if is_whole else None
 
 
 def _ask_in_two_steps(

@@ -17,14 +17,15 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import ArtifactError, MissingArtifactError
+from dspex_core.plain.display import value_text
 from dspex_core.storage.files import read_file, write_atomically
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterator, Mapping
 
 _FORMAT = "dspex-artifact"
@@ -76,11 +77,25 @@ def refuse_pickle(path: str | os.PathLike[str]) -> None:
     """Raise for the name of a pickle, which is neither written nor read.
 
     Raises:
-        ArtifactError: `path` names a pickle.
+        ArtifactError: `path` names a pickle, or is not a path.
     """
+    refuse_other_than_path(path)
     if Path(path).suffix in {".pkl", ".pickle"}:
         message = "is a pickle, which is neither written nor loaded: loading one runs its code. Use a .json file"
         raise ArtifactError(message, path=str(path))
+
+
+def refuse_other_than_path(path: object) -> None:
+    """Raise for what cannot be the path of a file.
+
+    Raises:
+        ArtifactError: It is neither a text nor a path object, or it holds a NUL.
+    """
+    name = os.fspath(path) if isinstance(path, str | os.PathLike) else None
+    if not isinstance(name, str):
+        raise ArtifactError(f"a file is given as its path, such as 'program.json', not as {value_text(path, 100)}")
+    if "\0" in name:
+        raise ArtifactError(f"the path {name!r} cannot be used: it has a NUL")
 
 
 def read_artifact(path: str | os.PathLike[str], kind: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from dspex_core.lm.engines.replies import Stream, read_completion, read_reply
 from dspex_core.lm.engines.transport import HTTPClient, HTTPReply
 from dspex_core.lm.engines.vectors import to_vectors
 from dspex_core.lm.engines.wire import wire_format
+from dspex_core.messages.canonical import unwritable
 from dspex_core.plain.secrets import SecretBytes, SecretMapping, without_frames
 
 if TYPE_CHECKING:
@@ -39,7 +40,16 @@ _HEADERS = {
     "User-Agent": "pytest-dspex",
 }
 _FOR_LITELLM = frozenset(("drop_params", "allowed_openai_params", "additional_drop_params"))  # omitted defaults
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def _encode(payload: Any) -> str:
+    try:
+        return _json(payload)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise unwritable(error) from error
+
+
 # OpenAI's reasoning models refuse `max_tokens` and take the same limit under its newer name.
 _REASONING_MODEL = re.compile(r"o\d|gpt-5")
 

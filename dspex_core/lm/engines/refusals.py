@@ -26,6 +26,7 @@ from dspex_core.lm.engines.error_words import (
 )
 from dspex_core.lm.engines.waiting import seconds_to_wait
 from dspex_core.lm.engines.wire.base import DeclinedError, RefusedError
+from dspex_core.plain.secrets import shown_address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,8 +81,15 @@ def refusal(endpoint: Endpoint, status: int, headers: Mapping[str, str], body: b
         said = _explanation(data)
     except (ValueError, RecursionError):
         data, said = None, _Explanation()
-    default = body[:_EXCERPT].decode(errors="replace") or f"HTTP status {status}, without an explanation"
+    default = body[:_EXCERPT].decode(errors="replace") or f"HTTP status {status}, {_unexplained(headers)}"
     return _error(endpoint, status, headers, said, default=default, body=data)
+
+
+def _unexplained(headers: Mapping[str, str]) -> str:
+    place = headers.get("location", "").partition("?")[0]
+    if not place:
+        return "without an explanation"
+    return f"a redirect to {shown_address(place)!r}, which is not followed: give that server's address, if it is right"
 
 
 def error_in_reply(endpoint: Endpoint, error: RefusedError | DeclinedError, headers: Mapping[str, str]) -> LMError:

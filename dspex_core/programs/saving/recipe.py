@@ -25,6 +25,7 @@ from dspex_core.programs.saving.tree import walk
 from dspex_core.signatures.signature import SignatureMeta
 from dspex_core.signatures.stored import signature_from_json, signature_to_json
 from dspex_core.signatures.trusted_types import find_type
+from dspex_core.storage.artifacts import refuse_other_than_path
 from dspex_core.storage.class_paths import class_path, find_class, find_function
 
 if TYPE_CHECKING:
@@ -35,7 +36,12 @@ _DAMAGED = "is a damaged artifact: it lacks a part of the program"
 
 
 def recipe_file(path: str | PathLike[str]) -> Path:
-    """Return the file of a whole program: `path` itself if it is a `.json`, else `program.json` in that folder."""
+    """Return the file of a whole program: `path` itself if it is a `.json`, else `program.json` in that folder.
+
+    Raises:
+        ArtifactError: It is not a path.
+    """
+    refuse_other_than_path(path)
     return Path(path) if Path(path).suffix == ".json" else Path(path) / "program.json"
 
 
