@@ -250,10 +250,11 @@ _NAMES = {
 }
 # DSPy's other names, which `dspy_paths.top_level` has.
 _OF_DSPY = (
-    "AvatarOptimizer BaseModule BetterTogether BootstrapFewShotWithOptuna BootstrapFinetune COPRO "
-    "CodeExecutionError CodeInterpreterError ColBERTv2 DSPY_CACHE DSPyError Ensemble Flex GEPA InferRules "
-    "LMConfigurationError LMUnexpectedError LMUnsupportedModelError MIPROv2 Provider Retrieve SIMBA "
-    "SignatureMeta TrainingJob bootstrap_trace_data cache configure_cache configure_dspy_loggers "
+    "Assistant AvatarOptimizer BaseModule BetterTogether BootstrapFewShotWithOptuna BootstrapFinetune COPRO "
+    "CodeExecutionError CodeInterpreterError ColBERTv2 DSPY_CACHE DSPyError Developer Ensemble Flex GEPA InferRules "
+    "LMConfig LMConfigurationError LMMessage LMUnexpectedError LMUnsupportedModelError MIPROv2 Provider Retrieve SIMBA "
+    "SignatureMeta System ToolCall ToolResult TrainingJob User bootstrap_trace_data cache configure_cache "
+    "configure_dspy_loggers "
     "disable_litellm_logging disable_logging enable_litellm_logging enable_logging ensure_signature "
     "infer_prefix is_retryable_lm_error load_settings make_signature"
 )

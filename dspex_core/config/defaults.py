@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.config.contracts import LanguageModel
+from dspex_core.config.given_stream import GivenStream, given_stream
 from dspex_core.errors import ConfigurationError
 from dspex_core.storage.settings_files import read_settings, write_settings
 
@@ -65,6 +66,7 @@ class Settings:
             in a pytest session that calls models.
         attempt: Which of the attempts at one example is made, from 1; each asks a sampled request anew, see `Evaluate`.
         stream: Receives the pieces of replies while they arrive; `streamify` sets it.
+        experimental: Whether calling an LM returns the `LMResponse` instead of a list.
         executor: Whose workers run the examples of `Evaluate`, `Parallel` and `batch`; `None` for this process.
     """
 
@@ -96,6 +98,7 @@ class Settings:
     stream: ReplyRouter | None = None
     judge_lm: LanguageModel | None = None
     executor: Executor | None = None
+    experimental: bool = False
 
 
 REPLAY_VARIABLE = "DSPEX_REPLAY"  # set to any value, the process calls no model
@@ -107,7 +110,7 @@ _NAMES = frozenset(_ORDER)
 _values_of = operator.attrgetter(*_ORDER)
 # A file must not enable calls in a replaying process.
 _STORED = _NAMES - {"replay_only", "recorded_only", "resample", "attempt"}
-_DSPY_NAMES = {"usage_tracker": "usage"}
+_DSPY_NAMES = {"usage_tracker": "usage", "send_stream": "stream"}
 _WITHOUT_EFFECT = {
     "branch_idx": 0,
     "caller_modules": None,
@@ -241,7 +244,8 @@ class _Config:
     def __getattr__(self, name: str) -> Any:
         known = _DSPY_NAMES.get(name, name)
         if name == "send_stream":  # as DSPy calls the way into the iterator of `streamify`
-            return self.current().stream
+            stream = self.current().stream
+            return stream.target if isinstance(stream, GivenStream) else stream
         if name in _WITHOUT_EFFECT:
             return _WITHOUT_EFFECT[name]
         if known not in _NAMES:
@@ -291,6 +295,8 @@ def _checked(values: dict[str, Any]) -> dict[str, Any]:
     for name, fix in _OBJECTS.items():
         if not _is_object(name, values.get(name)):
             raise ConfigurationError(f"the setting {name!r} must be an object, not {values[name]!r:.200}: write {fix}")
+    if "send_stream" in values:
+        values = {**values, "send_stream": given_stream(values["send_stream"])}
     return {_DSPY_NAMES.get(name, name): value for name, value in values.items() if name not in _WITHOUT_EFFECT}
 
 

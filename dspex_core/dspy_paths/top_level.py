@@ -13,6 +13,16 @@ from dspex_core.dspy_paths.primitives import BaseModule, CodeExecutionError, Cod
 from dspex_core.dspy_paths.utils.exceptions import DSPyError
 from dspex_core.errors import LMConfigurationError, LMUnexpectedError, LMUnsupportedModelError, is_retryable_lm_error
 from dspex_core.lm.request_cache import configure_cache, current_cache
+from dspex_core.messages.typed import (
+    Assistant,
+    Developer,
+    LMConfig,
+    LMMessage,
+    System,
+    ToolCall,
+    ToolResult,
+    User,
+)
 from dspex_core.optimizers.better_together import BetterTogether
 from dspex_core.optimizers.bootstrap_optuna import BootstrapFewShotWithOptuna
 from dspex_core.optimizers.copro import COPRO
@@ -38,6 +48,7 @@ __all__ = [
     "COPRO",
     "GEPA",
     "SIMBA",
+    "Assistant",
     "AvatarOptimizer",
     "BaseModule",
     "BetterTogether",
@@ -47,17 +58,24 @@ __all__ = [
     "CodeInterpreterError",
     "ColBERTv2",
     "DSPyError",
+    "Developer",
     "Ensemble",
     "Flex",
     "InferRules",
+    "LMConfig",
     "LMConfigurationError",
+    "LMMessage",
     "LMUnexpectedError",
     "LMUnsupportedModelError",
     "MIPROv2",
     "Provider",
     "Retrieve",
     "SignatureMeta",
+    "System",
+    "ToolCall",
+    "ToolResult",
     "TrainingJob",
+    "User",
     "bootstrap_trace_data",
     "configure_cache",
     "configure_dspy_loggers",

@@ -15,14 +15,15 @@ from dspex_core.config.contracts import LayeredRecorder
 from dspex_core.errors import BudgetExceededError, ConfigurationError, LMError, StraySignalError
 from dspex_core.flow.steps import Call, Flow, SyncOrAsync, adrive, drive
 from dspex_core.lm import openai_form
+from dspex_core.lm.asked import plain_request, request_of, to_keep
 from dspex_core.lm.call_result import CallResult
 from dspex_core.lm.cut_off import warn_if_cut_off
 from dspex_core.lm.history import CallLog, HistoryEntry, note
 from dspex_core.lm.limits.budget import within_budget
-from dspex_core.lm.options import is_plain
 from dspex_core.lm.recorded import recorder_of, through
 from dspex_core.lm.streaming import aiterate, emitting, iterate
-from dspex_core.messages import LMRequest, LMResponse, Message, tool_from_json
+from dspex_core.messages import LMRequest, LMResponse
+from dspex_core.messages.typed import LMConfig
 from dspex_core.plain.secrets import is_private, without_secrets
 from dspex_core.telemetry.spans import in_span
 
@@ -44,7 +45,8 @@ class BaseLM:
     """A language model. A subclass needs `complete`, and `acomplete` if it can wait without a thread.
 
     DSPy's forms work, too: `forward(prompt, messages, **config)` (or `aforward`) returns a response like OpenAI's
-    client, or `__call__` (or `acall`) returns a list of texts.
+    client, or `__call__` (or `acall`) returns a list of texts. With `forward_contract = "typed_lm"` in the class,
+    `forward(request)` gets the `LMRequest` and returns an `LMResponse`.
 
     Args:
         model: The model's name, as `provider/model` for the built-in client.
@@ -67,6 +69,7 @@ class BaseLM:
     keeps_budget: ClassVar[bool] = False
     history_length: ClassVar[int] = _HISTORY_LENGTH
     callbacks: Sequence[Listener] = ()
+    forward_contract: ClassVar[str] = "legacy"
     model_type: Literal["chat", "text", "responses"] = "chat"
     cache: bool = True
     num_retries: int = 3
@@ -151,13 +154,24 @@ class BaseLM:
 
     def _forwarded(self, prompt: str | None, messages: Any, config: dict[str, Any]) -> LMRequest:
         """Return the request of a subclass's `super().forward(...)`, which may have the defaults by now."""
-        return self.prepared(_plain_request(prompt, messages, config).with_defaults({}))
+        return self.prepared(plain_request(prompt, messages, config).with_defaults({}))
 
     def _forwarding(self, request: LMRequest) -> Flow[LMResponse]:
         """Answer by `forward`, which gets what the call says: as in DSPy, it adds `self.kwargs` itself."""
+        if self.forward_contract == "typed_lm":
+            return (yield from self._typed(replace(request, model=self.model, config=LMConfig(request.config))))
         arguments = openai_form.call_arguments(request, besides=self.config)
         reply = yield SyncOrAsync(Call(self.forward, (), arguments), Call(self.aforward, (), arguments))
         return openai_form.response_of(reply, self.model)
+
+    def _typed(self, request: LMRequest) -> Flow[LMResponse]:
+        """Answer by a `forward` or an `aforward` that takes the request itself."""
+        by_forward, by_aforward = Call(self.forward, (request,)), Call(self.aforward, (request,))
+        if type(self).aforward is BaseLM.aforward:
+            by_aforward = by_forward
+        elif type(self).forward is BaseLM.forward:
+            by_forward = by_aforward
+        return openai_form.response_of((yield SyncOrAsync(by_forward, by_aforward)), self.model)
 
     def request(self, request: LMRequest) -> LMResponse:
         """Answer a program's request: from the cassette where there is one, else live."""
@@ -168,28 +182,41 @@ class BaseLM:
         return await adrive(self.steps(request))
 
     def __call__(
-        self, prompt: str | None = None, messages: Sequence[Mapping[str, Any]] | None = None, **config: Any
-    ) -> list[Any]:
-        """Ask with a prompt or with chat messages.
+        self,
+        *items: Any,
+        prompt: str | None = None,
+        messages: Sequence[Mapping[str, Any]] | None = None,
+        request: LMRequest | None = None,
+        **config: Any,
+    ) -> Any:
+        """Ask with a prompt, with chat messages, or with the items of a typed call: `lm(System("..."), User("..."))`.
 
         Returns:
-            The text of each of the `n` outputs; an output with more than text is a dict with `"text"` and, if present,
+            The `LMResponse` for a request, and with the setting `experimental`. Else a list with the text of each of
+            the `n` outputs; an output with more than text is a dict with `"text"` and, if present,
             `"reasoning_content"`, `"tool_calls"`, `"logprobs"` and `"citations"`.
         """
-        return openai_form.said(drive(self._steps(_plain_request(prompt, messages, config))))
+        asked = request_of(items, config, prompt=prompt, messages=messages, request=request)
+        return _returned(drive(self._steps(asked)), items, request)
 
     async def acall(
-        self, prompt: str | None = None, messages: Sequence[Mapping[str, Any]] | None = None, **config: Any
-    ) -> list[Any]:
+        self,
+        *items: Any,
+        prompt: str | None = None,
+        messages: Sequence[Mapping[str, Any]] | None = None,
+        request: LMRequest | None = None,
+        **config: Any,
+    ) -> Any:
         """Call the LM without blocking the event loop."""
-        return openai_form.said(await adrive(self._steps(_plain_request(prompt, messages, config))))
+        asked = request_of(items, config, prompt=prompt, messages=messages, request=request)
+        return _returned(await adrive(self._steps(asked)), items, request)
 
     def try_call(
         self, prompt: str | None = None, messages: Sequence[Mapping[str, Any]] | None = None, **config: Any
     ) -> CallResult:
         """Call the LM; return a failure instead of raising it."""
         try:
-            return CallResult(self.request(_plain_request(prompt, messages, config)))
+            return CallResult(self.request(plain_request(prompt, messages, config)))
         except (LMError, BudgetExceededError) as error:
             return CallResult(error=error)
 
@@ -198,7 +225,7 @@ class BaseLM:
     ) -> CallResult:
         """`try_call` without blocking the event loop."""
         try:
-            return CallResult(await self.arequest(_plain_request(prompt, messages, config)))
+            return CallResult(await self.arequest(plain_request(prompt, messages, config)))
         except (LMError, BudgetExceededError) as error:
             return CallResult(error=error)
 
@@ -213,13 +240,13 @@ class BaseLM:
         Raises:
             LMError: While iterating: the call failed. After the first piece it is not retried.
         """
-        return iterate(_plain_request(prompt, messages, config), self.steps)
+        return iterate(plain_request(prompt, messages, config), self.steps)
 
     def astream(
         self, prompt: str | None = None, messages: Sequence[Mapping[str, Any]] | None = None, **config: Any
     ) -> AsyncGenerator[LMChunk, None]:
         """`stream` without blocking the event loop: the call is made in a task."""
-        return aiterate(_plain_request(prompt, messages, config), self.steps)
+        return aiterate(plain_request(prompt, messages, config), self.steps)
 
     def steps(self, request: LMRequest) -> Flow[LMResponse]:
         """Answer a program's request as part of another flow: `yield from lm.steps(request)`."""
@@ -251,7 +278,7 @@ class BaseLM:
         if settings.usage is not None:
             settings.usage.add(self.model, response)
         if not settings.disable_history:
-            asked = _to_keep(request)
+            asked = to_keep(request)
             entry = HistoryEntry(self.model, asked, response, time.time(), self.model_type)
             note(entry, self.history, settings.max_history_size)
         return response
@@ -344,6 +371,12 @@ class BaseLM:
         return f"{type(self).__name__}({self.model!r}{config})"
 
 
+def _returned(response: LMResponse, items: tuple[Any, ...], request: LMRequest | None) -> Any:
+    """Return what a call returns: the response itself where a typed call asks for it."""
+    is_typed = request is not None or (items and isinstance(items[0], LMRequest)) or current().experimental
+    return response if is_typed else openai_form.said(response)
+
+
 _CALL, _ACALL = BaseLM.__call__, BaseLM.acall  # as they are before a test patches them
 BaseLM._declared = _CALL, _ACALL, BaseLM.forward, BaseLM.aforward  # noqa: SLF001  as for each subclass
 
@@ -380,37 +413,3 @@ def _asking(lm: BaseLM, request: LMRequest) -> Flow[LMResponse]:
     if not lm.keeps_budget:  # such an LM checks the budget itself
         warn_if_cut_off(lm.model, request.config, response)
     return response
-
-
-def _plain_request(
-    prompt: str | None, messages: Sequence[Mapping[str, Any]] | None, config: dict[str, Any]
-) -> LMRequest:
-    if (prompt is None) == (messages is None):
-        raise ValueError("call an LM with either a prompt or messages")
-    turns = _turns(messages or ()) if prompt is None else (_asked(prompt),)
-    if not config:
-        return LMRequest(turns, config)
-    rollout_id = config.pop("rollout_id", None)
-    tools = tuple(map(tool_from_json, config.pop("tools", None) or ()))
-    return LMRequest(turns, config, rollout_id=rollout_id, tools=tools)
-
-
-def _asked(prompt: str) -> Message:
-    if not isinstance(prompt, str):
-        raise TypeError(f"the prompt of an LM is a text, not {prompt!r:.200}; pass a list of messages as messages=")
-    return Message("user", prompt)
-
-
-def _turns(messages: Sequence[Mapping[str, Any]]) -> tuple[Message, ...]:
-    try:
-        return tuple(map(Message.from_json, messages))
-    except (AttributeError, TypeError):
-        message = f"the messages of an LM are a list of dicts with 'role' and 'content', not {messages!r:.200}"
-        raise TypeError(message) from None
-
-
-def _to_keep(request: LMRequest) -> LMRequest:
-    """Return a request for the history: without credentials and without options of the single call."""
-    if request.on_chunk is None and request.options is None and (not request.config or is_plain(request.config)):
-        return request
-    return replace(request, config=without_secrets(request.config), on_chunk=None, options=None)

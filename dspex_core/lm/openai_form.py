@@ -48,7 +48,7 @@ def response_of(reply: Any, model: str) -> LMResponse:
         LMResponseError: `reply` is not a chat completion, a text, or a list of texts and dicts.
     """
     if isinstance(reply, LMResponse):
-        return reply
+        return reply if reply.model else replace(reply, model=model)
     if isinstance(reply, str):
         return LMResponse((LMOutput(reply),), model)
     try:

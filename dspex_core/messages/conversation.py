@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, overload
 
 from dspex_core.messages.canonical import Json, canonical_json, digest_of
 from dspex_core.messages.functions import FunctionCall
-from dspex_core.messages.parts import Part, part_from_json
+from dspex_core.messages.parts import Part, TextPart, part_from_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -61,6 +61,18 @@ class Message:
             described = f"text {content}" if is_text else f"parts {canonical_json(self.to_json())}"
             object.__setattr__(self, "_digest", digest_of(f"{self.role} {described}"))
         return self._digest
+
+    @property
+    def name(self) -> str | None:
+        """Who says it, or which tool, where that is given."""
+        return self.rest.get("name") if self.rest else None
+
+    @property
+    def parts(self) -> tuple[Part | FunctionCall, ...]:
+        """The parts of the content, then the function calls."""
+        content = self.content
+        shown = ((TextPart(content),) if content else ()) if isinstance(content, str) else content
+        return (*shown, *self.tool_calls)
 
     @property
     def text(self) -> str:

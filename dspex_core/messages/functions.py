@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
@@ -82,6 +83,15 @@ class FunctionCall:
     name: str
     arguments: str
     id: str | None = None
+
+    @property
+    def args(self) -> Json:
+        """The arguments by name; none where the model wrote something else than a JSON object."""
+        try:
+            read = json.loads(self.arguments)
+        except ValueError:
+            return {}
+        return read if isinstance(read, dict) else {}
 
     def to_json(self) -> Json:
         """Return the OpenAI form, which is also the stored form."""

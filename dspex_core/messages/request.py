@@ -56,6 +56,7 @@ class LMRequest:
         options: How this one call reaches its model (address, key, headers, ...), by name; an `LM` sets it apart
             from `config`. Never stored, shown or part of the key.
         kind: What the call asks for: a reply, or the vector of the text in its one message.
+        model: The model's name, for an LM whose `forward` takes requests; not part of the key.
     """
 
     messages: Sequence[Message]
@@ -68,6 +69,7 @@ class LMRequest:
     on_chunk: Callable[[LMChunk], None] | None = field(default=None, repr=False, compare=False)
     options: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
     kind: Literal["reply", "embedding"] = "reply"
+    model: str = field(default="", compare=False)
 
     @property
     def is_sampled(self) -> bool:
@@ -93,6 +95,10 @@ class LMRequest:
             timeout=timeout if self.timeout is None else self.timeout,
             cache=cache if self.cache is None else self.cache,
         )
+
+    def with_config_overrides(self, **config: Any) -> LMRequest:
+        """Return the request with other sampling parameters."""
+        return replace(self, config={**self.config, **config})
 
     def of_attempt(self, attempt: int) -> LMRequest:
         """Return the request of the n-th attempt, from 1, at one piece of work: a rollout of its own if it is sampled.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from dspex_core.messages.functions import FunctionCall
+from dspex_core.messages.parts import TextPart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,6 +39,24 @@ class Usage:
     def total_tokens(self) -> int:
         """Prompt and completion tokens together."""
         return self.prompt_tokens + self.completion_tokens
+
+    @property
+    def input_tokens(self) -> int:
+        """The prompt's tokens, by another name."""
+        return self.prompt_tokens
+
+    @property
+    def output_tokens(self) -> int:
+        """The completion's tokens, by another name."""
+        return self.completion_tokens
+
+    @classmethod
+    def from_counts(cls, counts: Mapping[str, Any]) -> Self:
+        """Return the tokens of a dict with either pair of names."""
+        return cls(
+            counts.get("prompt_tokens", counts.get("input_tokens")) or 0,
+            counts.get("completion_tokens", counts.get("output_tokens")) or 0,
+        )
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(self.prompt_tokens + other.prompt_tokens, self.completion_tokens + other.completion_tokens)
@@ -72,6 +91,11 @@ class LMOutput:
     def is_cut_off(self) -> bool:
         """Whether it ended before the model was done: at a limit of tokens, or by a filter."""
         return self.finish_reason in _CUT_OFF
+
+    @property
+    def parts(self) -> tuple[TextPart | FunctionCall, ...]:
+        """The text, then the calls of tools."""
+        return (*((TextPart(self.text),) if self.text else ()), *self.tool_calls)
 
     def to_json(self) -> Json:
         """Return the stored form, in which absent parts are left out."""
@@ -115,6 +139,53 @@ class LMResponse:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "model", _shared(self.model))
+        if type(self.outputs) is not tuple:
+            object.__setattr__(self, "outputs", tuple(self.outputs))
+
+    @classmethod
+    def from_text(
+        cls,
+        text: str,
+        *,
+        model: str | None = None,
+        usage: Usage | Mapping[str, Any] | None = None,
+        cost: float | None = None,
+        cache_hit: bool = False,
+    ) -> LMResponse:
+        """Return the response of an LM of one's own: one output with this text."""
+        spent = usage if isinstance(usage, Usage) else Usage.from_counts(usage or {})
+        return cls((LMOutput(text),), model or "", spent, cost, cache_hit)
+
+    @property
+    def output(self) -> LMOutput:
+        """The first output."""
+        return self.outputs[0]
+
+    @property
+    def parts(self) -> tuple[TextPart | FunctionCall, ...]:
+        """The parts of the first output."""
+        return self.outputs[0].parts
+
+    @property
+    def reasoning_content(self) -> str | None:
+        """The first output's reasoning."""
+        return self.outputs[0].reasoning
+
+    @property
+    def tool_calls(self) -> tuple[FunctionCall, ...]:
+        """The calls of tools that the first output asks for."""
+        return self.outputs[0].tool_calls
+
+    @property
+    def cache_hit(self) -> bool:
+        """Whether the answer came from a cache, under DSPy's name."""
+        return self.cached
+
+    def usage_as_dict(self) -> dict[str, int]:
+        """Return the tokens spent, by both pairs of names."""
+        usage = self.usage
+        both = {"input_tokens": usage.prompt_tokens, "output_tokens": usage.completion_tokens}
+        return {**both, **usage.to_json(), "total_tokens": usage.total_tokens}
 
     @property
     def is_cut_off(self) -> bool:

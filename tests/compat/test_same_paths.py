@@ -55,7 +55,7 @@ MAY_COME = {  # modules and names that docs/migrating-from-dspy.md lists as not 
     "dspy.predict": "ReActV2",
 }
 HAS_MODULE = {"dspy.teleprompt.gepa.gepa"}  # though what is beside it has none
-MESSAGES = "messages are OpenAI's dicts or Message; a request's parameters are a dict"
+PARTS = "OpenAI's form has no such parts; a request's parameters are flat"
 NO_NAME = {  # by module, then by reason
     "dspy.adapters.chat_adapter": {INTERNAL: "FieldInfoWithName"},
     "dspy.adapters.types.audio": {INTERNAL: "encode_audio"},
@@ -111,15 +111,18 @@ NO_NAME = {  # by module, then by reason
     "dspy.utils.asyncify": {INTERNAL: "get_async_max_workers get_limiter"},
     "dspy.utils.syncify": {INTERNAL: "run_async"},
 }
-OF_MESSAGES = ["Assistant", "Developer", "LMConfig", "LMMessage", "System", "ToolResult", "User"]
 TYPED_PARTS = (
-    "LMAudioPart LMBinaryPart LMCacheConfig LMCitationPart LMDocumentPart LMImagePart LMPart LMPromptCacheConfig "
-    "LMReasoningConfig LMRefusalPart LMTextPart LMThinkingPart LMToolCallPart LMToolChoice LMToolResultPart LMToolSpec "
-    "LMUsage LMVideoPart ToolCall"
+    "LMCacheConfig LMCitationPart LMDocumentPart LMPromptCacheConfig LMReasoningConfig LMRefusalPart LMThinkingPart "
+    "LMToolChoice LMToolResultPart LMVideoPart"
 )
-NO_NAME["dspy.core"] = NO_NAME["dspy.core.types"] = {MESSAGES: f"{TYPED_PARTS} {' '.join(OF_MESSAGES)}"}
+OF_STREAMS = (
+    "AsyncLMStream LMAudioDelta LMBasePart LMCitationDelta LMDelta LMHistoryEntry LMImageDelta LMOutputBuilder "
+    "LMRequestPatch LMSourcePart LMStream LMStreamDeltaEvent LMStreamEndEvent LMStreamErrorEvent LMStreamEvent "
+    "LMStreamOutputEndEvent LMStreamStartEvent LMTextDelta LMThinkingDelta LMToolCallDelta"
+)
+NO_NAME["dspy.core"] = {PARTS: TYPED_PARTS}
+NO_NAME["dspy.core.types"] = {PARTS: TYPED_PARTS, INTERNAL: OF_STREAMS}
 NO_TOP_LEVEL_NAME = {
-    **dict.fromkeys([*OF_MESSAGES, "ToolCall"], MESSAGES),
     "SandboxSerializable": "inputs of RLM are JSON-like data",
     "propose": LATER,
     **dict.fromkeys(["OldField", "OldInputField", "OldOutputField"], OLD_FIELDS),

@@ -71,13 +71,13 @@ class DspysLM(BaseLM):
         """Whether requests may hold functions."""
         return bool(self.theirs.supports_function_calling)
 
-    def __call__(self, prompt: Any = None, messages: Any = None, **config: Any) -> Any:
+    def __call__(self, *items: Any, **given: Any) -> Any:
         """Ask DSPy's LM; return its list of replies."""
-        return self.theirs(prompt=prompt, messages=messages, **config)
+        return self.theirs(*items, **given)
 
-    async def acall(self, prompt: Any = None, messages: Any = None, **config: Any) -> Any:
+    async def acall(self, *items: Any, **given: Any) -> Any:
         """`__call__` without blocking the event loop."""
-        return await self.theirs.acall(prompt=prompt, messages=messages, **config)
+        return await self.theirs.acall(*items, **given)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self

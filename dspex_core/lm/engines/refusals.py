@@ -16,6 +16,7 @@ from dspex_core.errors import (
     LMRefusalError,
     LMServerError,
     LMTimeoutError,
+    LMUnsupportedModelError,
 )
 from dspex_core.lm.engines.error_words import (
     is_limit_of_the_account,
@@ -38,6 +39,7 @@ _BY_STATUS: dict[int, type[LMError]] = {
     401: LMAuthError,
     402: LMBillingError,
     403: LMAuthError,
+    404: LMUnsupportedModelError,  # as DSPy has it: no such model, or an address without one
     408: LMTimeoutError,
     409: LMServerError,  # a transient conflict with another request
     425: LMServerError,  # too early

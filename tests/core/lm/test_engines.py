@@ -24,6 +24,7 @@ from dspex_core.errors import (
     LMTimeoutError,
     LMTransportError,
     LMUnsupportedFeatureError,
+    LMUnsupportedModelError,
 )
 from dspex_core.errors.foreign_code import foreign_code
 from dspex_core.lm.client import LM
@@ -141,7 +142,7 @@ REFUSALS = {
     "quota used up": (Reply(status=429, body=error_body("used up", code="insufficient_quota")), LMBillingError),
     "too many": (Reply(status=429, body=error_body("slow down", code="rate_limit_exceeded")), LMRateLimitError),
     "bad request": (Reply(status=400, body=error_body("no such parameter", code="x")), LMInvalidRequestError),
-    "no such model": (Reply(status=404, body=error_body("what model?")), LMInvalidRequestError),
+    "no such model": (Reply(status=404, body=error_body("what model?")), LMUnsupportedModelError),
     "unprocessable": (Reply(status=422, body=error_body("cannot do")), LMInvalidRequestError),
     "too long by code": (
         Reply(status=400, body=error_body("sorry", code="context_length_exceeded")),
