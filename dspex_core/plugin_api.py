@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from dspex_core.errors.foreign_code import foreign_code, ignore_foreign_warnings
     from dspex_core.evaluation.compare import SIGNIFICANCE, Comparison, compare, compare_scores
     from dspex_core.evaluation.result import EvaluationResult
-    from dspex_core.flow.pieces import PIECE
-    from dspex_core.flow.threads import WORK
+    from dspex_core.flow.pieces import PIECE, WORK
     from dspex_core.interop.alias import alias_dspy
     from dspex_core.lm.addresses import is_loopback
     from dspex_core.lm.embedded.server import BUILT_IN, SERVER_VARIABLE, serve
@@ -153,8 +152,7 @@ _NAMES = {
     "errors.foreign_code": "foreign_code ignore_foreign_warnings",
     "evaluation.compare": "Comparison SIGNIFICANCE compare compare_scores",
     "evaluation.result": "EvaluationResult",
-    "flow.pieces": "PIECE",
-    "flow.threads": "WORK",
+    "flow.pieces": "PIECE WORK",
     "interop.alias": "alias_dspy",
     "lm.addresses": "is_loopback",
     "lm.embedded.server": "BUILT_IN SERVER_VARIABLE serve",

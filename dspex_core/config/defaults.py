@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.config.contracts import LanguageModel
 from dspex_core.config.given_stream import GivenStream, given_stream
 from dspex_core.errors import ConfigurationError
-from dspex_core.storage.settings_files import read_settings, write_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -201,6 +200,10 @@ class _Config:
         Raises:
             ArtifactError: The file cannot be written.
         """
+        from dspex_core.storage.settings_files import (
+            write_settings,  # few processes need it, and all import this module
+        )
+
         write_settings(path, {name: self[name] for name in _STORED - set(exclude_keys)})
 
     def load(self, path: str | PathLike[str], allow_pickle: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002  as in DSPy
@@ -211,6 +214,8 @@ class _Config:
         Raises:
             ArtifactError: The file cannot be read, or does not hold settings.
         """
+        from dspex_core.storage.settings_files import read_settings  # as above
+
         return read_settings(path, _STORED)
 
     def install_recorder(self, recorder: Recorder | None, **values: Any) -> Callable[[], None]:

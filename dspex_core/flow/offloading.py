@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dspex_core.flow.threads import WORK, in_thread, watched
+from dspex_core.flow.pieces import WORK
+from dspex_core.flow.threads import in_thread, watched
 from dspex_core.flow.turns import Turns
 
 if TYPE_CHECKING:

@@ -9,3 +9,4 @@ from contextvars import ContextVar
 
 # The place, from 0, within those around it; empty outside of any.
 PIECE: ContextVar[tuple[int, ...]] = ContextVar("dspex_piece", default=())
+WORK = "dspex-work"  # the name of the threads that work on pieces

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from dspex_core.flow.pieces import WORK
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 T = TypeVar("T")
-WORK = "dspex-work"  # the name of the threads
 
 
 @dataclass(frozen=True, slots=True)

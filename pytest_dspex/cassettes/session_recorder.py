@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 from dspex_core import LMError
 from pytest_dspex.cassettes.http_recorder import HTTPRecorder
-from pytest_dspex.cassettes.notes import HTTPNote, Note
 
 if TYPE_CHECKING:
     from dspex_core import LMRequest, LMResponse
     from dspex_core.plugin_api import WorkerRecorder
-    from pytest_dspex.cassettes.notes import Notes
+    from pytest_dspex.cassettes.notes import HTTPNote, Note, Notes
 
 
 class SessionRecorder(HTTPRecorder):
@@ -47,6 +46,8 @@ class SessionRecorder(HTTPRecorder):
                 continue
 
     def _take_in(self, note: Note | HTTPNote) -> None:
+        from pytest_dspex.cassettes.notes import HTTPNote  # only sessions with an executor have notes
+
         if isinstance(note, HTTPNote):
             if self.replay_http(note.request) is None and note.reply is not None:
                 self.record_http(note.request, note.reply)

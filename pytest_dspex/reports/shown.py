@@ -12,9 +12,8 @@ if TYPE_CHECKING:
 # Controls (C0 but tab and line feed, DEL, C1), marks that change the direction of text, line ends that only some
 # programs know, and lone surrogates, which can be neither printed nor sent from an xdist worker.
 _UNSAFE = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]"
+_COLOR = r"(\x1b\[[0-9;]*m)"
 _LINE = 160  # characters of a message or a feedback
-_ANY = re.compile(_UNSAFE)
-_ALL_BUT_COLOR = re.compile(rf"(\x1b\[[0-9;]*m)|{_UNSAFE}")
 
 
 def shown(text: str, *, keep_color: bool = False) -> str:
@@ -26,9 +25,10 @@ def shown(text: str, *, keep_color: bool = False) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
+    # compiled at the first use, and kept by `re`: it takes as long as 100 texts, and few sessions need it
     if keep_color:
-        return _ALL_BUT_COLOR.sub(lambda match: match[1] or _escaped(match[0]), text)
-    return _ANY.sub(lambda match: _escaped(match[0]), text)
+        return re.sub(rf"{_COLOR}|{_UNSAFE}", lambda match: match[1] or _escaped(match[0]), text)
+    return re.sub(_UNSAFE, lambda match: _escaped(match[0]), text)
 
 
 def shown_on_a_line(text: str) -> str:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
@@ -16,12 +15,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KINDS = ("html", "json", "md")
-_BETWEEN = re.compile(r",\s*(?=\w+:)|\n")  # a path may hold a comma
+_BETWEEN = r",\s*(?=\w+:)|\n"  # a path may hold a comma
 _FORM = "KIND:PATH with one of the kinds {}, as in html:report.html,json:report.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """A report to write: its kind and its absolute path."""
 
     kind: str
@@ -54,7 +52,7 @@ def configure(config: pytest.Config) -> None:
 
 
 def _targets(text: str, folder: Path, *, source: str, kinds: Sequence[str]) -> Iterator[Target]:
-    for part in _BETWEEN.split(text):
+    for part in re.split(_BETWEEN, text):
         kind, colon, path = (each.strip() for each in part.partition(":"))
         if kind not in kinds or not colon or not path:
             known = f"{', '.join(kinds[:-1])} and {kinds[-1]}"
