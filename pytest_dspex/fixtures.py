@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dspex_core import context
 from pytest_dspex.collecting.case import CASE, fixture_definitions
 from pytest_dspex.options import OPTIONS
 from pytest_dspex.running.around import raise_checks
@@ -38,26 +39,31 @@ def judge_lm(request: pytest.FixtureRequest) -> BaseLM:
 
 
 @pytest.fixture
-def dspex_context(request: pytest.FixtureRequest, lm: BaseLM) -> Iterator[None]:
+def dspex_request(request: pytest.FixtureRequest) -> pytest.FixtureRequest:
+    """Return one `request` for all fixtures of the plugin in a test: pytest makes one for each that asks for it."""
+    return request
+
+
+@pytest.fixture
+def dspex_context(dspex_request: pytest.FixtureRequest, lm: BaseLM) -> Iterator[None]:
     """Make `lm` and `judge_lm` the LMs in the settings; the plugin adds this fixture to tests that may call an LM."""
-    from dspex_core import context
     from pytest_dspex.optimizing.in_use import USED
     from pytest_dspex.session.live import connect_needed, is_needed
 
-    if USED in request.config.stash:
+    if USED in dspex_request.config.stash:
         from pytest_dspex.optimizing.artifacts import check_lm
 
-        check_lm(request.node, lm)
-    if is_needed(request.config) and _uses_lm(request):
-        connect_needed(request.config)
-    judge = request.getfixturevalue("judge_lm") if _has_judge(request) else lm
-    if is_needed(request.config, "judge_lm") and _uses_judge(request):
-        connect_needed(request.config, "judge_lm")
+        check_lm(dspex_request.node, lm)
+    if is_needed(dspex_request.config) and _uses_lm(dspex_request):
+        connect_needed(dspex_request.config)
+    judge = dspex_request.getfixturevalue("judge_lm") if _has_judge(dspex_request) else lm
+    if is_needed(dspex_request.config, "judge_lm") and _uses_judge(dspex_request):
+        connect_needed(dspex_request.config, "judge_lm")
     chosen: dict[str, Any] = {"lm": lm, **({} if judge is lm else {"judge_lm": judge})}
-    if request.config.stash[OPTIONS].executor:
+    if dspex_request.config.stash[OPTIONS].executor:
         from pytest_dspex.running.executor import executor_of
 
-        chosen["executor"] = executor_of(request.config)
+        chosen["executor"] = executor_of(dspex_request.config)
     with context(**chosen):
         yield
 
@@ -87,7 +93,7 @@ def _uses_judge(request: pytest.FixtureRequest) -> bool:
 @pytest.fixture
 def scripted_lm() -> Iterator[Callable[..., ScriptedLM]]:
     """`scripted_lm(replies)` makes a `ScriptedLM` and sets it as the LM for the rest of the test."""
-    from dspex_core import ScriptedLM, configure, context
+    from dspex_core import ScriptedLM, configure
 
     def use(script: Any, **options: Any) -> ScriptedLM:
         lm = ScriptedLM(script, **options)
@@ -115,28 +121,23 @@ def example(request: pytest.FixtureRequest) -> Example:
 
 @pytest.fixture
 def prediction(
-    request: pytest.FixtureRequest,
+    dspex_request: pytest.FixtureRequest,
     example: Example,  # noqa: ARG001  fails with a message if the test has no dataset
     dspex_context: None,  # noqa: ARG001  requested for its effect
 ) -> Any:
     """Return the program's output for the inputs of `example`; it is made concurrently, ahead of its test."""
-    from dspex_core import LMNotConfiguredError
-    from pytest_dspex.running.prefetch import prefetcher
-    from pytest_dspex.session.live import refuse
+    from pytest_dspex.running.prefetch import predicted
 
-    case = _case_of(request)
+    case = _case_of(dspex_request, "prediction")
     assert case.predictor is not None, "a test with this fixture has its program"
-    program: Callable[..., Any] = request.getfixturevalue(case.predictor.name)
+    program: Callable[..., Any] = dspex_request.getfixturevalue(case.predictor.name)
     if not callable(program):
         message = (
-            f"{request.node.nodeid}: the fixture {case.predictor.name!r} must be the program of `prediction`, and is "
-            f"{program!r:.200}; if it is a parameter of the test, give the parameter another name"
+            f"{dspex_request.node.nodeid}: the fixture {case.predictor.name!r} must be the program of "
+            f"`prediction`, and is {program!r:.200}; if it is a parameter of the test, give the parameter another name"
         )
         pytest.fail(message, pytrace=False)
-    try:
-        made = prefetcher(request.config).made(request.node, program, name=case.predictor.name)
-    except LMNotConfiguredError as error:  # LiteLLM reports a missing key only when it is called
-        refuse(request.config, error)
+    made = predicted(dspex_request.node, program, name=case.predictor.name)
     for name, score in made.scores.items():
         case.record(name, score.value, score.feedback, details=score.details)
     case.checks.extend(made.problems)
@@ -144,11 +145,11 @@ def prediction(
 
 
 @pytest.fixture
-def score(request: pytest.FixtureRequest) -> Callable[..., None]:
+def score(dspex_request: pytest.FixtureRequest) -> Callable[..., None]:
     """`score(name, value, feedback="")` records a score of this case, once; a low score does not fail the test."""
     from dspex_core.plugin_api import as_score
 
-    case = _case_of(request)
+    case = _case_of(dspex_request, "score")
 
     def record(name: str, value: Any, feedback: str = "") -> None:
         found = as_score(value)
@@ -158,12 +159,12 @@ def score(request: pytest.FixtureRequest) -> Callable[..., None]:
 
 
 @pytest.fixture
-def check(request: pytest.FixtureRequest) -> Iterator[Callable[..., bool]]:
+def check(dspex_request: pytest.FixtureRequest) -> Iterator[Callable[..., bool]]:
     """`check(condition, message)` records a failed condition; the test goes on, and fails at its end with all.
 
     A condition that fails while fixtures are torn down fails the test, too.
     """
-    failed = _case_of(request).checks
+    failed = _case_of(dspex_request, "check").checks
 
     def record(condition: Any, message: str) -> bool:
         if not condition:
@@ -171,12 +172,12 @@ def check(request: pytest.FixtureRequest) -> Iterator[Callable[..., bool]]:
         return bool(condition)
 
     yield record
-    raise_checks(request.node)  # those of the fixtures that use it, which are torn down by now
+    raise_checks(dspex_request.node)  # those of the fixtures that use it, which are torn down by now
 
 
 @pytest.fixture
 def evaluate(
-    request: pytest.FixtureRequest,
+    dspex_request: pytest.FixtureRequest,
     dspex_context: None,  # noqa: ARG001  requested for its effect
 ) -> Callable[..., EvaluationResult]:
     """`evaluate(program, dataset, metric=..., inputs=[...])` scores a program on a whole dataset.
@@ -192,7 +193,7 @@ def evaluate(
     from pytest_dspex.programs import read_examples
     from pytest_dspex.running.awaiting import for_evaluation
 
-    case, options = _case_of(request), request.config.stash[OPTIONS]
+    case, options = _case_of(dspex_request, "evaluate"), dspex_request.config.stash[OPTIONS]
 
     def run(
         program: Callable[..., Any],
@@ -201,13 +202,13 @@ def evaluate(
         metric: Callable[..., Any],
         inputs: Sequence[str] | None = None,
     ) -> EvaluationResult:
-        rows = from_plugins.dataset(dataset, request.node)
-        examples = read_examples(rows, request.path.parent, program=program, inputs=inputs)
+        rows = from_plugins.dataset(dataset, dspex_request.node)
+        examples = read_examples(rows, dspex_request.path.parent, program=program, inputs=inputs)
         score = Evaluate(devset=examples, metric=metric, num_threads=options.concurrency, max_errors=len(examples))
-        result = score(for_evaluation(request.config, program))
+        result = score(for_evaluation(dspex_request.config, program))
         case.evaluations.append(
             Evaluation(
-                test=request.node.nodeid,
+                test=dspex_request.node.nodeid,
                 score=result.metric,
                 mean=result.mean,
                 low=result.interval.low,
@@ -221,11 +222,11 @@ def evaluate(
     return run
 
 
-def _case_of(request: pytest.FixtureRequest) -> Case:
+def _case_of(request: pytest.FixtureRequest, fixture: str) -> Case:
     case: Case | None = request.node.stash.get(CASE, None)
     if case is None:  # pytest names a test's fixtures when it collects it, where the test gets its case
         message = (
-            f"{request.node.nodeid} asks for the fixture {request.fixturename!r} only while it runs; make it a "
+            f"{request.node.nodeid} asks for the fixture {fixture!r} only while it runs; make it a "
             "parameter of the test, or of a fixture that is one"
         )
         pytest.fail(message, pytrace=False)

@@ -10,7 +10,18 @@ import pytest
 from pytest_dspex import options
 from pytest_dspex.collecting.problems import with_unreadable
 from pytest_dspex.collecting.relevance import any_relevant
-from pytest_dspex.fixtures import check, dspex_context, evaluate, example, judge_lm, lm, prediction, score, scripted_lm
+from pytest_dspex.fixtures import (
+    check,
+    dspex_context,
+    dspex_request,
+    evaluate,
+    example,
+    judge_lm,
+    lm,
+    prediction,
+    score,
+    scripted_lm,
+)
 from pytest_dspex.hookspecs import specs
 from pytest_dspex.keys import COLLECTED_ITEMS, PLACE, PLACES, SIBLINGS, SKIPPED_MODULES
 from pytest_dspex.reports import alike, cleaning, targets
@@ -20,7 +31,18 @@ from pytest_dspex.running import misses, routing, shared_fixtures
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-__all__ = ["check", "dspex_context", "evaluate", "example", "judge_lm", "lm", "prediction", "score", "scripted_lm"]
+__all__ = [
+    "check",
+    "dspex_context",
+    "dspex_request",
+    "evaluate",
+    "example",
+    "judge_lm",
+    "lm",
+    "prediction",
+    "score",
+    "scripted_lm",
+]
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:

@@ -6,6 +6,7 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dspex_core import ConfigurationError, context
 from pytest_dspex.collecting.case import CASE
 from pytest_dspex.programs import input_names
 from pytest_dspex.running.recorders import ahead, recorder_for
@@ -38,8 +39,6 @@ def make(item: pytest.Item, program: Callable[..., Any], awaiting: Awaiting) -> 
         MetricFailedError: A metric raised, or returned what is not a score.
         Exception: What the program raises.
     """
-    from dspex_core import context  # only sessions that use the core import it
-
     case = item.stash[CASE]
     with context(recorder=recorder_for(item)) as settings, ahead(item):
         rejudging = item.config.stash.get(REJUDGING, None)
@@ -104,8 +103,6 @@ def _inputs(case: Case, program: Callable[..., Any]) -> dict[str, Any]:
     Raises:
         ConfigurationError: None of the fields is an input of the program.
     """
-    from dspex_core import ConfigurationError
-
     assert case.example is not None, "a case without a row has no prediction"
     example: Example = case.example
     if example.input_keys:

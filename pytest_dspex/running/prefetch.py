@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dspex_core import LMNotConfiguredError
 from pytest_dspex.collecting.case import CASE, fixture_definitions, other_parameters
 from pytest_dspex.keys import NEXT_ITEM
 from pytest_dspex.options import OPTIONS, is_worker
 from pytest_dspex.running.awaiting import awaiting
 from pytest_dspex.running.predicting import Made, make
 from pytest_dspex.running.recorders import recorder_for
+from pytest_dspex.session.live import refuse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
@@ -97,7 +99,15 @@ class Prefetcher:
 _PREFETCHER = pytest.StashKey[Prefetcher]()
 
 
-def prefetcher(config: pytest.Config) -> Prefetcher:
+def predicted(item: pytest.Item, program: Callable[..., Any], *, name: str) -> Made:
+    """Return an item's prediction; `name` is the program's fixture. If its LM is not set up, the session ends."""
+    try:
+        return _prefetcher(item.config).made(item, program, name=name)
+    except LMNotConfiguredError as error:  # LiteLLM reports a missing key only when it is called
+        refuse(item.config, error)
+
+
+def _prefetcher(config: pytest.Config) -> Prefetcher:
     """Return the session's prefetcher."""
     if _PREFETCHER not in config.stash:
         config.stash[_PREFETCHER] = Prefetcher(config)
