@@ -277,6 +277,8 @@ class _Config:
         return f"settings({', '.join(f'{name}={value!r}' for name, value in self.copy().items())})"
 
 
+# `isinstance` would find them anew for each value, in Python 3.11
+_PARTS_OF_A_MODEL = tuple(name for name in vars(LanguageModel) if not name.startswith("_"))
 _PLAIN = (str, bytes, int, float, list, tuple, dict, set, frozenset, type)
 _OBJECTS = {
     "lm": 'lm=LM("provider/model")',
@@ -309,7 +311,9 @@ def _is_object(name: str, value: Any) -> bool:
     """Return whether a setting can be a model or an adapter: plain data and classes cannot."""
     if value is None:
         return True
-    return not isinstance(value, _PLAIN) and (name == "adapter" or isinstance(value, LanguageModel))
+    if isinstance(value, _PLAIN):
+        return False
+    return name == "adapter" or all(hasattr(value, part) for part in _PARTS_OF_A_MODEL)
 
 
 def _replaced(settings: Settings, values: Mapping[str, Any]) -> Settings:

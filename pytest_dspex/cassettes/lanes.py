@@ -81,8 +81,7 @@ class CaseLanes:
     def __init__(self, lanes: Lanes) -> None:
         self._lanes = lanes
         self._lock = threading.Lock()
-        self._tasks: WeakKeyDictionary[asyncio.Task[Any], int] = WeakKeyDictionary()
-        self._numbers: Counter[Lane] = Counter()
+        self._tasks: _Tasks | None = None  # most tests have none, and there are thousands of tests
 
     def here(self) -> Lane:
         """Return the lane of a call that is made here."""
@@ -90,17 +89,29 @@ class CaseLanes:
         if task is None:
             return lane
         with self._lock:
-            if task not in self._tasks:
-                self._numbers[lane] += 1
-                self._tasks[task] = self._numbers[lane]
-            number = self._tasks[task]
+            self._tasks = self._tasks or _Tasks()
+            number = self._tasks.number_of(task, lane)
         return lane if number == 1 else (*lane, f"t{number}")
 
     def begin_again(self) -> None:
         """Count the tasks anew, as the test may be run again."""
         with self._lock:
-            self._tasks.clear()
-            self._numbers.clear()
+            self._tasks = None
+
+
+class _Tasks:
+    """The tasks of one test that have made calls."""
+
+    def __init__(self) -> None:
+        self._number_of: WeakKeyDictionary[asyncio.Task[Any], int] = WeakKeyDictionary()
+        self._numbers: Counter[Lane] = Counter()
+
+    def number_of(self, task: asyncio.Task[Any], lane: Lane) -> int:
+        """Return the number of a task among those in its lane, from 1."""
+        if task not in self._number_of:
+            self._numbers[lane] += 1
+            self._number_of[task] = self._numbers[lane]
+        return self._number_of[task]
 
 
 def _current_task() -> asyncio.Task[Any] | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import textwrap
 import threading
-from collections import Counter
+from collections import defaultdict
 from typing import TYPE_CHECKING, Literal
 
 import pytest
@@ -151,7 +151,7 @@ class CassetteRecorder(SessionRecorder):
         self._process = process or os.getpid()
         self._first_miss: CassetteMiss | None = None  # since the last `take_miss`
         self._lock = threading.Lock()
-        self._equal_requests = Counter[str]()  # by the key of the first
+        self._equal_requests: defaultdict[str, int] = defaultdict(int)  # by the key of the first
         self._repeats = Repeats(lanes or Lanes(), taken)
         self._tracker = tracker
 

@@ -84,7 +84,8 @@ class Mask:
         config = self.value(without_secrets(request.config))
         turns = [self._turn(turn) for turn in request.messages]
         if all(turn is before for turn, before in zip(turns, request.messages, strict=True)):
-            return dataclasses.replace(request, config=config)  # keeps the digests of shared messages
+            # keeps the digests of shared messages
+            return request if config == request.config else dataclasses.replace(request, config=config)
         return dataclasses.replace(request, config=config, messages=tuple(turns))
 
     def response(self, request: LMRequest, response: LMResponse) -> Json:

@@ -89,19 +89,10 @@ class Recording:
 
     def recorder(self, place: Place, *, process: int) -> CassetteRecorder:
         """Return a recorder for the LM calls made in this process, or in one that it was forked from."""
-        from pytest_dspex.cassettes.journal import Journal
         from pytest_dspex.cassettes.lm_recorder import CassetteRecorder
-        from pytest_dspex.cassettes.masking import Mask
-        from pytest_dspex.cassettes.store import CassetteStore
 
-        run = self._runs.setdefault(place.owner, Run(place.cassette, place.cases))
         if place.owner not in self._stores:
-            journal = Journal(run.cassette, run=self._run) if self._mode != "none" else None
-            max_age = self._config.stash[OPTIONS].max_age
-            self._stores[place.owner] = CassetteStore(run.cassette, journal=journal, max_age=max_age)
-        if self._mask is None:
-            self._mask = Mask(redactor(self._config))
-            self._config.stash[KNOWN_SECRETS] = self._mask.known
+            self._open(place)
         recorder = CassetteRecorder(
             self._stores[place.owner],
             case=place.case,
@@ -113,6 +104,20 @@ class Recording:
         )
         self._recorders.append(recorder)
         return recorder
+
+    def _open(self, place: Place) -> None:
+        """Open the cassette of a test function or a fixture."""
+        from pytest_dspex.cassettes.journal import Journal
+        from pytest_dspex.cassettes.masking import Mask
+        from pytest_dspex.cassettes.store import CassetteStore
+
+        run = self._runs.setdefault(place.owner, Run(place.cassette, place.cases))
+        journal = Journal(run.cassette, run=self._run) if self._mode != "none" else None
+        max_age = self._config.stash[OPTIONS].max_age
+        self._stores[place.owner] = CassetteStore(run.cassette, journal=journal, max_age=max_age)
+        if self._mask is None:
+            self._mask = Mask(redactor(self._config))
+            self._config.stash[KNOWN_SECRETS] = self._mask.known
 
     def was_set_up(self, place: Place) -> None:
         """Note that a fixture was set up."""

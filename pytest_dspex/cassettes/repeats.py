@@ -9,7 +9,7 @@ without a label is that of a request that gets the same reply each time, or is o
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -59,6 +59,9 @@ class Taken:
     numbers: Mapping[tuple[str, Lane], int] = field(default_factory=dict)
 
 
+_NOTHING = Taken()
+
+
 class Repeats:
     """The equal requests of one case, in the order of its program. Threads may share it.
 
@@ -68,11 +71,11 @@ class Repeats:
     """
 
     def __init__(self, lanes: Lanes, taken: Taken | None = None) -> None:
-        taken = taken or Taken()
+        taken = taken or _NOTHING
         self._lanes = CaseLanes(lanes)
         self._lock = threading.Lock()
         self._taken = {key: set(labels) for key, labels in taken.labels.items()}
-        self._numbers: Counter[tuple[str, Lane]] = Counter(taken.numbers)
+        self._numbers: defaultdict[tuple[str, Lane], int] = defaultdict(int, taken.numbers)
         self._reserved: dict[int, tuple[object, str, Lane]] = {}  # by the id of the request object
         self._is_rerun = False
         self._seen: set[str] = set()  # the keys of this attempt

@@ -75,10 +75,11 @@ class Case:
         Raises:
             ConfigurationError: The case has recorded a score of this name before.
         """
-        from dspex_core import ConfigurationError  # imported only in sessions that have scores
-        from pytest_dspex.gates.records import RecordedScore
+        from pytest_dspex.gates.records import RecordedScore  # imported only in sessions that have scores
 
         if name in self.scores:
+            from dspex_core import ConfigurationError  # imported only for an error
+
             raise ConfigurationError(
                 f"the score {name!r} is recorded twice in {self.function}, case {self.name or '(its only one)'!r}: "
                 "give the second another name; the scores of `dspex_data(metrics=...)` are recorded already"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dspex_core import Example, Prediction
 from pytest_dspex.collecting.case import CASE, labels_of
 from pytest_dspex.collecting.parametrize import row_of
 from pytest_dspex.gates.records import CaseFacts, CaseReport
@@ -21,7 +22,6 @@ from pytest_dspex.running.trace import cut, shown_call, spent_by
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from dspex_core import Example
     from pytest_dspex.collecting.case import Case
     from pytest_dspex.gates.records import RecordedScore
     from pytest_dspex.running.trace import Made
@@ -40,6 +40,7 @@ def facts_of(item: pytest.Item, made: Sequence[Made], *, has_passed: bool) -> Ca
     values = item.funcargs if isinstance(item, pytest.Function) else {}
     row = item.stash[CASE].example
     inputs, expected = _split_row(row)
+    fields = {**inputs, **expected}
     return CaseFacts(
         inputs=_bounded_fields(inputs, most),
         expected=_bounded_fields(expected, most),
@@ -47,12 +48,12 @@ def facts_of(item: pytest.Item, made: Sequence[Made], *, has_passed: bool) -> Ca
         params=labels_of(item),
         repeat=item.stash[CASE].repeated or None,
         row_id=_row_id(item, row),
-        columns=_columns(item, {**inputs, **expected}),
+        columns=_columns(item, fields),
         spent=spent_by(made, has_prices=is_detailed or "cost" in item.stash[CASE].gated),
         calls=tuple(shown_call(each, most=most) for each in made[:_MOST_CALLS])
         if is_detailed or not has_passed
         else (),
-        hashes=_hashes(item, made, {**inputs, **expected}),
+        hashes=_hashes(item, made, fields),
         uncalled=subject_of(item) if has_passed and not made else "",
     )
 
@@ -80,6 +81,8 @@ def report_of(case: Case, *, is_first: bool) -> CaseReport:
 
 def bounded(value: Any, most: int) -> Any:
     """Return any value as JSON data whose texts have about so many characters at most."""
+    if type(value) is str:  # as most are
+        return cut(value, most)
     return _cut(_plain(value), _Room(most))
 
 
@@ -123,8 +126,6 @@ def _hashes(item: pytest.Item, made: Sequence[Made], row: Mapping[str, Any]) -> 
 
 def _split_row(example: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """Return the inputs and the other fields of a dataset row; the `example` of a test's own may be anything."""
-    from dspex_core import Example  # imported only in sessions that have cases
-
     if not isinstance(example, Example):
         return {}, {}
     fields, inputs = dict(example.items()), example.input_keys
@@ -133,8 +134,6 @@ def _split_row(example: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
 
 
 def _prediction(prediction: Any, most: int) -> Any:
-    from dspex_core import Prediction  # as above
-
     if isinstance(prediction, Prediction):
         return _bounded_fields(dict(prediction.items()), most)
     return None if prediction is None else bounded(prediction, most)

@@ -61,6 +61,7 @@ class Controller:
         self._agreement = Agreement()
         self._lines: list[str] = []  # about the reports that were written
         self._results = config.stash[RESULTS] = SessionResults()
+        self._writes_xml = config.getoption("xmlpath", None) is not None  # `None` with `-p no:junitxml`, too
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -68,8 +69,7 @@ class Controller:
         if report.skipped:
             self._upkeep.note_skip()
         self._results.add_report(report)
-        writes_xml = self._config.getoption("xmlpath", None) is not None  # `None` with `-p no:junitxml`, too
-        junit.show_scores(report, self._results.text_of(report.nodeid), is_read=writes_xml)
+        junit.show_scores(report, self._results.text_of(report.nodeid), is_read=self._writes_xml)
 
     def pytest_internalerror(self) -> None:
         """Remember the error, as under xdist the session may still end with exit status 0."""
