@@ -1,7 +1,6 @@
 """DSPy itself, for tests that run it in their own process."""
 
 import asyncio
-import importlib
 from contextlib import contextmanager
 
 import pytest
@@ -17,6 +16,6 @@ def imported(folder):
         patch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
         asyncio.run(asyncio.sleep(0))  # or LiteLLM's sync calls make an event loop that nobody closes
         with foreign_code():
-            library = importlib.import_module("dspy")
+            library = pytest.importorskip("dspy")  # the lowest versions are tried without it
         yield library
     library.cache.disk_cache.close()  # or its SQLite connections warn when they are collected
