@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import http.client
 import io
-import math
 import os
 import socket
 import time
@@ -76,7 +75,7 @@ class _Wire(io.RawIOBase):
         self._source = sock.makefile("rb", buffering=0)  # keeps the socket open until it is read to its end
         self._sock = sock
         self._deadline = deadline
-        self._allowed = sock.gettimeout() or math.inf  # by the request's; a new connection has used some of the time
+        self._allowed = deadline - time.monotonic()  # the connection's own timeout
 
     def readable(self) -> bool:
         return True
@@ -214,34 +213,16 @@ class _Connection(HTTPConnection):
             self._held_back.append(data)
 
     def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]  # as urllib3's own override
-        """Return the reply as urllib3 does, but without setting the socket's timeout: reading does if it has to."""
-        asked, self._response_options = self._response_options, None
-        if asked is None or self.sock is None:
-            raise http.client.ResponseNotReady
-        shutdown = self.sock.shutdown  # the reply may take the socket over
         deadline = time.monotonic() + _seconds(self.timeout)
         self.response_class = partial(_Reply, deadline=deadline)  # type: ignore[assignment]  # it makes one
         try:
-            reply = http.client.HTTPConnection.getresponse(self)
+            response = super().getresponse()
         except ConnectionError as error:
             if self._served:
                 raise StaleConnectionError(*error.args) from error
             raise
         self._served = True
-        return urllib3.HTTPResponse(
-            body=reply,
-            headers=urllib3.HTTPHeaderDict(reply.headers.items()),
-            status=reply.status,
-            version=reply.version,
-            reason=reply.reason,
-            preload_content=asked.preload_content,
-            decode_content=asked.decode_content,
-            original_response=reply,
-            enforce_content_length=asked.enforce_content_length,
-            request_method=asked.request_method,
-            request_url=asked.request_url,
-            sock_shutdown=shutdown,
-        )
+        return response
 
 
 class _TLSConnection(_Connection, HTTPSConnection):
