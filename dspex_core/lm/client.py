@@ -53,7 +53,13 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("dspex")
 
-_ARGUMENTS = frozenset(
+_FOR_TRAINING: Mapping[str, Any] = {  # DSPy's arguments: they are kept, and nothing of them is sent
+    "finetuning_model": None,
+    "launch_kwargs": {},
+    "train_kwargs": {},
+    "use_developer_role": False,
+}
+_ARGUMENTS = _FOR_TRAINING.keys() | frozenset(
     "model model_type cache callbacks num_retries engine api_base api_key timeout requests_per_minute fallbacks".split()  # noqa: SIM905  reads better
 )
 
@@ -84,7 +90,8 @@ class LM(BaseLM):
         **config: Further sampling defaults by their OpenAI names: `top_p`, `stop`, `seed`, ... And by the names of
             OpenAI's client or LiteLLM, how to reach the model: `base_url`, `headers` or `extra_headers`,
             `extra_query`, `organization`, `project`, `api_version`, `max_retries`, `request_timeout`.
-            `extra_body` is merged into the body of each request.
+            `extra_body` is merged into the body of each request. DSPy's `finetuning_model`, `launch_kwargs`,
+            `train_kwargs` and `use_developer_role` are accepted and have no effect.
 
     Any `LMError` leads to a fallback, since another model may be up, larger or less strict; each switch is logged to
     `dspex`. When all fail, it raises its own error, with theirs as notes. After the first piece of a streamed reply
@@ -115,6 +122,8 @@ class LM(BaseLM):
         supports_function_calling: bool | None = None,
         **config: Any,
     ) -> None:
+        for name, default in _FOR_TRAINING.items():
+            self.__dict__[name] = config.pop(name, default)
         check_target(model, model_type, engine)
         sampling, apart = set_apart({"temperature": temperature, "max_tokens": max_tokens, **config})
         sampling = checked_for_reasoning(model, {name: v for name, v in sampling.items() if v is not None})

@@ -17,7 +17,6 @@ PROMPTS = "signatures and parts of DSPy's own prompts"
 NO_MODULE = {  # DSPy's modules that have no path here; a trailing dot means everything below
     "dspy.__metadata__": INTERNAL,
     "dspy.adapters._legacy_type_markers": INTERNAL,
-    "dspy.adapters.utils": INTERNAL,
     "dspy.clients._litellm": INTERNAL,
     "dspy.clients.databricks": FINETUNING,
     "dspy.clients.disk_serialization": "nothing is pickled",
@@ -38,7 +37,6 @@ NO_MODULE = {  # DSPy's modules that have no path here; a trailing dot means eve
     "dspy.propose.": LATER,
     "dspy.retrievers.databricks_rm": "a client of one server",
     "dspy.retrievers.weaviate_rm": "a client of one server",
-    "dspy.signatures.utils": INTERNAL,
     "dspy.teleprompt.gepa.": LATER,
     "dspy.teleprompt.grpo": FINETUNING,
     "dspy.teleprompt.signature_opt": "an older name of COPRO",
@@ -62,6 +60,7 @@ NO_NAME = {  # by module, then by reason
     "dspy.adapters.types.base_type": {INTERNAL: "split_message_content_for_custom_types"},
     "dspy.adapters.types.file": {INTERNAL: "encode_file_to_dict"},
     "dspy.adapters.types.image": {INTERNAL: "encode_image is_image"},
+    "dspy.adapters.utils": {INTERNAL: "annotation_allows_none apply_output_field_defaults"},
     "dspy.clients.lm": {
         INTERNAL: "alitellm_completion alitellm_responses_completion alitellm_text_completion litellm_completion "
         "litellm_responses_completion litellm_text_completion"

@@ -1,10 +1,13 @@
 """What DSPy's users take from it beside programs: the same in DSPy and in ours."""
 
+import datetime as dt
+import enum
 import functools
 import http.server
 import json
 import threading
 import urllib.parse
+from typing import Literal
 
 import pytest
 from both import module, uses
@@ -184,8 +187,46 @@ def an_adapters_arguments_by_position(dspy):
     )
 
 
-def completion(text):
-    return {"choices": [{"message": {"content": text}, "finish_reason": "stop"}], "usage": {}, "model": "m"}
+class Colour(enum.Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+@use
+def what_adapters_of_users_own_write_and_read_with(dspy):
+    tools = module(dspy, "adapters.utils")
+    fields = dspy.Signature("texts: str, n: int -> found: list[int], done: bool").fields
+    return (
+        [tools.parse_value(text, kind) for text, kind in [("[1, 2]", list[int]), ("3", int), (7, str), ("True", bool)]],
+        [
+            tools.parse_value(text, kind)
+            for text, kind in [("red", Colour), ("'a'", Literal["a", "b"]), (None, int | None)]
+        ],
+        refuses(tools.parse_value, "many", int),
+        [tools.format_field_value(fields["texts"], value) for value in ("t", ["x"], ["x", "y\nz"], {"a": 1}, [])],
+        tools.format_field_value(fields["n"], [1, 2], assume_text=False),
+        [tools.get_annotation_name(kind) for kind in (int, list[int], dict[str, int], Literal["a", "b"])],
+        tools.serialize_for_json({"on": dt.date(2024, 1, 2)}),
+        tools.get_field_description_string({"n": fields["n"]}),
+        [module(dspy, "signatures.utils").get_dspy_field_type(field) for field in fields.values()],
+        [tools.find_enum_member(Colour, name) for name in ("red", "BLUE")],
+        refuses(tools.find_enum_member, Colour, "green"),
+        tools.translate_field_type("n", fields["n"]),
+        tools.translate_field_type("done", fields["done"]).split()[:2],
+    )
+
+
+@use
+def arguments_for_training(dspy):
+    lm = dspy.LM("openai/m", finetuning_model="f", train_kwargs={"epochs": 1}, use_developer_role=True)
+    other = lm.copy(temperature=0.5)
+    plain = dspy.LM("openai/m")
+    return (
+        (lm.finetuning_model, lm.train_kwargs, lm.launch_kwargs, lm.use_developer_role),
+        (other.finetuning_model, other.train_kwargs),
+        (plain.finetuning_model, plain.launch_kwargs, plain.use_developer_role),
+        [name for name in lm.kwargs if name not in ("temperature", "max_tokens")],
+    )
 
 
 @use
