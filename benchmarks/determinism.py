@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,21 +37,27 @@ def main() -> None:
     """Run the sessions; exit with 1 if any differs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=20, help="how many sessions of each kind (default: %(default)s)")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=float("inf"),
+        help="begin no session after so many; how many were compared is shown",
+    )
     parser.add_argument("--modes", nargs="+", choices=_MODES, default=list(_MODES))
     arguments = parser.parse_args()
-    model = Model()
+    model, end = Model(), time.monotonic() + arguments.seconds
     with tempfile.TemporaryDirectory() as folder, OpenAIServer(script=model) as server:
         different = [
             f"{mode}, {kind}"
             for mode in arguments.modes
-            for kind in _different(Path(folder), mode, arguments.runs, server=server, model=model)
+            for kind in _different(Path(folder), mode, arguments.runs, server=server, model=model, end=end)
         ]
     sys.exit(f"{len(different)} sessions differ" if different else 0)
 
 
-def _different(folder: Path, mode: str, runs: int, *, server: OpenAIServer, model: Model) -> list[str]:
-    """Return the sessions of a mode that differ from its first."""
-    recorded, where, different = folder / "recorded", folder / mode, []
+def _different(folder: Path, mode: str, runs: int, *, server: OpenAIServer, model: Model, end: float) -> list[str]:
+    """Return the sessions of a mode that differ from its first; of a busy machine, those until `end`."""
+    recorded, where, different, compared = folder / "recorded", folder / mode, [], 0
     if mode == "replay":
         model.number_samples(numbers=True)
         _session(recorded, "record", server, workers=0, order=None)
@@ -58,17 +65,22 @@ def _different(folder: Path, mode: str, runs: int, *, server: OpenAIServer, mode
     model.number_samples(numbers=False)
     first: dict[str, str] | None = None
     for kind, workers, order in _kinds(runs):
+        if time.monotonic() > end:
+            break
         if mode == "replay":
             shutil.copytree(recorded, where)
         found = _session(where, mode, server, workers=workers, order=order)
         shutil.rmtree(where)
         first = first or found
+        compared += 1
         if found != first:
             different.append(kind)
             print(f"{mode}, {kind}: DIFFERENT\n{_difference(first, found)}", flush=True)
     if mode == "replay" and server.requests:
         different.append(f"{len(server.requests)} requests were sent")
-    print(f"{mode}: {3 * runs} sessions, {len(different)} different", flush=True)
+    print(f"{mode}: {compared} of {3 * runs} sessions, {len(different)} different", flush=True)
+    if compared < min(3, 3 * runs):
+        different.append(f"{mode}: there was no time to compare")
     return different
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from dspex_core import BaseLM, EvaluationResult, Example, ScriptedLM
     from pytest_dspex.collecting.case import Case
+    from pytest_dspex.gates.records import Evaluation
 
 
 @pytest.fixture(scope="session")
@@ -94,6 +95,7 @@ def _uses_judge(request: pytest.FixtureRequest) -> bool:
 def scripted_lm() -> Iterator[Callable[..., ScriptedLM]]:
     """`scripted_lm(replies)` makes a `ScriptedLM` and sets it as the LM for the rest of the test."""
     from dspex_core import ScriptedLM, configure
+    from pytest_dspex.running.arguments import named
 
     def use(script: Any, **options: Any) -> ScriptedLM:
         lm = ScriptedLM(script, **options)
@@ -101,7 +103,7 @@ def scripted_lm() -> Iterator[Callable[..., ScriptedLM]]:
         return lm
 
     with context():
-        yield use
+        yield named("scripted_lm", use)
 
 
 @pytest.fixture
@@ -147,15 +149,15 @@ def prediction(
 @pytest.fixture
 def score(dspex_request: pytest.FixtureRequest) -> Callable[..., None]:
     """`score(name, value, feedback="")` records a score of this case, once; a low score does not fail the test."""
-    from dspex_core.plugin_api import as_score
+    from pytest_dspex.running.arguments import as_recorded, named
 
     case = _case_of(dspex_request, "score")
 
     def record(name: str, value: Any, feedback: str = "") -> None:
-        found = as_score(value)
+        found = as_recorded(name, value)
         case.record(name, found.value, feedback or found.feedback, details=found.details)
 
-    return record
+    return named("score", record)
 
 
 @pytest.fixture
@@ -164,14 +166,17 @@ def check(dspex_request: pytest.FixtureRequest) -> Iterator[Callable[..., bool]]
 
     A condition that fails while fixtures are torn down fails the test, too.
     """
+    from pytest_dspex.running.arguments import check_condition, named
+
     failed = _case_of(dspex_request, "check").checks
 
     def record(condition: Any, message: str) -> bool:
+        check_condition(condition, message)
         if not condition:
             failed.append(message)
         return bool(condition)
 
-    yield record
+    yield named("check", record)
     raise_checks(dspex_request.node)  # those of the fixtures that use it, which are torn down by now
 
 
@@ -189,8 +194,8 @@ def evaluate(
     """
     from dspex_core import Evaluate
     from pytest_dspex.collecting import from_plugins
-    from pytest_dspex.gates.records import Evaluation
     from pytest_dspex.programs import read_examples
+    from pytest_dspex.running.arguments import check_evaluated, named
     from pytest_dspex.running.awaiting import for_evaluation
 
     case, options = _case_of(dspex_request, "evaluate"), dspex_request.config.stash[OPTIONS]
@@ -202,24 +207,29 @@ def evaluate(
         metric: Callable[..., Any],
         inputs: Sequence[str] | None = None,
     ) -> EvaluationResult:
+        check_evaluated(program, inputs)
         rows = from_plugins.dataset(dataset, dspex_request.node)
         examples = read_examples(rows, dspex_request.path.parent, program=program, inputs=inputs)
         score = Evaluate(devset=examples, metric=metric, num_threads=options.concurrency, max_errors=len(examples))
         result = score(for_evaluation(dspex_request.config, program))
-        case.evaluations.append(
-            Evaluation(
-                test=dspex_request.node.nodeid,
-                score=result.metric,
-                mean=result.mean,
-                low=result.interval.low,
-                high=result.interval.high,
-                n=len(result),
-                errors=len(result.errors),
-            )
-        )
+        case.evaluations.append(_evaluation(dspex_request.node.nodeid, result))
         return result
 
-    return run
+    return named("evaluate", run)
+
+
+def _evaluation(test: str, result: EvaluationResult) -> Evaluation:
+    from pytest_dspex.gates.records import Evaluation  # only tests that evaluate need it
+
+    return Evaluation(
+        test=test,
+        score=result.metric,
+        mean=result.mean,
+        low=result.interval.low,
+        high=result.interval.high,
+        n=len(result),
+        errors=len(result.errors),
+    )
 
 
 def _case_of(request: pytest.FixtureRequest, fixture: str) -> Case:

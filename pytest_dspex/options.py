@@ -383,6 +383,18 @@ def _pattern(text: str) -> re.Pattern[str]:
     return pattern
 
 
+def wants_dspy_alias(config: pytest.Config) -> bool:
+    """Return what the ini key `dspex_dspy_alias` says.
+
+    Raises:
+        pytest.UsageError: It is not a truth value.
+    """
+    try:
+        return bool(config.getini("dspex_dspy_alias"))
+    except ValueError as error:  # pytest's own message does not name the key
+        raise pytest.UsageError(f"the ini key dspex_dspy_alias: {error}; set it to true or false") from error
+
+
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise pytest.UsageError(

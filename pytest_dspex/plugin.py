@@ -66,7 +66,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Pa
     routing.begin(
         early_config, live=known.dspex_live and not known.dspex_plan, replay_only=known.dspex_record == "none"
     )
-    if early_config.getini("dspex_dspy_alias"):
+    if options.wants_dspy_alias(early_config):
         from pytest_dspex.running.dspy_alias import begin
 
         begin(early_config)

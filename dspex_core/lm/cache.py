@@ -9,6 +9,7 @@ import logging
 import os
 import sqlite3
 import threading
+import time
 import weakref
 from collections import OrderedDict
 from concurrent.futures import Future
@@ -39,7 +40,8 @@ class ResponseCache(forks.RenewedInChild):
     Args:
         path: The SQLite file; it is made at first use. `None` keeps responses in memory only.
         memory_entries: How many responses are kept in memory; the least recently used are evicted.
-        keeps_cost: Whether a kept response has the cost with which it was asked; by default it is free of charge.
+        keeps_cost: Whether a kept response has the cost with which it was asked, and the seconds that it took; by
+            default it is free of charge.
 
     Threads, event loops and processes may share it. It never fails a call: a file that cannot be used is reported once
     to the `dspex` logger and left alone from then on. A response in which a credential stands is kept in memory only. A
@@ -109,7 +111,7 @@ class ResponseCache(forks.RenewedInChild):
         try:
             response = self._remembered(key)  # a call may have ended since the caller looked
             if response is None:
-                response = yield from ask()
+                response = yield from self._timed(ask())
                 self.put(key, response)
                 if response.is_cut_off:
                     flight.not_kept = self._kept(response)
@@ -123,6 +125,14 @@ class ResponseCache(forks.RenewedInChild):
         finally:
             self._flights.pop(key, None)  # missing in a child that was forked meanwhile
             flight.land(failure)
+
+    def _timed(self, asking: Flow[LMResponse]) -> Flow[LMResponse]:
+        """Answer, and note the seconds in the response if its cost is kept."""
+        begun = time.perf_counter()
+        response = yield from asking
+        if not self._keeps_cost or response.latency is not None:
+            return response
+        return replace(response, latency=round(time.perf_counter() - begun, 3))
 
     def _remembered(self, key: str) -> LMResponse | None:
         with self._lock:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from dspex_core.errors import ScriptExhaustedError
+from dspex_core.errors import ConfigurationError, ScriptExhaustedError
 from dspex_core.lm.base import BaseLM
 from dspex_core.messages import LMChunk, LMOutput, LMRequest, LMResponse, Usage
 
@@ -66,6 +66,11 @@ class ScriptedLM(BaseLM):
         supports_function_calling: bool = False,
     ) -> None:
         super().__init__(model)
+        if not callable(script) and (isinstance(script, str | bytes) or not isinstance(script, Iterable)):
+            raise ConfigurationError(
+                "the script of a ScriptedLM is a list of replies, a mapping from texts to them, or a function of the "
+                f"request, not {script!r:.200}"
+            )
         self._function_calling = supports_function_calling
         self.preferred_adapter: Literal["chat", "json"] = adapter
         self._lock = threading.Lock()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 from pathlib import Path
 from types import TracebackType
 
@@ -13,7 +14,8 @@ from dspex_core import DSPexError
 from pytest_dspex.collecting.cases import names_of
 from pytest_dspex.reports.alike import Cause
 
-_INSIDE = tuple(Path(path).parent for path in (dspex_core.__file__, __file__, concurrent.futures.__file__))
+_PLUGIN = Path(__file__).parents[1]
+_INSIDE = (Path(dspex_core.__file__).parent, _PLUGIN, Path(concurrent.futures.__file__).parent)
 # The clients that an LM uses: their frames show the sent data, and the user cannot mend them.
 _CLIENTS = frozenset({"aiohttp", "anthropic", "httpcore", "httpx", "litellm", "openai", "tenacity", "urllib3"})
 
@@ -86,4 +88,6 @@ def _outside(traceback: TracebackType | None) -> TracebackType | None:
 def _is_inside(path: str) -> bool:
     parts = Path(path).parts
     package = parts[parts.index("site-packages") + 1] if "site-packages" in parts[:-1] else ""
+    if path == contextlib.__file__:  # of the library's own `with` blocks
+        return True
     return package in _CLIENTS or any(folder in Path(path).parents for folder in _INSIDE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -41,8 +42,10 @@ def recorder_for(item: pytest.Item) -> Trace | CassetteRecorder | LiveRecorder |
             recorder = item.config.stash[LIVE].of_test()
         else:
             recorder = OnDemand(item.config, lambda: _place_of(item))
-            if options.record != "none" or CASE in item.stash:
+            if CASE in item.stash:
                 recorder = recorder.opened
+            elif options.record != "none":
+                recorder.open()
         if CASE in item.stash:
             from pytest_dspex.running.trace import Trace  # imported only in sessions that have cases
 
@@ -78,8 +81,8 @@ class OnDemand(SessionRecorder):
         return self.opened.replay(model, request)
 
     def record(self, model: str, request: LMRequest, response: LMResponse) -> None:
-        """Record a response of the LM."""
-        self.opened.record(model, request, response)
+        """Record a response of the LM, without the seconds that it took: they differ in each recording."""
+        self.opened.record(model, request, response if response.latency is None else replace(response, latency=None))
 
     def fail(self, model: str, request: LMRequest, error: LMError) -> None:
         """Record a refusal of the LM."""
@@ -97,6 +100,10 @@ class OnDemand(SessionRecorder):
         """Return what stands for the cassette in the workers of an executor."""
         return self.opened.for_worker()
 
+    def open(self) -> None:
+        """Open the cassette, of which the session then knows, whether or not an LM is called."""
+        _ = self.opened
+
     def begin_again(self) -> None:
         """Count equal requests anew."""
         if self.is_open:
@@ -104,7 +111,7 @@ class OnDemand(SessionRecorder):
 
     @property
     def is_open(self) -> bool:
-        """Whether an LM was called."""
+        """Whether the cassette is open: an LM was called, or this session records."""
         return "opened" in vars(self)
 
     def take_miss(self) -> BaseException | None:

@@ -36,6 +36,9 @@ def judge_lm_of(config: pytest.Config) -> BaseLM | None:
 
 
 def _named(model: str) -> LM:
+    if not model.strip():
+        message = f"the ini key dspex_lm is {model!r}; name a model, such as openai/gpt-4o-mini, or remove the line"
+        raise ConfigurationError(message)
     return LM(model, temperature=0.0)
 
 
