@@ -59,10 +59,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """The stored scores of a test function; `problem` says why there are none, and `source` where they are from."""
+    """The stored scores of a test function; `problem` says why there are none, and `source` where they are from.
+
+    A baseline that `is_damaged` is there and cannot be read: that is a failure, where a missing one is not.
+    """
 
     source: str
     problem: str = ""
+    is_damaged: bool = False
     lines: Mapping[tuple[str, str], Line] = field(default_factory=dict)  # by score and case
 
     def scores(self, name: str) -> dict[str, float]:
@@ -150,7 +154,7 @@ def _from_file(path: Path) -> Baseline:
     except FileNotFoundError:
         return Baseline(str(path), f"there is no baseline at {path}; {_ADVICE}")
     except (OSError, UnicodeDecodeError) as error:
-        return Baseline(str(path), f"the baseline {path} cannot be read ({error})")
+        return Baseline(str(path), f"the baseline {path} cannot be read ({error})", is_damaged=True)
 
 
 def _from_git(path: Path, revision: str) -> Baseline:
@@ -175,7 +179,8 @@ def _parsed(text: str, source: str) -> Baseline:
         try:
             line = Line.from_json(json.loads(stored))
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            return Baseline(source, f"line {number} of the baseline {source} is damaged ({error!r}); {_ADVICE}")
+            problem = f"line {number} of the baseline {source} is damaged ({error!r}); {_ADVICE}"
+            return Baseline(source, problem, is_damaged=True)
         lines.setdefault((line.score, line.case), []).append(line)
     return Baseline(source, lines={key: _mean(found) for key, found in lines.items()})
 

@@ -33,7 +33,10 @@ _ROUNDING = 1e-9
 def decide_drop(gate: Gate, cases: Sequence[CaseRecord], *, expected: int, baseline: Baseline) -> Verdict:
     """Decide a gate on a change; the verdict counts as that of a session's only test for a change."""
     summary = summarize(gate.name, cases)
-    reason = missing_data(summary, expected) or baseline.problem
+    reason = missing_data(summary, expected)
+    if not reason and baseline.is_damaged:
+        return verdict_of(gate, summary, status="failed", reason=baseline.problem)
+    reason = reason or baseline.problem
     if not reason:
         reason = baseline.difference(gate.name, [case.record for case in summary.counted])
         reason = f"not comparable: {reason}" if reason else ""

@@ -197,6 +197,22 @@ def suite(project):
     return write
 
 
+def test_a_damaged_baseline_fails_until_it_is_written_anew(project, suite, alone):
+    suite(1, 1)
+    assert alone("--dspex-update-baseline").ret == 0
+    [path] = project.path.glob("baselines/*/*.jsonl")
+    whole = path.read_text()
+    path.write_text(whole[:-20])
+
+    result = alone()
+
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*gate-accuracy* failed: line 2 of the baseline*is damaged*"])
+    assert alone("-k", "c0").ret == 0  # a part of the cases decides nothing
+    assert alone("--dspex-update-baseline").ret == 0
+    assert path.read_text() == whole
+
+
 def test_a_drop_against_the_written_baseline_is_red(suite, run):
     suite(*[1] * 20)
     result = run("--dspex-update-baseline")
