@@ -1,10 +1,12 @@
-"""The request in the arguments of an LM's call. PYTEST_DONT_REWRITE"""
+"""The request in the arguments of an LM's call, and what the call returns. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from dspex_core.config import current
+from dspex_core.lm import openai_form
 from dspex_core.lm.options import is_plain
 from dspex_core.messages import LMRequest, Message, tool_from_json
 from dspex_core.messages.typed import messages_of
@@ -12,6 +14,8 @@ from dspex_core.plain.secrets import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from dspex_core.messages import LMResponse
 
 _PAIR = 2
 
@@ -64,6 +68,12 @@ def request_of(
     if messages is not None:
         raise ValueError("call an LM with messages or with items, not both")
     return plain_request(None, messages_of(items if prompt is None else (prompt, *items)), config)
+
+
+def returned(response: LMResponse, items: tuple[Any, ...], request: LMRequest | None) -> Any:
+    """Return what a call returns: the response itself where a typed call asks for it."""
+    is_typed = request is not None or (items and isinstance(items[0], LMRequest)) or current().experimental
+    return response if is_typed else openai_form.said(response)
 
 
 def to_keep(request: LMRequest) -> LMRequest:

@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TextIO
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TextIO, overload
 
 from dspex_core.config import current
 from dspex_core.config.contracts import LayeredRecorder
 from dspex_core.errors import BudgetExceededError, ConfigurationError, LMError, StraySignalError
 from dspex_core.flow.steps import Call, Flow, SyncOrAsync, adrive, drive
 from dspex_core.lm import openai_form
-from dspex_core.lm.asked import plain_request, request_of, to_keep
+from dspex_core.lm.asked import plain_request, request_of, returned, to_keep
 from dspex_core.lm.call_result import CallResult
 from dspex_core.lm.cut_off import warn_if_cut_off
 from dspex_core.lm.history import CallLog, HistoryEntry, note
 from dspex_core.lm.limits.budget import within_budget
+from dspex_core.lm.options import SamplingDefaults
 from dspex_core.lm.recorded import recorder_of, through
 from dspex_core.lm.streaming import aiterate, emitting, iterate
-from dspex_core.messages import LMRequest, LMResponse
 from dspex_core.messages.typed import LMConfig
 from dspex_core.plain.secrets import is_private, without_secrets
 from dspex_core.telemetry.spans import in_span
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from dspex_core.config import Settings
     from dspex_core.config.contracts import Listener, Recorder
-    from dspex_core.messages import LMChunk
+    from dspex_core.messages import LMChunk, LMRequest, LMResponse
 
 _HISTORY_LENGTH = 10_000
 _OWN = frozenset({"model_type", "cache", "num_retries"})  # arguments that are not sampling parameters
@@ -181,6 +181,14 @@ class BaseLM:
         """`request` without blocking the event loop."""
         return await adrive(self.steps(request))
 
+    @overload
+    def __call__(
+        self, prompt: str | None = None, messages: Sequence[Mapping[str, Any]] | None = None, **config: Any
+    ) -> list[Any]: ...
+
+    @overload
+    def __call__(self, *items: Any, request: LMRequest | None = None, **config: Any) -> Any: ...
+
     def __call__(
         self,
         *items: Any,
@@ -197,7 +205,15 @@ class BaseLM:
             `"reasoning_content"`, `"tool_calls"`, `"logprobs"` and `"citations"`.
         """
         asked = request_of(items, config, prompt=prompt, messages=messages, request=request)
-        return _returned(drive(self._steps(asked)), items, request)
+        return returned(drive(self._steps(asked)), items, request)
+
+    @overload
+    async def acall(
+        self, prompt: str | None = None, messages: Sequence[Mapping[str, Any]] | None = None, **config: Any
+    ) -> list[Any]: ...
+
+    @overload
+    async def acall(self, *items: Any, request: LMRequest | None = None, **config: Any) -> Any: ...
 
     async def acall(
         self,
@@ -209,7 +225,7 @@ class BaseLM:
     ) -> Any:
         """Call the LM without blocking the event loop."""
         asked = request_of(items, config, prompt=prompt, messages=messages, request=request)
-        return _returned(await adrive(self._steps(asked)), items, request)
+        return returned(await adrive(self._steps(asked)), items, request)
 
     def try_call(
         self, prompt: str | None = None, messages: Sequence[Mapping[str, Any]] | None = None, **config: Any
@@ -371,22 +387,8 @@ class BaseLM:
         return f"{type(self).__name__}({self.model!r}{config})"
 
 
-def _returned(response: LMResponse, items: tuple[Any, ...], request: LMRequest | None) -> Any:
-    """Return what a call returns: the response itself where a typed call asks for it."""
-    is_typed = request is not None or (items and isinstance(items[0], LMRequest)) or current().experimental
-    return response if is_typed else openai_form.said(response)
-
-
 _CALL, _ACALL = BaseLM.__call__, BaseLM.acall  # as they are before a test patches them
 BaseLM._declared = _CALL, _ACALL, BaseLM.forward, BaseLM.aforward  # noqa: SLF001  as for each subclass
-
-
-class SamplingDefaults(dict[str, Any]):
-    """Sampling parameters by name; those that every LM has default to `None`, as in DSPy."""
-
-    def __missing__(self, name: str) -> None:
-        if name not in ("temperature", "max_tokens"):
-            raise KeyError(name)
 
 
 @dataclass(frozen=True, slots=True)

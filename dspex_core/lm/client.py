@@ -12,7 +12,7 @@ from dspex_core.errors import LMError
 from dspex_core.flow.steps import Flow, adrive, drive
 from dspex_core.lm.addresses import bare_address
 from dspex_core.lm.arguments import check_target, checked_fallbacks, checked_for_reasoning, checked_retries, only_one
-from dspex_core.lm.base import BaseLM, SamplingDefaults
+from dspex_core.lm.base import BaseLM
 from dspex_core.lm.cache import default_cache
 from dspex_core.lm.cut_off import warn_if_cut_off
 from dspex_core.lm.engines.stand_ins import mark_of, stand_in
@@ -21,6 +21,7 @@ from dspex_core.lm.limits.rate_limit import RateLimiter
 from dspex_core.lm.limits.retries import with_retries
 from dspex_core.lm.limits.timeouts import TimeoutProfile, timeout_seconds
 from dspex_core.lm.options import (
+    SamplingDefaults,
     is_plain,
     refuse_arguments_of_an_lm,
     renamed,

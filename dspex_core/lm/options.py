@@ -154,3 +154,11 @@ def scope_of(options: Mapping[str, Any]) -> str:
         name: without_secrets(value) if isinstance(value, Mapping) else value for name, value in sorted(parts.items())
     }
     return digest_of(canonical_json({name: v for name, v in kept.items() if v})) if any(kept.values()) else ""
+
+
+class SamplingDefaults(dict[str, Any]):
+    """Sampling parameters by name; those that every LM has default to `None`, as in DSPy."""
+
+    def __missing__(self, name: str) -> None:
+        if name not in ("temperature", "max_tokens"):
+            raise KeyError(name)

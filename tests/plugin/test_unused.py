@@ -37,7 +37,7 @@ def test_a_session_without_dspex_tests_loads_next_to_nothing_of_the_plugin(pytes
         for path in names
         if path[0] == "dspex_core" and len(path) > 1
     }
-    light = {"config", "errors", "flow", "flow.pieces", "flow.threads", "plugin_api", "storage"}
+    light = {"config", "errors", "flow", "flow.pieces", "plugin_api"}
     assert core == light
     plugin = {".".join(path[1:]) for path in names if path[0] == "pytest_dspex" and len(path) > 1}
     assert plugin.isdisjoint({"programs", "partial", "collecting.cases", "cassettes.store", "cassettes.recording"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
+from types import MethodType
 from typing import TYPE_CHECKING, Any, Self
 
 from dspex_core.config import current
@@ -228,8 +229,9 @@ class DspyProgram(Module):
         )
 
     def parameters_of_call(self) -> Any:
-        """Return the function whose parameters are the inputs."""
-        return vars(type(self.module)).get("forward") or getattr(type(self.module), "aforward", None)
+        """Return the method whose parameters are the inputs; DSPy warns of reading `forward` from a program."""
+        function = vars(type(self.module)).get("forward") or getattr(type(self.module), "aforward", None)
+        return None if function is None else MethodType(function, self.module)
 
     def _defines(self, method: str) -> bool:
         kind = type(self.module)
