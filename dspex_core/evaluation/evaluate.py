@@ -134,11 +134,10 @@ class Evaluate:
         self.repeats = repeats
         self.keep = keep
         self.traces = traces
-        self.stop_when, self.seed = stop_when, seed
+        self.stop_when, self.seed, self.executor = stop_when, seed, executor
         self.journal, self.retry_errors = journal, retry_errors
         check_options(timeout=timeout, repeats=repeats, keep=keep, stop_when=stop_when, failure_score=failure_score)
         self._check_outputs()
-        self.executor = executor
 
     def __call__(
         self,

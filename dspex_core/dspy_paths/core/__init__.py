@@ -3,48 +3,8 @@
 from typing import TYPE_CHECKING
 
 from dspex_core.dspy_paths import submodules
-from dspex_core.messages import FunctionSpec as LMToolSpec
-from dspex_core.messages import LMRequest, LMResponse
-from dspex_core.messages.typed import (
-    Assistant,
-    Developer,
-    LMAudioPart,
-    LMBinaryPart,
-    LMConfig,
-    LMImagePart,
-    LMMessage,
-    LMOutput,
-    LMPart,
-    LMTextPart,
-    LMToolCallPart,
-    LMUsage,
-    System,
-    ToolCall,
-    ToolResult,
-    User,
-)
-
-__all__ = [
-    "Assistant",
-    "Developer",
-    "LMAudioPart",
-    "LMBinaryPart",
-    "LMConfig",
-    "LMImagePart",
-    "LMMessage",
-    "LMOutput",
-    "LMPart",
-    "LMRequest",
-    "LMResponse",
-    "LMTextPart",
-    "LMToolCallPart",
-    "LMToolSpec",
-    "LMUsage",
-    "System",
-    "ToolCall",
-    "ToolResult",
-    "User",
-]
+from dspex_core.dspy_paths.core.types import *  # noqa: F403  the same names
+from dspex_core.dspy_paths.core.types import __all__ as __all__
 
 if not TYPE_CHECKING:  # a type checker finds them by itself
     __getattr__ = submodules(__name__)
