@@ -1,6 +1,7 @@
 """The runner below Evaluate, Parallel and batch: what has finished is kept, and a failure counts at once."""
 
 import asyncio
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -120,14 +121,20 @@ def test_nothing_to_do_is_not_an_error(how):
 @both
 @widths
 def test_an_iterator_of_pieces_is_read_as_there_is_room(how, width):
-    read = 0
+    finished = []
+    under_way = []
 
     def endless():
-        nonlocal read
-        while True:
-            read += 1
+        for read in itertools.count(1):
+            under_way.append(read - len(finished))  # whichever piece ends first, whatever the others do meanwhile
             yield partial(piece, read)
 
-    under_test = Kept(width=width, on_finished=lambda finished: under_test.stop() if finished.index == 5 else None)
+    def keep(one):
+        finished.append(one)
+        if len(finished) == 6:
+            under_test.stop()
+
+    under_test = runner(width=width, on_finished=keep)
     run(how, under_test, endless())
-    assert 6 <= read <= 5 + width
+    assert len(finished) == len(under_way) >= 6
+    assert max(under_way) <= width
