@@ -6,6 +6,7 @@ from collections.abc import ItemsView, Iterator, KeysView, Mapping, Sequence, Va
 from reprlib import recursive_repr
 from typing import TYPE_CHECKING, Any, Self, SupportsFloat
 
+from dspex_core.errors.shown import ENDLESS, value_text
 from dspex_core.plain.prompt_values import FunctionTool
 from dspex_core.plain.sets import in_order, with_ordered_sets
 
@@ -62,7 +63,7 @@ class Record:
 
     @recursive_repr()
     def __repr__(self) -> str:
-        fields = ", ".join(f"{key}={value!r}" for key, value in self._store.items())
+        fields = ", ".join(f"{key}={_text(value)}" for key, value in self._store.items())
         return f"{type(self).__name__}({fields})"
 
     def __eq__(self, other: object) -> bool:
@@ -72,7 +73,7 @@ class Record:
         return isinstance(other, Mapping) and self._store == other
 
     def __hash__(self) -> int:
-        return hash(repr(sorted(self._store.items(), key=lambda item: item[0])))
+        return hash(tuple([(key, _text(self._store[key])) for key in sorted(self._store)]))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (type(self), (self._store,), dict(self.__dict__))
@@ -128,9 +129,16 @@ class Record:
             ValueError: A value holds itself, or is nested too deeply.
         """
         try:
-            return {key: plain(value) for key, value in self._store.items()}
-        except RecursionError as error:
-            raise ValueError(f"a value of {', '.join(self._store)} holds itself or is nested too deeply") from error
+            return _plain_fields(self)
+        except RecursionError:
+            raise ValueError(f"a value of {', '.join(self._store)} {ENDLESS}") from None
+
+
+def _text(value: Any) -> str:
+    try:
+        return repr(value)
+    except RecursionError:  # an error of the value's class is the caller's
+        return value_text(value, None)
 
 
 class Example(Record):
@@ -351,10 +359,14 @@ def _number(value: SupportsFloat) -> float:
     return float(value)
 
 
+def _plain_fields(record: Record) -> dict[str, Any]:
+    return {key: plain(value) for key, value in record._store.items()}  # noqa: SLF001  of this module
+
+
 def plain(value: Any) -> Any:
     """Return a value as plain data as far as it has such a form: records and pydantic models become dicts."""
     if isinstance(value, Record):
-        return value.toDict()
+        return _plain_fields(value) if type(value).toDict is Record.toDict else value.toDict()
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from dspex_core.plain.code_texts import code_text, tree_of
     from dspex_core.plain.data import to_json
     from dspex_core.plain.described import short_digest
-    from dspex_core.plain.display import error_text
+    from dspex_core.plain.display import error_text, value_text
     from dspex_core.plain.prompt_values import PromptValue
     from dspex_core.plain.secrets import HIDDEN, environment_secrets, is_secret, masked, secret_forms, without_secrets
     from dspex_core.plain.used_code import UsedCode
@@ -137,6 +137,7 @@ __all__ = [
     "take_notes",
     "to_json",
     "tree_of",
+    "value_text",
     "without_secrets",
     "write_artifact",
     "write_atomically",
@@ -166,7 +167,7 @@ _NAMES = {
     "plain.code_texts": "code_text tree_of",
     "plain.data": "to_json",
     "plain.described": "short_digest",
-    "plain.display": "error_text",
+    "plain.display": "error_text value_text",
     "plain.prompt_values": "PromptValue",
     "plain.secrets": "HIDDEN environment_secrets is_secret masked secret_forms without_secrets",
     "plain.used_code": "UsedCode",

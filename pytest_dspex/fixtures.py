@@ -134,9 +134,12 @@ def prediction(
     assert case.predictor is not None, "a test with this fixture has its program"
     program: Callable[..., Any] = dspex_request.getfixturevalue(case.predictor.name)
     if not callable(program):
+        from dspex_core.plugin_api import value_text  # imported only for errors
+
         message = (
             f"{dspex_request.node.nodeid}: the fixture {case.predictor.name!r} must be the program of "
-            f"`prediction`, and is {program!r:.200}; if it is a parameter of the test, give the parameter another name"
+            f"`prediction`, and is {value_text(program, 200)}; "
+            f"if it is a parameter of the test, give the parameter another name"
         )
         pytest.fail(message, pytrace=False)
     made = predicted(dspex_request.node, program, name=case.predictor.name)

@@ -126,6 +126,11 @@ def test_no_module_imports_the_root_of_its_own_package():
     assert [name for name in inner_modules() if name.split(".")[0] in imports(name)] == []
 
 
+def test_messages_show_users_values_by_a_function_that_cannot_fail():
+    """The `repr` of a user's value may fail, or be thousands of levels deep: `value_text` shows any."""
+    assert [name for name, path in modules().items() if re.search(r"!r:\.\d+\}", path.read_text())] == []
+
+
 def test_the_library_knows_nothing_of_pytest():
     sources = {name: path.read_text() for name, path in modules().items() if name.startswith("dspex_core")}
     found = [name for name, source in sources.items() if re.search(r"^\s*(import|from) _?pytest", source, re.MULTILINE)]

@@ -17,7 +17,7 @@ from dspex_core.adapters.shown_fields import present, without
 from dspex_core.errors import AdapterParseError, SignatureError
 from dspex_core.flow.steps import adrive, drive
 from dspex_core.messages import LMRequest, Message, ResponseSchema
-from dspex_core.plain.display import error_text
+from dspex_core.plain.display import unwritten_text
 from dspex_core.plain.prompt_values import Content, FunctionCalls, Placement
 from dspex_core.signatures.signature import MISSING, OutputField, make_signature
 
@@ -365,7 +365,9 @@ def _placed(signature: type[Signature], values: Mapping[str, Any]) -> tuple[Mapp
         try:
             marked = placement.marked(checked)
         except (ValueError, TypeError, RecursionError) as error:  # it holds itself, or a text of its own cannot be made
-            raise SignatureError(f"the value of {name!r} cannot be written in a prompt: {error_text(error)}") from error
+            raise SignatureError(
+                f"the value of {name!r} cannot be written in a prompt: {unwritten_text(error)}"
+            ) from error
         if marked is not value:
             texts[name] = marked
     return ({**values, **texts}, placement) if texts else (values, None)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import SignatureError
 from dspex_core.plain.data import json_text, to_json
-from dspex_core.plain.display import error_text, value_text
+from dspex_core.plain.display import unwritten_text, value_text
 from dspex_core.plain.prompt_values import PromptValue
 from dspex_core.signatures.signature import MISSING
 
@@ -51,4 +51,6 @@ def to_text(value: Any) -> str:
         return json_text(to_json(value))
     except (ValueError, TypeError, RecursionError) as error:  # it holds itself, or a text of its own cannot be made
         shown = value_text(value, 100)
-        raise SignatureError(f"a value cannot be written in a prompt: {error_text(error)}; it is {shown}") from error
+        raise SignatureError(
+            f"a value cannot be written in a prompt: {unwritten_text(error)}; it is {shown}"
+        ) from error

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.config.contracts import LanguageModel
 from dspex_core.config.given_stream import GivenStream, given_stream
 from dspex_core.errors import ConfigurationError
+from dspex_core.plain.display import value_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -301,7 +302,9 @@ def _checked(values: dict[str, Any]) -> dict[str, Any]:
         raise ConfigurationError(message)
     for name, fix in _OBJECTS.items():
         if not _is_object(name, values.get(name)):
-            raise ConfigurationError(f"the setting {name!r} must be an object, not {values[name]!r:.200}: write {fix}")
+            raise ConfigurationError(
+                f"the setting {name!r} must be an object, not {value_text(values[name], 200)}: write {fix}"
+            )
     if "send_stream" in values:
         values = {**values, "send_stream": given_stream(values["send_stream"])}
     return {_DSPY_NAMES.get(name, name): value for name, value in values.items() if name not in _WITHOUT_EFFECT}

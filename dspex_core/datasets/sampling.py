@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.datasets.ids import content_id
 from dspex_core.errors import ConfigurationError
 from dspex_core.plain.counts import is_number
+from dspex_core.plain.display import value_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,7 +101,9 @@ def _by_stratum(examples: Sequence[Example], by: By) -> list[Example]:
         elif by in example:
             value = example[by]
         else:
-            raise ConfigurationError(f"the example {example.id or example!r:.100} has no field {by!r} to split by")
+            raise ConfigurationError(
+                f"the example {value_text(example.id or example, 100)} has no field {by!r} to split by"
+            )
         strata.setdefault(f"{type(value).__name__} {value!r}", []).append(example)
     return [example for name in sorted(strata) for example in strata[name]]
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from dspex_core.datasets.files import open_text
 from dspex_core.datasets.names import composed_name
 from dspex_core.errors import DatasetError
+from dspex_core.plain.display import value_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,7 +78,7 @@ class _Header:
             names.pop()
         numbered = len(names) > 1 and not names[0]  # by pandas, which writes its index so
         if not all(names[numbered:]) or len(set(names)) < len(names):
-            raise DatasetError(f"needs a header of different names, not {cells!r:.500}", path=path, line=line)
+            raise DatasetError(f"needs a header of different names, not {value_text(cells, 500)}", path=path, line=line)
         self.names, self._path, self._numbered = names, path, numbered
 
     def row(self, cells: list[str], line: int) -> dict[str, str] | DatasetError:

@@ -13,6 +13,7 @@ from dspex_core.datasets.load import load_dataset
 from dspex_core.errors import ConfigurationError
 from dspex_core.evaluation.read_once import ReadOnce
 from dspex_core.example import Example
+from dspex_core.plain.display import value_text
 from dspex_core.programs.inputs import input_names
 
 _EMPTY = "the devset is empty: pass at least one example (has a filter removed all?)"
@@ -69,7 +70,7 @@ class Devset:
             return self._with_inputs(number, Example({str(name): value for name, value in row.items()}))
         if not isinstance(row, Row):
             raise ConfigurationError(
-                f"row {number} of the devset is not an Example but {row!r:.200}: "
+                f"row {number} of the devset is not an Example but {value_text(row, 200)}: "
                 "write Example(row).with_inputs('name', ...)"
             )
         return row  # type: ignore[return-value]  # another library's, which has what an evaluation needs
@@ -98,6 +99,6 @@ def _rows_of(given: Any) -> Iterable[Any]:
     if isinstance(given, Mapping | bytes) or not isinstance(given, Iterable):
         raise ConfigurationError(
             f"the devset must be examples or dicts in a list, a DataFrame, a path, or a function that returns one, "
-            f"not {given!r:.200}"
+            f"not {value_text(given, 200)}"
         )
     return given

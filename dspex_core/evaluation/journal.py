@@ -119,7 +119,7 @@ class CaseJournal:
             else:
                 is_whole = min(data["index"], data["attempt"] - 1) >= 0 and isinstance(data["row"], str)
                 CaseResult.from_json(data, _ANY)
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             is_whole = False
         if not is_whole:
             what = "is not the first line of an evaluation's journal" if number == 1 else "is damaged"

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from dspex_core.errors import ConfigurationError
 from dspex_core.plain.counts import is_number, is_whole
+from dspex_core.plain.display import value_text
 
 Keep = Literal["all", "failures", "none"]
 KEEPS: tuple[Keep, ...] = ("all", "failures", "none")
@@ -39,9 +40,11 @@ def check_outputs(*, display_table: Any, **files: Any) -> None:
     """
     for name, value in files.items():
         if value is not None and not isinstance(value, str | os.PathLike):
-            raise ConfigurationError(f"{name} is the path of a file, not {value!r:.200}")
+            raise ConfigurationError(f"{name} is the path of a file, not {value_text(value, 200)}")
     if not isinstance(display_table, int | None) or (display_table or 0) < 0:
-        raise ConfigurationError(f"display_table is True, False or a number of rows, not {display_table!r:.200}")
+        raise ConfigurationError(
+            f"display_table is True, False or a number of rows, not {value_text(display_table, 200)}"
+        )
 
 
 def check_run(*, program: Any, metric: Any, num_threads: Any, max_errors: Any) -> None:
@@ -52,7 +55,9 @@ def check_run(*, program: Any, metric: Any, num_threads: Any, max_errors: Any) -
     """
     for name, value in (("program", program), ("metric", metric)):
         if not callable(value):
-            raise ConfigurationError(f"the {name} of an evaluation must be a function or a program, not {value!r:.200}")
+            raise ConfigurationError(
+                f"the {name} of an evaluation must be a function or a program, not {value_text(value, 200)}"
+            )
     if not is_whole(num_threads, 1):
         raise ConfigurationError(f"num_threads is a whole number, at least 1, not {num_threads!r}")
     if not (is_number(max_errors) and max_errors >= 0):  # infinity is a limit, too

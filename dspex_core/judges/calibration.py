@@ -17,7 +17,7 @@ from dspex_core.judges.pairwise import PairwiseJudge, position_bias
 from dspex_core.judges.scale import Scale
 from dspex_core.metrics.score import Score, as_score
 from dspex_core.plain.counts import is_number
-from dspex_core.plain.display import error_text
+from dspex_core.plain.display import error_text, value_text
 from dspex_core.programs.base import running
 from dspex_core.programs.batch import Batch
 
@@ -98,7 +98,9 @@ def _row(judge: Any, given: Any, label: str) -> _Row:
     if isinstance(given, tuple) and len(given) == 3:  # noqa: PLR2004  an example, a prediction, a label
         return _Row(*given)
     if not isinstance(given, Record | Mapping):
-        raise DatasetError(f"a labelled row is an example, or (example, prediction, label), not {given!r:.200}")
+        raise DatasetError(
+            f"a labelled row is an example, or (example, prediction, label), not {value_text(given, 200)}"
+        )
     row = given if isinstance(given, Example) else Example(**fields_of(given))
     apart = {label, *row.input_keys, *([judge.against] if isinstance(judge, PairwiseJudge) else ())}
     made = {name: value for name, value in row.items() if name not in apart}

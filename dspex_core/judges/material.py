@@ -11,6 +11,7 @@ from dspex_core.adapters.markers import OPEN, SPACE
 from dspex_core.errors import ConfigurationError
 from dspex_core.example import Example, Record
 from dspex_core.plain.data import json_text, to_json
+from dspex_core.plain.display import unwritten_text, value_text
 from dspex_core.plain.prompt_values import PromptValue
 
 FENCED = """\
@@ -43,7 +44,7 @@ def shown_texts(example: Any, prediction: Any, fields: Sequence[str] | None) -> 
     given, made = fields_of(example), fields_of(prediction)
     if fields is None:
         if not made:
-            raise ConfigurationError(f"there is nothing to judge: the prediction is {prediction!r}")
+            raise ConfigurationError(f"there is nothing to judge: the prediction is {value_text(prediction, 200)}")
         asked = inputs_of(example, without=made)
         return {**titled(asked, "given"), **titled(made, "to judge")}
     texts: dict[str, str] = {}
@@ -103,13 +104,19 @@ def text_of(value: Any) -> str:
     """Return a value as a judge reads it: a text as it is, anything else as JSON.
 
     Raises:
-        ConfigurationError: It is an image or the like, which has no text.
+        ConfigurationError: It is an image or the like, which has no text, or it holds itself or is nested too deeply.
     """
     if isinstance(value, PromptValue):
         value = value.format()
         if not isinstance(value, str):
             raise ConfigurationError("a judge reads texts, no images, audio or files: leave them out with fields=[...]")
-    return value if isinstance(value, str) else json_text(to_json(value))
+    if isinstance(value, str):
+        return value
+    try:
+        return json_text(to_json(value))
+    except (ValueError, TypeError, RecursionError) as error:
+        shown = value_text(value, 100)
+        raise ConfigurationError(f"a judge cannot read {shown}: {unwritten_text(error)}") from error
 
 
 def fenced(texts: Texts) -> str:

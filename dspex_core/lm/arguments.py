@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.errors import ConfigurationError, LMConfigurationError
 from dspex_core.lm.base import BaseLM
 from dspex_core.plain.counts import is_whole
+from dspex_core.plain.display import value_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +63,7 @@ def check_target(model: Any, model_type: Any, engine: Any) -> None:
         ConfigurationError: One of them is not known.
     """
     if not isinstance(model, str):
-        raise ConfigurationError(f"the model must be named as 'provider/model', not by {model!r:.200}")
+        raise ConfigurationError(f"the model must be named as 'provider/model', not by {value_text(model, 200)}")
     _check_choice("engine", engine, ("auto", "direct", "litellm"))
     _check_choice("model_type", model_type, ("chat", "text", "responses"))
 

@@ -10,6 +10,7 @@ from dspex_core.lm import openai_form
 from dspex_core.lm.options import is_plain
 from dspex_core.messages import LMRequest, Message, tool_from_json
 from dspex_core.messages.typed import messages_of
+from dspex_core.plain.display import value_text
 from dspex_core.plain.secrets import without_secrets
 
 if TYPE_CHECKING:
@@ -85,7 +86,9 @@ def to_keep(request: LMRequest) -> LMRequest:
 
 def _asked(prompt: str) -> Message:
     if not isinstance(prompt, str):
-        raise TypeError(f"the prompt of an LM is a text, not {prompt!r:.200}; pass a list of messages as messages=")
+        raise TypeError(
+            f"the prompt of an LM is a text, not {value_text(prompt, 200)}; pass a list of messages as messages="
+        )
     return Message("user", prompt)
 
 
@@ -93,5 +96,7 @@ def _turns(messages: Sequence[Mapping[str, Any] | Message]) -> tuple[Message, ..
     try:
         return tuple([turn if isinstance(turn, Message) else Message.from_json(turn) for turn in messages])
     except (AttributeError, TypeError):
-        message = f"the messages of an LM are a list of dicts with 'role' and 'content', not {messages!r:.200}"
+        message = (
+            f"the messages of an LM are a list of dicts with 'role' and 'content', not {value_text(messages, 200)}"
+        )
         raise TypeError(message) from None

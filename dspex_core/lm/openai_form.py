@@ -14,6 +14,7 @@ from dspex_core.errors import LMResponseError
 from dspex_core.lm.engines.wire import wire_format
 from dspex_core.messages import FunctionCall, LMOutput, LMResponse
 from dspex_core.plain.attributes import attributes
+from dspex_core.plain.display import value_text
 
 if TYPE_CHECKING:
     from dspex_core.messages import Json, LMRequest
@@ -56,7 +57,7 @@ def response_of(reply: Any, model: str) -> LMResponse:
             return LMResponse(tuple(map(_output, reply)), model)
         response = wire_format("chat").response(as_chat(plain(reply)))
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        message = f"the reply is neither a chat completion nor a list of texts: {reply!r:.200}"
+        message = f"the reply is neither a chat completion nor a list of texts: {value_text(reply, 200)}"
         raise LMResponseError(message, model=model) from error
     return response if response.model else replace(response, model=model)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from dspex_core.errors import ConfigurationError, LMNotConfiguredError, LMUnsupportedFeatureError
 from dspex_core.lm.addresses import AddressError, credentials_in, headers_of, unsendable
 from dspex_core.lm.options import foreign, unknown_to_direct
+from dspex_core.plain.display import value_text
 from dspex_core.plain.secrets import (
     HIDDEN,
     AddressText,
@@ -350,7 +351,9 @@ def _base_url(provider: Provider, api_base: str | None) -> str | None:
     if not given:
         return provider.base_url
     if not isinstance(given, str):
-        raise ConfigurationError(f"an LM's address is a text, such as 'http://localhost:8000/v1', not {given!r:.100}")
+        raise ConfigurationError(
+            f"an LM's address is a text, such as 'http://localhost:8000/v1', not {value_text(given, 100)}"
+        )
     base_url = _tidy(given)
     if provider is _OLLAMA and not base_url.endswith("/v1"):
         return AddressText(f"{base_url}/v1")  # users give the address of Ollama's native API, as for LiteLLM

@@ -41,7 +41,7 @@ def take_notes(folder: Path) -> list[str]:
     """Return the notes that were left since the last time, each with the process if it is another one."""
     texts = []
     for path in sorted(folder.glob("*.json")):
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
             note = json.loads(read_file(path))
             where = "" if note["process"] == os.getpid() else f"in the process {note['process']} ({note['program']}): "
             texts.append(f"{where}{note['text']}")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from dspex_core.config import configure, current
 from dspex_core.errors import ConfigurationError
+from dspex_core.errors.shown import value_text
 from dspex_core.lm.cache import ResponseCache, default_cache
 from dspex_core.messages import LMOutput, LMRequest, LMResponse
 from dspex_core.storage.artifacts import read_artifact, write_artifact
@@ -104,13 +105,19 @@ class Cache(ResponseCache):
             super().put(key, value)
             return
         if self.enable_memory_cache and enable_memory_cache and len(self._values) < self._memory_entries:
-            self._values[key] = copy.deepcopy(value)
+            self._remember_value(key, value)
         if self._file is not None:
             try:
                 text = json.dumps(value, allow_nan=False)
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, RecursionError):
                 return  # not JSON, so it stays in memory
             self._file.write(key, LMResponse((LMOutput(text),), _DATA))
+
+    def _remember_value(self, key: str, value: Any) -> None:
+        try:
+            self._values[key] = copy.deepcopy(value)
+        except RecursionError:
+            raise ConfigurationError(f"{value_text(value, 200)} cannot be kept in a cache") from None
 
     def __contains__(self, key: str) -> bool:
         return key in self._values or super().get(key) is not None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from dspex_core.errors import ConfigurationError, ScriptExhaustedError
 from dspex_core.lm.base import BaseLM
 from dspex_core.messages import LMChunk, LMOutput, LMRequest, LMResponse, Usage
+from dspex_core.plain.display import unwritten_text, value_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +70,7 @@ class ScriptedLM(BaseLM):
         if not callable(script) and (isinstance(script, str | bytes) or not isinstance(script, Iterable)):
             raise ConfigurationError(
                 "the script of a ScriptedLM is a list of replies, a mapping from texts to them, or a function of the "
-                f"request, not {script!r:.200}"
+                f"request, not {value_text(script, 200)}"
             )
         self._function_calling = supports_function_calling
         self.preferred_adapter: Literal["chat", "json"] = adapter
@@ -194,6 +195,11 @@ def _demo(messages: Sequence[Message]) -> str | None:
 
 
 def _output(reply: str | Mapping[str, Any] | LMOutput, request: LMRequest) -> LMOutput:
+    if not isinstance(reply, str | Mapping | LMOutput):
+        raise ConfigurationError(
+            "a reply of a ScriptedLM is a text, a mapping of outputs, an LMOutput or an exception, not "
+            f"{value_text(reply, 200)}"
+        )
     return reply if isinstance(reply, LMOutput) else LMOutput(_text(reply, request), finish_reason="stop")
 
 
@@ -209,10 +215,17 @@ def _text(reply: str | Mapping[str, Any], request: LMRequest) -> str:
     if isinstance(reply, str):
         return reply
     if request.response_schema is not None:
-        return json.dumps(dict(reply), default=str)
+        return _json(dict(reply))
     fields = [f"[[ ## {name} ## ]]\n{_value(value)}" for name, value in reply.items()]
     return "\n\n".join([*fields, "[[ ## completed ## ]]"])
 
 
 def _value(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, default=str)
+    return value if isinstance(value, str) else _json(value)
+
+
+def _json(value: Any) -> str:
+    try:
+        return json.dumps(value, default=str)
+    except (ValueError, RecursionError) as error:
+        raise ConfigurationError(f"a scripted reply cannot be written: {unwritten_text(error)}") from error

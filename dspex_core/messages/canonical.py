@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from dspex_core.errors import ConfigurationError
+from dspex_core.errors.shown import ENDLESS
 
 Json = dict[str, Any]
 
@@ -27,7 +28,9 @@ def canonical_json(value: Any) -> str:
 
 def unwritable(error: Exception) -> ConfigurationError:
     """Return the error of what is to be sent and has no JSON text."""
-    return ConfigurationError(f"what is sent to an LM must be JSON data: {type(error).__name__}: {error!s:.200}")
+    is_endless = isinstance(error, RecursionError) or str(error).startswith("Circular reference detected")
+    reason = f"a value in it {ENDLESS}" if is_endless else f"{type(error).__name__}: {error!s:.200}"
+    return ConfigurationError(f"what is sent to an LM must be JSON data: {reason}")
 
 
 def digest_of(text: str) -> str:

@@ -8,6 +8,7 @@ from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Self, overload
 
+from dspex_core.errors.shown import value_text
 from dspex_core.messages.canonical import Json, canonical_json, digest_of
 from dspex_core.messages.functions import FunctionCall
 from dspex_core.messages.parts import Part, TextPart, part_from_json
@@ -118,7 +119,9 @@ class Message:
                 return cls(stored["role"], tuple(part_from_json(part) for part in parts), **rest)
             case None if calls:
                 return cls(stored["role"], "", **rest)
-        raise ValueError(f"the content of a message is a text or a list of parts, not {stored.get('content')!r}")
+        raise ValueError(
+            f"the content of a message is a text or a list of parts, not {value_text(stored.get('content'), 200)}"
+        )
 
 
 class SharedTurns(tuple[Message, ...]):  # noqa: SLOT001  what it has made once is kept in its dict

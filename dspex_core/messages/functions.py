@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
+from dspex_core.errors.shown import value_text
 from dspex_core.messages.canonical import Json, canonical_json
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class FunctionSpec:
                 function = stored["function"]
                 return cls(name, function.get("description") or "", function.get("parameters") or {})
         form = '{"type": "function", "function": {"name": ..., "description": ..., "parameters": {...}}}'
-        raise ValueError(f"a tool is written as {form}, not {repr(stored)[:200]}")
+        raise ValueError(f"a tool is written as {form}, not {value_text(stored, 200)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ class FunctionCall:
         """The arguments by name; none where the model wrote something else than a JSON object."""
         try:
             read = json.loads(self.arguments)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         return read if isinstance(read, dict) else {}
 
@@ -110,4 +111,4 @@ class FunctionCall:
                 given = stored["function"].get("arguments") or "{}"
                 return cls(name, given if isinstance(given, str) else canonical_json(given), stored.get("id"))
         form = '{"id": ..., "type": "function", "function": {"name": ..., "arguments": "{...}"}}'
-        raise ValueError(f"a tool call is written as {form}, not {repr(stored)[:200]}")
+        raise ValueError(f"a tool call is written as {form}, not {value_text(stored, 200)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dspex_core.errors.shown import value_text
 from dspex_core.messages.canonical import Json, canonical_json, digest_of
 
 if TYPE_CHECKING:
@@ -91,4 +92,6 @@ def part_from_json(stored: Any) -> Part:
         case {"type": str(kind)} if kind not in ("text", *_MEDIA) or kind in stored:
             return GivenPart(stored)
     kinds = ", ".join(f'{{"type": {kind!r}, {kind!r}: {{...}}}}' for kind in _MEDIA)
-    raise ValueError(f'a part of a message is {{"type": "text", "text": "..."}}, {kinds}, not {repr(stored)[:200]}')
+    raise ValueError(
+        f'a part of a message is {{"type": "text", "text": "..."}}, {kinds}, not {value_text(stored, 200)}'
+    )

@@ -9,6 +9,7 @@ import base64
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from dspex_core.errors.shown import value_text
 from dspex_core.messages.canonical import canonical_json
 from dspex_core.messages.conversation import Message
 from dspex_core.messages.functions import FunctionCall
@@ -191,7 +192,7 @@ def _part(part: Any) -> Part:
         return part
     if isinstance(part, dict):
         return part_from_json(part)
-    raise TypeError(f"a part of a message is a text, or such as LMImagePart(url=...), not {part!r:.200}")
+    raise TypeError(f"a part of a message is a text, or such as LMImagePart(url=...), not {value_text(part, 200)}")
 
 
 def _address(kind: str, *, url: str | None, data: str | None, path: Any, media_type: str) -> str:

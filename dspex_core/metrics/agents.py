@@ -11,9 +11,10 @@ from dspex_core.errors import ConfigurationError
 from dspex_core.example import Record
 from dspex_core.flow.steps import Call
 from dspex_core.metrics.comparison import from_json_text, is_missing, parts, same
-from dspex_core.metrics.fields import of_field, options_text, read_field
+from dspex_core.metrics.fields import endless, of_field, options_text, read_field
 from dspex_core.metrics.score import Score, as_score, metric_name
 from dspex_core.metrics.trees import assigned
+from dspex_core.plain.display import value_text
 from dspex_core.plain.prompt_values import FunctionCalls
 
 Order = Literal["exact", "subsequence", "any_order", "superset"]
@@ -58,12 +59,16 @@ class TrajectoryMetric:
         """Compare the calls.
 
         Raises:
-            ConfigurationError: The example or the prediction has no such field, or it does not hold tool calls.
+            ConfigurationError: The example or the prediction has no such field, or it does not hold tool calls, or
+                they hold themselves or are nested too deeply.
         """
         field = self.field or _present(prediction)
-        wanted = _calls(read_field(self, "example", example, self.expected or self._expected_in(example, field)))
-        found = _calls(read_field(self, "prediction", prediction, field))
-        return of_field(field, self._judged(wanted, found))
+        expected = read_field(self, "example", example, self.expected or self._expected_in(example, field))
+        predicted = read_field(self, "prediction", prediction, field)
+        try:
+            return of_field(field, self._judged(_calls(expected), _calls(predicted)))
+        except RecursionError:
+            raise endless(self, field) from None
 
     def _expected_in(self, example: Any, field: str) -> str:
         is_there = isinstance(example, Record | Mapping) and field in example
@@ -162,7 +167,7 @@ def _calls(value: Any) -> list[_ToolCall]:
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise ConfigurationError(
             f"trajectory_match needs a ReAct trajectory, ToolCalls, or a list of calls such as "
-            f"{{'name': 'search', 'args': {{...}}}}, not {value!r:.200}"
+            f"{{'name': 'search', 'args': {{...}}}}, not {value_text(value, 200)}"
         ) from error
     return [call for call in found if call.name != _FINISH]
 

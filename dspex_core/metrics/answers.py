@@ -12,6 +12,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import ConfigurationError
+from dspex_core.errors.shown import value_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -118,10 +119,12 @@ def _answers(example: Any) -> list[str]:
         return [answer]
     if isinstance(answer, list):
         return answer
-    raise ConfigurationError(f"`answer` of the example is a text or a list of texts, not {answer!r}")
+    raise ConfigurationError(f"`answer` of the example is a text or a list of texts, not {value_text(answer, 200)}")
 
 
 def _best(score: Callable[[str, str], float], prediction: str, answers: Sequence[str]) -> float:
     if not isinstance(answers, list) or not answers:
-        raise ConfigurationError(f"the expected answers are a list of at least one text, not {answers!r}")
+        raise ConfigurationError(
+            f"the expected answers are a list of at least one text, not {value_text(answers, 200)}"
+        )
     return max(score(prediction, answer) for answer in answers)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 from dspex_core.errors import ConfigurationError
+from dspex_core.errors.shown import value_text
 from dspex_core.metrics.confusion import ConfusionMatrix, confusion_matrix, labels_of, shown_matrix
 from dspex_core.metrics.fields import exact_match, only_field, read_field
 
@@ -155,7 +156,7 @@ def _given(source: Any) -> list[tuple[Any, Any]]:
         if not isinstance(pair, tuple | list) or len(pair) != 2:  # noqa: PLR2004  expected and predicted
             raise ConfigurationError(
                 f"classification_report needs an EvaluationResult, or pairs of an expected and a predicted label, "
-                f"not {pair!r}"
+                f"not {value_text(pair, 200)}"
             )
     return [(wanted, found) for wanted, found in pairs]
 

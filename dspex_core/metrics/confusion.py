@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dspex_core.errors import ConfigurationError
+from dspex_core.errors.shown import value_text
 from dspex_core.metrics.comparison import as_text, is_missing
 from dspex_core.plain.text import normalized
 
@@ -53,7 +55,10 @@ def labels_of(pairs: Iterable[tuple[Any, Any]]) -> list[tuple[str, str]]:
 
 
 def _label(value: Any, known: dict[str, str]) -> str:
-    text = "null" if is_missing(value) else as_text(value)
+    try:
+        text = "null" if is_missing(value) else as_text(value)
+    except RecursionError:
+        raise ConfigurationError(f"{value_text(value, 200)} is no label") from None
     return known.setdefault(normalized(text), text)
 
 

@@ -11,6 +11,7 @@ from numbers import Number
 from typing import Any
 
 from dspex_core.errors import ConfigurationError
+from dspex_core.errors.shown import ENDLESS, value_text
 from dspex_core.example import Example, Record
 from dspex_core.metrics.comparison import alternatives, same
 from dspex_core.metrics.score import NamedMetric, Score
@@ -56,11 +57,16 @@ class FieldMetric(_OfField):
         """Judge the field.
 
         Raises:
-            ConfigurationError: The example or the prediction has no such field.
+            ConfigurationError: The example or the prediction has no such field, or its value holds itself or is nested
+                too deeply.
         """
         field = self.field or only_field(self, example, prediction, known=self.expected is not None)
         expected = read_field(self, "example", example, self.expected or field)
-        return of_field(field, self._judged(expected, read_field(self, "prediction", prediction, field)))
+        predicted = read_field(self, "prediction", prediction, field)
+        try:
+            return of_field(field, self._judged(expected, predicted))
+        except RecursionError:
+            raise endless(self, field) from None
 
     def _judged(self, expected: Any, predicted: Any) -> Score:
         """Judge against the expected value; of several, against the one that is met best."""
@@ -92,10 +98,13 @@ class OutputMetric(_OfField):
         """Judge the field.
 
         Raises:
-            ConfigurationError: The prediction has no such field.
+            ConfigurationError: The prediction has no such field, or its value holds itself or is nested too deeply.
         """
         field = self.field or only_field(self, example, prediction, known=True)
-        return of_field(field, self.judge(read_field(self, "prediction", prediction, field)))
+        try:
+            return of_field(field, self.judge(read_field(self, "prediction", prediction, field)))
+        except RecursionError:
+            raise endless(self, field) from None
 
 
 def exact_match(field: str | None = None, *, normalize: bool = True, expected: str | None = None) -> FieldMetric:
@@ -127,11 +136,13 @@ def mismatch(expected: Any, predicted: Any) -> str:
 
 def shown(value: Any) -> str:
     """Return a value as feedback shows it: whole, unless it is long."""
-    try:
-        text = repr(value)
-    except Exception:  # noqa: BLE001  the class is the user's
-        return f"<{type(value).__name__} that cannot be shown>"
+    text = value_text(value, None)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 60]} ... {text[-50:]}"
+
+
+def endless(metric: Any, field: str) -> ConfigurationError:
+    """Return the error of a value that has no end, or none that can be reached."""
+    return ConfigurationError(f"{metric!r} cannot judge the field {field!r}: a value of it {ENDLESS}")
 
 
 def of_field(field: str, score: Score) -> Score:

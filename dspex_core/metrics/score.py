@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from types import CoroutineType
 from typing import Any, Self
 
+from dspex_core.errors.shown import ENDLESS
 from dspex_core.example import Prediction
 
 _NUMBERS = (bool, int, float)
@@ -134,7 +135,10 @@ def _details(details: Any) -> dict[str, Any]:
     """
     if not isinstance(details, Mapping) or not all(isinstance(name, str) for name in details):
         raise ValueError(f"the details of a score are a mapping of names to JSON data, not {reprlib.repr(details)}")
-    return {name: _json(value, name) for name, value in details.items()}
+    try:
+        return {name: _json(value, name) for name, value in details.items()}
+    except RecursionError:
+        raise ValueError(f"a detail of a score, one of {', '.join(map(repr, details))}, {ENDLESS}") from None
 
 
 def _json(value: Any, name: str) -> Any:

@@ -79,7 +79,7 @@ def set_recall(field: str | None = None, *, expected: str | None = None) -> Fiel
 def _fields(expected: Any, predicted: Any, *, normalize: bool) -> Score:
     wanted, found = parts(from_written(expected)), parts(from_written(predicted))
     if not wanted or not isinstance(wanted, Mapping):
-        message = f"field_match needs a dict, a model or a record with sub-fields in the example, not {expected!r}"
+        message = f"field_match needs a dict, a model or a record with sub-fields in the example, not {shown(expected)}"
         raise ConfigurationError(message)
     if not isinstance(found, Mapping):
         return Score(0.0, mismatch(expected, predicted), {"fields": dict.fromkeys(map(str, wanted), 0.0)})

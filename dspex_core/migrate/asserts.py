@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dspex_core.plain.display import value_text
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -88,7 +90,7 @@ def _advice(kind: str) -> str:
 def _judged(kind: str, value: Any, threshold: Any) -> Wanted:
     column = _JUDGED[kind]
     if not isinstance(value, str) or not value.strip():
-        raise NotConvertedError(f"{kind} needs a text, not {value!r:.60}")
+        raise NotConvertedError(f"{kind} needs a text, not {value_text(value, 60)}")
     if column == "rubric" and threshold is not None:
         raise NotConvertedError(f"{kind} has the threshold {threshold!r}; give it to a `Judge` of your own")
     if column == "rubric":
@@ -96,7 +98,9 @@ def _judged(kind: str, value: Any, threshold: Any) -> Wanted:
     if threshold is None:
         threshold = _THRESHOLD
     if not isinstance(threshold, int | float) or not 0 < threshold <= 1:
-        raise NotConvertedError(f"{kind} has the threshold {threshold!r:.60}, which is not above 0 and at most 1")
+        raise NotConvertedError(
+            f"{kind} has the threshold {value_text(threshold, 60)}, which is not above 0 and at most 1"
+        )
     return Wanted(column, column, value, float(threshold))
 
 
@@ -115,10 +119,10 @@ def _plain(kind: str, value: Any) -> Wanted:
     if kind in _LISTS:
         values = _separated(value) if isinstance(value, str) else value
         if not isinstance(values, list) or not values:
-            raise NotConvertedError(f"{kind} needs a list, not {value!r:.60}")
+            raise NotConvertedError(f"{kind} needs a list, not {value_text(value, 60)}")
         return Wanted(column, kind, [_shown(each) for each in values])
     if isinstance(value, dict | list) or value in (None, ""):
-        raise NotConvertedError(f"{kind} needs a text, not {value!r:.60}")
+        raise NotConvertedError(f"{kind} needs a text, not {value_text(value, 60)}")
     if kind == "regex":
         _refuse_other_regex(str(value))
     return Wanted(column, kind, _shown(value))
@@ -128,7 +132,7 @@ def _refuse_other_regex(pattern: str) -> None:
     try:
         re.compile(pattern)
     except re.error as error:
-        raise NotConvertedError(f"regex {pattern!r:.60} is JavaScript's own: {error}") from None
+        raise NotConvertedError(f"regex {value_text(pattern, 60)} is JavaScript's own: {error}") from None
 
 
 def _shown(value: Any) -> str:

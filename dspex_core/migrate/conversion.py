@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.datasets.formats import reader_of
 from dspex_core.errors import DatasetError
+from dspex_core.plain.display import value_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -79,7 +80,7 @@ def rows_of(path: Path) -> Iterator[tuple[int | None, dict[str, Any]]]:
         if isinstance(row, DatasetError):
             raise row if row.path else DatasetError(str(row), path=str(path), line=line)
         if not hasattr(row, "keys"):
-            raise DatasetError(f"has {row!r:.60} where an object should be", path=str(path), line=line)
+            raise DatasetError(f"has {value_text(row, 60)} where an object should be", path=str(path), line=line)
         found = dict(row)
         try:
             json.dumps(found, allow_nan=False)  # YAML and Parquet have values that the rows made of them cannot hold

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import DatasetError
 from dspex_core.migrate.conversion import Check, Conversion, rows_of, with_all_columns
+from dspex_core.plain.display import value_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,14 +85,14 @@ def _value(name: str, value: Any, made: Conversion, *, place: str) -> Any:
     if name in _JSON and isinstance(value, str):
         try:
             value = json.loads(value)
-        except ValueError:
-            raise DatasetError(f"{place}: {name} is not JSON: {value!r:.60}") from None
+        except (ValueError, RecursionError):
+            raise DatasetError(f"{place}: {name} is not JSON: {value_text(value, 60)}") from None
     if name in _LISTS and isinstance(value, str):
         value = value.split("|")
         made.remark(f"{name} is a text, split at its bars, as DeepEval does")
     if name in (*_LISTS, *_TOOLS):
         if not isinstance(value, list):
-            raise DatasetError(f"{place}: {name} is not a list: {value!r:.60}")
+            raise DatasetError(f"{place}: {name} is not a list: {value_text(value, 60)}")
         value = [(_call if name in _TOOLS else _passage)(each) for each in value]
     if _IMAGE.search(json.dumps(value)):
         made.omit(f"{place}: {name}", "an image or a PDF is not in the file, only its mark: use `Image` or `File`")

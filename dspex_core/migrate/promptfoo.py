@@ -11,6 +11,7 @@ from dspex_core.errors import DatasetError
 from dspex_core.migrate.asserts import NotConvertedError, Wanted, from_cell, wanted
 from dspex_core.migrate.conversion import Check, Conversion, as_fields, rows_of, with_all_columns
 from dspex_core.migrate.templates import NotPlainError, as_instructions, rendered
+from dspex_core.plain.display import value_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +52,7 @@ class _Config:
         if isinstance(default, str):
             default = next((row for _, row in self._file(default, "defaultTest")), {})
         if not isinstance(default, dict):
-            self.omit("defaultTest", f"{default!r:.60} is not a test")
+            self.omit("defaultTest", f"{value_text(default, 60)} is not a test")
             default = {}
         default = self._shaped(default, "defaultTest")
         cases = [row for test, place in self._tests() for row in self._rows(default, test, place)]
@@ -100,7 +101,7 @@ class _Config:
         for number, scenario in enumerate(self._list(self.config.get("scenarios"), "scenarios")):
             place = f"scenarios[{number}]"
             if not isinstance(scenario, dict):
-                self.omit(place, f"{scenario!r:.60} is not read")
+                self.omit(place, f"{value_text(scenario, 60)} is not read")
                 continue
             settings = self._listed(scenario.get("config"), f"{place}.config")
             for (setting, _), (test, at) in itertools.product(
@@ -118,7 +119,7 @@ class _Config:
             elif isinstance(test, dict):
                 yield self._shaped(test, at), at
             elif test is not None:
-                self.omit(at, f"{test!r:.60} is not a test")
+                self.omit(at, f"{value_text(test, 60)} is not a test")
 
     def _shaped(self, test: dict[str, Any], place: str) -> dict[str, Any]:
         """Return a test without those of its parts that are of the wrong kind, which are named."""
@@ -127,7 +128,7 @@ class _Config:
             name for name, kind in kinds.items() if test.get(name) is not None and not isinstance(test[name], kind)
         ]
         for name in wrong:
-            self.omit(f"{place}.{name}", f"{test[name]!r:.60} is not read")
+            self.omit(f"{place}.{name}", f"{value_text(test[name], 60)} is not read")
         return {name: value for name, value in test.items() if name not in wrong}
 
     def _list(self, value: Any, place: str) -> list[Any]:
@@ -208,7 +209,7 @@ class _Config:
         for number, each in enumerate(self._list(asserts, f"{place}.assert")):
             at, assertion = f"{place}.assert[{number}]", self._resolved(each)
             if not isinstance(assertion, dict):
-                self.omit(at, f"{each!r:.60} is not an assertion that is read")
+                self.omit(at, f"{value_text(each, 60)} is not an assertion that is read")
             elif assertion.get("type") == "assert-set" and "threshold" not in assertion:
                 found += self._asserts(assertion.get("assert"), at)
             else:
@@ -263,7 +264,7 @@ class _Config:
         try:
             return as_instructions(self._prompt_text(prompt))
         except (NotPlainError, DatasetError, OSError) as error:
-            self.omit("prompts[0]", f"{prompts[0]!r:.60} is not used: {error}")
+            self.omit("prompts[0]", f"{value_text(prompts[0], 60)} is not used: {error}")
             return ""
 
     def _prompt_text(self, prompt: Any) -> str:

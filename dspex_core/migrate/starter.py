@@ -44,7 +44,7 @@ _IS_JSON = '''def is_json(text):
     """Return whether a text is JSON."""
     try:
         json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True
 

@@ -6,6 +6,8 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from dspex_core.plain.display import value_text
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -35,7 +37,7 @@ def _text(text: str, variables: Mapping[str, Any], deepest: int) -> str:
     if not _OTHER.search(text):
         return text
     if _OTHER.search(_VARIABLE.sub("", text)) or deepest == 0:
-        raise NotPlainError(f"the template {text!r:.80} needs promptfoo to be rendered")
+        raise NotPlainError(f"the template {value_text(text, 80)} needs promptfoo to be rendered")
 
     def put_in(found: re.Match[str]) -> str:
         value = _looked_up(found[1], variables)

@@ -14,7 +14,7 @@ from dspex_core.optimizers.contract import Optimizer
 from dspex_core.optimizers.finetune.optimizer import BootstrapFinetune
 from dspex_core.optimizers.fingerprint import default_data, optimizer_data
 from dspex_core.optimizers.random_search import BootstrapFewShotWithRandomSearch
-from dspex_core.plain.display import error_text
+from dspex_core.plain.display import error_text, value_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,7 +52,7 @@ class BetterTogether(Optimizer):
         for name, optimizer in optimizers.items():
             if not isinstance(optimizer, Optimizer):
                 raise TypeError(
-                    f"optimizer {name!r} must be an optimizer, such as MIPROv2(...), not {optimizer!r:.200}"
+                    f"optimizer {name!r} must be an optimizer, such as MIPROv2(...), not {value_text(optimizer, 200)}"
                 )
         self.metric = metric
         self.optimizers: Mapping[str, Optimizer] = optimizers or {

@@ -12,6 +12,7 @@ from dspex_core.datasets.checks import problem_of
 from dspex_core.datasets.leaks import overlap
 from dspex_core.errors import BudgetExceededError
 from dspex_core.plain.counts import is_number
+from dspex_core.plain.display import value_text
 from dspex_core.programs.base import Module
 from dspex_core.programs.inputs import missing_inputs
 from dspex_core.spending.budget import Budget
@@ -27,13 +28,16 @@ _log = logging.getLogger("dspex")
 def problem_with(*, teacher: Any, budget: Any, journal: Any, margin: Any) -> str | None:
     """Return why arguments beside the program and the examples cannot be used, or `None`."""
     if teacher is not None and not isinstance(teacher, Module):
-        return f"the teacher must be a program, not {teacher!r:.200}"
+        return f"the teacher must be a program, not {value_text(teacher, 200)}"
     if budget is not None and not isinstance(budget, Budget):
-        return f"the budget must be a Budget, such as Budget(calls={budget!r:.20}), not {budget!r:.200}"
+        return (
+            f"the budget must be a Budget, such as Budget(calls={value_text(budget, 20)}), not "
+            f"{value_text(budget, 200)}"
+        )
     if journal is not None and not isinstance(journal, str | os.PathLike):
-        return f"the journal must be the path of a file, not {journal!r:.200}"
+        return f"the journal must be the path of a file, not {value_text(journal, 200)}"
     if not (is_number(margin) and 0 <= margin < math.inf):
-        return f"the margin must be a number of standard errors from 0 on, not {margin!r:.200}"
+        return f"the margin must be a number of standard errors from 0 on, not {value_text(margin, 200)}"
     return None
 
 
@@ -42,10 +46,10 @@ def problem_with_options(metric: Any, num_threads: Any, max_errors: Any, *, need
     if metric is None and needs_metric:
         return "it needs a metric to choose between programs: pass metric=..."
     if metric is not None and not callable(metric):
-        return f"the metric must be a function or a program, not {metric!r:.200}"
+        return f"the metric must be a function or a program, not {value_text(metric, 200)}"
     for name, value, least in (("num_threads", num_threads, 1), ("max_errors", max_errors, 0)):
         if value is not None and not (is_number(value) and value >= least):
-            return f"{name} must be a number from {least} on, not {value!r:.200}"
+            return f"{name} must be a number from {least} on, not {value_text(value, 200)}"
     if isinstance(num_threads, float):
         return f"num_threads must be a whole number, not {num_threads!r}"
     return None
@@ -55,7 +59,7 @@ def problem_of_sets(student: Any, sets: dict[str, Any], *, needs_inputs: bool) -
     """Return why a program or its examples cannot be used, or `None`."""
     if not isinstance(student, Module):
         fix = "make one of it: Predict(...), or a class with `forward` that derives from Module"
-        return f"the student must be a program, not {student!r:.200}; {fix}"
+        return f"the student must be a program, not {value_text(student, 200)}; {fix}"
     return next(_problems(sets, needs_inputs=needs_inputs), None) or (
         next(_unfit(student, sets), None) if needs_inputs else None
     )
@@ -64,7 +68,10 @@ def problem_of_sets(student: Any, sets: dict[str, Any], *, needs_inputs: bool) -
 def _problems(sets: dict[str, Any], *, needs_inputs: bool) -> Iterator[str]:
     for role, examples in sets.items():
         if not isinstance(examples, Sequence) or isinstance(examples, str):
-            yield f"the {role} must be a list of examples, which can be read more than once, not {examples!r:.200}"
+            yield (
+                f"the {role} must be a list of examples, which can be read more than once, not "
+                f"{value_text(examples, 200)}"
+            )
         elif reason := problem_of(examples, role, needs_inputs=needs_inputs):
             yield reason
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from dspex_core.errors import ConfigurationError
 from dspex_core.evaluation.devset import Devset
 from dspex_core.optimizers.contract import Optimizer
+from dspex_core.plain.display import value_text
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -62,7 +63,9 @@ class Compiler:
             OptimizationError: The program cannot be compiled with these examples and options.
         """
         if not isinstance(optimizer, Optimizer) and not callable(optimizer):
-            message = f"the optimizer must be one, such as MIPROv2(metric), or its class, not {optimizer!r:.200}"
+            message = (
+                f"the optimizer must be one, such as MIPROv2(metric), or its class, not {value_text(optimizer, 200)}"
+            )
             raise ConfigurationError(message)
         framing = {name: options.pop(name) for name in _OF_COMPILE & options.keys()}
         if isinstance(optimizer, Optimizer):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.errors import ConfigurationError
 from dspex_core.messages.canonical import canonical_json
 from dspex_core.optimizers.option_kinds import wrong_kinds
+from dspex_core.plain.display import value_text
 from dspex_core.programs.base import Module, running
 
 if TYPE_CHECKING:
@@ -57,7 +58,9 @@ class Ensemble:
             ConfigurationError: They are not a list of programs, or fewer than `size`.
         """
         if not isinstance(programs, Sequence) or not all(map(callable, programs)):
-            raise ConfigurationError(f"an ensemble is made of a list of programs or functions, not {programs!r:.200}")
+            raise ConfigurationError(
+                f"an ensemble is made of a list of programs or functions, not {value_text(programs, 200)}"
+            )
         if not programs or (self.size or 1) > len(programs):
             raise ConfigurationError(f"an ensemble of {self.size or 'some'} programs cannot be made of {len(programs)}")
         return EnsembledProgram(list(programs), **vars(self))

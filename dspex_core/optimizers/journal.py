@@ -229,7 +229,7 @@ class CompileJournal(Answers):
                 is_whole = {name: data.get(name) for name in _KIND} == _KIND and isinstance(data["fingerprint"], dict)
             else:
                 is_whole = isinstance(data.get("response"), dict) or isinstance(data.get("scores"), dict)
-        except (ValueError, AttributeError, KeyError, TypeError):
+        except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
             is_whole = False
         if not is_whole:
             path = str(self.path)

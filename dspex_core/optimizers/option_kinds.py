@@ -18,6 +18,7 @@ from typing import Any
 
 from dspex_core.optimizers.proposers.contract import Proposer
 from dspex_core.optimizers.search.dimensions import PromptDimensions
+from dspex_core.plain.display import value_text
 
 
 def wrong_kinds(declared: Callable[..., Any], values: Mapping[str, Any]) -> list[str]:
@@ -30,9 +31,9 @@ def wrong_kinds(declared: Callable[..., Any], values: Mapping[str, Any]) -> list
     for name, value in values.items():
         words = [_KINDS[kind][0] for kind in kinds.get(name, ())]
         if words and not any(_KINDS[kind][1](value) for kind in kinds[name]):
-            found.append(f"{name} must be {' or '.join(words)}, not {value!r:.200}")
+            found.append(f"{name} must be {' or '.join(words)}, not {value_text(value, 200)}")
         elif words and name in _LEAST and value is not None and value < _LEAST[name]:
-            found.append(f"{name} must be at least {_LEAST[name]}, not {value!r:.200}")
+            found.append(f"{name} must be at least {_LEAST[name]}, not {value_text(value, 200)}")
     return found
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dspex_core.errors.shown import ENDLESS, value_text
+
+__all__ = ["error_text", "unwritten_text", "value_text"]
+
+_OF_PYDANTIC = ("Maximum serialization depth exceeded", "Circular reference detected")
 
 
 def error_text(error: BaseException) -> str:
@@ -14,9 +18,8 @@ def error_text(error: BaseException) -> str:
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
-def value_text(value: Any, limit: int) -> str:
-    """Return the representation of a value, cut to a number of characters."""
-    try:
-        return repr(value)[:limit]
-    except Exception:  # noqa: BLE001  as above
-        return f"<{type(value).__name__} that cannot be shown>"
+def unwritten_text(error: Exception) -> str:
+    """Write in one line why a value could not be written as a text or as data."""
+    if isinstance(error, RecursionError) or str(error).startswith(_OF_PYDANTIC):
+        return f"it {ENDLESS}"
+    return error_text(error)

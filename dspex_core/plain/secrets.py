@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from dspex_core.errors import ConfigurationError
+from dspex_core.errors.shown import ENDLESS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -184,19 +185,31 @@ def without_secrets(parameters: Mapping[Any, Any], drops: Callable[[str], bool] 
     """
     try:
         return _without(parameters, within="", drops=drops)
-    except RecursionError as error:
-        names = ", ".join(map(repr, parameters))
-        message = f"one of {names} holds itself or is nested too deeply: give plain JSON data"
-        raise ConfigurationError(message) from error
+    except RecursionError:
+        raise _endless(parameters) from None
 
 
 def with_hidden_secrets(value: Any) -> Any:
-    """Return JSON data that is the same, but with a `repr` that hides the credentials in it, at any depth."""
+    """Return JSON data that is the same, but with a `repr` that hides the credentials in it, at any depth.
+
+    Raises:
+        ConfigurationError: It holds itself, or is nested too deeply.
+    """
+    try:
+        return _with_hidden(value)
+    except RecursionError:
+        raise _endless(value) from None
+
+
+def _with_hidden(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {
-            name: _hidden(item) if is_secret(str(name)) else with_hidden_secrets(item) for name, item in value.items()
-        }
-    return [with_hidden_secrets(item) for item in value] if isinstance(value, list) else value
+        return {name: _hidden(item) if is_secret(str(name)) else _with_hidden(item) for name, item in value.items()}
+    return [_with_hidden(item) for item in value] if isinstance(value, list) else value
+
+
+def _endless(parameters: Any) -> ConfigurationError:
+    named = f"one of {', '.join(map(repr, parameters))}" if isinstance(parameters, Mapping) else "a value"
+    return ConfigurationError(f"{named} {ENDLESS}: give plain JSON data")
 
 
 def _hidden(value: Any) -> Any:

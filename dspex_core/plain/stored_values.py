@@ -48,8 +48,8 @@ def stored(value: Any, other: Callable[[Any], Any] | None = None) -> Any:
     """
     try:
         return _stored(value, other)
-    except RecursionError as error:
-        raise NotStorableError("the value holds itself, or is nested too deeply") from error
+    except RecursionError:
+        raise NotStorableError("the value holds itself, or is nested too deeply") from None
 
 
 def restored(data: Any, other: Callable[[str, Any], Any] | None = None) -> Any:

@@ -17,6 +17,7 @@ from dspex_core.errors import ArtifactError, ConfigurationError, SignatureError
 from dspex_core.example import Example
 from dspex_core.flow.steps import Call, Flow, SyncOrAsync, adrive, drive
 from dspex_core.lm.history import CallLog, noting_in
+from dspex_core.plain.display import value_text
 from dspex_core.programs.batch import Batch
 from dspex_core.programs.demo_list import DemoList
 from dspex_core.programs.demos.selector import selector_from_json
@@ -273,7 +274,9 @@ class Predictor(Declared, Module):
     def adapter(self, adapter: Adapter | None) -> None:
         """Replace the format."""
         if adapter is not None and not isinstance(adapter, Adapter):
-            raise ConfigurationError(f"an adapter is one such as JSONAdapter(), or None, not {adapter!r:.200}")
+            raise ConfigurationError(
+                f"an adapter is one such as JSONAdapter(), or None, not {value_text(adapter, 200)}"
+            )
         self._adapter = adapter
 
     def reset(self) -> None:

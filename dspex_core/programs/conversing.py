@@ -11,6 +11,7 @@ from dspex_core.config import context
 from dspex_core.errors import ConfigurationError
 from dspex_core.example import Prediction
 from dspex_core.plain.counts import whole_number
+from dspex_core.plain.display import value_text
 from dspex_core.plain.text import normalized
 from dspex_core.programs.base import Module
 from dspex_core.programs.predict import Predict
@@ -52,10 +53,10 @@ class Turn:
             return ""
         if not isinstance(self.expect, Mapping):
             found = normalized(str(self.expect)) in normalized(self.reply)
-            return "" if found else f"expected {self.expect!r} in the reply, which is {self.reply!r:.300}"
+            return "" if found else f"expected {self.expect!r} in the reply, which is {value_text(self.reply, 300)}"
         made = self.prediction if isinstance(self.prediction, Prediction | Mapping) else {}
         wrong = [
-            f"expected {name}={value!r}, got {made.get(name)!r:.300}"
+            f"expected {name}={value!r}, got {value_text(made.get(name), 300)}"
             for name, value in self.expect.items()
             if normalized(str(made.get(name))) != normalized(str(value))
         ]
@@ -80,7 +81,9 @@ class Conversation(Prediction):
     def problems(self) -> list[str]:
         """What differs from the script's expectations, a text for each turn."""
         numbered = enumerate(self.turns, 1)
-        return [f"turn {number} ({turn.user!r:.80}): {turn.problem}" for number, turn in numbered if turn.problem]
+        return [
+            f"turn {number} ({value_text(turn.user, 80)}): {turn.problem}" for number, turn in numbered if turn.problem
+        ]
 
 
 class SimulatedUser:
@@ -151,12 +154,12 @@ def _said(user: Iterable[str | Mapping[str, Any]] | SimulatedUser, turns: list[T
             yield text, None
         return
     if isinstance(user, str | Mapping):
-        raise ConfigurationError(f"the turns of a conversation are a list of texts, not {user!r:.200}")
+        raise ConfigurationError(f"the turns of a conversation are a list of texts, not {value_text(user, 200)}")
     for number, turn in enumerate(user, 1):
         said = turn if isinstance(turn, str) else turn.get("user") if isinstance(turn, Mapping) else None
         if not isinstance(said, str):
             raise ConfigurationError(
-                f"turn {number} is {turn!r:.200}: write the user's text, or a dict with it, "
+                f"turn {number} is {value_text(turn, 200)}: write the user's text, or a dict with it, "
                 '{"user": "...", "expect": "..."}'
             )
         yield said, turn.get("expect") if isinstance(turn, Mapping) else None

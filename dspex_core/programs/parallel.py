@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.errors import ConfigurationError
 from dspex_core.example import Example
 from dspex_core.plain.counts import whole_number
+from dspex_core.plain.display import value_text
 from dspex_core.programs.base import Module, running
 from dspex_core.programs.batch import Batch
 
@@ -102,11 +103,13 @@ def _checked_pairs(pairs: Any) -> list[tuple[Callable[..., Any], Any]]:
         ConfigurationError: There is no list, or an item is not a program and its inputs.
     """
     if not isinstance(pairs, Iterable) or isinstance(pairs, str | bytes | Mapping):
-        raise ConfigurationError(f"Parallel runs a list of pairs (program, inputs), not {pairs!r:.200}")
+        raise ConfigurationError(f"Parallel runs a list of pairs (program, inputs), not {value_text(pairs, 200)}")
     listed = list(pairs)
     for index, pair in enumerate(listed):
         if not isinstance(pair, tuple | list) or len(pair) != 2 or not callable(pair[0]):  # noqa: PLR2004  a pair
-            raise ConfigurationError(f"item {index} of Parallel must be a pair (program, inputs), not {pair!r:.200}")
+            raise ConfigurationError(
+                f"item {index} of Parallel must be a pair (program, inputs), not {value_text(pair, 200)}"
+            )
     return listed
 
 

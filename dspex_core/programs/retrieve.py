@@ -11,6 +11,7 @@ from dspex_core.example import Prediction
 from dspex_core.lm.dummy_vectors import DummyVectorizer
 from dspex_core.plain.attributes import Attributes
 from dspex_core.plain.counts import whole_number
+from dspex_core.plain.display import value_text
 from dspex_core.programs.base import running
 from dspex_core.programs.built_in import BuiltIn
 
@@ -82,5 +83,5 @@ def _text(passage: Any) -> Any:
     try:
         return passage["long_text"] if isinstance(passage, Mapping) else passage.long_text
     except (KeyError, AttributeError):
-        message = f"settings.rm must return texts, or passages with a long_text, not {passage!r:.200}"
+        message = f"settings.rm must return texts, or passages with a long_text, not {value_text(passage, 200)}"
         raise ConfigurationError(message) from None

@@ -9,6 +9,7 @@ from dspex_core.errors import ConfigurationError
 from dspex_core.example import Prediction
 from dspex_core.flow.steps import Call, adrive, drive
 from dspex_core.plain.counts import whole_number
+from dspex_core.plain.display import value_text
 from dspex_core.telemetry.spans import span
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class Retriever(ABC):
     def __init__(self, corpus: Sequence[str], k: int) -> None:
         self.k = whole_number("k, the number of passages to find,", k)
         if isinstance(corpus, str) or not all(isinstance(passage, str) for passage in corpus):
-            raise ConfigurationError(f"a corpus must be a list of texts, not {repr(corpus)[:100]}")
+            raise ConfigurationError(f"a corpus must be a list of texts, not {value_text(corpus, 100)}")
         self.corpus = list(corpus)
 
     @abstractmethod
@@ -40,7 +41,7 @@ class Retriever(ABC):
     def steps(self, query: str, k: int | None = None) -> Flow[Prediction]:
         """Find passages as part of a flow: `found = yield from retriever.steps(query)`."""
         if not isinstance(query, str):
-            raise ConfigurationError(f"a query must be a text, not {query!r}")
+            raise ConfigurationError(f"a query must be a text, not {value_text(query, 200)}")
         with span("retrieve", {"instance": self, "inputs": {"query": query}}) as attributes:
             found = yield Call(self.ranked, (query, k or self.k))
             indices = [position for position, _ in found]

@@ -52,7 +52,7 @@ def _search(*, url: str, query: str, k: int, is_posted: bool) -> Sequence[Mappin
     data = fetch(address, timeout=ColBERTv2.timeout, body=asked if is_posted else None).data
     try:
         reply = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"the ColBERTv2 server at {url!r} did not reply with JSON: {data[:200]!r}") from error
     if isinstance(reply, dict) and reply.get("error"):
         raise ValueError(f"the ColBERTv2 server at {url!r} returned an error: {reply.get('message', reply['error'])}")

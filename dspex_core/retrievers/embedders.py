@@ -10,6 +10,7 @@ from dspex_core.errors import ArtifactError, ConfigurationError
 from dspex_core.errors.foreign_code import foreign_code
 from dspex_core.errors.optional import optional
 from dspex_core.flow.steps import Call, adrive, drive
+from dspex_core.plain.display import value_text
 from dspex_core.retrievers.ngrams import ANALYZERS, NgramIndex
 
 if TYPE_CHECKING:
@@ -255,7 +256,7 @@ class NearestIndex:
 
 def _check_text(text: Any) -> None:
     if not isinstance(text, str):
-        raise ConfigurationError(f"an index compares texts, not {text!r:.200}")
+        raise ConfigurationError(f"an index compares texts, not {value_text(text, 200)}")
 
 
 def _index_of_ngrams(texts: Sequence[str], embedder: Vectorizer) -> NgramIndex | None:

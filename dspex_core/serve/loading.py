@@ -7,7 +7,7 @@ from os import PathLike
 from typing import Any
 
 from dspex_core.errors import ArtifactError, ConfigurationError, MissingArtifactError
-from dspex_core.plain.display import error_text
+from dspex_core.plain.display import error_text, value_text
 from dspex_core.programs.base import Module
 from dspex_core.programs.saving.loading import load
 from dspex_core.programs.saving.recipe import RECIPE_KIND, recipe_file
@@ -38,7 +38,7 @@ def load_program(
         ConfigurationError: Neither is given, or `factory` does not name a program.
     """
     if not isinstance(path, str | PathLike | None):
-        raise ConfigurationError(f"the file of a program must be named by a path, not {path!r:.200}")
+        raise ConfigurationError(f"the file of a program must be named by a path, not {value_text(path, 200)}")
     if factory is None:
         if path is None:
             raise ConfigurationError("there is nothing to serve: name a file, or a program as module:function")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.errors import ConfigurationError
 from dspex_core.errors.foreign_code import foreign_code
 from dspex_core.plain.counts import whole_number
+from dspex_core.plain.display import value_text
 from dspex_core.serve.guard import is_loopback
 from dspex_core.serve.routes import app_of
 
@@ -51,7 +52,9 @@ def listening(host: str, port: int) -> socket.socket:
         ConfigurationError: The address cannot be used, or is not one.
     """
     if not (isinstance(host, str) and host):
-        raise ConfigurationError(f"the host must be a name or an address, such as '127.0.0.1', not {host!r:.200}")
+        raise ConfigurationError(
+            f"the host must be a name or an address, such as '127.0.0.1', not {value_text(host, 200)}"
+        )
     if whole_number("the port", port, least=0, why="0 takes any free one") > _LAST_PORT:
         raise ConfigurationError(f"the port must be at most {_LAST_PORT}, not {port!r}")
     try:

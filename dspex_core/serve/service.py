@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import BusyError, ConfigurationError, DSPexError, ShuttingDownError
 from dspex_core.plain.counts import seconds, whole_number
+from dspex_core.plain.display import value_text
 from dspex_core.plain.secrets import masked
 from dspex_core.serve.interface import Backend, Counted, service_error
 from dspex_core.serve.metrics import ServiceMetrics
@@ -53,7 +54,7 @@ class ServiceOptions:
         for name, count in (("concurrency", self.concurrency), ("max_body", self.max_body)):
             whole_number(f"`{name}` of a service", count)
         if not isinstance(self.mcp, bool):
-            raise ConfigurationError(f"`mcp` of a service must be True or False, not {self.mcp!r:.200}")
+            raise ConfigurationError(f"`mcp` of a service must be True or False, not {value_text(self.mcp, 200)}")
         if self.token is not None and not _is_token(self.token):
             raise ConfigurationError("the token of a service must be printable ASCII without spaces, and not be empty")
         if self.hosts is not None and not (isinstance(self.hosts, tuple) and all(map(_is_text, self.hosts))):
@@ -83,9 +84,13 @@ class Service:
     def __init__(self, backends: Sequence[Backend], options: ServiceOptions) -> None:
         wrong = next((each for each in backends if not isinstance(each, Backend)), None)
         if wrong is not None:
-            raise ConfigurationError(f"a service takes backends, such as in_process(program) makes, not {wrong!r:.200}")
+            raise ConfigurationError(
+                f"a service takes backends, such as in_process(program) makes, not {value_text(wrong, 200)}"
+            )
         if not isinstance(options, ServiceOptions):
-            raise ConfigurationError(f"the options of a service must be `ServiceOptions(...)`, not {options!r:.200}")
+            raise ConfigurationError(
+                f"the options of a service must be `ServiceOptions(...)`, not {value_text(options, 200)}"
+            )
         self.options = options
         self.metrics = ServiceMetrics()
         self._backends: Mapping[str, Backend] = {backend.program.name: backend for backend in backends}
@@ -164,7 +169,7 @@ class Service:
         found = self._backends.get(name) if isinstance(name, str) else None
         if found is None:
             known = ", ".join(map(repr, self._backends))
-            raise RefusedError(f"there is no program {name!r:.200}; there are: {known}", http_status=404)
+            raise RefusedError(f"there is no program {value_text(name, 200)}; there are: {known}", http_status=404)
         return found
 
     async def _started(self) -> None:

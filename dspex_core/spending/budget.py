@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.errors import BudgetExceededError, ConfigurationError
 from dspex_core.flow import forks
 from dspex_core.plain.counts import is_number
+from dspex_core.plain.display import value_text
 from dspex_core.spending.prices import list_price
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Budget(forks.RenewedInChild):
         if not self._limits or not all(_is_limit(kind, limit) for kind, limit in self._limits.items()):
             raise ConfigurationError(
                 "a budget needs a limit of calls, tokens, dollars or seconds, each at least 0, and a whole number of "
-                f"calls and tokens, not {given!r:.500}"
+                f"calls and tokens, not {value_text(given, 500)}"
             )
         self._refused: BudgetExceededError | None = None
         self._started: float | None = None

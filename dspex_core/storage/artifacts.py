@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import ArtifactError, MissingArtifactError
+from dspex_core.errors.shown import ENDLESS
 from dspex_core.plain.display import value_text
 from dspex_core.storage.files import read_file, write_atomically
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 _FORMAT = "dspex-artifact"
 _VERSION = 1
+_SHOWN = 200  # characters of a value in a message
+_NAMED = 4  # steps to a value in a message
 
 
 def write_artifact(
@@ -60,11 +63,15 @@ def write_artifact(
 
 def write_json(path: str | os.PathLike[str], document: Mapping[str, Any]) -> None:
     """Write a JSON file as a whole, or raise as `write_artifact` does."""
-    problems = [problem for name, part in document.items() for problem in _problems(part, name)]
+    try:
+        problems = [problem for name, part in document.items() for problem in _problems(part, name)]
+        text = "" if problems else json.dumps(document, indent=2, ensure_ascii=False)
+    except RecursionError:
+        problems = [_endless_part(document)]
     if problems:
         raise ArtifactError("only JSON values can be stored", path=str(path), problems=problems)
     try:
-        write_atomically(path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        write_atomically(path, text + "\n")
     except OSError as error:
         message = f"cannot be written: {error.strerror}"
         raise ArtifactError(message, path=str(path)) from error
@@ -161,12 +168,30 @@ def _problems(value: Any, where: str) -> Iterator[str]:
             if isinstance(key, str):
                 yield from _problems(item, f"{where}.{key}")
             else:
-                yield f"{where}: the key {key!r} is not a text"
+                yield f"{where}: the key {value_text(key, _SHOWN)} is not a text"
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _problems(item, f"{where}[{index}]")
     elif not _is_json_scalar(value):
-        yield f"{where}: {value!r} ({type(value).__name__}) is not a JSON value"
+        yield f"{where}: {value_text(value, _SHOWN)} ({type(value).__name__}) is not a JSON value"
+
+
+def _endless_part(document: Any) -> str:
+    """Say which part of a document cannot be written to its end; its place is named to a few levels."""
+    where = ""
+    for _ in range(_NAMED):
+        parts = document.items() if isinstance(document, dict) else enumerate(document)
+        name, document = next((name, part) for name, part in parts if not _ends(part))
+        where += f"[{name}]" if isinstance(name, int) else f".{name}" if where else name
+    return f"{where}: it {ENDLESS}"
+
+
+def _ends(part: Any) -> bool:
+    try:
+        json.dumps(part, indent=2)
+    except (RecursionError, ValueError):  # ValueError: it holds itself
+        return False
+    return True
 
 
 def _is_json_scalar(value: Any) -> bool:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from dspex_core.errors.foreign_code import foreign_code
+from dspex_core.plain.display import value_text
 
 try:
     with foreign_code():
@@ -27,7 +28,7 @@ def langchain_source(tool: BaseTool) -> Source:
         ConfigurationError: It is not a tool of LangChain.
     """
     if not isinstance(tool, BaseTool):
-        raise ConfigurationError(f"from_langchain takes a tool of LangChain, not {tool!r:.200}")
+        raise ConfigurationError(f"from_langchain takes a tool of LangChain, not {value_text(tool, 200)}")
     schema: Any = tool.tool_call_schema
     arguments = of_schema(schema) if isinstance(schema, Mapping) else of_model(schema)
     return Source(tool.name, tool.description, arguments, partial(_invocation, tool))

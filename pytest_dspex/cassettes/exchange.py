@@ -280,7 +280,7 @@ def _canonical(body: Any, content_type: str) -> Any:
         return _canonical_bytes(body.encode() if isinstance(body, str) else bytes(body), content_type)
     try:
         return json.loads(json.dumps(body))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return _canonical_bytes(repr(body).encode(), "")
 
 
@@ -302,5 +302,5 @@ def json_or_none(text: str) -> Any:
     """Return the JSON data in a text; `None` if it is not JSON."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

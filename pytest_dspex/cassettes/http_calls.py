@@ -52,7 +52,7 @@ def _parts(text: str) -> list[Any]:
     """Return the JSON data of a reply: the whole, or that of each event of a stream."""
     try:
         whole = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         events = [line.removeprefix("data:").strip() for line in text.splitlines()]
         return [found for event in events if event.startswith("{") and (found := json_or_none(event)) is not None]
     return whole if isinstance(whole, list) else [whole]

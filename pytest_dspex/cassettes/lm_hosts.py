@@ -178,6 +178,6 @@ def _fields(body: Any) -> dict[str, Any] | None:
     if isinstance(body, str | bytes | bytearray):
         try:
             body = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
     return body if isinstance(body, dict) else None

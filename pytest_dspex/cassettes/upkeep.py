@@ -239,7 +239,7 @@ def _is_cassette(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             first = json.loads(file.readline())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(first, dict) and (
         first.get("format") == "dspex-cassette" or {"key", "case", "request", "response"} <= first.keys()

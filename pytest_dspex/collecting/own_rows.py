@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from dspex_core import ConfigurationError, Example
+from dspex_core.plugin_api import value_text
 from pytest_dspex.collecting.case import ATTEMPT
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def parameters_as_row(item: pytest.Function) -> Example | None:
         return Example(given)
     if given is not None:
         raise ConfigurationError(
-            f"{item.nodeid} uses the fixture `prediction`, and its parameter `example` is {given!r:.200}: "
+            f"{item.nodeid} uses the fixture `prediction`, and its parameter `example` is {value_text(given, 200)}: "
             "it must be an Example or a dict, as the program gets its inputs from it"
         )
     return Example(params) if params else None

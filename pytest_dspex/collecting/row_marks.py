@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dspex_core import DatasetError
+from dspex_core.plugin_api import value_text
 
 if TYPE_CHECKING:
     from dspex_core import Example
@@ -45,7 +46,9 @@ def _tags(tags: Any, example: Example) -> list[str]:
     if isinstance(tags, str):
         tags = re.split(r"[,;|]", tags)
     if not isinstance(tags, list | tuple | set | frozenset) or not all(isinstance(tag, str) for tag in tags):
-        raise DatasetError(f"the column 'tags' of the row {example.id!r} must be a list of texts, not {tags!r:.200}")
+        raise DatasetError(
+            f"the column 'tags' of the row {example.id!r} must be a list of texts, not {value_text(tags, 200)}"
+        )
     names = (_NOT_IN_A_MARK.sub("_", tag.strip()).strip("_") for tag in tags)
     return sorted({name for name in names if name})
 
@@ -71,4 +74,4 @@ def _reason(value: Any, default: str, where: str) -> str | None:
         return value
     if isinstance(value, int) and value in {0, 1}:
         return default if value else None
-    raise DatasetError(f"{where} must be true, false, or a reason, not {value!r:.200}")
+    raise DatasetError(f"{where} must be true, false, or a reason, not {value_text(value, 200)}")

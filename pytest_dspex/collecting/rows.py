@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dspex_core import DatasetError
+from dspex_core.plugin_api import value_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -88,7 +89,9 @@ def _loaded(data: Any, source: DataSource) -> list[Example]:
             signature=source.signature,
         )
     except SignatureError as error:
-        raise DatasetError(f"signature={source.signature!r:.200} of the dataset {source.name!r}: {error}") from error
+        raise DatasetError(
+            f"signature={value_text(source.signature, 200)} of the dataset {source.name!r}: {error}"
+        ) from error
 
 
 def _kept(data: Any, read: dict[tuple[Any, ...], tuple[Any, list[Example]]]) -> Any:
@@ -133,7 +136,7 @@ def _chosen(source: DataSource, examples: list[Example]) -> list[Example]:
     if source.where is not None:
         examples = [example for example in examples if _fits(example, source.where, examples)]
         if not examples:
-            raise DatasetError(f"where={source.where!r:.200} leaves no row of the dataset {source.name!r}")
+            raise DatasetError(f"where={value_text(source.where, 200)} leaves no row of the dataset {source.name!r}")
     if source.sample is None:
         return examples
     from dspex_core.plugin_api import sample  # imported only for tests that have a sample
@@ -150,7 +153,7 @@ def _fits(example: Example, where: Callable[[Any], Any] | Mapping[str, Any], exa
             return bool(where(example))
         except Exception as error:  # the function is the user's
             raise DatasetError(
-                f"where= raised {type(error).__name__}: {error} for the row {example.id!r}: {example!r:.200}"
+                f"where= raised {type(error).__name__}: {error} for the row {example.id!r}: {value_text(example, 200)}"
             ) from error
     for column, wanted in where.items():
         if column not in example and not any(column in each for each in examples):

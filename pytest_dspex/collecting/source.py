@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dspex_core import ConfigurationError
+from dspex_core.plugin_api import value_text
 from pytest_dspex.collecting import from_plugins
 
 if TYPE_CHECKING:
@@ -80,13 +81,14 @@ def _source(mark: pytest.Mark, node: pytest.Item, number: int) -> DataSource:
         raise ConfigurationError(f"{where} has an unknown argument {unknown[0]!r}; it takes a dataset, {known}")
     if len(mark.args) != 1:
         raise ConfigurationError(
-            f"{where} has the positional arguments {mark.args!r:.200}; give it one, the path of the dataset or its rows"
+            f"{where} has the positional arguments "
+            f"{value_text(mark.args, 200)}; give it one, the path of the dataset or its rows"
         )
     options = {name: value for name, value in mark.kwargs.items() if name not in {"inputs", "metrics", "name"}}
     for name, (kinds, needed) in _KINDS.items():
         value = options.get(name)
         if value is not None and (not isinstance(value, kinds) or isinstance(value, bool)):
-            raise ConfigurationError(f"{where} has {name}={value!r:.200}; it needs {needed}")
+            raise ConfigurationError(f"{where} has {name}={value_text(value, 200)}; it needs {needed}")
     _check_sample(options.get("sample"), where)
     data = located(from_plugins.dataset(mark.args[0], node), node.path.parent)
     return DataSource(
@@ -160,11 +162,13 @@ def _metrics(metrics: Any, where: str, node: pytest.Item) -> dict[str, Metric]:
             for metric in metrics
         ]
     else:
-        raise ConfigurationError(f"{where} has metrics={metrics!r:.200}; give it a list of metrics: metrics=[...]")
+        raise ConfigurationError(
+            f"{where} has metrics={value_text(metrics, 200)}; give it a list of metrics: metrics=[...]"
+        )
     named: dict[str, Metric] = {}
     for name, metric in pairs:
         if not callable(metric) or isinstance(metric, type):
-            raise ConfigurationError(f"{where} has the metric {metric!r:.200}, which cannot be called")
+            raise ConfigurationError(f"{where} has the metric {value_text(metric, 200)}, which cannot be called")
         if name in named:
             raise ConfigurationError(
                 f"{where} has two metrics with the name {name!r}; name their scores: metrics={{'name': metric, ...}}"

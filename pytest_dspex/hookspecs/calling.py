@@ -75,8 +75,11 @@ def answers(hook: pluggy.HookCaller, config: pytest.Config, **arguments: Any) ->
 def wrong_result(hook: pluggy.HookCaller, plugin: str, value: object, *, needed: str) -> ConfigurationError:
     """Return the error for a result that a hook cannot have."""
     from dspex_core import ConfigurationError  # imported only for errors
+    from dspex_core.plugin_api import value_text  # as above
 
-    return ConfigurationError(f"{_place(hook, plugin)} returned {value!r:.200}; it must return {needed}, or None")
+    return ConfigurationError(
+        f"{_place(hook, plugin)} returned {value_text(value, 200)}; it must return {needed}, or None"
+    )
 
 
 def _raised(hook: pluggy.HookCaller, plugin: str, error: Exception) -> ConfigurationError:

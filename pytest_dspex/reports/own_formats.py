@@ -26,7 +26,7 @@ class OwnFormat(NamedTuple):
             ConfigurationError: The plugin's function raised an error, or did not return a text or bytes.
         """
         from dspex_core import ConfigurationError  # imported only for such a report
-        from dspex_core.plugin_api import error_text
+        from dspex_core.plugin_api import error_text, value_text
 
         try:
             made = self.content(document)
@@ -35,7 +35,7 @@ class OwnFormat(NamedTuple):
             raise ConfigurationError(message) from error
         if not isinstance(made, str | bytes):
             raise ConfigurationError(
-                f"the report of the plugin {self.plugin!r} is {made!r:.200}; it must be a text or bytes"
+                f"the report of the plugin {self.plugin!r} is {value_text(made, 200)}; it must be a text or bytes"
             )
         return made
 

@@ -22,6 +22,7 @@ from dspex_core.interop.dspy_bridge.values import adopted_example, dspy_example,
 from dspex_core.interpreter.python import PythonInterpreter
 from dspex_core.lm.base import BaseLM
 from dspex_core.lm.client import LM
+from dspex_core.plain.display import value_text
 from dspex_core.programs.agents.react import ReAct
 from dspex_core.programs.agents.react_v2 import ReActV2
 from dspex_core.programs.attempts.best_of_n import BestOfN, Refine
@@ -52,7 +53,7 @@ def from_dspy(module: Any) -> Module:
     if isinstance(module, DspyProgram):
         module = module.module
     if not isinstance(module, library().Module):
-        raise ConfigurationError(f"from_dspy takes a dspy.Module, not {module!r:.200}")
+        raise ConfigurationError(f"from_dspy takes a dspy.Module, not {value_text(module, 200)}")
     converted: Module = _ToOurs().program(module)
     return converted
 
@@ -66,7 +67,7 @@ def to_dspy(program: Module) -> Any:
     if isinstance(program, DspyProgram):
         return program.module.deepcopy()
     if not isinstance(program, Module):
-        raise ConfigurationError(f"to_dspy takes a program of dspex_core, not {program!r:.200}")
+        raise ConfigurationError(f"to_dspy takes a program of dspex_core, not {value_text(program, 200)}")
     return _ToDspy().program(program)
 
 

@@ -17,6 +17,7 @@ from dspex_core.interop.dspy_bridge.values import adopted_example, dspy_example,
 from dspex_core.lm.base import BaseLM
 from dspex_core.metrics.score import Score, as_score
 from dspex_core.optimizers.contract import Optimizer
+from dspex_core.plain.display import value_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +54,7 @@ class DspyOptimizer(Optimizer):
         with bridged({}):
             compiled = optimizer.compile(module, **arguments)
         if not isinstance(compiled, library().Module):
-            raise run.failure(f"its compile returned {compiled!r:.200}, which is not a program of DSPy")
+            raise run.failure(f"its compile returned {value_text(compiled, 200)}, which is not a program of DSPy")
         made = DspyProgram(compiled)
         if _paths(made) != _paths(student):
             raise run.failure(f"its compile returned other predictors: {', '.join(sorted(_paths(made)))}")

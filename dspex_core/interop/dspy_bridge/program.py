@@ -17,6 +17,7 @@ from dspex_core.interop.dspy_bridge.lm import DspysLM, Origin, as_dspy_lm, as_ou
 from dspex_core.interop.dspy_bridge.signatures import our_signature, with_words
 from dspex_core.interop.dspy_bridge.values import dspy_inputs, our_error, our_prediction
 from dspex_core.lm.base import BaseLM
+from dspex_core.plain.display import value_text
 from dspex_core.programs.base import Module, Predictor
 from dspex_core.programs.demo_list import DemoList
 from dspex_core.programs.predict import adapter_for
@@ -58,7 +59,7 @@ class DspyPredictor(Predictor):
         if not isinstance(changed, SignatureMeta):
             raise ConfigurationError(
                 "a predictor of DSPy gets its signature by a change of the one it has, such as "
-                f"predictor.signature.with_instructions('...'), not {changed!r:.200}"
+                f"predictor.signature.with_instructions('...'), not {value_text(changed, 200)}"
             )
         self.predict.signature = with_words(self.predict.signature, changed)
 
@@ -72,7 +73,9 @@ class DspyPredictor(Predictor):
     def config(self, changed: dict[str, Any]) -> None:
         """Replace the sampling parameters."""
         if not isinstance(changed, Mapping):
-            raise ConfigurationError(f"the config of a predictor is sampling parameters by name, not {changed!r:.200}")
+            raise ConfigurationError(
+                f"the config of a predictor is sampling parameters by name, not {value_text(changed, 200)}"
+            )
         self.predict.config = dict(changed)
 
     @property
@@ -123,7 +126,7 @@ class DspyPredictor(Predictor):
     def demos(self, demos: Any) -> None:
         """Replace the worked examples."""
         if not isinstance(demos, Iterable):
-            raise ConfigurationError(f"the demos of a predictor are a list of examples, not {demos!r:.200}")
+            raise ConfigurationError(f"the demos of a predictor are a list of examples, not {value_text(demos, 200)}")
         self._write_demos(tuple(demos))
 
     @property
@@ -133,7 +136,7 @@ class DspyPredictor(Predictor):
     def _write_demos(self, demos: tuple[Any, ...]) -> None:
         kind = library().Example
         if wrong := [demo for demo in demos if not isinstance(demo, Mapping | Record | kind)]:
-            raise ConfigurationError(f"a demo is an example, or a dict of its fields, not {wrong[0]!r:.200}")
+            raise ConfigurationError(f"a demo is an example, or a dict of its fields, not {value_text(wrong[0], 200)}")
         self.predict.demos = [kind(dict(demo.items())) for demo in demos]
 
     def forward(self, *args: Any, **inputs: Any) -> Any:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import ast
 from typing import Any, NamedTuple
 
+from dspex_core.plain.display import value_text
+
 _NO_DEFAULT = object()
 
 
@@ -66,7 +68,7 @@ def _parts(path: str) -> list[_Part]:
         ValueError: It has something else than names, attributes and literal indices.
     """
     if not isinstance(path, str):
-        raise TypeError(f"a path of attributes is a text, not {path!r:.200}")
+        raise TypeError(f"a path of attributes is a text, not {value_text(path, 200)}")
     try:
         node: ast.expr = ast.parse(path.strip(), mode="eval").body
     except SyntaxError as error:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.errors import ConfigurationError
 from dspex_core.errors.foreign_code import foreign_code
 from dspex_core.lm.client import LM
-from dspex_core.plain.display import error_text
+from dspex_core.plain.display import error_text, value_text
 from dspex_core.plain.secrets import SecretMapping, masked
 from dspex_core.spending.prices import keep_prices_local
 
@@ -55,7 +55,7 @@ class TrainingJob:
             if job.status in _ENDED_BADLY:
                 reason = getattr(job, "error", None)
                 raise ConfigurationError(
-                    f"the training job {self.id!r} of {self.lm.model!r} {job.status}: {reason!r:.500}"
+                    f"the training job {self.id!r} of {self.lm.model!r} {job.status}: {value_text(reason, 500)}"
                 )
             time.sleep(poll)
 

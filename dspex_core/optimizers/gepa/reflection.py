@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.config import context
 from dspex_core.errors import BudgetExceededError
 from dspex_core.optimizers.proposers.writing import Writer
-from dspex_core.plain.display import error_text
+from dspex_core.plain.display import error_text, value_text
 from dspex_core.plain.text import normalized
 from dspex_core.signatures.signature import InputField, OutputField, Signature
 
@@ -89,7 +89,9 @@ class Reflection:
                 examples=shown,
             )
             if text is None or normalized(text) in (normalized(current), normalized(ImproveInstruction.instructions)):
-                self._failures.append(writer.unusable[0] if writer.unusable else f"it is not new: {text!r:.200}")
+                self._failures.append(
+                    writer.unusable[0] if writer.unusable else f"it is not new: {value_text(text, 200)}"
+                )
                 continue
             texts[path] = text
         return texts
@@ -106,11 +108,15 @@ class Reflection:
             self._failures.append(f"the instruction_proposer raised {error_text(error)}")
             return {}
         if not isinstance(found, Mapping) or not all(isinstance(text, str) for text in found.values()):
-            self._failures.append(f"the instruction_proposer must return texts by predictor, not {found!r:.200}")
+            self._failures.append(
+                f"the instruction_proposer must return texts by predictor, not {value_text(found, 200)}"
+            )
             return {}
         texts = {path: text for path, text in found.items() if path in candidate and text.strip()}
         if not texts:
-            self._failures.append(f"the instruction_proposer returned no text for {', '.join(paths)}: {found!r:.200}")
+            self._failures.append(
+                f"the instruction_proposer returned no text for {', '.join(paths)}: {value_text(found, 200)}"
+            )
         return texts
 
 

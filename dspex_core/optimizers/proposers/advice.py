@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dspex_core.optimizers.proposers.rewriting import fields_in_words
 from dspex_core.optimizers.proposers.values import values_in_words
 from dspex_core.optimizers.proposers.writing import cleaned
+from dspex_core.plain.display import value_text
 from dspex_core.signatures.signature import InputField, OutputField, Signature
 
 if TYPE_CHECKING:
@@ -64,7 +65,9 @@ class Advisor:
             advice = dict.fromkeys(predictors, advice) if len(predictors) == 1 else {}
         rules = {path: cleaned(rule) for path, rule in advice.items() if path in predictors}
         if not rules:
-            self.writer.unusable.append(f"no rule for any of {', '.join(predictors)}: {answer.module_advice!r:.100}")
+            self.writer.unusable.append(
+                f"no rule for any of {', '.join(predictors)}: {value_text(answer.module_advice, 100)}"
+            )
         known = [each.signature.instructions for each in predictors.values()]
         prompt = [GiveAdvice.instructions, *known]
         return {path: rule for path, rule in rules.items() if self.writer.accepts(rule, known=(), asked=prompt)}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.config import context, current
 from dspex_core.errors import AdapterParseError, ContextWindowExceededError, LMRefusalError, LMResponseError
-from dspex_core.plain.display import error_text
+from dspex_core.plain.display import error_text, value_text
 from dspex_core.plain.text import normalized
 from dspex_core.programs.predict import Predict
 
@@ -108,9 +108,9 @@ class Writer:
         if not text:
             problem = "an empty text"
         elif normalized(text) in {normalized(each) for each in known}:
-            problem = f"an instruction that there is already: {text!r:.100}"
+            problem = f"an instruction that there is already: {value_text(text, 100)}"
         elif any(normalized(text) in normalized(each) for each in asked):
-            problem = f"a part of the prompt: {text!r:.100}"
+            problem = f"a part of the prompt: {value_text(text, 100)}"
         if problem:
             self.unusable.append(problem)
         return not problem

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import ConfigurationError, SignatureError
+from dspex_core.errors.shown import ENDLESS, value_text
 from dspex_core.plain.counts import whole_number
 from dspex_core.programs.base import running
 from dspex_core.programs.built_in import BuiltIn
@@ -75,9 +76,13 @@ class MultiChainComparison(BuiltIn):
         reasoning = completion.get("rationale", completion.get("reasoning"))
         if reasoning is None or self.last_key not in completion:
             raise ConfigurationError(
-                f"attempt {number} needs {self.last_key!r}, and 'rationale' or 'reasoning'; it is {completion!r}"
+                f"attempt {number} needs {self.last_key!r}, and 'rationale' or 'reasoning'; it is "
+                f"{value_text(completion, 200)}"
             )
-        return f"{str(reasoning).strip()}\nSo {self.last_key} is: {completion[self.last_key]}"
+        try:
+            return f"{str(reasoning).strip()}\nSo {self.last_key} is: {completion[self.last_key]}"
+        except RecursionError:
+            raise ConfigurationError(f"attempt {number} cannot be shown: a value of it {ENDLESS}") from None
 
 
 def _attempt_names(count: int) -> list[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dspex_core.errors import ConfigurationError
+from dspex_core.errors.shown import ENDLESS
 from dspex_core.flow.steps import Call
 from dspex_core.plain.counts import whole_number
 from dspex_core.retrievers.embedders import LexicalEmbedder, NearestIndex
@@ -44,4 +46,11 @@ class KNN:
 
 
 def _text(inputs: dict[str, Any]) -> str:
-    return " | ".join(f"{name}: {value}" for name, value in inputs.items())
+    return " | ".join(f"{name}: {_written(name, value)}" for name, value in inputs.items())
+
+
+def _written(name: str, value: Any) -> str:
+    try:
+        return str(value)
+    except RecursionError:
+        raise ConfigurationError(f"examples cannot be compared by {name!r}: a value of it {ENDLESS}") from None

@@ -12,6 +12,7 @@ import enum
 import json
 import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from dspex_core.adapters.shown_fields import to_text
@@ -93,7 +94,7 @@ def _value_to_json(declared: SignatureField | None, name: str, value: Any) -> An
         return plain if is_plain(plain) else as_shown(value)
     for exactly in (True, False):
         for data in _forms(declared, value, plain):
-            if data is not _FAILED and _keeps(declared, data, value, exactly=exactly):
+            if data is not _FAILED and _attempt(partial(_keeps, declared, data, value, exactly=exactly)) is True:
                 return data
     kind = type(value).__name__
     _log.warning("the demo value of %r (%s) is stored as a prompt shows it, without its type", name, kind)
@@ -223,7 +224,7 @@ def plainest(value: Any) -> Any:
 
 def _is_json(data: Any) -> bool:
     written = _attempt(lambda: json.dumps(data, allow_nan=False, ensure_ascii=False).encode())
-    return written is not _FAILED and json.loads(written) == data
+    return written is not _FAILED and _attempt(lambda: json.loads(written) == data) is True
 
 
 def as_shown(value: Any) -> Any:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from dspex_core.adapters.stored import adapter_to_json
+from dspex_core.plain.display import unwritten_text, value_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -122,22 +123,25 @@ def noted(problems: list[str], *kinds: type[Exception], before: str = "") -> Ite
     try:
         yield
     except kinds as error:
-        problems.append(f"{before}{error}")
+        is_endless = isinstance(error, RecursionError)
+        problems.append(f"{before}{unwritten_text(error) if is_endless else error}")
 
 
 def damage(state: Any) -> list[str]:
     """Say which parts of a predictor's state are not of the kind that `dump_state` returns."""
     if not isinstance(state, Mapping):
-        return [f"it is not a mapping: {state!r}"]
+        return [f"it is not a mapping: {value_text(state, 200)}"]
     kinds = {"signature": Mapping, "demos": list | tuple, "demo_selector": Mapping | None, "config": Mapping}
     kinds["adapter"] = Mapping | None
     wrong = [
-        f"its {name} cannot be {state[name]!r}"
+        f"its {name} cannot be {value_text(state[name], 200)}"
         for name, kind in kinds.items()
         if name in state and not isinstance(state[name], kind)
     ]
     if wrong:
         return wrong
     return [
-        f"demo {n} is not a mapping: {d!r}" for n, d in enumerate(state.get("demos", ())) if not isinstance(d, Mapping)
+        f"demo {n} is not a mapping: {value_text(demo, 200)}"
+        for n, demo in enumerate(state.get("demos", ()))
+        if not isinstance(demo, Mapping)
     ]

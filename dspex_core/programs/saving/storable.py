@@ -7,6 +7,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from dspex_core.errors import ArtifactError
+from dspex_core.plain.display import value_text
 from dspex_core.programs.saving import dspy_format as dspy
 from dspex_core.programs.saving.tree import Node, walk
 
@@ -82,7 +83,7 @@ class Storable(Node):
             ArtifactError: The state does not fit; it lists every reason, and nothing was changed.
         """
         if not isinstance(state, Mapping):
-            raise ArtifactError(f"a state is a mapping of predictors' states by path, not {state!r:.200}")
+            raise ArtifactError(f"a state is a mapping of predictors' states by path, not {value_text(state, 200)}")
         if dspy.is_dspy_state(state):
             state = dspy.predictor_states(state)
         predictors = dict(self.every_predictor())

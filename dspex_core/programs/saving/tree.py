@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import copy
 from collections import deque
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from dspex_core.config.contracts import Listener
 
@@ -44,43 +44,64 @@ def walk(
 
     Parts that are left out are not looked into; the value itself never is.
     """
-    if id(value) in seen:
-        return
-    if is_left_out is not None and path and isinstance(value, Node) and is_left_out(value):
-        return
-    if isinstance(value, Node | list | tuple | dict):
-        seen.add(id(value))  # containers, too: one may hold itself
-    if isinstance(value, Node):
-        yield path or "self", value
-    for step, child in _parts(value, repr):
-        yield from walk(f"{path}{step}" if path else step.removeprefix("."), child, seen, is_left_out)
+    waiting = [iter([(_Place(None, path), value)])]  # no recursion: a value may be thousands of levels deep
+    while waiting:
+        found = next(waiting[-1], None)
+        if found is None:
+            waiting.pop()
+            continue
+        place, value = found
+        if id(value) in seen:
+            continue
+        is_node = isinstance(value, Node)
+        if is_left_out is not None and is_node and place.parent is not None and is_left_out(value):
+            continue
+        if is_node or isinstance(value, list | tuple | dict):
+            seen.add(id(value))  # containers, too: one may hold itself
+            if is_node:
+                yield place.path() or "self", value
+            waiting.append(_parts(place, value, repr))  # what the caller has set by now included
 
 
-def _parts(value: Any, written: Callable[[Any], str]) -> Iterable[tuple[str, Any]]:
-    """Return the parts of a module or a container, each with the step that leads to it; `written` writes a key."""
+class _Place(NamedTuple):
+    """Where a value is: a step from where its holder is. Paths are written for modules alone, as they may be long."""
+
+    parent: _Place | None
+    step: str
+
+    def path(self) -> str:
+        steps, place = [], self
+        while place.parent is not None:
+            steps.append(place.step)
+            place = place.parent
+        return (place.step + "".join(reversed(steps))).removeprefix("." if not place.step else "")
+
+
+def _parts(place: _Place, value: Any, written: Callable[[Any], str]) -> Iterator[tuple[_Place, Any]]:
+    """Return the parts of a module or a container, each with its place; `written` writes a key."""
     if isinstance(value, Node):
-        return ((f".{name}", child) for name, child in vars(value).items())
+        return ((_Place(place, f".{name}"), child) for name, child in vars(value).items())
     if isinstance(value, list | tuple):
-        return ((f"[{index}]", child) for index, child in enumerate(value))
+        return ((_Place(place, f"[{index}]"), child) for index, child in enumerate(value))
     if isinstance(value, dict):
-        return ((f"[{written(key)}]", child) for key, child in value.items())
-    return ()
+        return ((_Place(place, f"[{written(key)}]"), child) for key, child in value.items())
+    return iter(())
 
 
 def sub_modules(root: Node, wanted: type, *, skip_compiled: bool) -> Iterator[tuple[str, Any]]:
     """Yield the root (as `"self"`) and all that is `wanted` in it, breadth first, each once."""
-    waiting: deque[tuple[str, Any]] = deque([("self", root)])
+    waiting = deque([(_Place(None, "self"), root)])
     seen: set[int] = set()
     while waiting:
-        path, value = waiting.popleft()
+        place, value = waiting.popleft()
         if id(value) in seen:
             continue
         if isinstance(value, Node | list | tuple | dict):
             seen.add(id(value))
         if isinstance(value, wanted):
-            yield path, value
+            yield place.path(), value
         if not (skip_compiled and isinstance(value, Node) and vars(value).get("_compiled")):
-            waiting.extend((f"{path}{step}", child) for step, child in _parts(value, str))
+            waiting.extend(_parts(place, value, str))
 
 
 def replace(root: Node, old: Node, new: Node) -> None:
@@ -94,23 +115,29 @@ def replace(root: Node, old: Node, new: Node) -> None:
 
 def copied(value: Any, memo: dict[int, Any]) -> Any:
     """Return a deep copy in which whatever cannot be copied, such as a lock or a connection, is shared."""
-    if type(value) in _ATOMS or id(value) in memo:
+    unfilled: list[tuple[Any, Any]] = []  # no recursion for lists and dicts: they may be thousands of levels deep
+    copy_of_value = _begun(value, memo, unfilled)
+    while unfilled:
+        source, clone = unfilled.pop()
+        if type(clone) is list:
+            clone += [_begun(item, memo, unfilled) for item in source]
+        else:
+            clone.update([(key, _begun(item, memo, unfilled)) for key, item in source.items()])
+    return copy_of_value
+
+
+def _begun(value: Any, memo: dict[int, Any], unfilled: list[tuple[Any, Any]]) -> Any:
+    """Return the copy of a value; that of a list or a dict is still empty, and noted with the original."""
+    kind = type(value)
+    if kind in _ATOMS or id(value) in memo:
         return memo.get(id(value), value)
-    if type(value) is list:
-        items: list[Any] = []
-        memo[id(value)] = items
-        items += [copied(item, memo) for item in value]
-        return items
-    if type(value) is dict:
-        pairs: dict[Any, Any] = {}
-        memo[id(value)] = pairs
-        pairs.update((key, copied(item, memo)) for key, item in value.items())
-        return pairs
-    if type(value) is tuple:
-        return tuple(copied(item, memo) for item in value)
+    if kind is list or kind is dict:
+        clone = memo[id(value)] = kind()
+        unfilled.append((value, clone))
+        return clone
     known = len(memo)
     try:
-        return copy.deepcopy(value, memo)
+        return tuple([copied(item, memo) for item in value]) if kind is tuple else copy.deepcopy(value, memo)
     except Exception:  # noqa: BLE001  a class may refuse copying by any exception
         while len(memo) > known:
             memo.popitem()  # halves of copies

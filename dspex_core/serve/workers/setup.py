@@ -9,6 +9,7 @@ from os import PathLike
 from typing import Any, Self
 
 from dspex_core.errors import ConfigurationError
+from dspex_core.plain.display import value_text
 from dspex_core.spending.budget import Budget
 
 _LIMITS = {"calls", "tokens", "usd"}
@@ -74,11 +75,13 @@ def check_setup(setup: WorkerSetup) -> None:
     }
     for name, (value, kind, words) in kinds.items():
         if not isinstance(value, kind):
-            raise ConfigurationError(f"`{name}` of a WorkerSetup must be JSON data, {words}, not {value!r:.200}")
+            raise ConfigurationError(
+                f"`{name}` of a WorkerSetup must be JSON data, {words}, not {value_text(value, 200)}"
+            )
     unknown = sorted(set(map(str, setup.limits)) - _LIMITS)
     if unknown:
         raise ConfigurationError(
-            f"a WorkerSetup has limits of {', '.join(sorted(_LIMITS))}, not of {unknown[0]!r:.200}"
+            f"a WorkerSetup has limits of {', '.join(sorted(_LIMITS))}, not of {value_text(unknown[0], 200)}"
         )
     limits = {name: limit for name, limit in setup.limits.items() if limit is not None}
     if limits:

@@ -19,6 +19,7 @@ from dspex_core.errors import (
     TimedOutError,
     WorkerCrashedError,
 )
+from dspex_core.plain.display import value_text
 from dspex_core.serve.interface import ServedProgram
 from dspex_core.serve.workers.backoff import Backoff
 from dspex_core.serve.workers.frames import FrameError, framed
@@ -105,7 +106,9 @@ class Supervisor:
                 f"a supervisor takes a `WorkerSetup` and `WorkerOptions`, not {setup!r} and {options!r}"
             )
         if not isinstance(program, ServedProgram):
-            raise ConfigurationError(f"a supervisor takes what `describe` returns of a program, not {program!r:.200}")
+            raise ConfigurationError(
+                f"a supervisor takes what `describe` returns of a program, not {value_text(program, 200)}"
+            )
         check_setup(setup)
         self._setup = replace(with_content(setup), beat=self._options.beat, paths=tuple(sys.path))
         try:
