@@ -171,7 +171,10 @@ def _is_equal(one: Any, other: Any) -> bool:
     numbers = (int, float, decimal.Decimal)
     if isinstance(one, numbers) and isinstance(other, numbers):
         is_mixed = isinstance(one, decimal.Decimal) != isinstance(other, decimal.Decimal)
-        return _decimal(one) == _decimal(other) if is_mixed else one == other
+        try:
+            return _decimal(one) == _decimal(other) if is_mixed else bool(one == other)
+        except OverflowError:  # an integer beyond the largest float, beside a float of numpy's
+            return False
     if isinstance(one, dt.date) and isinstance(other, dt.date) and type(one) is not type(other):
         return _at_midnight(one) == _at_midnight(other)
     try:

@@ -132,6 +132,8 @@ def _found(pattern: Any, value: Any, *, whole: bool, flags: int) -> Score:
 
 def _compiled(pattern: Any, flags: int) -> re.Pattern[str]:
     try:
+        if isinstance(pattern, bytes):
+            raise TypeError("it is bytes")  # noqa: TRY301  one message for all that is no expression
         return re.compile(pattern, flags)
     except (re.error, TypeError, ValueError) as error:
         raise ConfigurationError(f"regex_match needs a regular expression, not {pattern!r}: {error}") from error

@@ -148,8 +148,9 @@ class LexicalEmbedder:
         Raises:
             ConfigurationError: scikit-learn is not installed.
         """
+        readable = [text.encode("utf-8", "replace").decode() for text in texts]  # models write lone surrogates, too
         with foreign_code():
-            return self._vectorizer.transform(texts)
+            return self._vectorizer.transform(readable)
 
     @cached_property
     def _vectorizer(self) -> Any:

@@ -1,9 +1,13 @@
 """What holds for every metric: identity, symmetry, bounds, permutations, names and travel to other processes."""
 
+import contextlib
+import itertools
 import pickle
 from dataclasses import fields
+from decimal import Decimal
 
 import cloudpickle
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -66,6 +70,23 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
     max_leaves=8,
 )
+
+
+ODD = [
+    None,
+    "",
+    "\ud800",
+    float("nan"),
+    10**400,
+    np.float64(1.5),
+    np.arange(2),
+    b"\xff",
+    {1: {2}},
+    [],
+    len,
+    1j,
+    Decimal("NaN"),
+]
 
 
 def score(metric, expected, predicted):
@@ -132,6 +153,13 @@ def test_metrics_travel_to_other_processes_and_say_what_they_are(metric):
     assert repr(pickle.loads(pickle.dumps(metric))) == repr(metric)
     with pytest.raises(AttributeError):
         setattr(metric, fields(metric)[0].name, "other")
+
+
+@pytest.mark.parametrize("metric", [each for each in ALL if "latency" not in repr(each)], ids=repr)
+def test_an_odd_value_has_a_score_or_is_refused(metric):
+    for expected, predicted in itertools.product(ODD, ODD):
+        with contextlib.suppress(ConfigurationError):
+            assert 0 <= float(score(metric, expected, predicted)) <= 1
 
 
 @pytest.mark.parametrize("metric", [each for each in ALL if "latency" not in repr(each)], ids=repr)
