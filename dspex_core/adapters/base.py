@@ -217,6 +217,17 @@ class Adapter(Hooks):
         messages = self.compile(signature, demos).messages(self.user(signature, inputs), earlier=earlier)
         return [message.to_json() for message in messages]
 
+    def format_finetune_data(
+        self,
+        signature: type[Signature],
+        demos: Sequence[Mapping[str, Any]],
+        inputs: Mapping[str, Any],
+        outputs: Mapping[str, Any],
+    ) -> dict[str, list[dict[str, Any]]]:
+        """Return a call and its answer as a training example: `{"messages": [...]}`."""
+        answer = {"role": "assistant", "content": self.format_assistant_message_content(signature, outputs)}
+        return {"messages": [*self.format(signature, demos, inputs), answer]}
+
     def request(
         self,
         signature: type[Signature],

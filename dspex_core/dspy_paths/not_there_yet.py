@@ -1,4 +1,4 @@
-"""What DSPy has and this does not: importable, so that a file which only imports it runs. PYTEST_DONT_REWRITE"""
+"""What DSPy has and this leaves out: importable, so that a file which only imports it runs. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -7,42 +7,51 @@ from typing import Any, ClassVar, NoReturn
 from dspex_core.errors import ConfigurationError
 
 __all__ = [
+    "GRPO",
+    "Avatar",
     "AvatarOptimizer",
     "Flex",
-    "Provider",
-    "TrainingJob",
+    "GroundedProposer",
 ]
 
 
-class _NotThereYet:
+class _LeftOut:
     """A class of DSPy that cannot be made here; `instead` says what to do."""
 
-    instead: ClassVar[str] = "MIPROv2 and SIMBA improve programs with tools"
+    instead: ClassVar[str]
 
     def __new__(cls, *_: Any, **__: Any) -> NoReturn:
         raise ConfigurationError(
-            f"{cls.__name__} of DSPy is not there yet; {cls.instead}. "
+            f"{cls.__name__} of DSPy is left out here; {cls.instead}. "
             "docs/migrating-from-dspy.md lists everything that is missing"
         )
 
 
-class AvatarOptimizer(_NotThereYet):
+class Avatar(_LeftOut):
+    """An agent."""
+
+    instead = "ReAct and ReActV2 are agents with tools"
+
+
+class AvatarOptimizer(_LeftOut):
     """An optimizer of tool use."""
 
+    instead = "GEPA and SIMBA improve programs with tools"
 
-class Flex(_NotThereYet):
+
+class Flex(_LeftOut):
     """A module whose code is generated."""
 
     instead = "write a module with `forward`"
 
 
-class Provider(_NotThereYet):
-    """Where weights are trained."""
+class GRPO(_LeftOut):
+    """An optimizer that trains weights by rewards."""
 
-    instead = "`BootstrapFinetune(submit=True)` trains through LiteLLM, which knows the providers"
+    instead = "GEPA improves instructions by rewards, BootstrapFinetune trains weights on accepted answers"
 
 
-class TrainingJob(_NotThereYet):
-    """A training of weights."""
+class GroundedProposer(_LeftOut):
+    """What writes the instructions of MIPROv2."""
 
-    instead = "`BootstrapFinetune(submit=True)` awaits its jobs itself"
+    instead = "MIPROv2 writes instructions itself; GEPA(instruction_proposer=...) takes a function of yours"

@@ -6,13 +6,12 @@ from dspex_core.config import load_settings
 from dspex_core.dspy_paths.not_there_yet import (
     AvatarOptimizer,
     Flex,
-    Provider,
-    TrainingJob,
 )
 from dspex_core.dspy_paths.primitives import BaseModule, CodeExecutionError, CodeInterpreterError
 from dspex_core.dspy_paths.utils.exceptions import DSPyError
 from dspex_core.errors import LMConfigurationError, LMUnexpectedError, LMUnsupportedModelError, is_retryable_lm_error
 from dspex_core.lm.request_cache import configure_cache, current_cache
+from dspex_core.lm.training import Provider, TrainingJob
 from dspex_core.messages.typed import (
     Assistant,
     Developer,

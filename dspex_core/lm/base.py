@@ -8,31 +8,31 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TextIO, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TextIO
 
 from dspex_core.config import current
 from dspex_core.config.contracts import LayeredRecorder
-from dspex_core.errors import BudgetExceededError, ConfigurationError, LMError, StraySignalError
+from dspex_core.errors import ConfigurationError, StraySignalError
 from dspex_core.flow.steps import Call, Flow, SyncOrAsync, adrive, drive
 from dspex_core.lm import openai_form
-from dspex_core.lm.asked import plain_request, request_of, returned, to_keep
-from dspex_core.lm.call_result import CallResult
+from dspex_core.lm.asked import plain_request, to_keep
+from dspex_core.lm.calls import Calls
 from dspex_core.lm.cut_off import warn_if_cut_off
 from dspex_core.lm.history import CallLog, HistoryEntry, note
 from dspex_core.lm.limits.budget import within_budget
 from dspex_core.lm.options import SamplingDefaults
 from dspex_core.lm.recorded import recorder_of, through
-from dspex_core.lm.streaming import aiterate, emitting, iterate
+from dspex_core.lm.streaming import emitting
 from dspex_core.messages.typed import LMConfig
 from dspex_core.plain.secrets import is_private, without_secrets
 from dspex_core.telemetry.spans import in_span
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from dspex_core.config import Settings
     from dspex_core.config.contracts import Listener, Recorder
-    from dspex_core.messages import LMChunk, LMRequest, LMResponse
+    from dspex_core.messages import LMRequest, LMResponse
 
 _HISTORY_LENGTH = 10_000
 _OWN = frozenset({"model_type", "cache", "num_retries"})  # arguments that are not sampling parameters
@@ -41,7 +41,7 @@ _OF_DSPY = frozenset(  # in its states of LMs: its class, finetuning, roles
 )
 
 
-class BaseLM:
+class BaseLM(Calls):
     """A language model. A subclass needs `complete`, and `acomplete` if it can wait without a thread.
 
     DSPy's forms work, too: `forward(prompt, messages, **config)` (or `aforward`) returns a response like OpenAI's
@@ -116,6 +116,21 @@ class BaseLM:
         return False
 
     @property
+    def supports_reasoning(self) -> bool:
+        """Whether the model can think before it answers, at a provider that returns its thoughts apart."""
+        return False
+
+    @property
+    def supports_response_schema(self) -> bool:
+        """Whether replies can be held to a JSON schema; a `forward` that can gets it as `response_format`."""
+        return False
+
+    @property
+    def supported_params(self) -> set[str]:
+        """The names of the parameters that the model is known to take, as OpenAI names them."""
+        return set()
+
+    @property
     def kwargs(self) -> dict[str, Any]:
         """The sampling defaults, under DSPy's name."""
         return self.config
@@ -136,23 +151,19 @@ class BaseLM:
             return await adrive(self._forwarding(request))
         return await Call(self.complete, (request,)).arun()  # type: ignore[no-any-return]  # a step's result is Any
 
-    def forward(
-        self, prompt: str | None = None, messages: Sequence[Mapping[str, Any]] | None = None, **config: Any
-    ) -> Any:
-        """Answer in the form of OpenAI's client: for `super().forward(...)` in a subclass."""
+    def forward(self, *prompt: Any, **config: Any) -> Any:
+        """Answer `(prompt, messages, **config)` in the form of OpenAI's client: for `super().forward(...)`."""
         if type(self).aforward is not BaseLM.aforward and type(self).forward is BaseLM.forward:
-            return Call(self.aforward, (), {"prompt": prompt, "messages": messages, **config}).run()
-        return openai_form.as_reply(self.complete(self._forwarded(prompt, messages, config)))
+            return Call(self.aforward, prompt, config).run()
+        return openai_form.as_reply(self.complete(self._forwarded(*prompt, **config)))
 
-    async def aforward(
-        self, prompt: str | None = None, messages: Sequence[Mapping[str, Any]] | None = None, **config: Any
-    ) -> Any:
+    async def aforward(self, *prompt: Any, **config: Any) -> Any:
         """`forward` without blocking the event loop."""
         if type(self).forward is not BaseLM.forward and type(self).aforward is BaseLM.aforward:
-            return await Call(self.forward, (), {"prompt": prompt, "messages": messages, **config}).arun()
-        return openai_form.as_reply(await self.acomplete(self._forwarded(prompt, messages, config)))
+            return await Call(self.forward, prompt, config).arun()
+        return openai_form.as_reply(await self.acomplete(self._forwarded(*prompt, **config)))
 
-    def _forwarded(self, prompt: str | None, messages: Any, config: dict[str, Any]) -> LMRequest:
+    def _forwarded(self, prompt: str | None = None, messages: Any = None, **config: Any) -> LMRequest:
         """Return the request of a subclass's `super().forward(...)`, which may have the defaults by now."""
         return self.prepared(plain_request(prompt, messages, config).with_defaults({}))
 
@@ -160,7 +171,7 @@ class BaseLM:
         """Answer by `forward`, which gets what the call says: as in DSPy, it adds `self.kwargs` itself."""
         if self.forward_contract == "typed_lm":
             return (yield from self._typed(replace(request, model=self.model, config=LMConfig(request.config))))
-        arguments = openai_form.call_arguments(request, besides=self.config)
+        arguments = openai_form.call_arguments(self.understood(request), besides=self.config)
         reply = yield SyncOrAsync(Call(self.forward, (), arguments), Call(self.aforward, (), arguments))
         return openai_form.response_of(reply, self.model)
 
@@ -172,97 +183,6 @@ class BaseLM:
         elif type(self).forward is BaseLM.forward:
             by_forward = by_aforward
         return openai_form.response_of((yield SyncOrAsync(by_forward, by_aforward)), self.model)
-
-    def request(self, request: LMRequest) -> LMResponse:
-        """Answer a program's request: from the cassette where there is one, else live."""
-        return drive(self.steps(request))
-
-    async def arequest(self, request: LMRequest) -> LMResponse:
-        """`request` without blocking the event loop."""
-        return await adrive(self.steps(request))
-
-    @overload
-    def __call__(
-        self, prompt: str | None = None, messages: Sequence[Mapping[str, Any]] | None = None, **config: Any
-    ) -> list[Any]: ...
-
-    @overload
-    def __call__(self, *items: Any, request: LMRequest | None = None, **config: Any) -> Any: ...
-
-    def __call__(
-        self,
-        *items: Any,
-        prompt: str | None = None,
-        messages: Sequence[Mapping[str, Any]] | None = None,
-        request: LMRequest | None = None,
-        **config: Any,
-    ) -> Any:
-        """Ask with a prompt, with chat messages, or with the items of a typed call: `lm(System("..."), User("..."))`.
-
-        Returns:
-            The `LMResponse` for a request, and with the setting `experimental`. Else a list with the text of each of
-            the `n` outputs; an output with more than text is a dict with `"text"` and, if present,
-            `"reasoning_content"`, `"tool_calls"`, `"logprobs"` and `"citations"`.
-        """
-        asked = request_of(items, config, prompt=prompt, messages=messages, request=request)
-        return returned(drive(self._steps(asked)), items, request)
-
-    @overload
-    async def acall(
-        self, prompt: str | None = None, messages: Sequence[Mapping[str, Any]] | None = None, **config: Any
-    ) -> list[Any]: ...
-
-    @overload
-    async def acall(self, *items: Any, request: LMRequest | None = None, **config: Any) -> Any: ...
-
-    async def acall(
-        self,
-        *items: Any,
-        prompt: str | None = None,
-        messages: Sequence[Mapping[str, Any]] | None = None,
-        request: LMRequest | None = None,
-        **config: Any,
-    ) -> Any:
-        """Call the LM without blocking the event loop."""
-        asked = request_of(items, config, prompt=prompt, messages=messages, request=request)
-        return returned(await adrive(self._steps(asked)), items, request)
-
-    def try_call(
-        self, prompt: str | None = None, messages: Sequence[Mapping[str, Any]] | None = None, **config: Any
-    ) -> CallResult:
-        """Call the LM; return a failure instead of raising it."""
-        try:
-            return CallResult(self.request(plain_request(prompt, messages, config)))
-        except (LMError, BudgetExceededError) as error:
-            return CallResult(error=error)
-
-    async def atry_call(
-        self, prompt: str | None = None, messages: Sequence[Mapping[str, Any]] | None = None, **config: Any
-    ) -> CallResult:
-        """`try_call` without blocking the event loop."""
-        try:
-            return CallResult(await self.arequest(plain_request(prompt, messages, config)))
-        except (LMError, BudgetExceededError) as error:
-            return CallResult(error=error)
-
-    def stream(
-        self, prompt: str | None = None, messages: Sequence[Mapping[str, Any]] | None = None, **config: Any
-    ) -> Generator[LMChunk, None, None]:
-        """Call the LM and return its reply piece by piece; the whole is then the last in `history`.
-
-        The call is made in a thread when iteration starts. Closing the generator, as leaving a loop does, cancels the
-        call and closes its connection; a cancelled call is not in the history.
-
-        Raises:
-            LMError: While iterating: the call failed. After the first piece it is not retried.
-        """
-        return iterate(plain_request(prompt, messages, config), self.steps)
-
-    def astream(
-        self, prompt: str | None = None, messages: Sequence[Mapping[str, Any]] | None = None, **config: Any
-    ) -> AsyncGenerator[LMChunk, None]:
-        """`stream` without blocking the event loop: the call is made in a task."""
-        return aiterate(plain_request(prompt, messages, config), self.steps)
 
     def steps(self, request: LMRequest) -> Flow[LMResponse]:
         """Answer a program's request as part of another flow: `yield from lm.steps(request)`."""
@@ -316,12 +236,20 @@ class BaseLM:
         return (yield from through(recorder, self.model, self.prepared(request), self._called(request)))
 
     def _called(self, request: LMRequest) -> Flow[LMResponse]:
-        arguments = openai_form.call_arguments(request)
+        arguments = openai_form.call_arguments(self.understood(request))
         is_async = type(self).acall is not _ACALL or "acall" in self.__dict__
         is_sync = type(self).__call__ is not _CALL
         awaited = Call(self.acall if is_async else self.__call__, (), arguments)
         reply = yield SyncOrAsync(Call(self.__call__, (), arguments) if is_sync else awaited, awaited)
         return openai_form.response_of(reply, self.model)
+
+    def understood(self, request: LMRequest) -> LMRequest:
+        """Return a request for a subclass's `forward` or `__call__`: without a schema, unless it takes one."""
+        if request.response_schema is None or self.supports_response_schema:
+            return request
+        takes_format = "response_format" in self.supported_params
+        config = {**request.config, "response_format": {"type": "json_object"}} if takes_format else request.config
+        return replace(request, response_schema=None, config=config)
 
     def _recorder(self, settings: Settings) -> Recorder | None:
         if self.is_recorded():

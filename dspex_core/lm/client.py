@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from dspex_core.config import current
-from dspex_core.errors import LMError
 from dspex_core.flow.steps import Flow, adrive, drive
+from dspex_core.lm import capabilities
 from dspex_core.lm.addresses import bare_address
 from dspex_core.lm.arguments import check_target, checked_fallbacks, checked_for_reasoning, checked_retries, only_one
 from dspex_core.lm.base import BaseLM
 from dspex_core.lm.cache import default_cache
 from dspex_core.lm.cut_off import warn_if_cut_off
 from dspex_core.lm.engines.stand_ins import mark_of, stand_in
+from dspex_core.lm.fallbacks import first_to_answer
 from dspex_core.lm.limits.budget import within_budget
 from dspex_core.lm.limits.rate_limit import RateLimiter
 from dspex_core.lm.limits.retries import with_retries
@@ -30,6 +30,7 @@ from dspex_core.lm.options import (
     with_options,
     without_credentials,
 )
+from dspex_core.lm.outputs import joined, nth
 from dspex_core.lm.providers import (
     EngineChoice,
     Target,
@@ -40,9 +41,9 @@ from dspex_core.lm.providers import (
 )
 from dspex_core.lm.recorded import recorder_of, through
 from dspex_core.lm.refused import refusal_of
-from dspex_core.lm.streaming import emitting, for_output, has_emitted
+from dspex_core.lm.streaming import emitting, has_emitted
+from dspex_core.lm.training import Provider, Trainable
 from dspex_core.lm.tries import Engine, Try, engine_for
-from dspex_core.messages import LMResponse, Usage
 from dspex_core.plain.secrets import AddressText, SecretMapping, is_private, without_secrets
 
 if TYPE_CHECKING:
@@ -50,9 +51,7 @@ if TYPE_CHECKING:
 
     from dspex_core.config.contracts import Listener
     from dspex_core.lm.engines.wire import ModelType
-    from dspex_core.messages import LMRequest
-
-_log = logging.getLogger("dspex")
+    from dspex_core.messages import LMRequest, LMResponse
 
 _FOR_TRAINING: Mapping[str, Any] = {  # DSPy's arguments: they are kept, and nothing of them is sent
     "finetuning_model": None,
@@ -60,12 +59,12 @@ _FOR_TRAINING: Mapping[str, Any] = {  # DSPy's arguments: they are kept, and not
     "train_kwargs": {},
     "use_developer_role": False,
 }
-_ARGUMENTS = _FOR_TRAINING.keys() | frozenset(
+_ARGUMENTS = (_FOR_TRAINING.keys() | {"provider"}) | frozenset(
     "model model_type cache callbacks num_retries engine api_base api_key timeout requests_per_minute fallbacks".split()  # noqa: SIM905  reads better
 )
 
 
-class LM(BaseLM):
+class LM(Trainable, BaseLM):
     """A language model behind an API, or the embedded one under `local/`.
 
     Args:
@@ -91,8 +90,9 @@ class LM(BaseLM):
         **config: Further sampling defaults by their OpenAI names: `top_p`, `stop`, `seed`, ... And by the names of
             OpenAI's client or LiteLLM, how to reach the model: `base_url`, `headers` or `extra_headers`,
             `extra_query`, `organization`, `project`, `api_version`, `max_retries`, `request_timeout`.
-            `extra_body` is merged into the body of each request. DSPy's `finetuning_model`, `launch_kwargs`,
-            `train_kwargs` and `use_developer_role` are accepted and have no effect.
+            `extra_body` is merged into the body of each request. As in DSPy, a `Provider` given as `provider` runs and
+            trains the model: `finetuning_model` is what it trains, `train_kwargs` and `launch_kwargs` go to it.
+            `use_developer_role` has no effect.
 
     Any `LMError` leads to a fallback, since another model may be up, larger or less strict; each switch is logged to
     `dspex`. When all fail, it raises its own error, with theirs as notes. After the first piece of a streamed reply
@@ -125,6 +125,9 @@ class LM(BaseLM):
     ) -> None:
         for name, default in _FOR_TRAINING.items():
             self.__dict__[name] = config.pop(name, default)
+        self.provider = (
+            config.pop("provider") if isinstance(config.get("provider"), Provider) else self.infer_provider()
+        )
         check_target(model, model_type, engine)
         sampling, apart = set_apart({"temperature": temperature, "max_tokens": max_tokens, **config})
         sampling = checked_for_reasoning(model, {name: v for name, v in sampling.items() if v is not None})
@@ -157,6 +160,21 @@ class LM(BaseLM):
         if self._function_calling is not None:
             return self._function_calling
         return self.model_type != "text" and self.api_base is None and calls_functions(self.model)
+
+    @property
+    def supports_reasoning(self) -> bool:
+        """Whether LiteLLM's table of models says so, which is loaded for the answer."""
+        return capabilities.reasons(self._locate())
+
+    @property
+    def supports_response_schema(self) -> bool:
+        """Whether replies can be held to a JSON schema, by provider; of models behind LiteLLM its table says it."""
+        return capabilities.takes_schemas(self._locate())
+
+    @property
+    def supported_params(self) -> set[str]:
+        """The names of the parameters that the model is known to take, by LiteLLM's table, which is loaded for it."""
+        return capabilities.parameters(self._locate())
 
     def complete(self, request: LMRequest) -> LMResponse:
         """Answer from the cache, else from the model, with retries; a recorder stands before, as with `request`."""
@@ -216,6 +234,10 @@ class LM(BaseLM):
         """Return a request with this LM's defaults, and its connection options separated from sampling parameters."""
         request = request.with_defaults(self.config)
         return self._set_apart(request) if request.config else request
+
+    def understood(self, request: LMRequest) -> LMRequest:
+        """Return the request as it is: the engine knows what the provider takes."""
+        return request
 
     def with_keys(self, request: LMRequest) -> LMRequest:
         """Return a request whose `options` name this LM's credentials, too; it is only recorded, not sent."""
@@ -277,25 +299,7 @@ class LM(BaseLM):
 
     def _with_fallbacks(self, request: LMRequest) -> Flow[LMResponse]:
         """Answer by this LM, or by the first fallback that succeeds."""
-        try:
-            return (yield from self._through_cache(request))
-        except LMError as error:
-            if has_emitted(request):
-                raise
-            failure = error
-        # A fallback has its own sampling defaults.
-        config = {name: value for name, value in request.config.items() if self.config.get(name) != value}
-        for lm in self._fallback_lms:
-            _log.warning("%s; asking the fallback %r", failure, lm)
-            try:
-                response = yield from lm.live(lm.prepared(replace(request, config=config, options=None)))
-            except LMError as error:
-                if has_emitted(request):
-                    raise
-                failure.add_note(f"the fallback failed, too: {error}")
-            else:
-                return replace(response, lm=response.lm or lm.model)
-        raise failure
+        return first_to_answer(self._through_cache(request), self._fallback_lms, request, without=self.config)
 
     def _through_cache(self, request: LMRequest) -> Flow[LMResponse]:
         target = self._target
@@ -322,8 +326,8 @@ class LM(BaseLM):
             return (yield from self._with_retries(request))
         responses = []
         for index in range(n):
-            responses.append((yield from self._with_retries(_nth(request, index))))  # noqa: PERF401  cannot yield
-        return _joined(responses)
+            responses.append((yield from self._with_retries(nth(request, index))))  # noqa: PERF401  cannot yield
+        return joined(responses)
 
     def _with_retries(self, request: LMRequest) -> Flow[LMResponse]:
         """Call the model, with retries after transient failures."""
@@ -386,18 +390,3 @@ class LM(BaseLM):
         target = self._target = self._target or self._locate()
         self._engine = engine_for(target.engine, connect(target, api_key=self.api_key, options=self._options))
         return self._engine
-
-
-def _nth(request: LMRequest, index: int) -> LMRequest:
-    """Return the request for one of the outputs; a seed must not make them all equal."""
-    config = {name: value for name, value in request.config.items() if name != "n"}
-    if "seed" in config:
-        config["seed"] += index
-    return for_output(replace(request, config=config), index)
-
-
-def _joined(responses: Sequence[LMResponse]) -> LMResponse:
-    """Return the outputs of several calls as those of one."""
-    outputs = tuple(output for response in responses for output in response.outputs)
-    usage = sum((response.usage for response in responses), Usage())
-    return replace(responses[0], outputs=outputs, usage=usage)

@@ -161,6 +161,11 @@ class Target:
         return place if self.model_type == "chat" else f"{self.model_type} {place or ''}"
 
     @property
+    def supports_schema(self) -> bool:
+        """Whether its replies can be held to a JSON schema."""
+        return self.provider.supports_schema and not _BEFORE_SCHEMAS.match(self.name)
+
+    @property
     def gives_n(self) -> bool:
         """Whether one request can return several outputs."""
         return self.provider.name != "local" and self.model_type != "responses"
@@ -269,7 +274,7 @@ def connect(target: Target, *, api_key: str | None, options: Mapping[str, Any] |
         provider=provider.name,
         base_url=base_url,
         api_key=key,
-        supports_schema=provider.supports_schema and not _BEFORE_SCHEMAS.match(target.name),
+        supports_schema=target.supports_schema,
         model_type=target.model_type,
         takes_stream_options=provider.takes_stream_options and target.model_type != "responses",
         **reach,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 _CODE = "The code runs in a sandbox that comes with the package and knows the core of Python; Deno is not needed."
 _LOOSE = "Failures are counted for each call; when all attempts fail, the last error is raised instead of `None`."
-_WEIGHTS = "Goes to the provider with each request; `BootstrapFinetune(submit=True)` trains weights."
 _UNUSED = "Is accepted and has no effect."
 
 DIFFERENCES = {
@@ -17,7 +16,7 @@ DIFFERENCES = {
     "BootstrapFewShotWithOptuna": "It chooses a set of demos for each predictor, by a seed, instead of one demo.",
     "BootstrapFewShotWithRandomSearch": "Without a `valset` it holds out half of the trainset, with a warning.",
     "BootstrapRS": "Without a `valset` it holds out half of the trainset, with a warning.",
-    "BootstrapFinetune": "It writes the training examples; `submit=True` trains as well.",
+    "BootstrapFinetune": "It writes the training examples; `submit=True` or a `Provider` of the LM trains as well.",
     "CodeAct": _CODE,
     "CodeInterpreterError": "It is another name of `InterpreterError`.",
     "Embeddings(brute_force_threshold)": "Has no effect: the search is always exact.",
@@ -28,10 +27,7 @@ DIFFERENCES = {
     "GEPA(log_dir)": "Holds a journal, not a pickle.",
     "KNN": "It compares vectors by their cosine.",
     "KNNFewShot": "Demos are bootstrapped once, when it compiles, not at each call.",
-    "LM(finetuning_model)": _UNUSED,
-    "LM(launch_kwargs)": _UNUSED,
-    "LM(provider)": _WEIGHTS,
-    "LM(train_kwargs)": _UNUSED,
+    "LM(provider)": "A `Provider` of yours trains; without one, `BootstrapFinetune(submit=True)` does.",
     "LM(use_developer_role)": "Is accepted and has no effect: the role `system` is always sent.",
     "MIPROv2": "Without a `valset` it draws 80 % of the trainset by the seed, with a warning.",
     "Module.save(modules_to_serialize)": "Is refused: nothing is pickled.",
@@ -59,12 +55,10 @@ INSTEAD = {
     "Prediction.inputs": "A prediction is not an `Example`; make one of its `toDict()`.",
     "Prediction.labels": "A prediction is not an `Example`; make one of its `toDict()`.",
     "Prediction.with_inputs": "A prediction is not an `Example`; make one of its `toDict()`.",
-    "Provider": "`BootstrapFinetune(submit=True)` trains through LiteLLM, which knows the providers.",
     "PythonInterpreter(enable_network_access)": "Nothing opens the sandbox: do it in a tool.",
     "PythonInterpreter(enable_read_paths)": "Nothing opens the sandbox: pass data as variables.",
     "PythonInterpreter(enable_write_paths)": "Nothing opens the sandbox: return data instead.",
     "SandboxSerializable": "Give `RLM` inputs of JSON-like data.",
-    "TrainingJob": "`BootstrapFinetune(submit=True)` awaits its jobs itself.",
     "__version__": 'Ask `importlib.metadata.version("pytest-dspex")`.',
     "dspy.clients.cache": "`configure_cache` sets the cache up.",
     "dspy.clients.databricks": "Weights are trained by `BootstrapFinetune(submit=True)`.",

@@ -51,6 +51,21 @@ class Retrieve(BuiltIn):
         found = yield from running(rm, query, k=self.k if k is None else k, **options)
         return Prediction(passages=_passages(found))
 
+    def dump_state(self) -> dict[str, Any]:
+        """Return `k`."""
+        return {"k": self.k}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take `k` over from a dumped state.
+
+        Raises:
+            ConfigurationError: It is not a positive whole number.
+        """
+        self.k = whole_number("k", state.get("k", self.k))
+
+    def reset(self) -> None:
+        """Do nothing: no call changes it."""
+
     def constructor_arguments(self) -> dict[str, Any]:
         """Return `k`."""
         return {"k": self.k}

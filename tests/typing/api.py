@@ -193,6 +193,45 @@ with dspy.context(budget=Budget(dollars=1.5)):
     predict(text="x")
 
 
+# LMs of a user's own, in each of DSPy's forms
+class CalledLM(BaseLM):
+    def __call__(
+        self, prompt: str | None = None, messages: list[dict[str, Any]] | None = None, **kwargs: Any
+    ) -> list[str]:
+        return ["hello"]
+
+    async def acall(
+        self, prompt: str | None = None, messages: list[dict[str, Any]] | None = None, **kwargs: Any
+    ) -> list[str]:
+        return self(prompt, messages, **kwargs)
+
+
+class ForwardLM(LM):
+    def forward(
+        self, prompt: str | None = None, messages: list[dict[str, Any]] | None = None, **kwargs: Any
+    ) -> dict[str, Any]:
+        return {"asked": super().forward(prompt, messages, **kwargs)}
+
+    async def aforward(self, prompt=None, messages=None, **kwargs):  # type: ignore[no-untyped-def]  # as users write it
+        return await super().aforward(prompt=prompt, messages=messages, **kwargs)
+
+
+class TypedLM(BaseLM):
+    forward_contract = "typed_lm"
+
+    def forward(self, request: LMRequest) -> LMResponse:
+        return self.complete(request)
+
+
+class UntypedLM(BaseLM):
+    def __call__(self, prompt=None, messages=None, **kwargs):  # type: ignore[no-untyped-def]  # as users write it
+        return super().__call__(prompt=prompt, messages=messages, **kwargs)
+
+
+assert_type(ForwardLM("mine")("hello"), list[Any])
+assert_type(CalledLM("mine")("hello"), list[str])
+
+
 # The plugin
 @program(optimizer=BootstrapFewShot(metric), metric=metric, trainset="data/train.jsonl", testset="data/test.jsonl")
 def intent() -> Predict:

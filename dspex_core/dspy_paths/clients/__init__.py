@@ -3,11 +3,11 @@
 from typing import TYPE_CHECKING
 
 from dspex_core.dspy_paths import submodules
-from dspex_core.dspy_paths.not_there_yet import Provider, TrainingJob
 from dspex_core.lm.base import BaseLM
 from dspex_core.lm.client import LM
 from dspex_core.lm.history import inspect_history
 from dspex_core.lm.request_cache import configure_cache
+from dspex_core.lm.training import Provider, TrainingJob
 from dspex_core.retrievers.embedders import Embedder
 from dspex_core.telemetry.logs import disable_litellm_logging, enable_litellm_logging
 

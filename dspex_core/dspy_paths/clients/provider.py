@@ -1,5 +1,5 @@
 """DSPy's `dspy.clients.provider`: training of weights. PYTEST_DONT_REWRITE"""
 
-from dspex_core.dspy_paths.not_there_yet import Provider, TrainingJob
+from dspex_core.lm.training import Provider, ReinforceJob, TrainingJob
 
-__all__ = ["Provider", "TrainingJob"]
+__all__ = ["Provider", "ReinforceJob", "TrainingJob"]

@@ -96,5 +96,4 @@ def file_name(lm: LanguageModel | None, paths: Sequence[str], *, multitask: bool
 def _row(
     adapter: Adapter, signature: Any, demos: Sequence[Any], inputs: Mapping[str, Any], outputs: Mapping[str, Any]
 ) -> Row:
-    prompt = adapter.format(signature, list(demos), dict(inputs))
-    return {"messages": [*prompt, adapter.assistant(signature, outputs).to_json()]}
+    return adapter.format_finetune_data(signature, list(demos), dict(inputs), outputs)

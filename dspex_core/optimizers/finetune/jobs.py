@@ -1,8 +1,9 @@
-"""Jobs that train an LM at its provider, through LiteLLM. PYTEST_DONT_REWRITE"""
+"""Jobs that train an LM: by its own `Provider`, or at a provider through LiteLLM. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
 import time
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.errors import ConfigurationError
 from dspex_core.errors.foreign_code import foreign_code
 from dspex_core.lm.client import LM
+from dspex_core.lm.training import TrainDataFormat
 from dspex_core.plain.display import error_text, value_text
 from dspex_core.plain.secrets import SecretMapping, masked
 from dspex_core.spending.prices import keep_prices_local
@@ -17,14 +19,16 @@ from dspex_core.spending.prices import keep_prices_local
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from dspex_core.config.contracts import LanguageModel
+    from dspex_core.lm.training import TrainingJob
     from dspex_core.optimizers.finetune.data import TrainingData
 
 _ENDED_BADLY = ("failed", "cancelled", "canceled", "error")
 
 
 @dataclass
-class TrainingJob:
-    """A training job at a provider.
+class SubmittedJob:
+    """A training job at a provider of LiteLLM.
 
     Args:
         id: What the provider calls it.
@@ -67,7 +71,44 @@ class TrainingJob:
             return litellm.retrieve_fine_tuning_job(self.id, custom_llm_provider=self.provider, **self.access)
 
 
-def submitted(data: TrainingData, train_kwargs: Mapping[str, Any]) -> TrainingJob:
+def trains_itself(lm: LanguageModel | None) -> bool:
+    """Return whether an LM has a `Provider` that trains its weights."""
+    return isinstance(lm, LM) and lm.provider.finetunable
+
+
+def started(data: TrainingData, train_kwargs: Mapping[str, Any]) -> TrainingJob | SubmittedJob:
+    """Start a job for training data that is written: by the LM's own `Provider` if it trains, else through LiteLLM.
+
+    Raises:
+        ConfigurationError: The LM is not one of a provider, or the provider refuses.
+    """
+    lm = data.lm
+    if not isinstance(lm, LM) or not trains_itself(lm):
+        return submitted(data, train_kwargs)
+    lm.kill()  # as in DSPy: training may need what its server holds
+    return lm.finetune(data.rows, TrainDataFormat.CHAT, train_kwargs)
+
+
+def trained(job: TrainingJob | SubmittedJob, *, poll: float) -> LM:
+    """Wait for a job's LM.
+
+    Raises:
+        ConfigurationError: The training failed, or was cancelled.
+    """
+    if isinstance(job, SubmittedJob):
+        return job.result(poll=poll)
+    try:
+        lm = job.result()
+    except (Exception, CancelledError) as error:  # noqa: BLE001  what training raises is the user's
+        lm = error
+    if isinstance(lm, BaseException):  # a job may have the error as its result, as DSPy's have
+        raise ConfigurationError(f"training {job.model!r} failed: {error_text(lm)}") from lm
+    if not isinstance(lm, LM):
+        raise ConfigurationError(f"the training of {job.model!r} must end with an LM, not with {lm!r:.200}")
+    return lm
+
+
+def submitted(data: TrainingData, train_kwargs: Mapping[str, Any]) -> SubmittedJob:
     """Upload training data and start a job.
 
     Args:
@@ -92,7 +133,7 @@ def submitted(data: TrainingData, train_kwargs: Mapping[str, Any]) -> TrainingJo
         job: Any = litellm.create_fine_tuning_job(
             **{"model": model, "training_file": file.id, "custom_llm_provider": provider, **access, **train_kwargs}
         )
-    return TrainingJob(str(job.id), lm, provider, access)
+    return SubmittedJob(str(job.id), lm, provider, access)
 
 
 @contextmanager

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dspex_core.lm.base import BaseLM
 from dspex_core.optimizers.contract import Optimizer
 from dspex_core.optimizers.finetune.data import TrainingData, file_name, groups, rows_of
-from dspex_core.optimizers.finetune.jobs import submitted
+from dspex_core.optimizers.finetune.jobs import started, trained, trains_itself
 from dspex_core.optimizers.plan import CompilePlan
 from dspex_core.plain.secrets import without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from os import PathLike
 
     from dspex_core.adapters.base import Adapter
+    from dspex_core.config.contracts import LanguageModel
     from dspex_core.evaluation.case import CaseResult
     from dspex_core.evaluation.run import Metric
     from dspex_core.example import Example
+    from dspex_core.lm.client import LM
     from dspex_core.optimizers.demos import Student
     from dspex_core.optimizers.run import Run
 
@@ -35,36 +39,37 @@ class BootstrapFinetune(Optimizer):
     a row of a JSON lines file: the messages with which the student would ask, and the teacher's answer. There is a file
     for each LM (`multitask`), or each predictor. The program that is returned has `training_data`, which names them.
 
-    With `submit=True` the files are uploaded through LiteLLM's fine-tuning API, the jobs are awaited, and the program's
-    predictors get the trained LMs. This part is tested against a server of our own that speaks OpenAI's endpoints; it
-    has not been run with a provider.
+    Where an LM was made with a `Provider` of yours that trains, it does so, the jobs are awaited, and the program's
+    predictors get the trained LMs. With `submit=True` the files of other LMs are uploaded through LiteLLM's fine-tuning
+    API, with the same end. This part is tested against a server of our own that speaks OpenAI's endpoints; it has not
+    been run with a provider.
 
     Source: Soylu et al. 2024, "Fine-Tuning and Prompt Optimization: Two Great Steps that Work Better Together".
 
     Args:
         metric: `metric(example, prediction, trace=None)`; a true result accepts. Without one, all are accepted.
         multitask: Whether all predictors with the same LM are trained together.
-        train_kwargs: Further arguments of the job, such as `hyperparameters` or `suffix`.
-        adapter: Writes the messages; that of the settings by default.
+        train_kwargs: Further arguments of the job, such as `hyperparameters` or `suffix`; or those of each LM, by LM.
+        adapter: Writes the messages, that of the settings by default; or the adapter of each LM, by LM.
         exclude_demos: Whether the predictors' demos are left out: of the messages and of the program.
         num_threads: How many examples run at once; `settings.num_threads` by default.
         max_errors: How many examples may fail; `settings.max_errors` by default.
         folder: Where the files are written.
-        submit: Whether to upload them and to train, which costs money.
+        submit: Whether to train, which costs money; by default, only LMs with a `Provider` of yours.
         poll: After how many seconds to ask again whether a job has ended.
         seed: Decides the order of the rows.
     """
 
     metric: Metric | None = None
     multitask: bool = True
-    train_kwargs: Mapping[str, Any] | None = None
-    adapter: Adapter | None = None
+    train_kwargs: Mapping[str, Any] | Mapping[LM, Mapping[str, Any]] | None = None
+    adapter: Adapter | Mapping[LM, Adapter] | None = None
     exclude_demos: bool = False
     num_threads: int | None = None
     _: KW_ONLY
     max_errors: int | None = None
     folder: str | PathLike[str] = "finetuning"
-    submit: bool = False
+    submit: bool | None = None
     poll: float = 30.0
     seed: int = 0
 
@@ -91,13 +96,13 @@ class BootstrapFinetune(Optimizer):
         if self.exclude_demos:
             for predictor in program.predictors():
                 predictor.demos = ()
-        if self.submit:
-            jobs = [submitted(each, self.train_kwargs or {}) for each in data]
-            predictors = dict(program.named_predictors())
-            for each, job in zip(data, jobs, strict=True):
-                lm = job.result(poll=self.poll)
-                for path in each.predictors:
-                    predictors[path].lm = lm
+        chosen = [each for each in data if (trains_itself(each.lm) if self.submit is None else self.submit)]
+        jobs = [started(each, _of_lm(self.train_kwargs, each.lm) or {}) for each in chosen]
+        predictors = dict(program.named_predictors())
+        for each, job in zip(chosen, jobs, strict=True):
+            lm = trained(job, poll=self.poll)
+            for path in each.predictors:
+                predictors[path].lm = lm
         vars(program)["training_data"] = _Noted(data)
         return program
 
@@ -120,7 +125,9 @@ class BootstrapFinetune(Optimizer):
     def _data(self, run: Run[Any], cases: Sequence[CaseResult]) -> list[TrainingData]:
         found = []
         for lm, paths in groups(run.student, multitask=self.multitask):
-            rows = rows_of(cases, run.student, paths, adapter=self.adapter, with_demos=not self.exclude_demos)
+            rows = rows_of(
+                cases, run.student, paths, adapter=_of_lm(self.adapter, lm), with_demos=not self.exclude_demos
+            )
             shuffled = run.random(f"rows of {paths}").sample(rows, len(rows))
             path = Path(self.folder) / file_name(lm, paths, multitask=self.multitask)
             found.append(TrainingData(lm, paths, shuffled, path))
@@ -134,6 +141,12 @@ class _Noted(tuple[TrainingData, ...]):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> _Noted:
         return self
+
+
+def _of_lm(given: Any, lm: LanguageModel | None) -> Any:
+    """Return an option's value for an LM: the option may be a dict by LM."""
+    by_lm = isinstance(given, Mapping) and len(given) > 0 and all(isinstance(key, BaseLM) for key in given)
+    return given.get(lm) if by_lm else given
 
 
 def _accepts_all(*_: Any, **__: Any) -> bool:

@@ -12,7 +12,7 @@ from test_gepa import TRAIN, Pipeline, answer, metric
 
 from dspex_core import LM, ChatAdapter, ConfigurationError, OptimizationError, context
 from dspex_core.lm.scripted import ScriptedLM
-from dspex_core.optimizers.finetune.jobs import TrainingJob
+from dspex_core.optimizers.finetune.jobs import SubmittedJob
 from dspex_core.optimizers.finetune.optimizer import BootstrapFinetune
 
 
@@ -202,5 +202,5 @@ def test_a_job_imports_litellm_without_a_download_of_prices(monkeypatch):
     monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "")  # restored in the end
     monkeypatch.delenv("LITELLM_LOCAL_MODEL_COST_MAP")
     monkeypatch.setitem(sys.modules, "litellm", SimpleNamespace(retrieve_fine_tuning_job=retrieve))
-    assert TrainingJob("j1", LM("openai/m"), "openai", {}).status() == "running"
+    assert SubmittedJob("j1", LM("openai/m"), "openai", {}).status() == "running"
     assert seen == {"j1": "True"}

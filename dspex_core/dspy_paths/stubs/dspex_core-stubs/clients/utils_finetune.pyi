@@ -1,0 +1,1 @@
+from dspex_core.dspy_paths.clients.utils_finetune import *

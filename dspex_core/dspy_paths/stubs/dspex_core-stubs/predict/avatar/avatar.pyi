@@ -1,0 +1,1 @@
+from dspex_core.dspy_paths.predict.avatar.avatar import *

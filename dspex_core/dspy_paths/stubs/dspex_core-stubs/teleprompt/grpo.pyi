@@ -1,0 +1,1 @@
+from dspex_core.dspy_paths.teleprompt.grpo import *
