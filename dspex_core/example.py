@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
+from collections.abc import ItemsView, Iterator, Mapping, Sequence
 from reprlib import recursive_repr
 from typing import TYPE_CHECKING, Any, Self, SupportsFloat
 
@@ -59,7 +59,7 @@ class Record:
         return iter(self._store)
 
     def __len__(self) -> int:
-        return len(self.keys())
+        return len(self._shown(include_dspy=False))
 
     @recursive_repr()
     def __repr__(self) -> str:
@@ -82,17 +82,17 @@ class Record:
         for name, value in state.items():
             object.__setattr__(self, name, value)
 
-    def keys(self, include_dspy: bool = False) -> KeysView[str]:  # noqa: FBT001, FBT002  DSPy's signature
-        """Return the names of the fields; those that begin with `dspy_` if they are asked for."""
-        return self._shown(include_dspy=include_dspy).keys()
+    def keys(self, include_dspy: bool = False) -> list[str]:  # noqa: FBT001, FBT002  DSPy's signature
+        """Return the names of the fields in a list; those that begin with `dspy_` if they are asked for."""
+        return list(self._shown(include_dspy=include_dspy).keys())
 
-    def values(self, include_dspy: bool = False) -> ValuesView[Any]:  # noqa: FBT001, FBT002  DSPy's signature
-        """Return the values of the fields that `keys` returns."""
-        return self._shown(include_dspy=include_dspy).values()
+    def values(self, include_dspy: bool = False) -> list[Any]:  # noqa: FBT001, FBT002  DSPy's signature
+        """Return the values of the fields in a list: of those that `keys` returns."""
+        return list(self._shown(include_dspy=include_dspy).values())
 
-    def items(self, include_dspy: bool = False) -> ItemsView[str, Any]:  # noqa: FBT001, FBT002  DSPy's signature
+    def items(self, include_dspy: bool = False) -> list[tuple[str, Any]]:  # noqa: FBT001, FBT002  DSPy's signature
         """Return pairs of name and value, for the fields that `keys` returns."""
-        return self._shown(include_dspy=include_dspy).items()
+        return list(self._shown(include_dspy=include_dspy).items())
 
     def _shown(self, *, include_dspy: bool) -> dict[str, Any]:
         store = self._store

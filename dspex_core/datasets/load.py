@@ -189,7 +189,7 @@ class _Reading:
     def _inputs_of(self, values: Values) -> frozenset[str] | None:
         if self._inputs or self._signature is None:
             return self._inputs or None
-        return self._of_signature if self._of_signature <= values.keys() else self._of_signature & values.keys()
+        return self._of_signature.intersection(values)
 
     def _fault(self, values: Values, *, is_made: bool) -> str | None:
         """Return what is wrong with a row, if anything is."""

@@ -91,7 +91,7 @@ class AdapterParseError(DSPexError):
         self.adapter_name = adapter_name
         self.signature = signature
         self.lm_response = lm_response
-        self.parsed_result = dict(parsed_result or {})
+        self.parsed_result = None if parsed_result is None else dict(parsed_result)
         self.missing = tuple(missing)
         self.invalid = dict(invalid or {})
         problems = [message] if message else []

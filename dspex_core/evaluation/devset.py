@@ -76,7 +76,7 @@ class Devset:
         return row  # type: ignore[return-value]  # another library's, which has what an evaluation needs
 
     def _with_inputs(self, number: int, row: Example) -> Example:
-        found = self._inputs & row.keys()
+        found = self._inputs.intersection(row.keys())
         if not found:
             raise ConfigurationError(
                 f"row {number} of the devset has no input of the program ({', '.join(sorted(self._inputs))}), "

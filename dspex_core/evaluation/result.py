@@ -178,9 +178,24 @@ class EvaluationResult:
         """Return `score` or `results` by its name, as in DSPy."""
         return self.toDict()[name]
 
-    def keys(self) -> tuple[str, ...]:
+    def __contains__(self, name: object) -> bool:
+        return name in self.keys()
+
+    def keys(self) -> list[str]:
         """Return the names that may be used as keys."""
-        return ("score", "results")
+        return ["score", "results"]
+
+    def values(self) -> list[Any]:
+        """Return `score` and `results`."""
+        return list(self.toDict().values())
+
+    def items(self) -> list[tuple[str, Any]]:
+        """Return `score` and `results` with their names."""
+        return list(self.toDict().items())
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return `score` or `results` by its name, or `default` for any other name."""
+        return self.toDict().get(key, default)
 
     def toDict(self) -> dict[str, Any]:  # noqa: N802  DSPy's name
         """Return `score` and `results` as a dict."""

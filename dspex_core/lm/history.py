@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Self, TextIO
+from typing import TYPE_CHECKING, Any, Self, SupportsIndex, TextIO, overload
 from uuid import NAMESPACE_OID, uuid5
 
 from dspex_core.errors.printable import printable
@@ -89,6 +89,21 @@ class CallLog(deque[HistoryEntry]):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return type(self)(maxlen=self.maxlen)
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> HistoryEntry: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[HistoryEntry]: ...
+
+    def __getitem__(self, index: SupportsIndex | slice) -> HistoryEntry | list[HistoryEntry]:
+        return list(self)[index] if isinstance(index, slice) else super().__getitem__(index)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether it holds the same calls as another log, or as a list."""
+        return list(self) == list(other) if isinstance(other, deque | list) else NotImplemented
+
+    __hash__ = None
 
     def inspect(self, n: int = 1, file: TextIO | None = None) -> None:
         """Write the last `n` calls as text to a file, by default to `sys.stdout`."""

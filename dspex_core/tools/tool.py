@@ -138,6 +138,12 @@ class Tool(FunctionTool):
         return dict(self._source.arguments.types)
 
     @property
+    def arg_desc(self) -> dict[str, str] | None:
+        """The descriptions of arguments by name; `None` if no argument has one."""
+        schemas = self._source.arguments.schemas
+        return {name: schema["description"] for name, schema in schemas.items() if "description" in schema} or None
+
+    @property
     def has_kwargs(self) -> bool:
         """Whether it accepts arguments of any other name."""
         return self._source.arguments.is_open

@@ -322,7 +322,7 @@ def _is_lm_failure(error: Exception) -> bool:
 
 def _refuse_overlap(spec: ProgramSpec, name: str, examples: Sequence[Example], held_out: Sequence[Example]) -> None:
     inputs = held_out[0].input_keys
-    alike = [example.with_inputs(*inputs) if inputs <= example.keys() else example for example in examples]
+    alike = [example.with_inputs(*inputs) if inputs.issubset(example.keys()) else example for example in examples]
     shared = overlap(alike, held_out)
     if shared:
         ids = ", ".join(str(example.id) for _, example in shared[:_SHOWN])
