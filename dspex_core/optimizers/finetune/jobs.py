@@ -104,7 +104,7 @@ def trained(job: TrainingJob | SubmittedJob, *, poll: float) -> LM:
     if isinstance(lm, BaseException):  # a job may have the error as its result, as DSPy's have
         raise ConfigurationError(f"training {job.model!r} failed: {error_text(lm)}") from lm
     if not isinstance(lm, LM):
-        raise ConfigurationError(f"the training of {job.model!r} must end with an LM, not with {lm!r:.200}")
+        raise ConfigurationError(f"the training of {job.model!r} must end with an LM, not with {value_text(lm, 200)}")
     return lm
 
 
