@@ -96,9 +96,11 @@ class Record:
 
     def _shown(self, *, include_dspy: bool) -> dict[str, Any]:
         store = self._store
-        if include_dspy or not any(name.startswith("dspy_") for name in store):
-            return store
-        return {name: value for name, value in store.items() if not name.startswith("dspy_")}
+        if not include_dspy:
+            for name in store:  # a generator would take longer than the check
+                if name.startswith("dspy_"):
+                    return {name: value for name, value in store.items() if not name.startswith("dspy_")}
+        return store
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return a field's value, or `default` if there is no such field."""

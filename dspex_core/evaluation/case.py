@@ -14,7 +14,7 @@ from dspex_core.programs.demos.stored import as_shown
 from dspex_core.spending.usage import UsageTotals
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 Phase = Literal["program", "adapter", "metric", "timeout", "budget", "worker"]
 Json = dict[str, Any]
@@ -76,10 +76,11 @@ class TraceStep:
     inputs: Mapping[str, Any]
     outputs: Any
 
-    def to_json(self) -> Json:
-        """Return the step as JSON data."""
-        inputs = {name: value_to_json(value) for name, value in self.inputs.items()}
-        return {"predictor": self.predictor, "inputs": inputs, "outputs": record_to_json(self.outputs)}
+    def to_json(self, outputs: Json | None = None) -> Json:
+        """Return the step as JSON data; `outputs` is that of what it returned, where it is known."""
+        if outputs is None:
+            outputs = record_to_json(self.outputs)
+        return {"predictor": self.predictor, "inputs": _fields_to_json(self.inputs.items()), "outputs": outputs}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> TraceStep:
@@ -134,14 +135,19 @@ class CaseResult:
 
     def outcome_to_json(self) -> Json:
         """Return all but the example as JSON data."""
-        error = self.error
+        error, found = self.error, self.prediction
+        prediction = None if found is None else record_to_json(found)
+        trace = [  # its last step has most often returned the prediction
+            step.to_json() if prediction is None or step.outputs is not found else step.to_json(prediction)
+            for step in self.trace
+        ]
         return {
-            "prediction": None if self.prediction is None else record_to_json(self.prediction),
+            "prediction": prediction,
             "score": self.score.to_json(),
             "error": None if error is None else error.to_json(),
             "latency": self.latency,
             "usage": self.usage.to_json(),
-            "trace": [step.to_json() for step in self.trace],
+            "trace": trace,
             "attempt": self.attempt,
             "index": self.index,
         }
@@ -178,7 +184,7 @@ def record_to_json(record: Any) -> Json:
     """Return an example, a prediction, or whatever else a program returned, as JSON data."""
     if not isinstance(record, Record):
         return {"value": value_to_json(record)}
-    data: Json = {"fields": {name: value_to_json(value) for name, value in record.items()}}
+    data: Json = {"fields": _fields_to_json(record.items())}
     if isinstance(record, Example):
         return {**data, "id": record.id, "inputs": sorted(record.input_keys)}
     return data
@@ -193,6 +199,11 @@ def record_from_json(data: Mapping[str, Any]) -> Any:
         return Prediction(values)
     example = Example(values).with_inputs(*data["inputs"])
     return example if data["id"] is None else example.with_id(data["id"])
+
+
+def _fields_to_json(fields: Iterable[tuple[str, Any]]) -> Json:
+    # Most values are plain texts, for which the general way takes several times as long.
+    return {name: value if type(value) is str and value.isascii() else value_to_json(value) for name, value in fields}
 
 
 def value_to_json(value: Any) -> Any:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 _LINES_SHOWN = 6
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode  # made once, not for each row
 _KEPT = (str, bool, int, float, NoneType, type, FunctionType, partial)  # of the attributes of a module
 
 
@@ -49,8 +50,7 @@ def row_digest(example: Any) -> str:
     data = [fields if is_plain(fields) else _stable(fields)]
     if isinstance(example, Example):
         data.append(sorted(example.input_keys))
-    text = json.dumps(data, sort_keys=True, separators=(",", ":"))
-    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+    return hashlib.blake2b(_encode(data).encode(), digest_size=6).hexdigest()
 
 
 def rows_data(digests: Iterable[str]) -> Json:

@@ -12,6 +12,8 @@ import json
 from array import array
 from typing import TYPE_CHECKING, Any
 
+from pydantic_core import to_json
+
 from dspex_core.errors import ConfigurationError
 from dspex_core.evaluation.case import CaseResult
 from dspex_core.evaluation.fingerprint import differences, row_digest, rows_data
@@ -152,4 +154,8 @@ _ANY: Any = object()  # stands for an example that no line holds
 
 
 def _line(data: Mapping[str, Any]) -> bytes:
-    return _encode(data).encode()
+    """Return JSON data as a line, by pydantic's encoder: it takes a third of the time of Python's."""
+    try:
+        return to_json(data)
+    except ValueError:  # a text that UTF-8 does not hold, or lists in lists in lists
+        return _encode(data).encode()

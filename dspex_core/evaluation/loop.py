@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.config import current
 from dspex_core.errors import EvaluationError
 from dspex_core.evaluation.case import CaseResult, error_of
-from dspex_core.evaluation.fingerprint import fingerprint_of
-from dspex_core.evaluation.journal import CaseJournal
 from dspex_core.evaluation.stopping import Deciding
 from dspex_core.evaluation.tally import Collected
 from dspex_core.flow.progress import Progress
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from dspex_core.evaluation.devset import Devset
+    from dspex_core.evaluation.journal import CaseJournal
     from dspex_core.evaluation.options import Keep
     from dspex_core.evaluation.outputs import Outputs
     from dspex_core.evaluation.result import EvaluationResult
@@ -129,25 +128,29 @@ class Loop:
 
     def _open_journal(self) -> None:
         plan = self.plan
-        if plan.journal is not None:
-            found = fingerprint_of(plan.run, current().lm)
-            self._journal = CaseJournal(plan.journal, fingerprint=found, examples=plan.devset.listed)
+        if plan.journal is None:
+            return
+        from dspex_core.evaluation.fingerprint import fingerprint_of  # reads code, which no other evaluation does
+        from dspex_core.evaluation.journal import CaseJournal  # loads pydantic
+
+        found = fingerprint_of(plan.run, current().lm)
+        self._journal = CaseJournal(plan.journal, fingerprint=found, examples=plan.devset.listed)
 
     def _pieces(self, flow: Callable[..., Flow[CaseResult]]) -> Iterator[Callable[[], Flow[CaseResult]]]:
         for index, example in self._examples:
             for attempt in range(1, self.plan.repeats + 1):
                 begin = partial(flow, example, attempt, index=index)
                 if self._journal is not None:
-                    begin = partial(self._kept, self._journal, self._finished(example, attempt, index=index), begin)
+                    finished = self._finished(self._journal, example, attempt, index=index)
+                    begin = partial(self._kept, self._journal, finished, begin)
                 yield begin
 
-    def _finished(self, example: Example, attempt: int, *, index: int) -> CaseResult | None:
+    def _finished(self, journal: CaseJournal, example: Example, attempt: int, *, index: int) -> CaseResult | None:
         """Return a case that an earlier run has finished; with `retry_errors`, not one that failed.
 
         One that failed for want of budget or of a worker was never tried to its end.
         """
-        assert self._journal is not None, "there is a journal to look into"
-        case = self._journal.case(example, attempt, index=index)
+        case = journal.case(example, attempt, index=index)
         if case is None or case.error is None:
             return case
         is_tried = case.error.phase not in ("budget", "worker")

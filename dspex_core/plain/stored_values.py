@@ -92,10 +92,13 @@ def is_plain(value: Any) -> bool:
 
 def _is_plain(value: Any) -> bool:
     kind = type(value)
+    if kind is str:  # before all others: most values are texts
+        return is_encodable(value)
     if kind is dict:
-        return KIND not in value and all(
-            type(key) is str and is_encodable(key) and _is_plain(item) for key, item in value.items()
-        )
+        for key, item in value.items():  # a generator would take as long as the check
+            if type(key) is not str or not is_encodable(key) or not _is_plain(item):
+                return False
+        return KIND not in value
     if kind is list:
         return all(_is_plain(item) for item in value)
     return _is_plain_scalar(value)

@@ -41,9 +41,13 @@ class UsageTotals:
 
     def to_json(self) -> dict[str, Any]:
         """Return the totals as JSON data."""
-        counts = {"by_model": self.by_model, "paid_by_model": self.paid_by_model}
-        tokens = {name: {model: usage.to_json() for model, usage in models.items()} for name, models in counts.items()}
-        return {"calls": self.calls, "cached_calls": self.cached_calls, "cost": self.cost, **tokens}
+        return {
+            "calls": self.calls,
+            "cached_calls": self.cached_calls,
+            "cost": self.cost,
+            "by_model": {model: usage.to_json() for model, usage in self.by_model.items()},
+            "paid_by_model": {model: usage.to_json() for model, usage in self.paid_by_model.items()},
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> UsageTotals:

@@ -20,6 +20,7 @@ from dspex_core import (
     Module,
     Predict,
     Prediction,
+    Score,
     ScriptedLM,
     context,
 )
@@ -88,6 +89,25 @@ class TestResume:
         assert shown(second) == shown(first)
         assert second.cases[0].trace[0].inputs == {"n": 0}
         assert second.cases[0].latency == first.cases[0].latency
+
+    def test_values_come_back_that_are_hard_to_encode(self, how, path):
+        text, deep, asked = "\ud800 \x7f \u2028 \xe9 \n", [], []
+        for _ in range(300):
+            deep = [deep]
+
+        def program(n):
+            asked.append(n)
+            return Prediction(double=[text, deep, "\xe9", 2 * n][n])
+
+        def feedback(example, prediction, trace=None):
+            return Score(0.5, text if example.n else "\xe9", {"said": text} if example.n > 1 else {})
+
+        evaluate = Evaluate(devset=rows(4), metric=feedback, journal=path)
+        first = run(how, evaluate, program)
+        assert sorted(asked) == [0, 1, 2, 3]
+        assert shown(run(how, evaluate, program)) == shown(first)
+        assert sorted(asked) == [0, 1, 2, 3]
+        assert not first.errors
 
     @pytest.mark.parametrize(("retry", "asked_again"), [(True, [1, 3]), (False, [])])
     def test_failed_cases_are_asked_again_unless_they_are_to_stay(self, how, path, retry, asked_again):
