@@ -51,27 +51,28 @@ def dspex_context(dspex_request: pytest.FixtureRequest, lm: BaseLM) -> Iterator[
     from pytest_dspex.optimizing.in_use import USED
     from pytest_dspex.session.live import connect_needed, is_needed
 
-    if USED in dspex_request.config.stash:
+    config = dspex_request.config  # a property that looks for it
+    if USED in config.stash:
         from pytest_dspex.optimizing.artifacts import check_lm
 
         check_lm(dspex_request.node, lm)
-    if is_needed(dspex_request.config) and _uses_lm(dspex_request):
-        connect_needed(dspex_request.config)
-    judge = dspex_request.getfixturevalue("judge_lm") if _has_judge(dspex_request) else lm
-    if is_needed(dspex_request.config, "judge_lm") and _uses_judge(dspex_request):
-        connect_needed(dspex_request.config, "judge_lm")
+    if is_needed(config) and _uses_lm(dspex_request):
+        connect_needed(config)
+    judge = dspex_request.getfixturevalue("judge_lm") if _has_judge(dspex_request.node) else lm
+    if is_needed(config, "judge_lm") and _uses_judge(dspex_request):
+        connect_needed(config, "judge_lm")
     chosen: dict[str, Any] = {"lm": lm, **({} if judge is lm else {"judge_lm": judge})}
-    if dspex_request.config.stash[OPTIONS].executor:
+    if config.stash[OPTIONS].executor:
         from pytest_dspex.running.executor import executor_of
 
-        chosen["executor"] = executor_of(dspex_request.config)
+        chosen["executor"] = executor_of(config)
     with context(**chosen):
         yield
 
 
-def _has_judge(request: pytest.FixtureRequest) -> bool:
+def _has_judge(item: pytest.Item) -> bool:
     """Return whether the ini key or a fixture of the user's names an LM of its own for judges."""
-    return bool(request.config.stash[OPTIONS].judge_lm) or len(fixture_definitions("judge_lm", request.node)) != 1
+    return bool(item.config.stash[OPTIONS].judge_lm) or len(fixture_definitions("judge_lm", item)) != 1
 
 
 def _uses_lm(request: pytest.FixtureRequest) -> bool:

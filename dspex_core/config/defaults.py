@@ -6,14 +6,11 @@ them for one block, in this thread or task and in what it starts with a copy of 
 
 from __future__ import annotations
 
-import dataclasses
-import operator
 import os
 import threading
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dspex_core.config.contracts import LanguageModel
 from dspex_core.config.given_stream import GivenStream, given_stream
@@ -30,8 +27,7 @@ if TYPE_CHECKING:
     from dspex_core.spending.usage import UsageTracker
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):  # each context makes one; a frozen dataclass with so many fields takes ten times as long
     """One consistent set of settings.
 
     Args:
@@ -104,10 +100,8 @@ class Settings:
 REPLAY_VARIABLE = "DSPEX_REPLAY"  # set to any value, the process calls no model
 REFUSALS_VARIABLE = "DSPEX_REFUSALS"  # a folder for notes of refused calls, which the first of them makes
 
-_ORDER = tuple(field.name for field in dataclasses.fields(Settings))
-_PLACES = {name: place for place, name in enumerate(_ORDER)}
-_NAMES = frozenset(_ORDER)
-_values_of = operator.attrgetter(*_ORDER)
+_PLACES = {name: place for place, name in enumerate(Settings._fields)}
+_NAMES = frozenset(_PLACES)
 # A file must not enable calls in a replaying process.
 _STORED = _NAMES - {"replay_only", "recorded_only", "resample", "attempt"}
 _DSPY_NAMES = {"usage_tracker": "usage", "send_stream": "stream"}
@@ -320,11 +314,11 @@ def _is_object(name: str, value: Any) -> bool:
 
 
 def _replaced(settings: Settings, values: Mapping[str, Any]) -> Settings:
-    """Return settings with some of them changed; `dataclasses.replace` takes several times as long."""
-    found = list(_values_of(settings))
+    """Return settings with some of them changed."""
+    found = list(settings)
     for name, value in values.items():
         found[_PLACES[name]] = value
-    return Settings(*found)
+    return Settings._make(found)
 
 
 def _value(settings: Settings, name: str) -> Any:

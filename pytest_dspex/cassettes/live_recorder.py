@@ -65,6 +65,9 @@ class LiveRecorder(SessionRecorder):
     def record_http(self, request: HTTPRequest, reply: HTTPReply) -> None:
         """Take the reply of a server."""
 
+    def taken(self) -> None:
+        """Return `None`: another run asks anew."""
+
     def take_miss(self) -> None:
         """Return `None`: nothing has to be recorded."""
 

@@ -17,7 +17,6 @@ from dspex_core import LMResponse
 from pytest_dspex.cassettes.difference import difference
 from pytest_dspex.cassettes.elsewhere import MissElsewhereError
 from pytest_dspex.cassettes.entry import CassetteError, Entry
-from pytest_dspex.cassettes.exchange import HTTPReply
 from pytest_dspex.cassettes.lanes import Lanes
 from pytest_dspex.cassettes.masking import Mask
 from pytest_dspex.cassettes.refusals import refusal_from_json, refusal_to_json
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
     from dspex_core import LMError, LMRequest
     from dspex_core.plugin_api import Json, UsageTracker, WorkerRecorder
-    from pytest_dspex.cassettes.exchange import HTTPRequest
+    from pytest_dspex.cassettes.exchange import HTTPReply, HTTPRequest
     from pytest_dspex.cassettes.repeats import Taken
     from pytest_dspex.cassettes.store import CassetteStore
 
@@ -126,7 +125,7 @@ class CassetteRecorder(SessionRecorder):
     The n-th equal request of a model that samples has the n-th recorded reply. At temperature 0, and with equal
     `rollout_id`s, equal requests have one reply in a run, also with `"all"`.
 
-    `replayed`, `recorded` and `missed` count calls. Threads may share a recorder.
+    The store counts the calls. Threads may share a recorder.
     """
 
     def __init__(
@@ -141,9 +140,6 @@ class CassetteRecorder(SessionRecorder):
         mask: Mask | None = None,
         taken: Taken | None = None,
     ) -> None:
-        self.replayed = 0
-        self.recorded = 0
-        self.missed = 0
         self._store = store
         self._mask = mask or Mask()
         self._case = self._mask.text(case)
@@ -170,8 +166,7 @@ class CassetteRecorder(SessionRecorder):
         if entry is None and self._mask.add_environment():  # a test or a fixture has set a key since
             return self.replay(model, request)
         if entry is not None:
-            with self._lock:
-                self.replayed += 1
+            self._store.count("replayed")
             return self._response(entry)
         labels = self._store.labels(key)
         if self._mode != "none":
@@ -205,8 +200,7 @@ class CassetteRecorder(SessionRecorder):
         taken = self._repeats.take(key, labels, replays=self._mode == "none")
         entry = self._numbered(sent) if taken is None else self._lookup(taken)
         if entry is not None:
-            with self._lock:
-                self.replayed += 1
+            self._store.count("replayed")
             return self._reply(entry)
         if self._mask.add_environment():  # a test or a fixture has set a key since
             return self.replay_http(request)
@@ -233,8 +227,7 @@ class CassetteRecorder(SessionRecorder):
         same = sent.key(self._case)
         key = self._repeats.reserved(request) or self._repeats.reserve(same, request, self._store.labels(same))
         if self._store.add(Entry(key, sent.model, self._case, sent.to_json(), stored, number_of(key))):
-            with self._lock:
-                self.recorded += 1
+            self._store.count("recorded")
 
     def for_worker(self) -> WorkerRecorder:
         """Return what answers in the workers of an executor with the entries of this case."""
@@ -246,10 +239,14 @@ class CassetteRecorder(SessionRecorder):
             case=self._case,
             record=self._mode,
             entries=self._store.of_case(self._case, fresh=self._mode == "all"),
-            taken=self._repeats.taken(),
+            taken=self.taken(),
             secrets=self._mask.known(),
             redact=self._mask.redact,
         )
+
+    def taken(self) -> Taken:
+        """Return which replies equal requests have had, for a recorder that goes on for this one."""
+        return self._repeats.taken()
 
     def begin_again(self) -> None:
         """Count equal requests anew, as the test may be run again."""
@@ -258,8 +255,7 @@ class CassetteRecorder(SessionRecorder):
         self._repeats.begin_again()
 
     def _missed(self, model: str, asked: Json, *, recorded: int = 0) -> Exception | CassetteMiss:
-        with self._lock:
-            self.missed += 1
+        self._store.count("missed")
         nearest = self._store.nearest(asked, self._case)
         miss = CassetteMiss(
             path=self._store.path, case=self._case, model=model, request=asked, nearest=nearest, recorded=recorded
@@ -299,8 +295,7 @@ class CassetteRecorder(SessionRecorder):
         if has_replies_of_its_own(sent):
             key = self._repeats.reserved(request) or self._repeats.reserve(key, request, self._store.labels(key))
         if self._store.add(Entry(key, model, self._case, self._mask.value(sent.to_json()), answer, number_of(key))):
-            with self._lock:
-                self.recorded += 1
+            self._store.count("recorded")
 
     def _response(self, entry: Entry) -> LMResponse:
         refusal = refusal_from_json(entry.response)
@@ -312,6 +307,8 @@ class CassetteRecorder(SessionRecorder):
             raise self._unreadable(entry, error) from error
 
     def _reply(self, entry: Entry) -> HTTPReply:
+        from pytest_dspex.cassettes.exchange import HTTPReply  # only calls of other libraries need it
+
         try:
             return HTTPReply.from_json(entry.response)
         except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pytest_dspex.cassettes.lm_recorder import CassetteRecorder
     from pytest_dspex.cassettes.masking import Mask
     from pytest_dspex.cassettes.places import Place
+    from pytest_dspex.cassettes.repeats import Taken
     from pytest_dspex.cassettes.store import CassetteStore
 
 _RUN_KEY = "dspex_run"
@@ -80,20 +81,22 @@ class Recording:
         self._tracker = UsageTracker() if self._mode != "none" else None
         self._stores: dict[str, CassetteStore] = {}
         self._runs: dict[str, Run] = {}
-        self._recorders: list[CassetteRecorder] = []
         self._mask: Mask | None = None
         self._upkeep: dict[str, Any] = {}
         self._problems: list[str] = []
         self._notes: list[str] = []
         self._run = config.workerinput[_RUN_KEY] if is_worker(config) else _new_run()  # type: ignore[attr-defined]  # xdist's
 
-    def recorder(self, place: Place, *, process: int) -> CassetteRecorder:
-        """Return a recorder for the LM calls made in this process, or in one that it was forked from."""
+    def recorder(self, place: Place, *, process: int, taken: Taken | None = None) -> CassetteRecorder:
+        """Return a recorder for the LM calls made in this process, or in one that it was forked from.
+
+        `taken` are the replies that an earlier recorder of the place has given.
+        """
         from pytest_dspex.cassettes.lm_recorder import CassetteRecorder
 
         if place.owner not in self._stores:
             self._open(place)
-        recorder = CassetteRecorder(
+        return CassetteRecorder(
             self._stores[place.owner],
             case=place.case,
             record=self._mode,
@@ -101,9 +104,8 @@ class Recording:
             lanes=self._lanes,
             tracker=self._tracker,
             mask=self._mask,
+            taken=taken,
         )
-        self._recorders.append(recorder)
-        return recorder
 
     def _open(self, place: Place) -> None:
         """Open the cassette of a test function or a fixture."""
@@ -163,8 +165,8 @@ class Recording:
     def _calls(self) -> Counter[str]:
         """Return the numbers of calls by what became of them, and the tokens and dollars of those asked."""
         counts = Counter[str]()
-        for recorder in self._recorders:
-            counts.update(replayed=recorder.replayed, recorded=recorder.recorded, missed=recorder.missed)
+        for store in self._stores.values():
+            counts.update(store.counts)
         if self._live is not None:
             counts.update(spent(self._live.tracker))
         elif self._tracker is not None:
@@ -183,7 +185,6 @@ class Recording:
 
     def note_end(self, session: pytest.Session) -> None:
         """Note what the tests have used, for the controller's `Upkeep`."""
-        from pytest_dspex.cassettes.answers import change_of
         from pytest_dspex.cassettes.upkeep import note_collected, usage_of
 
         usages, changes = {}, list[str]()
@@ -193,8 +194,7 @@ class Recording:
                 usages[str(run.cassette)] = usage_of(
                     store, cases=run.cases, ran=run.ran - run.cut, max_age=self._config.stash[OPTIONS].max_age
                 )
-                found = [change_of(before, after) for before, after in store.changes()]
-                changes += [f"{run.cassette.stem} {change}" for change in found if change is not None]
+                changes += [f"{run.cassette.stem} {change}" for change in _changes(store)]
         self._upkeep = {"usage": usages, "changes": changes, "collected": note_collected(session)}
 
 
@@ -260,6 +260,14 @@ class Recordings:
         dollars = self._calls["dollars"]
         paid += [f"${dollars:.2f}" if dollars >= _CENTS else f"${dollars:.2g}"] if dollars else []
         return "; ".join(filter(None, [f"LM calls: {', '.join(counts)}", ", ".join(paid)])) if counts else None
+
+
+def _changes(store: CassetteStore) -> Iterable[str]:
+    if not (pairs := store.changes()):
+        return []
+    from pytest_dspex.cassettes.answers import change_of  # only recordings need it
+
+    return [change for before, after in pairs if (change := change_of(before, after)) is not None]
 
 
 def _new_run() -> str:

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_dspex.cassettes.lanes import CaseLanes
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
 
     from dspex_core import LMRequest
     from pytest_dspex.cassettes.lanes import Lane, Lanes
@@ -48,15 +48,15 @@ def in_order(key: str) -> tuple[str, list[tuple[int, str]]]:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Which replies equal requests have had.
+    """Which replies equal requests have had. Tuples of texts cost the garbage collector nothing.
 
     Args:
-        labels: The labels of the replies, by key.
-        numbers: How many requests there were, by key and lane.
+        labels: The labels of the replies, each after its key.
+        numbers: How many requests there were, each after its key and lane.
     """
 
-    labels: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    numbers: Mapping[tuple[str, Lane], int] = field(default_factory=dict)
+    labels: tuple[tuple[str, str], ...] = ()
+    numbers: tuple[tuple[str, Lane, int], ...] = ()
 
 
 _NOTHING = Taken()
@@ -74,8 +74,11 @@ class Repeats:
         taken = taken or _NOTHING
         self._lanes = CaseLanes(lanes)
         self._lock = threading.Lock()
-        self._taken = {key: set(labels) for key, labels in taken.labels.items()}
-        self._numbers: defaultdict[tuple[str, Lane], int] = defaultdict(int, taken.numbers)
+        self._taken: dict[str, set[str]] = {}
+        for key, label in taken.labels:
+            self._taken.setdefault(key, set()).add(label)
+        numbers = {(key, lane): number for key, lane, number in taken.numbers}
+        self._numbers: defaultdict[tuple[str, Lane], int] = defaultdict(int, numbers)
         self._reserved: dict[int, tuple[object, str, Lane]] = {}  # by the id of the request object
         self._is_rerun = False
         self._seen: set[str] = set()  # the keys of this attempt
@@ -134,7 +137,9 @@ class Repeats:
     def taken(self) -> Taken:
         """Return which replies were taken so far."""
         with self._lock:
-            return Taken({key: frozenset(labels) for key, labels in self._taken.items()}, dict(self._numbers))
+            labels = tuple((key, label) for key, labels in self._taken.items() for label in sorted(labels))
+            numbers = tuple((key, lane, number) for (key, lane), number in self._numbers.items())
+        return Taken(labels, numbers) if labels or numbers else _NOTHING
 
     def count(self, key: str) -> int:
         """Return how many equal requests there were."""

@@ -13,6 +13,7 @@ import contextlib
 import datetime as dt
 import json
 import threading
+from collections import Counter
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -20,7 +21,6 @@ from typing import TYPE_CHECKING
 from dspex_core import Message
 from dspex_core.plugin_api import foreign_code, write_atomically
 from pytest_dspex.cassettes.entry import CassetteError, Entry, line_of, oldest_date
-from pytest_dspex.cassettes.exchange import prompt_of
 from pytest_dspex.cassettes.journal import cassette_of, is_left_behind, is_of_run, shards_of
 from pytest_dspex.cassettes.layout import read_cassette, read_shard, write_cassette
 from pytest_dspex.cassettes.locks import exclusive, is_abandoned
@@ -40,7 +40,7 @@ _CANDIDATES = 8
 class CassetteStore:
     """The entries of one cassette file, which is read at the first use; without a file the store is empty.
 
-    Threads may share a store.
+    Threads may share a store. `counts` has how many calls its recorders have `"replayed"`, `"recorded"` and `"missed"`.
 
     Args:
         path: The file.
@@ -58,6 +58,7 @@ class CassetteStore:
         max_age: int | None = None,
     ) -> None:
         self.path = path
+        self.counts = Counter[str]()
         self._oldest = oldest_date(max_age)
         self._today = dt.datetime.now(dt.UTC).date().isoformat()
         self._journal = journal
@@ -76,6 +77,11 @@ class CassetteStore:
     def __len__(self) -> int:
         with self._lock:
             return len(self._entries())
+
+    def count(self, outcome: str) -> None:
+        """Count a call."""
+        with self._lock:
+            self.counts[outcome] += 1
 
     def lookup(self, key: str, *, fresh: bool = False) -> Entry | None:
         """Return the entry of a key, or `None`; with `fresh`, only an entry that was added in this run."""
@@ -332,6 +338,8 @@ def last_message(request: Json) -> str:
     messages = request.get("messages")
     if messages:
         return Message.from_json(messages[-1]).text
+    from pytest_dspex.cassettes.exchange import prompt_of  # only calls of other libraries need it
+
     return prompt_of(request.get("body")) or line_of(request)
 
 

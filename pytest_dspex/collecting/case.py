@@ -69,6 +69,11 @@ class Case:
         self.checks.clear()
         self.evaluations.clear()
 
+    def let_go(self) -> None:
+        """Forget the results, which the reports of the test hold: a session has thousands of cases."""
+        self.begin()
+        self.facts = None
+
     def record(self, name: str, value: float, feedback: str = "", *, details: Mapping[str, Any] | None = None) -> None:
         """Record a score; `details` is more about it, as JSON data.
 

@@ -15,7 +15,7 @@ from pytest_dspex.collecting.case import CASE, COLLECTED
 from pytest_dspex.keys import COLLECTED_OUTPUT, NEXT_ITEM, RECORDING_OUTPUT
 from pytest_dspex.options import OPTIONS, is_worker
 from pytest_dspex.reports.shown import shown
-from pytest_dspex.running.recorders import ATTEMPTED, RECORDER, recorder_for, recording_of
+from pytest_dspex.running.recorders import ATTEMPTED, RECORDER, let_go, recorder_for, recording_of
 from pytest_dspex.running.routing import ROUTER, SESSION_CACHE
 
 if TYPE_CHECKING:
@@ -40,6 +40,9 @@ def around(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
         yield
     if RECORDING in item.config.stash:
         item.config.stash[RECORDING].save_early(item, nextitem)
+    if (case := item.stash.get(CASE, None)) is not None:
+        let_go(item)
+        case.let_go()
 
 
 def begin(item: pytest.Item) -> None:
@@ -103,11 +106,7 @@ def _is_end(error: BaseException | None) -> bool:
 
 def _note(item: pytest.Item, case: Case, call: pytest.CallInfo[None], *, is_missed: bool) -> None:
     """Put the case's current results into the item's user properties, in place of earlier ones."""
-    from pytest_dspex.gates.records import PROPERTY
-    from pytest_dspex.running.facts import facts_of, report_of
-    from pytest_dspex.running.redaction import redacted_report
-    from pytest_dspex.running.trace import Trace
-
+    has_failed = call.excinfo is not None
     if call.when == "setup":
         case.error = case.is_missed = False
         case.facts = None
@@ -115,18 +114,29 @@ def _note(item: pytest.Item, case: Case, call: pytest.CallInfo[None], *, is_miss
     if call.excinfo is not None and (is_missed or not isinstance(call.excinfo.value, _ASSERTIONS)):
         case.error = True
         case.is_missed = is_missed
-    is_ready = call.when == "setup" and call.excinfo is None  # checks of its fixtures are raised after its call
+    is_ready = call.when == "setup" and not has_failed  # checks of its fixtures are raised after its call
     if case.checks and not is_ready:  # the test failed before its end, where `raise_checks` reports them
         item.add_report_section(call.when, "checks", _take_checks(case))
-    if case.facts is None and (call.when == "call" or call.excinfo is not None):
+    if item.user_properties:
+        from pytest_dspex.gates.records import PROPERTY
+
+        item.user_properties[:] = [pair for pair in item.user_properties if pair[0] != PROPERTY]
+    is_over = call.when == "call" or has_failed
+    if is_over or (call.when == "setup" and _is_first(item, case)):
+        item.user_properties.append(_results(item, case, is_over=is_over, has_failed=has_failed))
+
+
+def _results(item: pytest.Item, case: Case, *, is_over: bool, has_failed: bool) -> tuple[str, str]:
+    """Return the user property with the case's current results."""
+    from pytest_dspex.running.facts import facts_of, report_of
+    from pytest_dspex.running.redaction import redacted_report
+    from pytest_dspex.running.trace import Trace
+
+    if is_over and case.facts is None:
         recorder = item.stash.get(RECORDER, None)
         made = recorder.take() if isinstance(recorder, Trace) else ()
-        case.facts = facts_of(item, made, has_passed=call.excinfo is None)
-    item.user_properties[:] = [pair for pair in item.user_properties if pair[0] != PROPERTY]
-    is_first = _is_first(item, case)
-    if call.when == "call" or call.excinfo is not None or (call.when == "setup" and is_first):
-        report = report_of(case, is_first=is_first)
-        item.user_properties.append(redacted_report(report, item.config).to_property())
+        case.facts = facts_of(item, made, has_passed=not has_failed)
+    return redacted_report(report_of(case, is_first=_is_first(item, case)), item.config).to_property()
 
 
 def _is_first(item: pytest.Item, case: Case) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dspex_core import ConfigurationError, context
 from pytest_dspex.collecting.case import CASE
 from pytest_dspex.programs import input_names
-from pytest_dspex.running.recorders import ahead, recorder_for
+from pytest_dspex.running.recorders import ahead
 from pytest_dspex.running.rejudging import REJUDGING
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pytest
 
     from dspex_core import Example, Score
+    from dspex_core.plugin_api import Recorder
     from pytest_dspex.collecting.case import Case
     from pytest_dspex.running.awaiting import Awaiting
 
@@ -32,7 +33,7 @@ class Made:
     problems: Sequence[str] = ()
 
 
-def make(item: pytest.Item, program: Callable[..., Any], awaiting: Awaiting) -> Made:
+def make(item: pytest.Item, program: Callable[..., Any], awaiting: Awaiting, recorder: Recorder) -> Made:
     """Run the program on an item's row and score its prediction; the LM calls of both are the case's.
 
     Raises:
@@ -40,7 +41,7 @@ def make(item: pytest.Item, program: Callable[..., Any], awaiting: Awaiting) -> 
         Exception: What the program raises.
     """
     case = item.stash[CASE]
-    with context(recorder=recorder_for(item)) as settings, ahead(item):
+    with context(recorder=recorder) as settings, ahead(item):
         rejudging = item.config.stash.get(REJUDGING, None)
         if rejudging is None:
             prediction, problems = _predicted(case, program, awaiting, settings.executor)

@@ -58,15 +58,15 @@ class Prefetcher:
         following = self._next(item, kind) if _outlives("lm", item) and _outlives(name, item) else ()
         for each in (item, *(upcoming for upcoming in following if _will_run(upcoming) and _kind(upcoming) == kind)):
             if each.nodeid not in self._futures:
-                recorder_for(each)  # made here: its test may begin while a thread would make another one
-                context = contextvars.copy_context()
-                self._futures[each.nodeid] = self._pool.submit(context.run, make, each, program, self._awaiting)
+                recorder = recorder_for(each)  # here: its test may begin, or end, while a thread would make another one
+                run = contextvars.copy_context().run
+                self._futures[each.nodeid] = self._pool.submit(run, make, each, program, self._awaiting, recorder)
         return self._futures.pop(item.nodeid).result()  # popped: a rerun asks again
 
     def _made_here(self, item: pytest.Item, program: Callable[..., Any]) -> Made:
         begun, worked, slept = time.perf_counter(), time.thread_time(), _sleeps()
         try:
-            return contextvars.copy_context().run(make, item, program, self._awaiting)
+            return contextvars.copy_context().run(make, item, program, self._awaiting, recorder_for(item))
         finally:
             waited = (time.perf_counter() - begun) - (time.thread_time() - worked)
             if not 0 < slept == _sleeps():  # else a busy machine has interrupted the thread, which waited for nothing

@@ -26,34 +26,59 @@ if TYPE_CHECKING:
     from pytest_dspex.cassettes.lm_recorder import CassetteRecorder
     from pytest_dspex.cassettes.places import Place
     from pytest_dspex.cassettes.recording import Recording
+    from pytest_dspex.cassettes.repeats import Taken
     from pytest_dspex.running.trace import Trace
 
 ATTEMPTED: pytest.StashKey[bool] = pytest.StashKey()  # of an item that has run before
 RECORDER: pytest.StashKey[Trace | CassetteRecorder | LiveRecorder | OnDemand] = pytest.StashKey()  # of an item
+_TAKEN: pytest.StashKey[Taken] = pytest.StashKey()  # of an item whose recorder is gone
 
 
 def recorder_for(item: pytest.Item) -> Trace | CassetteRecorder | LiveRecorder | OnDemand:
     """Return the recorder of an item's LM calls; in a live session it only counts them."""
     if RECORDER not in item.stash:
         options = item.config.stash[OPTIONS]
-        recorder: CassetteRecorder | LiveRecorder | OnDemand
         if options.live:
             recording_of(item.config)
-            recorder = item.config.stash[LIVE].of_test()
+            item.stash[RECORDER] = _traced(item, item.config.stash[LIVE].of_test(), is_live=True)
+        elif CASE in item.stash:
+            item.stash[RECORDER] = _traced(item, _recorder_of_case(item), is_live=False)
         else:
-            recorder = OnDemand(item.config, lambda: _place_of(item))
-            if CASE in item.stash:
-                recorder = recorder.opened
-            elif options.record != "none":
+            item.stash[RECORDER] = recorder = OnDemand(item.config, lambda: _place_of(item))
+            if options.record != "none":
                 recorder.open()
-        if CASE in item.stash:
-            from pytest_dspex.running.trace import Trace  # imported only in sessions that have cases
-
-            lanes = item.config.stash.get(LANES, None)
-            item.stash[RECORDER] = Trace(recorder, is_live=options.live, keeps=item.stash[CASE].gated, lanes=lanes)
-        else:
-            item.stash[RECORDER] = recorder
     return item.stash[RECORDER]
+
+
+def _traced(
+    item: pytest.Item, recorder: CassetteRecorder | LiveRecorder, *, is_live: bool
+) -> Trace | CassetteRecorder | LiveRecorder:
+    """Return a recorder that notes the calls of a case, too."""
+    if CASE not in item.stash:
+        return recorder
+    from pytest_dspex.running.trace import Trace  # imported only in sessions that have cases
+
+    return Trace(recorder, is_live=is_live, keeps=item.stash[CASE].gated, lanes=item.config.stash.get(LANES, None))
+
+
+def _recorder_of_case(item: pytest.Item) -> CassetteRecorder:
+    taken = item.stash.get(_TAKEN, None)
+    recorder = recording_of(item.config).recorder(_place_of(item), process=os.getpid(), taken=taken)
+    if taken is not None:
+        recorder.begin_again()
+    return recorder
+
+
+def let_go(item: pytest.Item) -> None:
+    """Keep of the recorder of a case that has ended what another run of it needs: there are thousands of cases."""
+    from pytest_dspex.running.trace import Trace  # as above
+
+    recorder = item.stash.get(RECORDER, None)
+    if not isinstance(recorder, Trace):
+        return
+    if (taken := recorder.taken()) is not None:
+        item.stash[_TAKEN] = taken
+    del item.stash[RECORDER]
 
 
 def ahead(item: pytest.Item) -> AbstractContextManager[None]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dspex_core.plugin_api import WorkerRecorder
     from pytest_dspex.cassettes.exchange import HTTPReply, HTTPRequest
     from pytest_dspex.cassettes.lanes import Lane
+    from pytest_dspex.cassettes.repeats import Taken
     from pytest_dspex.gates.records import Source
 
 
@@ -48,6 +49,9 @@ class Cassette(Protocol):
 
     def for_worker(self) -> WorkerRecorder:
         """Return what stands for this recorder in the workers of an executor."""
+
+    def taken(self) -> Taken | None:
+        """Return which replies equal requests have had."""
 
     def take_miss(self) -> BaseException | None:
         """Return the first request that was not recorded, once."""
@@ -190,6 +194,10 @@ class Trace(SessionRecorder):
         if "cost" in self._keeps and response.cost is None:
             response = replace(response, cost=_price(model, response))
         return response
+
+    def taken(self) -> Taken | None:
+        """Return which replies equal requests have had, for another run of the case."""
+        return None if self._recorder is None else self._recorder.taken()
 
     def take_miss(self) -> BaseException | None:
         """Return the first request that was not recorded, once."""

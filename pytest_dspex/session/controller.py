@@ -14,7 +14,6 @@ from pytest_dspex.collecting.agreement import Agreement
 from pytest_dspex.collecting.case import COLLECTED
 from pytest_dspex.gates.records import Collected
 from pytest_dspex.keys import COLLECTED_OUTPUT, NOTES_OUTPUT, OPTIMIZED_OUTPUT, PROBLEMS_OUTPUT, RECORDING_OUTPUT
-from pytest_dspex.optimizing.results import OptimizeResult
 from pytest_dspex.options import OPTIONS, is_worker
 from pytest_dspex.reports import calls, junit, writing
 from pytest_dspex.reports.alike import AlikeFailures
@@ -25,6 +24,7 @@ from pytest_dspex.session.session import SessionResults
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
+    from pytest_dspex.optimizing.results import OptimizeResult
     from pytest_dspex.session.local_host import LocalHost
 
 RESULTS = pytest.StashKey[SessionResults]()
@@ -163,6 +163,8 @@ class Controller:
         for note in output.get(NOTES_OUTPUT, ()):
             self._results.add_note(note)
         for text in output.get(OPTIMIZED_OUTPUT, ()):
+            from pytest_dspex.optimizing.results import OptimizeResult  # only sessions that recompile have some
+
             self._results.add_optimization(OptimizeResult.from_json(json.loads(text)))
         self._agreement.add(output)
         found = [*output.get(PROBLEMS_OUTPUT, ()), *self._agreement.problems]

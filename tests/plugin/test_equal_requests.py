@@ -269,6 +269,22 @@ def test_a_recorded_rerun_is_replayed_as_it_was(session, run):
     assert session.answers == ["answer 1", "answer 1", "answer 2", "answer 3"]
 
 
+TWICE = """
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(items):
+        items += list(items)
+"""
+
+
+def test_another_run_of_an_item_goes_on_after_the_replies_of_the_first(session, alone):
+    session.project.conftest(SAMPLING, more=TWICE)
+    session.project.test("from conftest import said\ndef test_it(lm): said(lm('hello')[0])\ndef test_other(): pass")
+    for option in ("--dspex-record=new", "--dspex-record=none"):
+        session.run(option, how=alone).assert_outcomes(passed=4)
+        assert session.answers == ["answer 1", "answer 2"]
+        assert session.labels() == ["1", "2"]
+
+
 def test_the_plugin_for_reruns_asks_anew_too(session, pytester):
     pytest.importorskip("pytest_rerunfailures")
     session.project.test(FLAKY.format(more=""))
