@@ -4,6 +4,8 @@ Each suite is a folder of its own with one test file, run as a process of its ow
 that its documentation shows and with the OpenAI SDK: DeepEval (`deepeval test run`, `assert_test` with a metric) and
 LangSmith's plugin (`@pytest.mark.langsmith`, without its server). Both run their tests one after the other.
 
+Our session loads this plugin only: what others add to it, such as Hypothesis at its start and end, is theirs.
+
 With `--environments FOLDER` each of the three has a virtual environment there, which is made if it is missing. With
 `--deepeval-python PATH`, the Python of an environment with `deepeval` and `openai`, DeepEval is the only peer. Without
 either only this plugin takes part, in the environment of this Python.
@@ -131,6 +133,7 @@ class Suite:
     source: str
     command: list[str]
     bar: float | None = None
+    is_alone: bool = False  # without other plugins of its environment
 
     def seconds(self, address: str) -> float:
         """Run it once."""
@@ -143,6 +146,8 @@ class Suite:
             "DEEPEVAL_UPDATE_WARNING_OPT_IN": "0",
         }
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        if self.is_alone:
+            environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, "test_live.py").write_text(self.source)
             started = time.perf_counter()
@@ -189,7 +194,8 @@ def _suites(arguments: argparse.Namespace, *, judged: bool) -> Iterator[Suite]:
     folder, cases = arguments.environments, arguments.cases
     python = sys.executable if folder is None else _python(folder, "pytest-dspex")
     ours = _written(OURS, cases=cases, metrics=", metrics=[judge]" if judged else "")
-    yield Suite("pytest-dspex", ours, [python, *PYTEST, "--dspex-live"], bar=BARS[judged])
+    command = [python, *PYTEST, "-p", "pytest_dspex.plugin", "--dspex-live"]
+    yield Suite("pytest-dspex", ours, command, bar=BARS[judged], is_alone=True)
     peer = arguments.deepeval_python or (folder and Path(_python(folder, "DeepEval")))
     if peer is None:
         return
