@@ -4,7 +4,7 @@ Each suite is a folder of its own with one test file, run as a process of its ow
 that its documentation shows and with the OpenAI SDK: DeepEval (`deepeval test run`, `assert_test` with a metric) and
 LangSmith's plugin (`@pytest.mark.langsmith`, without its server). Both run their tests one after the other.
 
-Our session loads this plugin only: what others add to it, such as Hypothesis at its start and end, is theirs.
+Our session loads this plugin only: what others add to it, such as the import of Hypothesis at its end, is theirs.
 
 With `--environments FOLDER` each of the three has a virtual environment there, which is made if it is missing. With
 `--deepeval-python PATH`, the Python of an environment with `deepeval` and `openai`, DeepEval is the only peer. Without
