@@ -1,7 +1,8 @@
 """Streaming of a reply, consistent with reading it as a whole. PYTEST_DONT_REWRITE
 
 The adapter's reading of the whole reply is final. Until then, well-formed pieces of outputs are emitted as they arrive,
-and the rest of each output at the end. If a reply revises an unmarked draft, the draft is emitted.
+and the rest of each output at the end. If a reply turns out to revise a draft, the output comes again as a whole, in a
+piece that replaces those before it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dspex_core.errors import AdapterParseError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dspex_core.adapters.parse import Format
+    from dspex_core.adapters.parse import Answer, Format
     from dspex_core.adapters.streams import ScanningStream
     from dspex_core.signatures.signature import Signature
 
@@ -68,12 +69,29 @@ class ReplyStream(FieldStream):
         except AdapterParseError:
             rest = [*self._stream.feed(self._ending), *self._stream.close()]
             return [*self._rest_held(), *self._checked(rest, whole=False)]
-        chunks = []
-        for name, text in answer.texts().items():
-            if name not in self._ended:
-                emitted = self._emitted.get(name, "")
-                chunks.append(FieldChunk(name, text[len(emitted) :] if text.startswith(emitted) else "", last=True))
-        return chunks
+        texts = answer.texts()
+        chunks = [chunk for name, text in texts.items() if (chunk := self._final(name, text, answer)) is not None]
+        gone = [name for name, emitted in self._emitted.items() if emitted and name not in texts]
+        return [*chunks, *(FieldChunk(name, "", last=True, replaces=True) for name in gone)]
+
+    def _final(self, name: str, text: str, answer: Answer) -> FieldChunk | None:
+        """Return what is missing to the text of an output."""
+        emitted = self._emitted.get(name, "")
+        if emitted == text or (emitted and self._is_value(name, emitted, answer)):
+            return None if name in self._ended else FieldChunk(name, "", last=True)
+        if text.startswith(emitted) and name not in self._ended:
+            return FieldChunk(name, text[len(emitted) :], last=True)
+        return FieldChunk(name, text, last=True, replaces=bool(emitted) or name in self._ended)
+
+    def _is_value(self, name: str, emitted: str, answer: Answer) -> bool:
+        """Whether what was emitted of an output that is not a text is its value, written in another way."""
+        field = self._signature.output_fields[name]
+        if field.is_text:
+            return False
+        try:
+            return bool(self._formats[0].read(field, emitted) == answer.outputs[name])
+        except Exception:  # noqa: BLE001  a user's validator, or a comparison
+            return False
 
     def _checked(self, chunks: list[FieldChunk], *, whole: bool = True) -> list[FieldChunk]:
         return [emitted for chunk in chunks for emitted in self._unless_layout(chunk, whole=whole)]

@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 
 
 class FieldChunk(NamedTuple):  # as LMChunk, made for every few letters
-    """A piece of one output; `last` is true for its last piece, whose text may be empty."""
+    """A piece of one output; `last` is true for its last piece, whose text may be empty.
+
+    A piece that `replaces` is all of the output: what was emitted of it before, its last piece included, was a draft.
+    """
 
     field: str
     text: str
     last: bool = False
+    replaces: bool = False
 
 
 class FieldStream(ABC):

@@ -162,8 +162,11 @@ class ReplyReader(Protocol):
 class ReplyRouter(Protocol):
     """Gives the reply of each predictor the reader that wants it; `streamify` makes one."""
 
-    def reader(self, predictor: Any, adapter: Any, signature: Any) -> ReplyReader | None:
-        """Return the reader of one reply to a predictor; `None` where nobody wants the pieces."""
+    def replies(self, predictor: Any) -> Callable[[Any, Any, Any], ReplyReader | None] | None:
+        """Return what gives the replies to one question to a predictor their readers; `None` where nobody wants them.
+
+        It takes the adapter, the signature, and the outputs that are not in the text of the reply.
+        """
 
     async def send(self, item: Any) -> None:
         """Emit an item of the program's own: `await settings.send_stream.send(item)`."""

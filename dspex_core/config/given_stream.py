@@ -16,8 +16,8 @@ class GivenStream:
 
     target: Any
 
-    def reader(self, predictor: Any, adapter: Any, signature: Any) -> None:
-        """Return no reader: nobody wants the pieces of replies."""
+    def replies(self, predictor: Any) -> None:
+        """Return no readers: nobody wants the pieces of replies."""
 
     async def send(self, item: Any) -> None:
         """Emit an item of the program's own."""
@@ -26,4 +26,4 @@ class GivenStream:
 
 def given_stream(stream: Any) -> Any:
     """Return a stream as `Settings.stream` has it; one that `streamify` has set stays itself."""
-    return stream if stream is None or hasattr(stream, "reader") else GivenStream(stream)
+    return stream if stream is None or hasattr(stream, "replies") else GivenStream(stream)

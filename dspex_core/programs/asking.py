@@ -50,7 +50,8 @@ class Question:
         chosen: Which demos are shown, in that order; `None` for all.
         config: Sampling parameters.
         apart: The outputs that the model is not asked to write, as it returns its reasoning apart.
-        listen: Returns the reader of a streamed reply in an adapter's format.
+        listen: Returns the reader of a streamed reply in an adapter's format; of a second reply, one that emits what
+            replaces the first.
         demos: The worked examples in the prompt, for events.
         tools: The functions that the LM is given apart from the prompt; `None` where it is not asked so.
             The fields for tools and their calls are then among those `apart`.
@@ -63,7 +64,7 @@ class Question:
     chosen: Sequence[int] | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
     apart: tuple[str, ...] = ()
-    listen: Callable[[Adapter, type[Signature]], ReplyReader | None] | None = None
+    listen: Callable[[Adapter, type[Signature], Sequence[str]], ReplyReader | None] | None = None
     demos: Sequence[Mapping[str, Any]] = ()
     tools: tuple[FunctionSpec, ...] | None = None
     callbacks: Sequence[Listener] = ()
@@ -203,7 +204,7 @@ def _converse(lm: LanguageModel, adapter: Adapter, question: Question, retries: 
 
 def _answer(lm: LanguageModel, adapter: Adapter, question: Question, request: LMRequest) -> Flow[LMResponse]:
     """Ask once; who streams the program hears the reply as it arrives."""
-    reader = question.listen(adapter, question.signature) if question.listen else None
+    reader = question.listen(adapter, question.signature, question.apart) if question.listen else None
     return lm.steps(request) if reader is None else _streamed(lm, request, reader)
 
 
@@ -281,7 +282,8 @@ def _ask_in_two_steps(
     found = []
     for output in response.outputs:
         try:
-            extracted = yield from _extract(extraction, question, output.text)
+            heard = question if output is response.outputs[0] else replace(question, listen=None)
+            extracted = yield from _extract(extraction, heard, output.text)
         except AdapterParseError as error:
             unread = AdapterParseError(
                 adapter_name=type(adapter).__name__,

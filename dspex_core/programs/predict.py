@@ -112,7 +112,7 @@ class Predict(BuiltIn, Predictor):
             inputs = calling.checked(inputs)
             if calling.are_native(adapter, lm):
                 apart, tools = (*apart, *calling.names), calling.specs(inputs)
-        listen = partial(settings.stream.reader, self._stands_for or self) if settings.stream else None
+        listen = settings.stream.replies(self._stands_for or self) if settings.stream else None
         prompt, heard = partial(self._prompt, apart), settings.callbacks
         question = Question(self.signature, inputs, prompt, chosen, config, apart, listen, self._demos, tools, heard)
         prediction = Prediction.from_completions((yield from ask(lm, adapter, question)))

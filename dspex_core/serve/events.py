@@ -45,12 +45,13 @@ class Pieces:
     def add(self, piece: Piece) -> None:
         """Take a piece; never waits."""
         last = self._waiting[-1] if self._waiting else None
-        if last and last["predictor"] == piece.predictor and last["field"] == piece.field and not last["last"]:
+        is_next = last and last["predictor"] == piece.predictor and last["field"] == piece.field and not last["last"]
+        if last and is_next and not piece.replaces:
             last["delta"] += piece.delta
             last["last"] = piece.is_last
         else:
             known = {"predictor": piece.predictor, "field": piece.field, "delta": piece.delta, "last": piece.is_last}
-            self._waiting.append(known)
+            self._waiting.append({**known, "replaces": True} if piece.replaces else known)
         self.wake()
 
     def wake(self, _: object = None) -> None:

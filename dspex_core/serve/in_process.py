@@ -104,7 +104,7 @@ class ProgramRunner:
         async with aclosing(streamify(self.program, stream_listeners=self._listeners())(**values)) as items:
             async for item in items:
                 if isinstance(item, StreamResponse):
-                    on_chunk(Piece(item.predict_name, item.signature_field_name, item.chunk, item.is_last_chunk))
+                    on_chunk(Piece(*item))
                 else:
                     result = item  # the last one is what the program returns
         return result

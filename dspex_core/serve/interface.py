@@ -49,12 +49,14 @@ class Piece:
         field: The output.
         delta: The next part of its text; for a value that is not text, of its JSON.
         is_last: Whether the output is then complete.
+        replaces: Whether it is all of the output, and the pieces before it were a draft.
     """
 
     predictor: str
     field: str
     delta: str
     is_last: bool = False
+    replaces: bool = False
 
 
 OnChunk = Callable[[Piece], None]

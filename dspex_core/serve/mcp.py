@@ -176,7 +176,7 @@ class _Progress:
 
     def add(self, piece: Piece) -> None:
         """Take a piece."""
-        self._text += piece.delta
+        self._text += f"\n{piece.field} is now: {piece.delta}" if piece.replaces else piece.delta
         self._arrived.set()
 
     async def _report(self) -> None:

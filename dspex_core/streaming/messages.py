@@ -14,12 +14,15 @@ class StreamResponse(NamedTuple):  # as LMChunk, made for every few letters
         signature_field_name: The output.
         chunk: The next part of its text; for values that are not text, of their JSON.
         is_last_chunk: Whether the output is then complete.
+        replaces: Whether this chunk is all of the output, and those before it were not: the model has revised a draft
+            in its reply, or was asked again after a reply that could not be read. It may come after the last chunk.
     """
 
     predict_name: str
     signature_field_name: str
     chunk: str
     is_last_chunk: bool
+    replaces: bool = False
 
 
 @dataclass(frozen=True, slots=True)

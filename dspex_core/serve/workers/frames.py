@@ -11,7 +11,7 @@ From a worker:
     {"kind": "ready"}  or  {"kind": "unfit", "reason": "..."}   once, first
     {"kind": "beat"}                                         while its event loop runs
     {"kind": "begun", "call": 7}                             before the program runs
-    {"kind": "pieces", "call": 7, "pieces": [[predictor, field, delta, is_last], ...]}
+    {"kind": "pieces", "call": 7, "pieces": [[predictor, field, delta, is_last, replaces], ...]}
     {"kind": "outputs", "call": 7, "outputs": {...}}         each call has one of these at its end
     {"kind": "failed", "call": 7, "error": {...}}
     {"kind": "cancelled", "call": 7}

@@ -96,11 +96,12 @@ class Job:
 
     def _add(self, piece: Piece) -> None:
         last = self._pieces[-1] if self._pieces else None
-        if last is not None and last[:2] == [piece.predictor, piece.field] and not last[3]:
+        is_next = last is not None and last[:2] == [piece.predictor, piece.field] and not last[3]
+        if last is not None and is_next and not piece.replaces:
             last[2] += piece.delta
             last[3] = piece.is_last
         else:
-            self._pieces.append([piece.predictor, piece.field, piece.delta, piece.is_last])
+            self._pieces.append([piece.predictor, piece.field, piece.delta, piece.is_last, piece.replaces])
         self._arrived.set()
 
     async def _send_pieces(self) -> None:

@@ -134,10 +134,14 @@ def told(adapter, reply, cuts):
     stream = adapter.field_stream(SIGNATURE)
     at = sorted({0, len(reply), *(cut for cut in cuts if cut < len(reply))})
     chunks = [chunk for start, end in pairwise(at) for chunk in stream.feed(reply[start:end])] + stream.close()
+    found = dict.fromkeys(FIELDS, "")
     for name in FIELDS:
-        assert [chunk.last for chunk in chunks if chunk.field == name][-1:] == [True]
-        assert sum(chunk.last for chunk in chunks if chunk.field == name) == 1
-    return {name: "".join(chunk.text for chunk in chunks if chunk.field == name) for name in FIELDS}
+        of_field = [chunk for chunk in chunks if chunk.field == name]
+        assert [chunk.last for chunk in of_field][-1:] == [True]
+        assert sum(chunk.last and not chunk.replaces for chunk in of_field) <= 1
+        for chunk in of_field:
+            found[name] = chunk.text if chunk.replaces else found[name] + chunk.text
+    return found
 
 
 def check(adapter, reply, values, cuts=None):

@@ -1,13 +1,14 @@
 """Outputs told while a reply arrives: whatever the pieces, together they are what the adapter reads."""
 
 import json
+import re
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dspex_core import ChatAdapter, JSONAdapter, Signature, XMLAdapter
+from dspex_core import AdapterParseError, ChatAdapter, JSONAdapter, Signature, XMLAdapter
 
 SIGNATURE = Signature("question -> thought: str, tags: list[str], answer: str")
 ADAPTERS = (ChatAdapter(), JSONAdapter(), XMLAdapter())
@@ -29,11 +30,14 @@ def told(adapter, reply, cuts=(), names=tuple(SIGNATURE.output_fields)):
     stream = adapter.field_stream(SIGNATURE)
     chunks = [chunk for piece in pieces(reply, cuts) for chunk in stream.feed(piece)] + stream.close()
     assert all(chunk.text or chunk.last for chunk in chunks)
+    found = dict.fromkeys(names, "")
     for name in names:
-        lasts = [chunk.last for chunk in chunks if chunk.field == name]
-        assert lasts == sorted(lasts), "nothing follows the last piece"
-        assert sum(lasts) <= 1
-    return {name: "".join(chunk.text for chunk in chunks if chunk.field == name) for name in names}, chunks
+        ended = False
+        for chunk in (chunk for chunk in chunks if chunk.field == name):
+            assert chunk.replaces or not ended, "only what replaces a draft follows the last piece"
+            ended = chunk.last
+            found[name] = chunk.text if chunk.replaces else found[name] + chunk.text
+    return found, chunks
 
 
 @pytest.mark.parametrize("adapter", ADAPTERS, ids=repr)
@@ -82,9 +86,44 @@ def test_a_marker_inside_a_line_is_text():
     assert found["answer"] == ""
 
 
-def test_of_two_outputs_with_one_name_the_first_is_told():
-    found, _ = told(ChatAdapter(), "[[ ## answer ## ]]\none\n[[ ## answer ## ]]\ntwo\n[[ ## completed ## ]]")
-    assert found["answer"] == "one"
+OUTPUTS = st.fixed_dictionaries({"thought": texts, "tags": st.lists(texts, max_size=2), "answer": texts})
+AROUND = (
+    "{draft}\n\nWait, that is wrong.\n\n{final}",
+    "<think>\nI could write\n{draft}\n</think>\n{final}",
+    "Let me think. <think>{draft}</think>\n\n{final}",
+    "{final}\n\nI hope that this helps.",
+    "```\n{final}\n```",
+    "{layout}\n\n{final}",
+    "{draft}\n<think>no ...</think>\n{final}",
+    "{final}\n{final}",
+)
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS, ids=repr)
+@given(around=st.sampled_from(AROUND), draft=OUTPUTS, final=OUTPUTS, cuts=cuts, written=st.sampled_from(ADAPTERS))
+def test_a_revised_draft_is_replaced_wherever_the_reply_is_cut(adapter, around, draft, final, cuts, written):
+    layout = {name: f"{{{name}}}" for name in final}
+    values = {"draft": draft, "final": final, "layout": layout}
+    reply = around.format_map({name: written.assistant(SIGNATURE, each).text for name, each in values.items()})
+    try:
+        read = adapter.parse(SIGNATURE, reply)
+    except AdapterParseError:
+        return
+    found, chunks = told(adapter, reply, cuts)
+    assert [found["thought"], found["answer"]] == [read["thought"], read["answer"]]
+    assert json.loads(found["tags"]) == read["tags"]
+    assert {chunk.field for chunk in chunks if chunk.last} == set(final)
+    if written is adapter and not {"{draft}", "{layout}"} & set(re.findall(r"\{\w+\}", around)):
+        assert not any(chunk.replaces for chunk in chunks)
+
+
+def test_of_two_outputs_with_one_name_the_second_replaces_the_first():
+    found, chunks = told(ChatAdapter(), "[[ ## answer ## ]]\none\n[[ ## answer ## ]]\ntwo\n[[ ## completed ## ]]")
+    assert found["answer"] == "one", "the reply cannot be read, as it lacks outputs"
+    whole = "[[ ## thought ## ]]\na\n[[ ## tags ## ]]\n[]\n[[ ## answer ## ]]\none\n"
+    found, chunks = told(ChatAdapter(), whole + whole.replace("one", "two") + "[[ ## completed ## ]]")
+    assert found == {"thought": "a", "tags": "[]", "answer": "two"}
+    assert [chunk for chunk in chunks if chunk.replaces] == [("answer", "two", True, True)]
 
 
 def test_xml_entities_are_told_as_what_they_stand_for_however_they_are_cut():

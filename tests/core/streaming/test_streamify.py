@@ -47,7 +47,7 @@ def heard(items, name=None):
     for item in items:
         if isinstance(item, StreamResponse):
             key = (item.predict_name, item.signature_field_name)
-            found[key] = found.get(key, "") + item.chunk
+            found[key] = item.chunk if item.replaces else found.get(key, "") + item.chunk
     return found
 
 
@@ -210,7 +210,36 @@ def test_the_error_of_the_program_is_raised_after_what_was_told(async_streaming)
 
     with context(lm=ScriptedLM(replies)), pytest.raises(AdapterParseError):
         run()
-    assert heard(items) == {("self", "count"): "many of them"}
+    assert heard(items) == {("self", "count"): "lots"}, "that of the second reply"
+
+
+UNREAD = "[[ ## thought ## ]]\nso much\n\n[[ ## count ## ]]\nmany"
+
+
+@pytest.mark.parametrize("parse_retries", [0, 1])
+@pytest.mark.parametrize("two_steps", [False, True])
+def test_what_is_told_of_a_reply_that_cannot_be_read_is_replaced(parse_retries, two_steps):
+    listeners = [StreamListener("thought"), StreamListener("count")]
+    streamed = streamify(Predict("question -> thought, count: int"), stream_listeners=listeners)
+    lm, adapter = ScriptedLM([UNREAD, {"thought": "too", "count": 7}]), ChatAdapter()
+    if two_steps:
+        lm, adapter = ScriptedLM(["Seven."]), TwoStepAdapter(lm)
+    with context(lm=lm, adapter=adapter, parse_retries=parse_retries):
+        items = everything(streamed, question="?")
+    assert heard(items) == {("self", "thought"): "too", ("self", "count"): "7"}
+    told = [item for item in items if isinstance(item, StreamResponse)]
+    assert [item.signature_field_name for item in told if item.replaces] == ["thought", "count"]
+
+
+def test_reasoning_that_comes_apart_is_told_beside_the_text():
+    program = Predict("question -> reasoning: dspex_core.Reasoning, answer")
+    draft, final = "[[ ## answer ## ]]\none\n", "[[ ## answer ## ]]\ntwo\n\n[[ ## completed ## ]]"
+    output = dspex_core.LMOutput(draft + final, reasoning="think a bit")
+    streamed = streamify(program, stream_listeners=[StreamListener("reasoning"), StreamListener("answer")])
+    with context(lm=ScriptedLM([output])):
+        items = everything(streamed, question="?")
+    assert heard(items) == {("self", "reasoning"): "think a bit", ("self", "answer"): "two"}
+    assert (items[-1].answer, str(items[-1].reasoning)) == ("two", "think a bit")
 
 
 class Statuses(StatusMessageProvider):
