@@ -144,6 +144,7 @@ class CompileJournal(Answers):
         self._file = Journal(path, start=_START)
         self.path = self._file.path
         self._trials: dict[int, dict[str, Any]] = {}
+        self._unwritten: ConfigurationError | None = None
         try:
             answers = self._read(fingerprint)
             if answers is None:
@@ -153,6 +154,16 @@ class CompileJournal(Answers):
             raise
         super().__init__(answers or {}, outer, counts=counts)
         self.found = sum(map(len, (answers or {}).values()))
+
+    def known(self, model: str, request: LMRequest) -> LMResponse | None:
+        """Return the answer of then, if there is one.
+
+        Raises:
+            ConfigurationError: The journal could not be written before; another answer would be paid for and lost.
+        """
+        if self._unwritten is not None:
+            raise self._unwritten
+        return super().known(model, request)
 
     def again(self, model: str, known: Any) -> LMResponse:
         """Return the answer that stands at a place of the file."""
@@ -206,7 +217,8 @@ class CompileJournal(Answers):
             self._file.append(_encode(data).encode())
         except OSError as error:
             path = str(self.path)
-            raise ConfigurationError(f"the journal {path!r} cannot be written: {error.strerror}") from error
+            self._unwritten = ConfigurationError(f"the journal {path!r} cannot be written: {error.strerror}")
+            raise self._unwritten from error
 
     def _read(self, now: Mapping[str, Any]) -> dict[str, list[int]] | None:
         """Return the places of the answers by their keys; `None` if the file has no whole line."""

@@ -61,7 +61,7 @@ def write_atomically(path: str | os.PathLike[str], content: str | bytes) -> None
     A process that is killed may leave a `.dspex-*.tmp` file behind.
 
     Raises:
-        OSError: The file cannot be written; the old one is still there.
+        OSError: The file cannot be written; the old one is still there. The error names it.
         UnicodeEncodeError: The text has lone surrogates; the old file is still there.
     """
     data = content.encode() if isinstance(content, str) else content
@@ -76,8 +76,11 @@ def write_atomically(path: str | os.PathLike[str], content: str | bytes) -> None
         if target.exists():
             shutil.copymode(target, temporary)
         temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):  # a full disk has no name, and the temporary file says nothing
+            error.filename, error.filename2 = str(path), None
         raise
     with contextlib.suppress(OSError):  # some systems cannot sync a directory; the file is whole without it
         _sync_directory(target.parent)

@@ -89,7 +89,7 @@ class Journal:
         """Write a line, which is then safe from the end of this process; after `close`, do nothing.
 
         Raises:
-            OSError: It cannot be written, as on a full disk.
+            OSError: It cannot be written, as on a full disk; the next line takes its place.
         """
         with self._lock:
             if self._is_closed:  # a thread that was left behind ends
@@ -98,8 +98,13 @@ class Journal:
                 os.ftruncate(self._descriptor, self._end)  # without the line that was cut short
                 self._end = None
             rest = line + b"\n"
-            while rest:  # on a full disk, the second write says so
-                rest = rest[os.write(self._descriptor, rest) :]
+            try:
+                while rest:  # on a full disk, the second write says so
+                    rest = rest[os.write(self._descriptor, rest) :]
+            except OSError:
+                written = len(line) + 1 - len(rest)
+                self._end = os.fstat(self._descriptor).st_size - written  # another line must not go on from half a one
+                raise
 
     def close(self) -> None:
         """Give the file free for others."""

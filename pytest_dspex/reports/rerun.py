@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shlex
@@ -45,7 +46,8 @@ class Reruns:
         """Return the command that runs exactly these node ids."""
         named = [self._from_folder(nodeid) for nodeid in nodeids]
         if len(named) > _INLINE and self.cache is not None:
-            named = [f"@{self._file(named)}"]
+            with contextlib.suppress(OSError):  # a long command serves as well
+                named = [f"@{self._file(named)}"]
         return _quoted(["pytest", *self.options, *named])
 
     def _from_folder(self, nodeid: str) -> str:
@@ -53,10 +55,12 @@ class Reruns:
         return f"{_relative(self.root / path, self.folder)}{separator}{rest}"
 
     def _file(self, named: Sequence[str]) -> str:
+        from dspex_core.plugin_api import write_atomically  # only such a command needs it
+
         assert self.cache is not None
         text = "".join(f"{each}\n" for each in named)
         path = self.cache / f"cases-{hashlib.sha256(text.encode()).hexdigest()[:12]}.txt"
-        path.write_text(text, encoding="utf-8")
+        write_atomically(path, text)
         return _relative(path, self.folder)
 
 

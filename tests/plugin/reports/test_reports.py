@@ -7,6 +7,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from pytest_dspex.reports.json_report import schema
+from pytest_dspex.reports.rerun import Reruns
 
 SUITE = """
     import pytest
@@ -229,3 +230,12 @@ def test_a_gate_whose_cases_are_not_recorded_is_not_evaluated(recorded, run):
     )
     [gate] = [gate for suite in json_of(recorded)["suites"] for gate in suite["gates"]]
     assert gate["verdict"] == "NOT EVALUATED"
+
+
+def test_the_command_that_runs_many_cases_again_needs_no_room_on_the_disk(tmp_path):
+    full = tmp_path / "full"
+    full.write_text("no folder")
+    command = Reruns(tmp_path, tmp_path, cache=full).command([f"test_it.py::test_{n}" for n in range(30)])
+    assert command.count("test_it.py::test_") == 30
+    command = Reruns(tmp_path, tmp_path, cache=tmp_path).command([f"test_it.py::test_{n}" for n in range(30)])
+    assert command.startswith("pytest @cases-")
