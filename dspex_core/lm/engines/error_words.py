@@ -14,7 +14,10 @@ _LIMIT_OF_THE_ACCOUNT = re.compile(
     r"\bper (second|sec|minute|min|hour|day|month)\b|\b[tr]p[smdh]\b|rate limit|too many requests|throttl|slow down"
     r"|quota|\bcredits?\b|billing"
 )
-_CANNOT_PAY = re.compile(r"insufficient (balance|credits?|funds|quota)|payment required")
+_CANNOT_PAY = re.compile(r"insufficient (balance|credits?|funds|quota)|payment required|credit balance is too low")
+_KEY_REFUSED = re.compile(
+    r"\bapi key\b( \w+){0,2} (not valid|invalid|expired|incorrect)|\b(invalid|incorrect|expired) api key"
+)
 _SERVER_FAILED = re.compile(
     r"overloaded|unavailable|internal (server )?error|(at|over) capacity|bad gateway|try again|upstream"
 )
@@ -86,6 +89,11 @@ def is_limit_of_the_account(message: str) -> bool:
 def is_unpaid(message: str) -> bool:
     """Whether a message says that the account cannot pay."""
     return _CANNOT_PAY.search(_plain(message)) is not None
+
+
+def is_key_refused(message: str) -> bool:
+    """Whether a message says that the key is not a valid one."""
+    return _KEY_REFUSED.search(_plain(message)) is not None
 
 
 def is_timeout(message: str) -> bool:

@@ -90,6 +90,7 @@ _FAILURES = (openai.OpenAIError, httpx.HTTPError, httpx.InvalidURL, OSError, *MI
 _PATIENCE = 2.0  # seconds for which a thread is kept: a new one for each call costs a tenth of it
 _GRACE = 0.2  # seconds for LiteLLM's own timeout, whose error says more
 _NO_COMPLETION = re.compile(r"provider returned .*'choices'|Invalid response object")
+_MADE_UP = (None, 422, 500)
 _OWN_NAMES = re.compile(r"^(litellm\.\w+: )+| Handle with `litellm\.\w+`\.")
 
 
@@ -255,7 +256,7 @@ class LiteLLMEngine:
             if hasattr(source, "close"):
                 with foreign_code():
                     source.close()
-        return self._whole(pieces, refusals)
+        return self._whole(reply, pieces, refusals)
 
     async def _astreamed(self, reply: Any, pieces: ReplyInPieces) -> LMResponse:
         refusals = Refusals(reply)
@@ -265,7 +266,7 @@ class LiteLLMEngine:
         finally:
             with foreign_code():
                 await reply.aclose()
-        return self._whole(pieces, refusals)
+        return self._whole(reply, pieces, refusals)
 
     def _take(self, event: Any, pieces: ReplyInPieces) -> None:
         try:
@@ -275,7 +276,7 @@ class LiteLLMEngine:
         except MISREAD as error:
             raise self._fail(LMResponseError, f"the reply is not {self._wire.EXPECTED} in pieces") from error
 
-    def _whole(self, pieces: ReplyInPieces, refusals: Refusals) -> LMResponse:
+    def _whole(self, reply: Any, pieces: ReplyInPieces, refusals: Refusals) -> LMResponse:
         for event in refusals.events():
             pieces.read(event)
         try:
@@ -284,7 +285,7 @@ class LiteLLMEngine:
             raise error_in_reply(self._endpoint, error, {}) from error
         except MISREAD as error:
             raise self._fail(LMResponseError, f"the reply is not {self._wire.EXPECTED} in pieces") from error
-        if response is None:
+        if response is None or _broke_off(reply):
             raise self._fail(LMTransportError, "the stream ended before the reply did")
         return response
 
@@ -303,9 +304,13 @@ class LiteLLMEngine:
         if _NOT_SET_UP.search(message):
             advice = "write the model as provider/model and set the provider's key, or give the LM an api_base"
             return self._fail(LMNotConfiguredError, f"{message}\n{advice}")
-        if isinstance(error, MISREAD):
-            message = f"LiteLLM could not make the call or read the reply: {type(error).__name__}: {message}"
         status = _status(error)
+        misread = _misread(causes, status)
+        if misread is not None:
+            inner = str(misread).splitlines() or [""]
+            message = f"LiteLLM could not make the call or read the reply: {type(misread).__name__}: {inner[0]}"
+            if misread is not error:
+                return self._fail(LMResponseError, message)
         return self._fail(_kind(error, message, causes=causes, status=status), message, status=status)
 
     @contextmanager
@@ -338,13 +343,24 @@ def _kind(error: Exception, message: str, *, causes: Sequence[BaseException], st
     """Return the class of an error that no provider's reply caused."""
     if any(isinstance(cause, json.JSONDecodeError) and not cause.doc.strip() for cause in causes):
         return LMTransportError  # the reply is empty
-    for cause in causes:
-        for origin, kind in _ORIGINS.items():
-            if isinstance(cause, origin):
-                return kind
+    known = _kind_of_cause(causes)
+    if known is not None:
+        return known
     if _NO_COMPLETION.search(message):
         return LMResponseError
     return LMUnexpectedError if isinstance(error, MISREAD) else error_class(status or 500, message)
+
+
+def _kind_of_cause(causes: Sequence[BaseException]) -> type[LMError] | None:
+    return next((kind for cause in causes for origin, kind in _ORIGINS.items() if isinstance(cause, origin)), None)
+
+
+def _misread(causes: Sequence[BaseException], status: int | None) -> BaseException | None:
+    """Return an error of LiteLLM's own code, which it reports as one of the server, or with status 422."""
+    if causes and isinstance(causes[0], MISREAD):
+        return causes[0]
+    inner = causes[1:] if status in _MADE_UP and _kind_of_cause(causes) is None else ()
+    return next((cause for cause in inner if isinstance(cause, MISREAD)), None)
 
 
 def engine_of_stand_in(target: Target, api_key: str | None, *, num_retries: int) -> LiteLLMEngine:
@@ -371,6 +387,12 @@ async def _anext(stream: Any) -> Any:
     """`_next` without blocking the event loop."""
     with foreign_code():
         return await anext(stream, None)
+
+
+def _broke_off(stream: Any) -> bool:
+    """Whether the provider gave no reason for the end of a stream: LiteLLM then gives one of its own."""
+    kinds = ("received", "intermittent", "received_any")
+    return not any(getattr(stream, f"{kind}_finish_reason", True) for kind in kinds)
 
 
 def _plain(reply: Any) -> Any:

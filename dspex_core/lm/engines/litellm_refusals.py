@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
+from dspex_core.errors.foreign_code import foreign_code
+
+with foreign_code():
+    import openai  # comes with LiteLLM
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -14,15 +19,16 @@ class Refusals:
     """Notes the refusals in a provider's stream, which LiteLLM reads piece by piece.
 
     Args:
-        reply: LiteLLM's stream. One whose source is made later, or is not a stream, is left as it is.
+        reply: LiteLLM's stream. Only one from OpenAI's client has refusals that get lost; any other is left as it is,
+            since LiteLLM reads those of other providers through attributes and methods of their own.
     """
 
     def __init__(self, reply: Any) -> None:
         self._events: list[Json] = []
         source = getattr(reply, "completion_stream", None)
-        if hasattr(source, "__anext__"):
+        if isinstance(source, openai.AsyncStream):
             reply.completion_stream = _AsyncSource(source, self)
-        elif hasattr(source, "__next__"):
+        elif isinstance(source, openai.Stream):
             reply.completion_stream = _Source(source, self)
 
     def note(self, piece: Any) -> None:

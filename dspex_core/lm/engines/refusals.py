@@ -19,6 +19,7 @@ from dspex_core.errors import (
     LMUnsupportedModelError,
 )
 from dspex_core.lm.engines.error_words import (
+    is_key_refused,
     is_limit_of_the_account,
     is_server_failure,
     is_timeout,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     from dspex_core.lm.providers import Endpoint
 
-_OK, _SERVER_FAULTS, _UNAVAILABLE, _ERRORS = 200, 500, 503, range(400, 600)
+_OK, _BAD_REQUEST, _SERVER_FAULTS, _UNAVAILABLE, _ERRORS = 200, 400, 500, 503, range(400, 600)
 _BY_STATUS: dict[int, type[LMError]] = {
     401: LMAuthError,
     402: LMBillingError,
@@ -123,7 +124,7 @@ def _error(
     )
 
 
-def error_class(status: int, message: str, *codes: str) -> type[LMError]:
+def error_class(status: int, message: str, *codes: str) -> type[LMError]:  # noqa: PLR0911  one return per kind of reply
     """Return the error class by the reply's status, and by its text where the status is vague."""
     codes = tuple(code.lower() for code in codes)
     named = {_BY_CODE[code]: None for code in codes if code in _BY_CODE}
@@ -138,6 +139,8 @@ def error_class(status: int, message: str, *codes: str) -> type[LMError]:
         return ContextWindowExceededError
     if status == _OK:
         return next(iter(named), None) or _by_words(message)
+    if status == _BAD_REQUEST and (is_unpaid(message) or is_key_refused(message)):
+        return LMBillingError if is_unpaid(message) else LMAuthError
     return _BY_STATUS.get(status) or (LMServerError if status >= _SERVER_FAULTS else LMInvalidRequestError)
 
 
