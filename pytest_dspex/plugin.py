@@ -223,9 +223,15 @@ def pytest_runtest_makereport(
 
         cause = cause_of(item, call.excinfo.value)
     running.annotate(item, call, is_missed=miss is not None)
-    report = misses.never_hidden((yield), miss)
+    attempt = running.attempt_of(item)
+    report = yield
+    if running.attempt_of(item) != attempt:  # another plugin has run the test again, within this hook
+        call = running.call_of(report, call)
+        miss = miss or misses.fail_for(item, call)
+        running.annotate_again(item, call, report, is_missed=miss is not None)
+    report = misses.never_hidden(report, miss)
     report = running.judged_together(item, call, report, is_missed=miss is not None)
-    if cause is not None:
+    if cause is not None and call.excinfo is not None:
         alike.note(report, cause)
     return cleaning.clean_test_report(report, item)
 

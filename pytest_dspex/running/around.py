@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from pytest_dspex.collecting.case import Case
 
+_RUNS = pytest.StashKey[bool]()  # of an item that has begun, and whose teardown is not reported
 _FIRST = pytest.StashKey[dict[str, pytest.Item]]()  # of each test function of which a case has begun
 _ASSERTIONS = (AssertionError, pytest.fail.Exception, pytest.skip.Exception, pytest.xfail.Exception)
 
@@ -48,6 +49,11 @@ def around(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
 def begin(item: pytest.Item) -> None:
     """Forget what an earlier attempt at the test has recorded, and in a live session the replies that it got."""
     case = item.stash.get(CASE, None)
+    if item.stash.get(_RUNS, False):  # it is run again before its teardown is reported, as pytest-retry does
+        _forget_calls(item)
+        if case is not None:
+            _begin_attempt(case)
+    item.stash[_RUNS] = True
     if case is not None:
         case.begin()
     if ATTEMPTED in item.stash and item.config.stash[OPTIONS].live:
@@ -84,10 +90,9 @@ def annotate(item: pytest.Item, call: pytest.CallInfo[None], *, is_missed: bool)
     error = call.excinfo.value if call.excinfo is not None else None
     if call.when == "call" and _is_end(error) and RECORDING in item.config.stash:
         item.config.stash[RECORDING].ran(item, has_failed=error is not None)
-    if call.when == "teardown" and (recorder := item.stash.get(RECORDER, None)) is not None:
-        recorder.begin_again()
-        if (router := item.config.stash.get(ROUTER, None)) is not None:
-            router.lanes.begin_again(recorder)
+    if call.when == "teardown":
+        item.stash[_RUNS] = False
+        _forget_calls(item)
     case = item.stash.get(CASE, None)
     if case is not None:
         _note(item, case, call, is_missed=is_missed)
@@ -95,6 +100,39 @@ def annotate(item: pytest.Item, call: pytest.CallInfo[None], *, is_missed: bool)
         from pytest_dspex.running.failures import clarify
 
         clarify(call, full_trace=item.config.getoption("fulltrace", default=False))
+
+
+def attempt_of(item: pytest.Item) -> int:
+    """Return which attempt at a test runs, from 1; 0 for a test without a case."""
+    case = item.stash.get(CASE, None)
+    return 0 if case is None else case.attempt
+
+
+def call_of(report: pytest.TestReport, call: pytest.CallInfo[None]) -> pytest.CallInfo[None]:
+    """Return the call of a test's last attempt, of which another plugin has kept the outcome only."""
+    return pytest.CallInfo.from_call(lambda: None, when="call") if report.passed else call
+
+
+def annotate_again(
+    item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport, *, is_missed: bool
+) -> None:
+    """Note how the last attempt at a test ended, in its report in place of the attempt before."""
+    annotate(item, call, is_missed=is_missed)
+    report.user_properties = list(item.user_properties)
+
+
+def _forget_calls(item: pytest.Item) -> None:
+    """Count a test's calls anew, as it may be run again."""
+    if (recorder := item.stash.get(RECORDER, None)) is not None:
+        recorder.begin_again()
+        if (router := item.config.stash.get(ROUTER, None)) is not None:
+            router.lanes.begin_again(recorder)
+
+
+def _begin_attempt(case: Case) -> None:
+    case.error = case.is_missed = False
+    case.facts = None
+    case.attempt += 1
 
 
 def _is_end(error: BaseException | None) -> bool:
@@ -108,9 +146,7 @@ def _note(item: pytest.Item, case: Case, call: pytest.CallInfo[None], *, is_miss
     """Put the case's current results into the item's user properties, in place of earlier ones."""
     has_failed = call.excinfo is not None
     if call.when == "setup":
-        case.error = case.is_missed = False
-        case.facts = None
-        case.attempt += 1
+        _begin_attempt(case)
     if call.excinfo is not None and (is_missed or not isinstance(call.excinfo.value, _ASSERTIONS)):
         case.error = True
         case.is_missed = is_missed

@@ -146,6 +146,48 @@ def test_a_rerun_replaces_the_attempt_before_it(suite, project):
     assert result.ret == 0
 
 
+RETRY = """
+import pytest
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if call.when == "call" and call.excinfo is not None:
+        item.ihook.pytest_runtest_teardown(item=item, nextitem=pytest.Class.from_parent(item.session, name="Other"))
+        item._initrequest()
+        item.ihook.pytest_runtest_setup(item=item)
+        again = pytest.CallInfo.from_call(lambda: item.ihook.pytest_runtest_call(item=item), when="call")
+        report.outcome = "failed" if again.excinfo else "passed"
+        report.longrepr = None if not again.excinfo else report.longrepr
+    return report
+"""
+
+
+def test_an_attempt_within_the_report_of_the_first_replaces_it(suite, project):
+    """As pytest-retry does it, which runs a test again before its first report is finished."""
+    project.test(
+        """
+        import pytest
+
+        TRIED = []
+
+        @pytest.mark.dspex_data("data.jsonl", inputs=["question"])
+        @pytest.mark.dspex_gate("right", min=1)
+        @pytest.mark.dspex_gate("wrong", max=0)
+        def test_high(example, prediction, score):
+            TRIED.append(example.answer)
+            score("right", prediction.answer == example.answer and TRIED.count(example.answer) > 1)
+            score("wrong", example.answer == "blue" and TRIED.count(example.answer) > 1)
+            assert TRIED.count(example.answer) > (2 if example.answer == "blue" else 1)
+        """
+    )
+    project.conftest(more=RETRY)
+    result = suite()
+    result.assert_outcomes(passed=3, failed=2)
+    result.stdout.fnmatch_lines(["FAILED*gate-wrong*"])
+    assert project.calls == []
+
+
 ASYNC = """
     import pytest
 
