@@ -127,15 +127,9 @@ def is_private(name: str) -> bool:
 
 def environment_secrets() -> set[str]:
     """Return the credentials in the environment of this process; the path of a key's file is not one."""
-    # As the system has it: to decode all of it takes several times as long, and each report of a test asks.
-    environment = tuple(os.environ._data.items())  # type: ignore[attr-defined]  # noqa: SLF001  there is no public way
-    found = [os.fsdecode(value) for name, value in environment if value and _is_secret_variable(name)]
-    return {value for value in found if not os.path.exists(value)}  # noqa: PTH110  a key may be too long for a path
-
-
-@lru_cache(maxsize=4096)
-def _is_secret_variable(name: str | bytes) -> bool:
-    return is_secret(os.fsdecode(name))
+    # The values of secret names alone: to decode all takes several times as long, and each report of a test asks.
+    found = [os.environ.get(name) for name in os.environ if is_secret(name)]
+    return {value for value in found if value and not os.path.exists(value)}  # noqa: PTH110  it may be too long for a path
 
 
 @lru_cache(maxsize=256)
