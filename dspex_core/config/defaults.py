@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from dspex_core.config.contracts import LanguageModel
 from dspex_core.config.given_stream import GivenStream, given_stream
 from dspex_core.errors import ConfigurationError
-from dspex_core.plain.display import value_text
+from dspex_core.errors.shown import value_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from dspex_core.errors import ConfigurationError, ScriptExhaustedError
+from dspex_core.example import Record
 from dspex_core.lm.base import BaseLM
 from dspex_core.messages import LMChunk, LMOutput, LMRequest, LMResponse, Usage
 from dspex_core.plain.display import unwritten_text, value_text
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from dspex_core.messages import Message
 
-Reply = str | Mapping[str, Any] | LMOutput | BaseException
+Reply = str | Mapping[str, Any] | Record | LMOutput | BaseException
 Script = Iterable[Reply] | Mapping[str, Reply] | Callable[[LMRequest], Reply]
 
 
@@ -194,7 +195,9 @@ def _demo(messages: Sequence[Message]) -> str | None:
     return None
 
 
-def _output(reply: str | Mapping[str, Any] | LMOutput, request: LMRequest) -> LMOutput:
+def _output(reply: str | Mapping[str, Any] | Record | LMOutput, request: LMRequest) -> LMOutput:
+    if isinstance(reply, Record):  # an example or a prediction
+        reply = dict(reply.items())
     if not isinstance(reply, str | Mapping | LMOutput):
         raise ConfigurationError(
             "a reply of a ScriptedLM is a text, a mapping of outputs, an LMOutput or an exception, not "

@@ -21,7 +21,7 @@ from dspex_core import (
     context,
     track_usage,
 )
-from dspex_core.lm.base import CallResult
+from dspex_core.lm.call_result import CallResult
 from dspex_core.lm.limits.rate_limit import RateLimiter
 from dspex_core.lm.limits.timeouts import timeout_seconds
 from dspex_core.spending.budget import Budget

@@ -103,7 +103,7 @@ def test_arguments_that_are_not_taken_are_missing_and_those_without_the_same_eff
     text = (
         "import dspy\n"
         "dspy.PythonInterpreter(deno_command=['deno'])\n"
-        "dspy.LM('openai/m', finetuning_model='x', temperature=0)\n"
+        "dspy.LM('openai/m', use_developer_role=True, temperature=0)\n"
         "dspy.configure(lm=None, tracee=[])\n"
         "dspy.PythonInterpreter(['deno'])\n"
         "dspy.LM(*[1, 2, 3, 4, 5, 6, 7], **{})\n"
@@ -113,7 +113,7 @@ def test_arguments_that_are_not_taken_are_missing_and_those_without_the_same_eff
     assert [place for place in places if place[1] != "unchanged"] == [
         ("app.py:2", "differs", "dspy.PythonInterpreter"),
         ("app.py:2", "missing", "dspy.PythonInterpreter(deno_command=)"),
-        ("app.py:3", "differs", "dspy.LM(finetuning_model=)"),
+        ("app.py:3", "differs", "dspy.LM(use_developer_role=)"),
         ("app.py:4", "missing", "dspy.configure(tracee=)"),
         ("app.py:5", "differs", "dspy.PythonInterpreter"),
         ("app.py:5", "missing", "dspy.PythonInterpreter(...)"),
@@ -140,28 +140,28 @@ def test_each_call_of_a_chain_is_checked(survey):
 def test_methods_of_objects_and_of_self_are_followed_to_their_class(survey):
     text = (
         "import dspy\n"
-        "lm = dspy.LM('openai/m')\n"
-        "lm.finetune([], None)\n"
-        "lm.copy(temperature=1)\n"
+        "rules = dspy.InferRules(metric=None)\n"
+        "rules.format_examples([], None)\n"
+        "rules.compile(None, trainset=[])\n"
         "class Program(dspy.Module):\n"
         "    def __init__(self):\n"
-        "        self.lm = dspy.LM('openai/m')\n"
-        "        self.launch = print\n"
+        "        self.rules = dspy.InferRules(metric=None)\n"
+        "        self.get_predictor_demos = print\n"
         "    def forward(self, q):\n"
-        "        return self.lm.launch()\n"
-        "    def kill(self): ...\n"
-        "class Mine(dspy.LM):\n"
-        "    def finetune(self): ...\n"
-        "Mine('m').finetune()\n"
-        "Mine('m').reinforce()\n"
-        "Program().kill()\n"
+        "        return self.rules.get_predictor_demos()\n"
+        "    def evaluate_program(self): ...\n"
+        "class Mine(dspy.InferRules):\n"
+        "    def format_examples(self): ...\n"
+        "Mine(metric=None).format_examples()\n"
+        "Mine(metric=None).update_program_instructions()\n"
+        "Program().evaluate_program()\n"
     )
     _, places = survey(app=text)
     assert [place for place in places if place[1] != "unchanged"] == [
-        ("app.py:3", "missing", "dspy.LM.finetune"),
-        ("app.py:10", "missing", "dspy.LM.launch"),
-        ("app.py:13", "differs", "dspy.LM.finetune"),
-        ("app.py:15", "missing", "dspy.LM.reinforce"),
+        ("app.py:3", "missing", "dspy.InferRules.format_examples"),
+        ("app.py:10", "missing", "dspy.InferRules.get_predictor_demos"),
+        ("app.py:13", "differs", "dspy.InferRules.format_examples"),
+        ("app.py:15", "missing", "dspy.InferRules.update_program_instructions"),
     ]
 
 
@@ -169,18 +169,18 @@ def test_attributes_of_self_are_those_of_their_own_class(survey):
     text = (
         "import dspy\n"
         "class Service:\n"
-        "    other = dspy.LM('openai/m')\n"
+        "    other = dspy.InferRules(metric=None)\n"
         "    def __init__(self):\n"
-        "        self.lm = dspy.LM('openai/m')\n"
+        "        self.rules = dspy.InferRules(metric=None)\n"
         "    def stop(self):\n"
-        "        self.lm.kill()\n"
-        "        self.other.kill()\n"
+        "        self.rules.evaluate_program()\n"
+        "        self.other.evaluate_program()\n"
         "class Program(dspy.Module):\n"
         "    def stop(self):\n"
-        "        self.lm.kill()\n"
-        "lm = None\n"
+        "        self.rules.evaluate_program()\n"
+        "rules = None\n"
         "def stop(self):\n"
-        "    self.lm.kill()\n"
+        "    self.rules.evaluate_program()\n"
     )
     found = [place for place, status, _ in survey(app=text)[1] if status == "missing"]
     assert found == ["app.py:7", "app.py:8"]
