@@ -123,11 +123,7 @@ class LM(Trainable, BaseLM):
         supports_function_calling: bool | None = None,
         **config: Any,
     ) -> None:
-        for name, default in _FOR_TRAINING.items():
-            self.__dict__[name] = config.pop(name, default)
-        self.provider = (
-            config.pop("provider") if isinstance(config.get("provider"), Provider) else self.infer_provider()
-        )
+        self._take_training(config)
         check_target(model, model_type, engine)
         sampling, apart = set_apart({"temperature": temperature, "max_tokens": max_tokens, **config})
         sampling = checked_for_reasoning(model, {name: v for name, v in sampling.items() if v is not None})
@@ -146,6 +142,13 @@ class LM(Trainable, BaseLM):
         self.preferred_adapter: Literal["chat", "json"] = "json" if model.startswith("local/") else "chat"
         self._target: Target | None = None
         self._engine: Engine | None = None
+
+    def _take_training(self, config: dict[str, Any]) -> None:
+        """Take what only training uses out of the options of calls."""
+        for name, default in _FOR_TRAINING.items():
+            self.__dict__[name] = config.pop(name, default)
+        is_given = isinstance(config.get("provider"), Provider)
+        self.provider = config.pop("provider") if is_given else self.infer_provider()
 
     def _set_limits(self, timeout: float | TimeoutProfile, requests_per_minute: float | None) -> None:
         self.timeout = timeout

@@ -146,8 +146,11 @@ class LexicalEmbedder:
         """Return a SciPy CSR matrix with one row for each text.
 
         Raises:
-            ConfigurationError: scikit-learn is not installed.
+            ConfigurationError: scikit-learn is not installed, or something is not a text.
         """
+        others = [texts] if isinstance(texts, str) else [text for text in texts if not isinstance(text, str)]
+        if others:
+            raise ConfigurationError(f"a lexical embedder takes a list of texts, not {value_text(others[0], 200)}")
         readable = [text.encode("utf-8", "replace").decode() for text in texts]  # models write lone surrogates, too
         with foreign_code():
             return self._vectorizer.transform(readable)

@@ -134,3 +134,9 @@ def test_importing_it_imports_no_heavy_library():
     )
 
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+@pytest.mark.parametrize("texts", ["a text", [None], ["a", 3]])
+def test_a_lexical_embedder_refuses_what_is_no_list_of_texts(texts):
+    with pytest.raises(ConfigurationError, match="takes a list of texts, not"):
+        LexicalEmbedder()(texts)
