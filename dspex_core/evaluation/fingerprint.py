@@ -24,6 +24,7 @@ from dspex_core.plain.used_code import UsedCode
 from dspex_core.programs.base import Module
 from dspex_core.programs.saving.run_code import run_code
 from dspex_core.programs.saving.source import source_of
+from dspex_core.programs.saving.tree import attributes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -139,7 +140,7 @@ def _own(module: Module) -> Json:
     aside = {"callbacks", "history", "signature", "demos", "config", "lm", "demo_selector"}
     return {
         name: value
-        for name, value in vars(module).items()
+        for name, value in attributes(module).items()
         if name[:1] != "_" and name not in aside and (isinstance(value, _KEPT) or _is_frozen(value))
     }
 

@@ -172,7 +172,9 @@ class Loop:
     def _collect(self, finished: Finished[CaseResult]) -> None:
         """Count a case, and show the figures so far."""
         case = finished.value
-        assert case is not None, finished.error  # a case that failed is a value, too
+        if case is None:  # a case that failed is a value, too: this error is no example's
+            assert finished.error is not None
+            raise finished.error
         if finished.error is not None:
             log_failure(case.index or 0, finished.error, shows_traceback=self.plan.provide_traceback)
         self._collected.add(case)

@@ -23,6 +23,7 @@ from dspex_core.lm.embedding import EmbeddingModel
 from dspex_core.lm.history import CallLog
 from dspex_core.plain.display import error_text
 from dspex_core.programs.saving.storable import Storable
+from dspex_core.programs.saving.tree import attributes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -151,7 +152,7 @@ def named(parts: Mapping[str, Any]) -> dict[str, Any]:
             found[name] = module
             if isinstance(module, _Called):
                 found[f"{name} history"] = module.history
-            found |= {f"{name}.{key}": each for key, each in vars(module).items() if isinstance(each, BaseLM)}
+            found |= {f"{name}.{key}": each for key, each in attributes(module).items() if isinstance(each, BaseLM)}
     return {name: each for name, each in found.items() if each is not None}
 
 

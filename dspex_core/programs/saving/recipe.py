@@ -21,7 +21,7 @@ from dspex_core.plain.secrets import is_private, without_secrets
 from dspex_core.programs.saving.provenance import source_fingerprint
 from dspex_core.programs.saving.state import others
 from dspex_core.programs.saving.storable import Storable
-from dspex_core.programs.saving.tree import walk
+from dspex_core.programs.saving.tree import attributes, walk
 from dspex_core.signatures.signature import SignatureMeta
 from dspex_core.signatures.stored import signature_from_json, signature_to_json
 from dspex_core.signatures.trusted_types import find_type
@@ -198,7 +198,7 @@ def _differences(program: Storable, copy: Storable) -> list[str]:
         made = vars(copies[path])
         problems += [
             f"{path}.{name} is {value!r} and would not be after loading: constructor_arguments must return what sets it"
-            for name, value in vars(module).items()
+            for name, value in attributes(module).items()
             if isinstance(value, str | int | float) and made.get(name) != value
             if not (name.startswith("_") or is_private(name))
         ]

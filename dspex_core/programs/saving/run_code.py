@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dspex_core.plain.described import short_digest
 from dspex_core.plain.used_code import UsedCode
+from dspex_core.programs.saving.tree import attributes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +48,7 @@ def numbers_of(program: Storable, code: RunCode) -> dict[str, dict[str, Any]]:
     found = {
         path: {
             name: value
-            for name, value in sorted(vars(module).items())
+            for name, value in sorted(attributes(module).items())
             if name[:1] != "_" and name not in code.assigned and isinstance(value, int | float)
         }
         for path, module in program.coded_parts()

@@ -33,8 +33,13 @@ class Node:
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         clone = memo[id(self)] = type(self).__new__(type(self))
         memo[id(self.callbacks)] = self.callbacks  # they receive the events of copies, too
-        clone.__dict__.update((name, copied(value, memo)) for name, value in vars(self).items())
+        clone.__dict__.update((name, copied(value, memo)) for name, value in attributes(self).items())
         return clone
+
+
+def attributes(module: Any) -> dict[str, Any]:
+    """Return the attributes that a module has now, as a dict of their own: its calls in other threads may add some."""
+    return dict(vars(module))
 
 
 def walk(
@@ -80,11 +85,11 @@ class _Place(NamedTuple):
 def _parts(place: _Place, value: Any, written: Callable[[Any], str]) -> Iterator[tuple[_Place, Any]]:
     """Return the parts of a module or a container, each with its place; `written` writes a key."""
     if isinstance(value, Node):
-        return ((_Place(place, f".{name}"), child) for name, child in vars(value).items())
+        return ((_Place(place, f".{name}"), child) for name, child in attributes(value).items())
     if isinstance(value, list | tuple):
         return ((_Place(place, f"[{index}]"), child) for index, child in enumerate(value))
     if isinstance(value, dict):
-        return ((_Place(place, f"[{written(key)}]"), child) for key, child in value.items())
+        return ((_Place(place, f"[{written(key)}]"), child) for key, child in dict(value).items())
     return iter(())
 
 
@@ -107,7 +112,7 @@ def sub_modules(root: Node, wanted: type, *, skip_compiled: bool) -> Iterator[tu
 def replace(root: Node, old: Node, new: Node) -> None:
     """Put `new` wherever a module in the root has `old`; containers that had it are made anew."""
     for _, module in list(walk("", root, set())):
-        for name, value in list(vars(module).items()):
+        for name, value in attributes(module).items():
             replaced = _substitute(value, old, new)
             if replaced is not value:
                 setattr(module, name, replaced)
@@ -122,7 +127,7 @@ def copied(value: Any, memo: dict[int, Any]) -> Any:
         if type(clone) is list:
             clone += [_begun(item, memo, unfilled) for item in source]
         else:
-            clone.update([(key, _begun(item, memo, unfilled)) for key, item in source.items()])
+            clone.update([(key, _begun(item, memo, unfilled)) for key, item in dict(source).items()])
     return copy_of_value
 
 

@@ -153,3 +153,44 @@ def test_containers_that_hold_themselves_are_looked_into_once(which, tmp_path):
     [(old_path, old)], new = program.named_predictors(), Predict("question -> reply")
     replace(program, old, new)
     assert program.named_predictors() == [(old_path, new)]
+
+
+class Changing(dict):
+    """Adds to its module while it is copied, as a call in another thread may."""
+
+    def __init__(self, module):
+        self.module = module
+
+    def __deepcopy__(self, memo):
+        self.module.added = self.module.notes["added"] = 1
+        return self
+
+
+def test_a_program_may_get_attributes_while_it_is_copied():
+    program = Shop()
+    vars(program).update({"changing": Changing(program), "last": 1})
+    program.notes = {"changing": program.changing, "last": 1}
+    clone = program.deepcopy()
+    assert (clone.last, clone.notes["last"]) == (1, 1)
+
+
+class Changer:
+    """A key that adds to its module while it is written, as a call in another thread may."""
+
+    def __init__(self, module):
+        self.module = module
+
+    def __str__(self):
+        self.module.added = self.module.named["added"] = 1
+        return "changer"
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize("walked", ["named_predictors", "named_modules", "every_predictor"])
+def test_a_program_may_get_attributes_while_its_parts_are_looked_at(walked):
+    program = Shop()
+    program.named[Changer(program)] = program.last = Predict("topic -> mood")
+    program.more = "last"
+    assert program.last in dict(getattr(program, walked)()).values()
+    assert program.added
