@@ -1,4 +1,4 @@
-"""What DSPy has and this leaves out: importable, so that a file which only imports it runs. PYTEST_DONT_REWRITE"""
+"""DSPy's classes that are missing here: they can be imported, and raise when they are made. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -52,6 +52,6 @@ class GRPO(_LeftOut):
 
 
 class GroundedProposer(_LeftOut):
-    """What writes the instructions of MIPROv2."""
+    """Writes instructions for MIPROv2."""
 
     instead = "MIPROv2 writes instructions itself; GEPA(instruction_proposer=...) takes a function of yours"

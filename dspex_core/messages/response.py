@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from dspex_core.messages.functions import FunctionCall
@@ -141,6 +142,8 @@ class LMResponse:
         object.__setattr__(self, "model", _shared(self.model))
         if type(self.outputs) is not tuple:
             object.__setattr__(self, "outputs", tuple(self.outputs))
+        if self.cost is not None and not isfinite(self.cost):  # one such cost would spoil each sum, and JSON has none
+            object.__setattr__(self, "cost", None)
 
     @classmethod
     def from_text(

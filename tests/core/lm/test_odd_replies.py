@@ -426,3 +426,10 @@ def test_an_error_with_any_value_in_any_place_is_an_error(lasting_server, body, 
 def test_what_no_parser_takes_is_an_error(server, body, status):
     for on_chunk in (None, lambda _: None):
         answered(server, Reply(body=body, status=status, headers=EVENTS), "chat", on_chunk)
+
+
+@pytest.mark.parametrize("cost", [float("nan"), float("inf"), float("-inf")])
+def test_a_cost_that_is_no_number_of_dollars_is_not_known(cost):
+    response = LMResponse.from_text("hi", cost=cost)
+    assert response.cost is None
+    assert json.loads(json.dumps(response.to_json(), allow_nan=False))["outputs"][0]["text"] == "hi"
