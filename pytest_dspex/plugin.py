@@ -206,6 +206,7 @@ def pytest_fixture_setup(
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Fail the test for the checks that failed while it ran."""
+    running.show_settings(item)
     result = yield
     misses.raise_unseen(item)
     running.raise_checks(item)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from contextlib import contextmanager, nullcontext
+from contextvars import copy_context
 from typing import TYPE_CHECKING
 
 import pytest
@@ -44,6 +46,13 @@ def around(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
     if (case := item.stash.get(CASE, None)) is not None:
         let_go(item)
         case.let_go()
+
+
+def show_settings(item: pytest.Item) -> None:
+    """Run an `IsolatedAsyncioTestCase` in the context of now: its own is a copy from before the test's fixtures."""
+    kind, cases = getattr(item, "cls", None), sys.modules.get("unittest.async_case")
+    if cases is not None and kind is not None and issubclass(kind, cases.IsolatedAsyncioTestCase):
+        item.instance._asyncioTestContext = copy_context()  # type: ignore[attr-defined]  # noqa: SLF001  no other way in
 
 
 def begin(item: pytest.Item) -> None:

@@ -358,3 +358,23 @@ def test_an_endless_recursion_is_shown_as_pytest_does(project, alone):
     result = alone()
     assert outcomes(result) == {"failed": 1}
     result.stdout.fnmatch_lines(["E *RecursionError: *"])
+
+
+def test_an_async_test_case_of_unittest_sees_what_its_fixtures_have_set(project, pytester):
+    project.test("""
+        import unittest
+        import pytest
+        from dspex_core import Predict
+
+        class TestAsking(unittest.IsolatedAsyncioTestCase):
+            @pytest.fixture(autouse=True)
+            def scripted(self, scripted_lm):
+                scripted_lm([{"answer": "red"}])
+
+            async def asyncSetUp(self):
+                self.asked = await Predict("question -> answer").acall(question="q")
+
+            async def test_answer(self):
+                self.assertEqual(self.asked.answer, "red")
+    """)
+    pytester.runpytest_inprocess().assert_outcomes(passed=1)
