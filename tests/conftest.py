@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -19,3 +20,10 @@ def _quick_sessions(request, monkeypatch):
     if "pytester" in request.fixturenames:
         request.getfixturevalue("pytester")  # which forgets the options that it finds
     monkeypatch.setenv("PYTEST_ADDOPTS", "-pno:langsmith_plugin")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """Begin with the files of this folder, which have the longest tests: else one worker waits at the end."""
+    here = Path(__file__).parent
+    items.sort(key=lambda item: item.path.parent != here)  # stable
