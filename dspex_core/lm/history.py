@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -90,6 +91,10 @@ class CallLog(deque[HistoryEntry]):
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return type(self)(maxlen=self.maxlen)
 
+    def __iter__(self) -> Iterator[HistoryEntry]:
+        """Go through the calls of now: other threads may make more meanwhile."""
+        return iter(list(super().__iter__()))
+
     @overload
     def __getitem__(self, index: SupportsIndex) -> HistoryEntry: ...
 
@@ -148,8 +153,9 @@ def note(entry: HistoryEntry, own: CallLog, most: int) -> None:
         history.append(entry)
     if most < _LENGTH or own.maxlen != _LENGTH:  # else they keep to it themselves
         for history in (own, *programs):
-            while len(history) > most:
-                history.popleft()
+            with suppress(IndexError):  # another thread has removed the last one
+                while len(history) > most:
+                    history.popleft()
 
 
 def inspect_history(n: int = 1, file: TextIO | None = None) -> None:

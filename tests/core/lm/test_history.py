@@ -154,6 +154,16 @@ class TestInspectHistory:
         assert list(log) == [2, 3]
         assert Module().history.maxlen == 10_000
 
+    def test_calls_may_be_made_while_a_log_is_gone_through(self, lm):
+        program = TwoSteps()
+        with context(lm=lm):
+            program(question="q")
+            for history in (lm.history, program.history):
+                known = list(history)
+                for entry, other in zip(history, known, strict=True):
+                    program(question="q")
+                    assert entry is other
+
     @pytest.mark.parametrize("cache", [False, True])
     def test_a_call_keeps_less_than_a_kilobyte(self, server, cache):
         """The texts are short; a server in this process keeps its requests, too, so they are dropped."""
