@@ -93,7 +93,11 @@ class CallLog(deque[HistoryEntry]):
 
     def __iter__(self) -> Iterator[HistoryEntry]:
         """Go through the calls of now: other threads may make more meanwhile."""
-        return iter(list(super().__iter__()))
+        while True:
+            try:
+                return iter(list(super().__iter__()))
+            except RuntimeError:  # one was made even while the list was, as a garbage collection lets other threads run
+                continue
 
     @overload
     def __getitem__(self, index: SupportsIndex) -> HistoryEntry: ...
