@@ -79,8 +79,9 @@ def write_atomically(path: str | os.PathLike[str], content: str | bytes) -> None
     except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError):  # a full disk has no name, and the temporary file says nothing
-            error.filename, error.filename2 = str(path), None
+        if isinstance(error, OSError) and error.errno is not None:
+            # a full disk has no name, and that of the temporary file says nothing
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     with contextlib.suppress(OSError):  # some systems cannot sync a directory; the file is whole without it
         _sync_directory(target.parent)
