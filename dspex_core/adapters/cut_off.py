@@ -54,7 +54,7 @@ def in_an_open_object(signature: type[Signature], text: str, outputs: Mapping[st
         outputs: What was read from it.
         read: Reads a longer reply.
     """
-    if not _GOES_ON.search(text, max(0, len(text) - 1)) or text.count("{") <= text.count("}") or text.endswith(_WORDS):
+    if text.count("{") <= text.count("}") or not _GOES_ON.search(text, max(0, len(text) - 1)) or text.endswith(_WORDS):
         return ()
     is_object = text.lstrip(_BEFORE_OBJECT)[:1] == "{"
     if not is_object and "[[" in text[text.rindex("{") :]:
