@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from dspex_core.errors.shown import value_text
 from dspex_core.messages.functions import FunctionCall
 from dspex_core.messages.parts import TextPart
 
@@ -123,7 +124,7 @@ class LMOutput:
 
 @dataclass(frozen=True, slots=True)
 class LMResponse:
-    """The result of one call: `n` outputs, the tokens they took, and dollars if known.
+    """The result of one call: `n` outputs, the tokens they took, and dollars if known, a finite number.
 
     `cached` is true when the answer came from a cache or a cassette; nothing was paid for it.
     `lm` is the model string of the fallback that answered, if one did. `latency` is how many seconds the answer took,
@@ -142,8 +143,8 @@ class LMResponse:
         object.__setattr__(self, "model", _shared(self.model))
         if type(self.outputs) is not tuple:
             object.__setattr__(self, "outputs", tuple(self.outputs))
-        if self.cost is not None and not isfinite(self.cost):  # one such cost would spoil each sum, and JSON has none
-            object.__setattr__(self, "cost", None)
+        if self.cost is not None:
+            object.__setattr__(self, "cost", _dollars(self.cost))
 
     @classmethod
     def from_text(
@@ -230,6 +231,22 @@ class LMResponse:
             lm=stored.get("lm"),
             latency=stored.get("latency"),
         )
+
+
+def _dollars(cost: Any) -> float | None:
+    """Return a cost; `None` for one that is not finite: it would spoil each sum, and JSON has none.
+
+    Raises:
+        TypeError: It is no number.
+    """
+    try:
+        dollars = cost if isinstance(cost, int | float) else float(cost)
+        return dollars if isfinite(dollars) else None
+    except OverflowError:
+        return None
+    except (TypeError, ValueError):
+        shown = value_text(cost, 200)
+        raise TypeError(f"the cost of a response is a number of dollars, or None, not {shown}") from None
 
 
 def _shared(text: str | None) -> str | None:

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from decimal import Decimal
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -428,8 +429,18 @@ def test_what_no_parser_takes_is_an_error(server, body, status):
         answered(server, Reply(body=body, status=status, headers=EVENTS), "chat", on_chunk)
 
 
-@pytest.mark.parametrize("cost", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("cost", [float("nan"), float("inf"), float("-inf"), 10**400])
 def test_a_cost_that_is_no_number_of_dollars_is_not_known(cost):
     response = LMResponse.from_text("hi", cost=cost)
     assert response.cost is None
     assert json.loads(json.dumps(response.to_json(), allow_nan=False))["outputs"][0]["text"] == "hi"
+
+
+@pytest.mark.parametrize("cost", ["much", [], {}, 1j])
+def test_a_cost_that_is_no_number_is_one_message(cost):
+    with pytest.raises(TypeError, match="the cost of a response is a number of dollars, or None, not "):
+        LMResponse.from_text("hi", cost=cost)
+
+
+def test_a_cost_may_be_any_number():
+    assert [LMResponse.from_text("hi", cost=cost).cost for cost in (0, 0.5, Decimal("0.25"))] == [0, 0.5, 0.25]
