@@ -124,7 +124,6 @@ def dspy_library(url: str, **config: Any) -> ModuleType:
     model = f"openai/{MODEL}"
     # Only for models that LiteLLM says can do it does DSPy send the schema.
     litellm.register_model({model: {"litellm_provider": "openai", "mode": "chat", "supports_response_schema": True}})
-    dspy.configure_cache(enable_disk_cache=False)
     lm = dspy.LM(model, api_base=url, api_key="none", **config)
     dspy.configure(lm=lm, adapter=dspy.JSONAdapter(), num_threads=4)
     return dspy

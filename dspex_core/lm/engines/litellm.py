@@ -7,11 +7,8 @@ this file.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-import re
 import time
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -22,28 +19,16 @@ from dspex_core.spending.prices import LOCAL_PRICES
 os.environ.setdefault(*LOCAL_PRICES)
 
 with foreign_code():
-    import httpx  # comes with LiteLLM
     import litellm
     import openai  # comes with LiteLLM, whose errors derive from it
-    from litellm.exceptions import ContextWindowExceededError as TooLongError
-    from litellm.exceptions import MidStreamFallbackError, UnsupportedParamsError
-    from litellm.exceptions import Timeout as LiteLLMTimeout
 
 from dspex_core.config import current
-from dspex_core.errors import (
-    ContextWindowExceededError,
-    LMError,
-    LMNotConfiguredError,
-    LMResponseError,
-    LMTimeoutError,
-    LMTransportError,
-    LMUnexpectedError,
-    LMUnsupportedFeatureError,
-)
+from dspex_core.errors import LMError, LMNotConfiguredError, LMResponseError, LMTransportError
 from dspex_core.flow.threads import Crew, in_thread
 from dspex_core.lm.engines.litellm_cleanup import clients, loops
+from dspex_core.lm.engines.litellm_errors import FAILURES, Failures
 from dspex_core.lm.engines.litellm_refusals import Refusals
-from dspex_core.lm.engines.refusals import error_class, error_in_reply, refusal
+from dspex_core.lm.engines.refusals import error_in_reply
 from dspex_core.lm.engines.vectors import to_vectors
 from dspex_core.lm.engines.wire import MISREAD, DeclinedError, RefusedError, wire_format
 from dspex_core.lm.openai_form import plain
@@ -51,7 +36,7 @@ from dspex_core.lm.providers import PROVIDERS, Endpoint
 from dspex_core.plain.secrets import SecretMapping
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from dspex_core.lm.engines.wire import ReplyInPieces
     from dspex_core.lm.providers import Target
@@ -59,19 +44,6 @@ if TYPE_CHECKING:
 
 litellm.suppress_debug_info = True  # suppresses advice printed at each error
 litellm.telemetry = False
-
-# The first that fits: a timeout is also a failure of the transport.
-_ORIGINS: dict[type[BaseException], type[LMError]] = {
-    TimeoutError: LMTimeoutError,
-    LiteLLMTimeout: LMTimeoutError,
-    httpx.TimeoutException: LMTimeoutError,
-    httpx.TransportError: LMTransportError,
-    OSError: LMTransportError,
-    json.JSONDecodeError: LMResponseError,
-    UnsupportedParamsError: LMUnsupportedFeatureError,
-    TooLongError: ContextWindowExceededError,
-}
-_NOT_SET_UP = re.compile(r"LLM Provider NOT provided|missing .{0,40}(key|credential)", re.IGNORECASE)
 
 
 def _called(name: str, **given: Any) -> Any:
@@ -85,13 +57,8 @@ _CALLS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {  # sync and
     "text": (partial(_called, "text_completion"), partial(asyncio.to_thread, _called, "text_completion")),
     "responses": (partial(_called, "responses"), partial(_called, "aresponses")),
 }
-# The last ones come from inside LiteLLM, on odd addresses, settings and replies.
-_FAILURES = (openai.OpenAIError, httpx.HTTPError, httpx.InvalidURL, OSError, *MISREAD)
 _PATIENCE = 2.0  # seconds for which a thread is kept: a new one for each call costs a tenth of it
 _GRACE = 0.2  # seconds for LiteLLM's own timeout, whose error says more
-_NO_COMPLETION = re.compile(r"provider returned .*'choices'|Invalid response object")
-_MADE_UP = (None, 422, 500)
-_OWN_NAMES = re.compile(r"^(litellm\.\w+: )+| Handle with `litellm\.\w+`\.")
 
 
 class LiteLLMEngine:
@@ -104,6 +71,7 @@ class LiteLLMEngine:
 
     def __init__(self, endpoint: Endpoint, *, stand_in_retries: int | None = None) -> None:
         self._endpoint = endpoint
+        self._failures = Failures(endpoint)
         self._threads = Crew(_PATIENCE)
         self._wire = wire_format(endpoint.model_type)
         self._call, self._acall = _CALLS[endpoint.model_type]
@@ -138,7 +106,7 @@ class LiteLLMEngine:
                 "LiteLLM does not know the provider of this model; write it as provider/model, such as "
                 "'openai/gpt-4o-mini', or give the LM an api_base"
             )
-            raise self._fail(LMNotConfiguredError, message) from error
+            raise self._failures.failure(LMNotConfiguredError, message) from error
 
     def complete(self, request: LMRequest, *, timeout: float) -> LMResponse:
         """Make one try of a call, which may take `timeout` seconds in total.
@@ -150,7 +118,7 @@ class LiteLLMEngine:
 
     def _complete(self, request: LMRequest, timeout: float) -> LMResponse:
         deadline = time.monotonic() + timeout
-        with self._foreseen(), foreign_code(), loops.one_for_this_thread():
+        with self._failures.foreseen(), foreign_code(), loops.one_for_this_thread():
             reply = self._call(**self._fixed, **self._arguments(request), timeout=timeout)
         pieces = self._pieces(request)
         return self._response(reply) if pieces is None else self._streamed(reply, pieces, deadline)
@@ -163,8 +131,8 @@ class LiteLLMEngine:
             return future.result(timeout + _GRACE)
         except LMError:
             raise
-        except _FAILURES as error:
-            raise self._error(error, timeout) from error
+        except FAILURES as error:
+            raise self._failures.classified(error, timeout=timeout) from error
 
     async def acomplete(self, request: LMRequest, *, timeout: float) -> LMResponse:  # noqa: ASYNC109  LiteLLM uses it
         """`complete` without blocking the event loop."""
@@ -172,14 +140,14 @@ class LiteLLMEngine:
         try:
             # LiteLLM's timeout restarts with each piece of a reply.
             async with asyncio.timeout(timeout):
-                with self._foreseen(), foreign_code():
+                with self._failures.foreseen(), foreign_code():
                     reply = await self._acall(**self._fixed, **self._arguments(request), timeout=timeout)
                 pieces = self._pieces(request)
                 return self._response(reply) if pieces is None else await self._astreamed(reply, pieces)
         except LMError:
             raise
-        except _FAILURES as error:
-            raise self._error(error, timeout) from error
+        except FAILURES as error:
+            raise self._failures.classified(error, timeout=timeout) from error
 
     def embed(self, texts: Sequence[str], config: Mapping[str, Any], *, timeout: float) -> LMResponse:
         """Make one try of embedding texts: each output is a vector, as text (see `vectors`).
@@ -190,7 +158,7 @@ class LiteLLMEngine:
         return self._in_time(partial(self._embed, list(texts), config, timeout), timeout)
 
     def _embed(self, texts: list[str], config: Mapping[str, Any], timeout: float) -> LMResponse:
-        with foreign_code(), loops.one_for_this_thread():
+        with self._failures.foreseen(), foreign_code(), loops.one_for_this_thread():
             reply = litellm.embedding(**self._fixed, **config, input=texts, timeout=timeout)
         return self._vectors(reply, len(texts))
 
@@ -205,17 +173,19 @@ class LiteLLMEngine:
         await clients.get()
         try:
             async with asyncio.timeout(timeout):
-                with foreign_code():
+                with self._failures.foreseen(), foreign_code():
                     reply = await litellm.aembedding(**self._fixed, **config, input=list(texts), timeout=timeout)
-        except (openai.OpenAIError, TimeoutError) as error:
-            raise self._error(error, timeout) from error
+        except LMError:
+            raise
+        except FAILURES as error:
+            raise self._failures.classified(error, timeout=timeout) from error
         return self._vectors(reply, len(texts))
 
     def _vectors(self, reply: Any, n: int) -> LMResponse:
         try:
             response = to_vectors(_plain(reply), n=n)
         except MISREAD as error:
-            raise self._fail(LMResponseError, f"the reply does not hold {n} embeddings") from error
+            raise self._failures.failure(LMResponseError, f"the reply does not hold {n} embeddings") from error
         return replace(response, cost=_cost(reply))
 
     def _pieces(self, request: LMRequest) -> ReplyInPieces | None:
@@ -241,8 +211,11 @@ class LiteLLMEngine:
         except (RefusedError, DeclinedError) as error:
             raise error_in_reply(self._endpoint, error, {}) from error
         except MISREAD as error:
-            raise self._fail(LMResponseError, f"the reply is not {self._wire.EXPECTED}") from error
+            raise self._misread() from error
         return replace(response, cost=_cost(reply))
+
+    def _misread(self, *how: str) -> LMError:
+        return self._failures.failure(LMResponseError, " ".join(("the reply is not", self._wire.EXPECTED, *how)))
 
     def _streamed(self, reply: Any, pieces: ReplyInPieces, deadline: float) -> LMResponse:
         refusals = Refusals(reply)
@@ -274,7 +247,9 @@ class LiteLLMEngine:
         except RefusedError as error:
             raise error_in_reply(self._endpoint, error, {}) from error
         except MISREAD as error:
-            raise self._fail(LMResponseError, f"the reply is not {self._wire.EXPECTED} in pieces") from error
+            raise self._failures.failure(
+                LMResponseError, f"the reply is not {self._wire.EXPECTED} in pieces"
+            ) from error
 
     def _whole(self, reply: Any, pieces: ReplyInPieces, refusals: Refusals) -> LMResponse:
         for event in refusals.events():
@@ -284,83 +259,12 @@ class LiteLLMEngine:
         except DeclinedError as error:
             raise error_in_reply(self._endpoint, error, {}) from error
         except MISREAD as error:
-            raise self._fail(LMResponseError, f"the reply is not {self._wire.EXPECTED} in pieces") from error
+            raise self._failures.failure(
+                LMResponseError, f"the reply is not {self._wire.EXPECTED} in pieces"
+            ) from error
         if response is None or _broke_off(reply):
-            raise self._fail(LMTransportError, "the stream ended before the reply did")
+            raise self._failures.failure(LMTransportError, "the stream ended before the reply did")
         return response
-
-    def _error(self, error: Exception, timeout: float) -> LMError:
-        """Classify an error by its cause: LiteLLM reports most errors as internal server errors."""
-        causes = list(_causes(error))
-        for cause in causes:
-            if isinstance(cause, httpx.HTTPStatusError):
-                return refusal(self._endpoint, cause.response.status_code, cause.response.headers, _content(cause))
-            if type(cause) is openai.APIError and isinstance(cause.body, dict):  # reported in the middle of a stream
-                return refusal(self._endpoint, 200, {}, json.dumps(cause.body).encode())
-        if isinstance(error, MidStreamFallbackError) and error.original_exception is not None:
-            error = error.original_exception
-        said = str(error) or f"no whole reply within {timeout:g} seconds"
-        message = _OWN_NAMES.sub("", said.splitlines()[0])
-        if _NOT_SET_UP.search(message):
-            advice = "write the model as provider/model and set the provider's key, or give the LM an api_base"
-            return self._fail(LMNotConfiguredError, f"{message}\n{advice}")
-        status = _status(error)
-        misread = _misread(causes, status)
-        if misread is not None:
-            inner = str(misread).splitlines() or [""]
-            message = f"LiteLLM could not make the call or read the reply: {type(misread).__name__}: {inner[0]}"
-            if misread is not error:
-                return self._fail(LMResponseError, message)
-        return self._fail(_kind(error, message, causes=causes, status=status), message, status=status)
-
-    @contextmanager
-    def _foreseen(self) -> Iterator[None]:
-        """Turn other exceptions that LiteLLM raises into an `LMError`."""
-        try:
-            yield
-        except (*_FAILURES, LMError):
-            raise
-        except Exception as error:
-            kind = next((kind for origin, kind in _ORIGINS.items() if isinstance(error, origin)), LMUnexpectedError)
-            raise self._fail(kind, str(error) or type(error).__name__) from error
-
-    def _fail(self, kind: type[LMError], message: str, status: int | None = None) -> LMError:
-        return kind(
-            self._endpoint.without_credentials(message),
-            model=self._endpoint.model,
-            provider=self._endpoint.provider,
-            status=status,
-        )
-
-
-def _status(error: Exception) -> int | None:
-    """Return the status of a LiteLLM error, which may be missing or a text."""
-    status = getattr(error, "status_code", None)
-    return int(status) if isinstance(status, int | str) and str(status).isdecimal() else None
-
-
-def _kind(error: Exception, message: str, *, causes: Sequence[BaseException], status: int | None) -> type[LMError]:
-    """Return the class of an error that no provider's reply caused."""
-    if any(isinstance(cause, json.JSONDecodeError) and not cause.doc.strip() for cause in causes):
-        return LMTransportError  # the reply is empty
-    known = _kind_of_cause(causes)
-    if known is not None:
-        return known
-    if _NO_COMPLETION.search(message):
-        return LMResponseError
-    return LMUnexpectedError if isinstance(error, MISREAD) else error_class(status or 500, message)
-
-
-def _kind_of_cause(causes: Sequence[BaseException]) -> type[LMError] | None:
-    return next((kind for cause in causes for origin, kind in _ORIGINS.items() if isinstance(cause, origin)), None)
-
-
-def _misread(causes: Sequence[BaseException], status: int | None) -> BaseException | None:
-    """Return an error of LiteLLM's own code, which it reports as one of the server, or with status 422."""
-    if causes and isinstance(causes[0], MISREAD):
-        return causes[0]
-    inner = causes[1:] if status in _MADE_UP and _kind_of_cause(causes) is None else ()
-    return next((cause for cause in inner if isinstance(cause, MISREAD)), None)
 
 
 def engine_of_stand_in(target: Target, api_key: str | None, *, num_retries: int) -> LiteLLMEngine:
@@ -405,16 +309,3 @@ def _cost(reply: Any) -> float | None:
     """Return dollars from where LiteLLM documents them; a stand-in's reply may lack the attribute."""
     hidden = getattr(reply, "_hidden_params", None)
     return hidden.get("response_cost") if isinstance(hidden, dict) else None
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _content(error: httpx.HTTPStatusError) -> bytes:
-    try:
-        return error.response.content
-    except httpx.ResponseNotRead:
-        return b""

@@ -29,7 +29,7 @@ async def _at_the_end_of_a_loop() -> AsyncGenerator[None, None]:
         yield
     finally:
         with foreign_code():
-            await GLOBAL_LOGGING_WORKER.clear_queue()  # type: ignore[no-untyped-call]  # it has no annotations
+            await GLOBAL_LOGGING_WORKER.clear_queue()
             cache = litellm.in_memory_llm_clients_cache
             mark = cache.update_cache_key_with_event_loop("")  # the keys of this loop's clients end with it
             for key in [key for key in cache.cache_dict if mark and key.endswith(mark)]:
