@@ -17,7 +17,7 @@ from dspex_core.optimizers.random_search import BootstrapFewShotWithRandomSearch
 from dspex_core.plain.display import error_text, value_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from dspex_core.evaluation.run import Metric
     from dspex_core.optimizers.demos import Student
@@ -98,6 +98,7 @@ class BetterTogether(Optimizer):
             OptimizationError: The strategy, the ratio or the options cannot be used.
         """
         steps, options = self._steps(run, strategy), self._options(run, optimizer_compile_args or {})
+        self._check_teachers(run, steps, options)
         if not 0 <= valset_ratio < 1:
             raise run.failure(f"valset_ratio must be at least 0 and below 1, not {valset_ratio!r}")
         if valset_ratio or run.valset is not None:
@@ -130,6 +131,13 @@ class BetterTogether(Optimizer):
             if unknown:
                 raise run.failure(f"optimizer_compile_args of {name!r}: its compile does not take {', '.join(unknown)}")
         return given
+
+    def _check_teachers(self, run: Run[Any], steps: Sequence[str], options: Mapping[str, Mapping[str, Any]]) -> None:
+        """Refuse a teacher that a step cannot use, before any step has asked an LM."""
+        for name in steps:
+            step, teacher = self.optimizers[name], options.get(name, {}).get("teacher", run.teacher)
+            if "teacher" in taken_by(step):
+                step._check_teacher(run.student, teacher, run.trainset)  # noqa: SLF001  it is that of another optimizer
 
 
 class _Chain:

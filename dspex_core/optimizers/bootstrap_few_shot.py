@@ -11,6 +11,7 @@ from dspex_core.config import current
 from dspex_core.errors import BudgetExceededError
 from dspex_core.flow.steps import Call
 from dspex_core.metrics.score import as_score, metric_name
+from dspex_core.optimizers.checks import problem_of_teacher
 from dspex_core.optimizers.contract import Optimizer
 from dspex_core.optimizers.demos import Student, drawn, labeled_demos, seeded, without_demos
 from dspex_core.optimizers.plan import CompilePlan
@@ -56,6 +57,8 @@ class BootstrapFewShot(Optimizer):
         max_errors: How many tries may raise; `settings.max_errors` by default.
         seed: Decides which labeled examples are taken.
     """
+
+    _learns_from_predictors = True
 
     metric: Metric | None = None
     metric_threshold: float | None = None
@@ -172,9 +175,7 @@ class BootstrapFewShot(Optimizer):
 
     def _teacher(self, student: Module, trainset: Sequence[Example], teacher: Module | None, seed: int) -> Teacher:
         program = (teacher or student).deepcopy()
-        asked, offered = _interface(student), _interface(program)
-        if asked != offered:
-            reason = f"the teacher must have the student's predictors, {asked!r}, but has {offered!r}"
+        if reason := problem_of_teacher(student, program):
             raise self.failure(reason, trainset)
         rng = seeded(seed)
         if not any(predictor.demos for predictor in program.predictors()):
@@ -187,10 +188,6 @@ class BootstrapFewShot(Optimizer):
             return True
         score = as_score(Call(self.metric, (example, prediction, trace)).run(), metric_name(self.metric))
         return bool(score) if self.metric_threshold is None else score.value >= self.metric_threshold
-
-
-def _interface(program: Module) -> dict[str, str]:
-    return {path: predictor.signature.signature for path, predictor in program.named_predictors()}
 
 
 def bootstrap_of(optimizer: Optimizer, **options: Any) -> BootstrapFewShot:

@@ -56,6 +56,7 @@ class BootstrapFewShotWithOptuna(Optimizer):
     """
 
     _needs_metric = True
+    _learns_from_predictors = True
 
     metric: Metric
     teacher_settings: Mapping[str, Any] | None = None

@@ -65,6 +65,16 @@ def problem_of_sets(student: Any, sets: dict[str, Any], *, needs_inputs: bool) -
     )
 
 
+def problem_of_teacher(student: Module, teacher: Module) -> str | None:
+    """Return why what a teacher's predictors do cannot be shown to those of the student, or `None`."""
+    asked, offered = (
+        {path: each.signature.signature for path, each in of.named_predictors()} for of in (student, teacher)
+    )
+    if asked == offered:
+        return None
+    return f"the teacher must have the student's predictors, {asked!r}, but has {offered!r}"
+
+
 def _problems(sets: dict[str, Any], *, needs_inputs: bool) -> Iterator[str]:
     for role, examples in sets.items():
         if not isinstance(examples, Sequence) or isinstance(examples, str):

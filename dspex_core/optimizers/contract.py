@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Any
 from dspex_core.config import context, current
 from dspex_core.errors import ConfigurationError, OptimizationError
 from dspex_core.flow.steps import Call
-from dspex_core.optimizers.checks import is_refusal, problem_of_sets, problem_with, problem_with_options, warn_of_shared
+from dspex_core.optimizers.checks import (
+    is_refusal,
+    problem_of_sets,
+    problem_of_teacher,
+    problem_with,
+    problem_with_options,
+    warn_of_shared,
+)
 from dspex_core.optimizers.fingerprint import Origin
 from dspex_core.optimizers.journal import CompileJournal
 from dspex_core.optimizers.option_kinds import wrong_kinds
@@ -50,7 +57,8 @@ class Optimizer(ABC):
     seed: int = 0
     num_threads: int | None = None
     max_errors: int | None = None
-    takes_teacher = True  # whether a teacher may be given
+    takes_teacher = True  # whether a teacher has a part in it
+    _learns_from_predictors = False  # whether a teacher must have the student's predictors
     _needs_inputs = True  # whether examples have to name their inputs
     _needs_metric = False  # whether it scores programs
     _compile_options: type | None = None  # a dataclass of the options of `_compile`, if they are not parameters of it
@@ -168,6 +176,7 @@ class Optimizer(ABC):
         teacher: Module | None,
         seed: int,
     ) -> Run[Student]:
+        self._check_teacher(student, teacher, trainset)
         return Run(
             optimizer=type(self).__name__,
             metric=self.metric,
@@ -230,6 +239,15 @@ class Optimizer(ABC):
         shared = self.metric, self.num_threads, self.max_errors
         reason = problem_with(**given) or problem_with_options(*shared, needs_metric=self._needs_metric)
         if reason is not None:
+            raise self.failure(reason, trainset)
+
+    def _check_teacher(self, student: Module, teacher: Module | None, trainset: Sequence[Example]) -> None:
+        """Refuse a teacher that cannot teach the student, before anybody is asked; warn of one without a part in it."""
+        if teacher is None:
+            return
+        if not self.takes_teacher:
+            _log.warning("%s learns from no teacher: the one that was given has no part in it", type(self).__name__)
+        elif self._learns_from_predictors and (reason := problem_of_teacher(student, teacher)):
             raise self.failure(reason, trainset)
 
     def _check_kinds(self, options: Mapping[str, Any]) -> None:

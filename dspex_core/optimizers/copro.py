@@ -63,6 +63,7 @@ class COPRO(Optimizer):
     """
 
     _needs_metric = True
+    takes_teacher = False
 
     prompt_model: LanguageModel | None = None
     metric: Metric | None = None

@@ -61,6 +61,7 @@ class InferRules(Optimizer):
     """
 
     _needs_metric = True
+    _learns_from_predictors = True
 
     num_candidates: int = 10
     num_rules: int = 10

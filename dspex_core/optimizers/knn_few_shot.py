@@ -36,6 +36,8 @@ class KNNFewShot(Optimizer):
             no effect: all examples are tried.
     """
 
+    _learns_from_predictors = True
+
     def __init__(
         self,
         k: int,
@@ -50,6 +52,11 @@ class KNNFewShot(Optimizer):
         self.metric = self._bootstrapper.metric
         self.seed = self._bootstrapper.seed
         self._trainset = trainset
+
+    @property
+    def takes_teacher(self) -> bool:  # type: ignore[override]  # it depends on the options
+        """Whether a teacher has a part in it: only with a metric are examples bootstrapped."""
+        return self.metric is not None
 
     @property
     def max_errors(self) -> int | None:  # type: ignore[override]  # it is the bootstrap's

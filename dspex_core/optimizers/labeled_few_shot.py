@@ -30,6 +30,7 @@ class LabeledFewShot(Optimizer):
     k: int = 16
     seed: int = 0
     metric: Metric | None = field(default=None, init=False)
+    takes_teacher = False
     _needs_inputs = False
 
     def planned_runs(self, trainset: Sequence[Example], valset: Sequence[Example] | None) -> CompilePlan:

@@ -75,6 +75,7 @@ class MIPROv2(Optimizer):
     """
 
     _needs_metric = True
+    _learns_from_predictors = True
     _compile_options = MIPROv2Options
 
     metric: Metric

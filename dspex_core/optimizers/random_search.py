@@ -66,6 +66,7 @@ class BootstrapFewShotWithRandomSearch(Optimizer):
     """
 
     _needs_metric = True
+    _learns_from_predictors = True
 
     metric: Metric
     teacher_settings: Mapping[str, Any] | None = None

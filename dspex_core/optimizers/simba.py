@@ -70,6 +70,7 @@ class SIMBA(Optimizer):
     """
 
     _needs_metric = True
+    takes_teacher = False
 
     metric: Metric
     bsize: int = 32

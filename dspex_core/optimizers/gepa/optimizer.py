@@ -176,6 +176,12 @@ class GEPA(Optimizer):
             journal = FilePath(self.log_dir) / "journal.jsonl"
         return super()._framed(run, budget, journal, options)
 
+    def _check_teacher(self, student: Module, teacher: Module | None, trainset: Sequence[Example]) -> None:
+        """Refuse any, as DSPy does."""
+        if teacher is not None:
+            reason = "it takes no teacher: it learns from feedback, not from what another program does"
+            raise self.failure(reason, trainset)
+
     def _compile(self, run: Run[Student]) -> Student:
         """Return the best program.
 
@@ -183,11 +189,9 @@ class GEPA(Optimizer):
 
         Raises:
             ConfigurationError: The library is not installed.
-            OptimizationError: There is a teacher, or no predictor, or the program or the metric fails on each example.
+            OptimizationError: There is no predictor, or the program or the metric fails on each example.
         """
         gepa = optional("gepa", "GEPA needs the library gepa", extra="optimize")
-        if run.teacher is not None:
-            raise run.failure("it takes no teacher: it learns from feedback, not from what another program does")
         texts: dict[str, str] = {
             Path(path): each.signature.instructions for path, each in run.student.named_predictors()
         }

@@ -25,7 +25,19 @@ from dspex_core import (
 from dspex_core.example import Example
 from dspex_core.lm.scripted import ScriptedLM
 from dspex_core.metrics.fields import exact_match
-from dspex_core.optimizers import BootstrapFewShot, BootstrapFewShotWithRandomSearch, LabeledFewShot
+from dspex_core.optimizers import (
+    COPRO,
+    SIMBA,
+    BootstrapFewShot,
+    BootstrapFewShotWithRandomSearch,
+    InferRules,
+    KNNFewShot,
+    LabeledFewShot,
+)
+from dspex_core.optimizers.better_together import BetterTogether
+from dspex_core.optimizers.bootstrap_optuna import BootstrapFewShotWithOptuna
+from dspex_core.optimizers.mipro import MIPROv2
+from dspex_core.programs.chain_of_thought import ChainOfThought
 from dspex_core.programs.predict import Predict
 
 CORRECT = exact_match("label")
@@ -296,6 +308,48 @@ class TestBadInput:
             chosen.compile(student, trainset=TRAIN, valset=VAL, **given)
 
         assert not model.history
+
+    @pytest.mark.parametrize(
+        "chosen",
+        [
+            BootstrapFewShot(CORRECT),
+            optimizer(),
+            optimizer(racing=False),
+            BootstrapFewShotWithOptuna(CORRECT, num_candidate_programs=2),
+            KNNFewShot(2, metric=CORRECT),
+            InferRules(metric=CORRECT),
+            MIPROv2(CORRECT, auto=None, num_candidates=2),
+            BetterTogether(CORRECT, p=COPRO(metric=CORRECT), w=BootstrapFewShot(CORRECT)),
+        ],
+        ids=lambda chosen: type(chosen).__name__,
+    )
+    def test_a_teacher_with_other_predictors_is_refused_before_any_call(self, chosen):
+        model = lm()
+
+        with (
+            context(lm=model),
+            pytest.raises(OptimizationError, match="the teacher must have the student's predictors"),
+        ):
+            chosen.compile(
+                Predict("text -> label"), trainset=TRAIN, valset=VAL, teacher=ChainOfThought("text -> label")
+            )
+
+        assert not model.history
+
+    @pytest.mark.parametrize(
+        "chosen",
+        [
+            LabeledFewShot(2),
+            KNNFewShot(2),
+            COPRO(metric=CORRECT, breadth=2, depth=1),
+            SIMBA(metric=CORRECT, bsize=4, num_candidates=2, max_steps=1),
+        ],
+        ids=lambda chosen: type(chosen).__name__,
+    )
+    def test_a_teacher_from_whom_nothing_is_learned_is_named_in_a_warning(self, chosen, caplog):
+        compiled(model=ScriptedLM(lambda _: {"label": "x"}), by=chosen, teacher=Predict("text -> label"))
+
+        assert f"{type(chosen).__name__} learns from no teacher" in caplog.text
 
     def test_rows_in_both_sets_are_named_in_a_warning(self, caplog):
         with context(lm=lm()):
