@@ -6,6 +6,7 @@ For each task, seed and optimizer: the program is compiled on 40 rows and chosen
 it was and the compiled one are scored on 120 rows that no optimizer has seen. Each side runs in a process of its own
 with the adapter that suits the model best: ours with its default, DSPy with its `JSONAdapter` and a model that it takes
 for one that is held to a schema. Each outcome is a line of a file; the next run with that file does what is missing.
+Both sides keep replies on the disk, as they do by default.
 
 The folders hold `train.csv` of BANKING77, and `amazonReviewSnippets_GroundTruth.txt` of Hutto and Gilbert (2014,
 "VADER", in the source distribution of vaderSentiment): product reviews rated by people. The third task is this

@@ -15,6 +15,7 @@ from dspex_core.optimizers.finetune.optimizer import BootstrapFinetune
 from dspex_core.optimizers.fingerprint import default_data, optimizer_data
 from dspex_core.optimizers.random_search import BootstrapFewShotWithRandomSearch
 from dspex_core.plain.display import error_text, value_text
+from dspex_core.programs.adopting import adopted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -137,7 +138,7 @@ class BetterTogether(Optimizer):
         for name in steps:
             step, teacher = self.optimizers[name], options.get(name, {}).get("teacher", run.teacher)
             if "teacher" in taken_by(step):
-                step._check_teacher(run.student, teacher, run.trainset)  # noqa: SLF001  it is that of another optimizer
+                step._check_teacher(run.student, adopted(teacher), run.trainset)  # noqa: SLF001  it is that of another optimizer
 
 
 class _Chain:

@@ -28,7 +28,7 @@ _log = logging.getLogger("dspex")
 def problem_with(*, teacher: Any, budget: Any, journal: Any, margin: Any) -> str | None:
     """Return why arguments beside the program and the examples cannot be used, or `None`."""
     if teacher is not None and not isinstance(teacher, Module):
-        return f"the teacher must be a program, not {value_text(teacher, 200)}"
+        return _no_program(teacher)
     if budget is not None and not isinstance(budget, Budget):
         return (
             f"the budget must be a Budget, such as Budget(calls={value_text(budget, 20)}), not "
@@ -65,14 +65,20 @@ def problem_of_sets(student: Any, sets: dict[str, Any], *, needs_inputs: bool) -
     )
 
 
-def problem_of_teacher(student: Module, teacher: Module) -> str | None:
+def problem_of_teacher(student: Module, teacher: Any) -> str | None:
     """Return why what a teacher's predictors do cannot be shown to those of the student, or `None`."""
+    if not isinstance(teacher, Module):
+        return _no_program(teacher)
     asked, offered = (
         {path: each.signature.signature for path, each in of.named_predictors()} for of in (student, teacher)
     )
     if asked == offered:
         return None
     return f"the teacher must have the student's predictors, {asked!r}, but has {offered!r}"
+
+
+def _no_program(teacher: Any) -> str:
+    return f"the teacher must be a program, not {value_text(teacher, 200)}"
 
 
 def _problems(sets: dict[str, Any], *, needs_inputs: bool) -> Iterator[str]:

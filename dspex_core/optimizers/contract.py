@@ -176,6 +176,7 @@ class Optimizer(ABC):
         teacher: Module | None,
         seed: int,
     ) -> Run[Student]:
+        """Return the run of a `compile`, once its teacher is checked."""
         self._check_teacher(student, teacher, trainset)
         return Run(
             optimizer=type(self).__name__,
@@ -241,7 +242,7 @@ class Optimizer(ABC):
         if reason is not None:
             raise self.failure(reason, trainset)
 
-    def _check_teacher(self, student: Module, teacher: Module | None, trainset: Sequence[Example]) -> None:
+    def _check_teacher(self, student: Module, teacher: Any, trainset: Sequence[Example]) -> None:
         """Refuse a teacher that cannot teach the student, before anybody is asked; warn of one without a part in it."""
         if teacher is None:
             return

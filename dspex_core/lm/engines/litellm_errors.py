@@ -1,4 +1,4 @@
-"""What an exception means that LiteLLM raised: the `LMError` of it. PYTEST_DONT_REWRITE"""
+"""Turns the exceptions of LiteLLM into `LMError`s. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _ORIGINS: dict[type[BaseException], type[LMError]] = {
 }
 _NOT_SET_UP = re.compile(r"LLM Provider NOT provided|missing .{0,40}(key|credential)", re.IGNORECASE)
 _NO_COMPLETION = re.compile(r"provider returned .*'choices'|Invalid response object")
-_MADE_UP = (None, 422, 500)
+_INVENTED_STATUSES = (None, 422, 500)  # LiteLLM gives them to errors of its own code
 _OWN_NAMES = re.compile(r"^(litellm\.\w+: )+| Handle with `litellm\.\w+`\.")
 
 
@@ -75,7 +75,7 @@ class Failures:
 
     @contextmanager
     def foreseen(self) -> Iterator[None]:
-        """Raise an exception that is none of `FAILURES` as an `LMError`."""
+        """Raise exceptions other than `FAILURES` as an `LMError`."""
         try:
             yield
         except (*FAILURES, LMError):
@@ -141,7 +141,7 @@ def _misread(causes: Sequence[BaseException], status: int | None) -> BaseExcepti
     """Return an error of LiteLLM's own code, which it reports as one of the server, or with status 422."""
     if causes and isinstance(causes[0], MISREAD):
         return causes[0]
-    inner = causes[1:] if status in _MADE_UP and _kind_of_cause(causes) is None else ()
+    inner = causes[1:] if status in _INVENTED_STATUSES and _kind_of_cause(causes) is None else ()
     return next((cause for cause in inner if isinstance(cause, MISREAD)), None)
 
 

@@ -176,7 +176,7 @@ class GEPA(Optimizer):
             journal = FilePath(self.log_dir) / "journal.jsonl"
         return super()._framed(run, budget, journal, options)
 
-    def _check_teacher(self, student: Module, teacher: Module | None, trainset: Sequence[Example]) -> None:
+    def _check_teacher(self, student: Module, teacher: Any, trainset: Sequence[Example]) -> None:
         """Refuse any, as DSPy does."""
         if teacher is not None:
             reason = "it takes no teacher: it learns from feedback, not from what another program does"

@@ -17,6 +17,7 @@ from dspex_core import (
     KNNFewShot,
     LexicalEmbedder,
     LMAuthError,
+    LMError,
     LMResponseError,
     LMTimeoutError,
     LMTransportError,
@@ -26,6 +27,7 @@ from dspex_core import (
     context,
     track_usage,
 )
+from dspex_core.errors.foreign_code import foreign_code
 from dspex_core.lm.engines.vectors import vector_from_text, vector_text
 from dspex_core.retrievers.embedders import embedder_from_json
 
@@ -142,6 +144,22 @@ class TestModels:
     def test_failures_are_typed_with_litellm_too(self, embed, reply):
         with OpenAIServer(script=lambda _: reply) as server, pytest.raises((LMAuthError, LMResponseError)):
             embed(embedder_at(server, "litellm"), ["a"])
+
+    @pytest.mark.parametrize("error", [RuntimeError("broken"), ValueError("broken"), ConnectionError("broken")])
+    def test_what_litellm_raises_is_typed(self, monkeypatch, embed, error):
+        with foreign_code():
+            import litellm
+
+        def fails(**_):
+            raise error
+
+        async def fails_later(**_):
+            raise error
+
+        monkeypatch.setattr(litellm, "embedding", fails)
+        monkeypatch.setattr(litellm, "aembedding", fails_later)
+        with pytest.raises(LMError, match="broken"):
+            embed(Embedder(MODEL, engine="litellm", num_retries=0), ["a"])
 
     def test_a_timeout_is_one_of_them(self, engine, embed):
         with OpenAIServer(script=lambda _: Reply(fault="stall")) as server, pytest.raises(LMTimeoutError):

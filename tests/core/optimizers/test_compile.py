@@ -336,6 +336,14 @@ class TestBadInput:
 
         assert not model.history
 
+    def test_a_teacher_of_a_step_that_is_no_program_is_refused_before_any_call(self):
+        model, steps = lm(), BetterTogether(CORRECT, p=BootstrapFewShot(CORRECT))
+
+        with pytest.raises(OptimizationError, match="the teacher must be a program, not 'gpt'"):
+            compiled(model=model, by=steps, strategy="p", optimizer_compile_args={"p": {"teacher": "gpt"}})
+
+        assert not model.history
+
     @pytest.mark.parametrize(
         "chosen",
         [
